@@ -1,0 +1,211 @@
+"""Actions: how a group moves a field. Looked up by (group family, field), for inputs, targets and outputs alike.
+
+To add one: write its file here, and add a row to ``ACTIONS``. A field that a group has no row for is an error,
+never left alone in silence; ``Scalar`` and ``Category`` are what every group leaves alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field as Limits
+
+from symbench.errors import ImpossiblePair, Problem, near_miss, one_of
+from symbench.fields import TRIVIAL, Field, Nodes
+from symbench.groups import GROUPS, factors
+from symbench.registry import Options, Row, Table
+
+if TYPE_CHECKING:
+    from symbench.actions.base import Action
+    from symbench.groups.base import Group
+
+
+@dataclass(frozen=True)
+class ActionRow(Row):
+    """An action in the table.
+
+    Attributes:
+        family: the group family that it serves (see ``GroupRow``).
+        field: the field's key (``Image``, ``Nodes[Scalar]``).
+        version: raised when its numbers change; part of every cell's key.
+    """
+
+    family: str = ""
+    field: str = ""
+    version: int = 1
+
+
+Fill = Annotated[float, Limits(ge=0, le=1)]
+
+
+class PlaneOptions(Options):
+    """How rotations resample. Quarter turns and mirrors never do, and heed only ``border: disc``."""
+
+    interpolation: Literal["bilinear"] = "bilinear"
+    border: Literal["zero", "fill", "circular", "disc"] = "zero"
+    fill: Fill = 0.0
+    taper: Annotated[float, Limits(ge=4)] = 4.0
+
+
+class ShiftOptions(Options):
+    """Circular, zero and filled shifts are different questions, so the suite has to say which one it asks."""
+
+    border: Literal["circular", "zero", "fill"]
+    fill: Fill = 0.0
+
+
+class ZoomOptions(Options):
+    """How scalings resample: a triangle filter, widened when reducing (antialiased)."""
+
+    interpolation: Literal["bilinear"] = "bilinear"
+    border: Literal["zero", "fill", "circular", "disc"] = "zero"
+    fill: Fill = 0.0
+    taper: Annotated[float, Limits(ge=4)] = 4.0
+
+
+ACTIONS = Table(
+    "action",
+    ActionRow,
+    {
+        "turn": ActionRow(
+            "symbench.actions.plane:TurnImage",
+            "rotate and mirror about the centre of the image",
+            PlaneOptions,
+            "plane",
+            "Image",
+        ),
+        "shift": ActionRow(
+            "symbench.actions.shift:ShiftImage", "move by whole pixels", ShiftOptions, "translations", "Image"
+        ),
+        "zoom": ActionRow(
+            "symbench.actions.zoom:ZoomImage",
+            "enlarge or reduce about the centre of the image",
+            ZoomOptions,
+            "scalings",
+            "Image",
+        ),
+        "patches": ActionRow(
+            "symbench.actions.permute:PermutePatches",
+            "S<n> moves the n = m x m equal patches of the image",
+            Options,
+            "symmetric",
+            "Image",
+        ),
+        "pixels": ActionRow(
+            "symbench.actions.permute:PermutePixels",
+            "S<n> moves the n = h x w pixels of the image",
+            Options,
+            "symmetric",
+            "Image",
+        ),
+        "rows": ActionRow(
+            "symbench.actions.permute:PermuteRows",
+            "S<n> moves the rows along the axis of the leaf it is on",
+            Options,
+            "symmetric",
+            "Nodes[Scalar]",
+        ),
+    },
+    entry_points=False,
+)
+
+COMMUTING = {frozenset({"plane", "scalings"})}
+"""Families whose actions on an image commute, so that a direct product acts: turning and zooming about one centre."""
+
+
+def find(group: str, field: Field, name: str | None = None, *, where: str = "") -> tuple[str, ActionRow]:
+    """The name and row of the action of one (non-product) group on a non-trivial field.
+
+    Args:
+        group: the group's name in the suite.
+        field: what it is to act on.
+        name: the suite's ``action:``; needed only where there are several.
+        where: the suite's key, for messages.
+
+    Raises:
+        ImpossiblePair: there is no such action, or several and no name.
+    """
+    group_row, _ = GROUPS.find(group, where=where)
+    table = dict(ACTIONS.rows)
+    for path in group_row.actions:
+        brought: ActionRow = Row(path, "").load()
+        table[path.rpartition(":")[2]] = brought
+    known = {n: r for n, r in table.items() if r.family == group_row.family and r.field == field.key}
+    if not known:
+        fields = sorted({r.field for r in table.values() if r.family == group_row.family})
+        raise ImpossiblePair(
+            Problem(
+                where,
+                f"{group} has no action on {field}",
+                f"a field that it acts on: {one_of(fields) or 'none is known'}",
+            )
+        )
+    if name is None and len(known) == 1:
+        return next(iter(known.items()))
+    if name is None or name not in known:
+        got = f"got action {name!r}" if name else f"{group} acts on {field} in several ways"
+        raise ImpossiblePair(
+            Problem(
+                f"{where}.action" if where and name else where,
+                got,
+                f"action: one of {one_of(known)}",
+                near_miss(name, known) if name else None,
+            )
+        )
+    return name, known[name]
+
+
+def find_all(group: str, field: Field, name: str | None = None, *, where: str = "") -> list[tuple[str, ActionRow]]:
+    """:func:`find` for every factor of a product; one entry for a plain group.
+
+    Raises:
+        ImpossiblePair: a factor has no action there, or the factors' actions do not commute.
+    """
+    parts = factors(group)
+    found = [find(part, field, name, where=where) for part in parts]
+    families = [GROUPS.find(part)[0].family for part in parts]
+    for i, one in enumerate(families):
+        for other in families[i + 1 :]:
+            if frozenset({one, other}) not in COMMUTING:
+                raise ImpossiblePair(
+                    Problem(
+                        where,
+                        f"{group} is no direct product on {field}: {parts[0]} and {parts[1]} do not commute there",
+                        "factors that do, such as SO2 x scalings",
+                        "Measure them as two symmetries.",
+                    )
+                )
+    return found
+
+
+def load(
+    group: Group, group_name: str, field: Field, options: dict[str, Any], *, on: Field, name: str | None = None
+) -> Action:
+    """The action of ``group`` on ``field``; trivial fields, and nodes along another axis, are left alone.
+
+    Args:
+        group: the group, built.
+        group_name: its name in the suite.
+        field: the field of the leaf, target or output that is to be moved.
+        options: the symmetry's options; each action takes those that it knows.
+        on: the field of the leaf that the symmetry is on; its axis is what permutations move.
+        name: the suite's ``action:``.
+    """
+    from symbench.actions.base import ProductAction, TrivialAction
+
+    if field.key in TRIVIAL:
+        return TrivialAction()
+    if isinstance(field, Nodes) and isinstance(on, Nodes) and field.axis != on.axis:
+        return TrivialAction()
+    built = []
+    for part, (_, row) in zip(_parts(group), find_all(group_name, field, name), strict=True):
+        wanted = {k: v for k, v in options.items() if k in row.options.model_fields}
+        built.append(row.load()(part, row.options(**wanted)))
+    return built[0] if len(built) == 1 else ProductAction(group, built)
+
+
+def _parts(group: Group) -> tuple[Group, ...]:
+    from symbench.groups.product import Product
+
+    return group.parts if isinstance(group, Product) else (group,)

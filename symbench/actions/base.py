@@ -1,0 +1,124 @@
+"""What an action is, and the two that are made of others: the trivial one and products."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from symbench.groups.base import Group
+from symbench.groups.product import Product
+
+Kind = Literal["permutation", "lossy", "resampled"]
+"""``permutation`` only moves the stored numbers, bit for bit; ``lossy`` is whole-numbered but loses some."""
+
+Move = Callable[[Tensor], Tensor]
+"""``(n, ...) -> (k, n, ...)``: elements bound to one shape and device, with their grids and tables built."""
+
+
+class Action(ABC):
+    """How a group moves one field. A LEFT action: ``act(g, act(h, x)) == act(compose(g, h), x)``."""
+
+    @abstractmethod
+    def check(self, shape: tuple[int, ...]) -> str | None:
+        """Why values of this shape (without the sample axis) cannot be moved, as a sentence; None if they can."""
+
+    @abstractmethod
+    def kinds(self, g: Tensor) -> list[Kind]:
+        """The kind of each element's action."""
+
+    @abstractmethod
+    def bind(self, g: Tensor, like: Tensor) -> Move:
+        """Build the tables and grids of ``g`` once, for values shaped like ``like``, on its device.
+
+        Args:
+            g: elements, ``(k, ...)`` shared by all samples or ``(k, n, ...)`` one for each.
+            like: values ``(n, ...)``; only shape, dtype and device matter.
+        """
+
+    def prepare(self, x: Tensor) -> Tensor:
+        """What is done to every sample before any element, the identity too (a mask); shape kept."""
+        return x
+
+    def act(self, g: Tensor, x: Tensor) -> Tensor:
+        """``g . x``: elements ``(k, ...)`` or ``(k, n, ...)``, values ``(n, ...)``; returns ``(k, n, ...)``."""
+        return self.bind(g, x)(x)
+
+
+class TrivialAction(Action):
+    """Leaves everything alone: scalars, class indices, nodes along an axis that does not move."""
+
+    def check(self, shape: tuple[int, ...]) -> str | None:
+        """Any shape will do."""
+        return None
+
+    def kinds(self, g: Tensor) -> list[Kind]:
+        """A permutation that moves nothing."""
+        return ["permutation"] * len(g)
+
+    def bind(self, g: Tensor, like: Tensor) -> Move:
+        """A view."""
+        return lambda x: x.expand(len(g), *x.shape)
+
+
+class ProductAction(Action):
+    """``(a, b) . x = a . (b . x)`` for factors whose actions commute."""
+
+    def __init__(self, group: Group, parts: Sequence[Action]) -> None:
+        if not isinstance(group, Product):
+            raise TypeError(f"a product action needs a product group, got {group.name}")
+        self.group = group
+        self.parts = tuple(parts)
+
+    def check(self, shape: tuple[int, ...]) -> str | None:
+        """The first factor's objection."""
+        return next((why for part in self.parts if (why := part.check(shape)) is not None), None)
+
+    def kinds(self, g: Tensor) -> list[Kind]:
+        """The worst of the factors' kinds."""
+        order: list[Kind] = ["permutation", "lossy", "resampled"]
+        rows = zip(*(a.kinds(p) for a, p in zip(self.parts, self.group.split(g), strict=True)), strict=True)
+        return [max(row, key=order.index) for row in rows]
+
+    def prepare(self, x: Tensor) -> Tensor:
+        """The first factor's: factors share the border's options, and one mask is enough."""
+        return self.parts[0].prepare(x)
+
+    def bind(self, g: Tensor, like: Tensor) -> Move:
+        """One factor after the other; after the first, elements are per (element, sample)."""
+        shared = g.ndim == 1 + self.group.element_ndim
+        n = len(like)
+
+        def move(x: Tensor) -> Tensor:
+            y = x.expand(len(g), *x.shape).flatten(0, 1)  # (k * n, ...)
+            for action, piece in zip(reversed(self.parts), reversed(self.group.split(g)), strict=True):
+                each = piece.repeat_interleave(n, 0) if shared else piece.flatten(0, 1)  # (k * n, ...)
+                y = action.act(each[None], y)[0]
+            return y.unflatten(0, (len(g), n))
+
+        return move
+
+
+def take(x: Tensor, index: Tensor, *, fill: float | None = None) -> Tensor:
+    """Gather along the last axis with one table for each element: ``out[..., j] = x[..., index[j]]``.
+
+    Args:
+        x: ``(n, ..., p)``.
+        index: int64 ``(k, q)`` shared by all samples, or ``(k, n, q)``; ``-1`` takes ``fill``.
+        fill: the value for ``-1``; None where there is none.
+
+    Returns:
+        ``(k, n, ..., q)``, bit for bit the numbers of ``x`` (and ``fill``).
+    """
+    if fill is not None:
+        x = torch.cat([x, x.new_full((*x.shape[:-1], 1), fill)], dim=-1)
+        index = torch.where(index < 0, x.shape[-1] - 1, index)
+    index = index.to(x.device)
+    if index.ndim == 2:
+        return torch.stack([x.index_select(-1, row) for row in index])
+    k, n, q = index.shape
+    spread = index.view(k, n, *(1,) * (x.ndim - 2), q).expand(k, *x.shape[:-1], q)
+    return x.expand(k, *x.shape).gather(-1, spread)

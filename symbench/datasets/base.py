@@ -1,0 +1,107 @@
+"""What a dataset is, and the one that holds everything in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from symbench.fields import Field, Image
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some samples: every leaf ``(n, ...)``, every target ``(n, ...)``."""
+
+    leaves: dict[str, Tensor]
+    targets: dict[str, Tensor]
+
+
+class Dataset(ABC):
+    """Samples with declared fields. Images are float32 in [0, 1], ``(n, c, h, w)``, not normalised.
+
+    Attributes:
+        fields: the field of every leaf.
+        targets: the field of every target; empty where there are no labels.
+        classes: the names of the classes, where they are known.
+    """
+
+    fields: Mapping[str, Field]
+    targets: Mapping[str, Field]
+    classes: Sequence[str] | None = None
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many samples there are."""
+
+    @abstractmethod
+    def batch(self, indices: Sequence[int], *, canvas: int | None = None) -> Batch:
+        """The samples at ``indices``, in that order; images brought to ``canvas`` pixels a side if given.
+
+        Raises:
+            DataError: a sample cannot be used, with its index.
+        """
+
+    @abstractmethod
+    def digest(self) -> str:
+        """SHA-256 of the contents."""
+
+    def shapes(self, *, canvas: int | None = None) -> dict[str, tuple[int, ...]]:
+        """The shape of every leaf, without the sample axis."""
+        return {name: tuple(leaf.shape[1:]) for name, leaf in self.batch([0], canvas=canvas).leaves.items()}
+
+
+class Arrays(Dataset):
+    """A dataset in memory: one tensor for each leaf and target."""
+
+    def __init__(
+        self,
+        leaves: Mapping[str, Tensor],
+        targets: Mapping[str, Tensor],
+        *,
+        fields: Mapping[str, Field],
+        target_fields: Mapping[str, Field],
+        classes: Sequence[str] | None = None,
+    ) -> None:
+        lengths = {name: len(values) for name, values in {**leaves, **targets}.items()}
+        if len(set(lengths.values())) != 1:
+            raise ValueError(f"leaves and targets must have one length, got {lengths}")
+        if set(leaves) != set(fields) or set(targets) != set(target_fields):
+            raise ValueError(f"every leaf and target needs a field, got {sorted(fields)} and {sorted(target_fields)}")
+        self.leaves = dict(leaves)
+        self.target_values = dict(targets)
+        self.fields = dict(fields)
+        self.targets = dict(target_fields)
+        self.classes = classes
+
+    def __len__(self) -> int:
+        return len(next(iter(self.leaves.values())))
+
+    def batch(self, indices: Sequence[int], *, canvas: int | None = None) -> Batch:
+        """Rows of the tensors."""
+        index = torch.as_tensor(list(indices), dtype=torch.int64)
+        leaves = {
+            name: resize(values[index], canvas) if isinstance(self.fields[name], Image) else values[index]
+            for name, values in self.leaves.items()
+        }
+        return Batch(leaves, {name: values[index] for name, values in self.target_values.items()})
+
+    def digest(self) -> str:
+        """Of every tensor's bytes, with names, dtypes and shapes."""
+        digest = hashlib.sha256()
+        for name, values in [*sorted(self.leaves.items()), *sorted(self.target_values.items())]:
+            digest.update(f"{name} {values.dtype} {tuple(values.shape)}\0".encode())
+            digest.update(values.contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+
+def resize(images: Tensor, canvas: int | None) -> Tensor:
+    """Bring ``(n, c, h, w)`` to ``canvas`` pixels a side, bilinear and antialiased; unchanged where it fits."""
+    if canvas is None or tuple(images.shape[-2:]) == (canvas, canvas):
+        return images
+    return interpolate(images, size=(canvas, canvas), mode="bilinear", antialias=True, align_corners=False)

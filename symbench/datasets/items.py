@@ -1,0 +1,132 @@
+"""Any sequence of ``(image, label)`` pairs or of bare images, as a dataset: users' own and torchvision's."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from symbench.datasets.base import Batch, Dataset, resize
+from symbench.errors import ConfigError, DataError, Problem
+from symbench.fields import Category, Image
+
+
+class Items(Dataset):
+    """Wraps an object with ``__len__`` and ``__getitem__``; nothing is kept in memory.
+
+    An image is a PIL image, or ``(c, h, w)`` (or ``(h, w)``) as a tensor or array, uint8 or float in [0, 1].
+    A label is a class index; without labels accuracy is null and consistency still means something.
+    """
+
+    def __init__(self, source: Any, *, where: str = "dataset", classes: Sequence[str] | None = None) -> None:
+        if not (hasattr(source, "__len__") and hasattr(source, "__getitem__")):
+            raise ConfigError(
+                Problem(where, f"got a {type(source).__name__}", "a sequence with len() and [index]", None)
+            )
+        if len(source) == 0:
+            raise ConfigError(Problem(where, "the dataset is empty", "at least one sample"))
+        self.source = source
+        self.where = where
+        self.labelled = isinstance(self._item(0), tuple)
+        self.fields = {"image": Image()}
+        self.targets = {"label": Category(len(classes) if classes else None)} if self.labelled else {}
+        self.classes = classes
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def batch(self, indices: Sequence[int], *, canvas: int | None = None) -> Batch:
+        """Decode the samples one by one."""
+        images, labels = [], []
+        for index in indices:
+            image, label = self._pair(index)
+            images.append(resize(image[None], canvas)[0])
+            labels.append(label)
+        shapes = {tuple(image.shape) for image in images}
+        if len(shapes) > 1:
+            raise DataError(
+                Problem(
+                    self.where,
+                    f"images have {len(shapes)} shapes, such as {sorted(shapes)[0]} and {sorted(shapes)[-1]}",
+                    "one shape",
+                    "Give the model a size, and every image is brought to it.",
+                )
+            )
+        targets = {"label": torch.tensor(labels, dtype=torch.int64)} if self.labelled else {}
+        return Batch({"image": torch.stack(images)}, targets)
+
+    def digest(self) -> str:
+        """Of every sample's decoded pixels and label."""
+        digest = hashlib.sha256()
+        for index in range(len(self)):
+            image, label = self._pair(index)
+            digest.update(f"{tuple(image.shape)} {label}\0".encode())
+            digest.update(image.numpy().tobytes())
+        return digest.hexdigest()
+
+    def _item(self, index: int) -> Any:
+        try:
+            return self.source[index]
+        except Exception as error:  # whatever the user's code raises is the sample's fault, not ours
+            raise DataError(
+                Problem(f"{self.where}, sample {index}", f"reading it raised {type(error).__name__}: {error}")
+            ) from error
+
+    def _pair(self, index: int) -> tuple[Tensor, int]:
+        where = f"{self.where}, sample {index}"
+        item = self._item(index)
+        if not self.labelled:
+            return to_image(item, where=where), -1
+        if not isinstance(item, tuple) or len(item) != 2:
+            raise DataError(Problem(where, f"got a {type(item).__name__}", "a pair (image, label)"))
+        image, label = item
+        return to_image(image, where=where), _to_label(label, where=where)
+
+
+def to_image(value: Any, *, where: str) -> Tensor:
+    """One image as float32 ``(c, h, w)`` in [0, 1].
+
+    Raises:
+        DataError: the value is no image, or leaves [0, 1].
+    """
+    if hasattr(value, "convert") and hasattr(value, "getbands"):  # a PIL image, without importing PIL
+        array = np.array(value if value.mode in {"L", "RGB"} else value.convert("RGB"))
+        image = torch.from_numpy(array)
+        image = image[None] if image.ndim == 2 else image.movedim(-1, 0)
+    elif isinstance(value, (Tensor, np.ndarray)):
+        image = torch.as_tensor(value)
+        image = image[None] if image.ndim == 2 else image
+    else:
+        raise DataError(Problem(where, f"got a {type(value).__name__}", "a PIL image, a tensor or an array"))
+    if image.ndim != 3 or 0 in image.shape:
+        raise DataError(Problem(where, f"got an image of shape {tuple(image.shape)}", "(c, h, w)"))
+    if image.dtype == torch.uint8:
+        return image.float() / 255
+    if not image.is_floating_point():
+        raise DataError(Problem(where, f"got an image of {image.dtype}", "uint8, or float in [0, 1]"))
+    image = image.float()
+    low, high = image.min().item(), image.max().item()
+    if not (low >= 0 and high <= 1):  # written so that NaN fails
+        raise DataError(
+            Problem(
+                where,
+                f"got pixels from {low:.4g} to {high:.4g}",
+                "values in [0, 1]",
+                "Normalisation belongs to the model's entry (mean, std), after the transformation.",
+            )
+        )
+    return image
+
+
+def _to_label(value: Any, *, where: str) -> int:
+    array = np.asarray(value)
+    if array.size != 1 or not np.issubdtype(array.dtype, np.integer):
+        raise DataError(Problem(where, f"got label {value!r}", "one class index"))
+    label = int(array.reshape(-1)[0])
+    if label < 0:
+        raise DataError(Problem(where, f"got label {label}", "0 or more"))
+    return label

@@ -1,0 +1,138 @@
+"""YAML files as plain data that remembers its lines, read without running or expanding anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from symbench.errors import Problem, SuiteError, quoted
+
+MOST_NODES = 20_000
+"""A file that comes to more values than this once its aliases are followed is refused."""
+
+Path_ = tuple[str | int, ...]
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader with YAML 1.2's scalars: ``on`` and ``no`` are words, ``1e-5`` is a number."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, regex) for tag, regex in resolvers if tag not in {"tag:yaml.org,2002:bool", "tag:yaml.org,2002:float", "tag:yaml.org,2002:timestamp"}]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_YAML12 = {
+    "tag:yaml.org,2002:bool": (r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF"),
+    "tag:yaml.org,2002:float": (
+        r"^[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?$|^[-+]?\.(?:inf|Inf|INF)$|^\.(?:nan|NaN|NAN)$",
+        "-+0123456789.",
+    ),
+}
+
+
+def _install() -> None:
+    import re
+
+    for tag, (pattern, first) in _YAML12.items():
+        _Loader.add_implicit_resolver(tag, re.compile(pattern), list(first))
+
+
+_install()
+
+
+@dataclass(frozen=True)
+class Document:
+    """A YAML file's data and where each part of it stands.
+
+    Attributes:
+        path: the file.
+        data: mappings, lists and scalars.
+        lines: the line of every key and list item, from 1.
+    """
+
+    path: Path
+    data: Any
+    lines: dict[Path_, int]
+
+    def where(self, path: Path_) -> str:
+        """``quick.yaml:14: symmetries.rotations.border``: the line of the nearest part that stands in the file."""
+        line = next((self.lines[path[:n]] for n in range(len(path), -1, -1) if path[:n] in self.lines), 1)
+        key = ".".join(str(part) for part in path)
+        return f"{self.path.name}:{line}: {key}" if key else f"{self.path.name}:{line}"
+
+
+def read(path: Path) -> Document:
+    """Read a YAML file.
+
+    Raises:
+        SuiteError: it is missing, unreadable, no YAML, has a key twice, or is too large.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        near = sorted(p.name for p in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
+        remedy = f"There is {', '.join(near[:5])}." if near else "'symbench new' writes one."
+        raise SuiteError(Problem(str(path), "no such file", "a suite", remedy)) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise SuiteError(Problem(str(path), f"cannot be read: {error}", "a suite in UTF-8")) from error
+    try:
+        node = yaml.compose(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark else 1
+        reason = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise SuiteError(Problem(f"{path.name}:{line}", f"this is no YAML: {reason}")) from error
+    walker = _Walker(path)
+    data = walker.value(node, ()) if node is not None else None
+    return Document(path, data, walker.lines)
+
+
+class _Walker:
+    """Turns composed nodes into data, counting them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lines: dict[Path_, int] = {}
+        self.count = 0
+        self.loader = _Loader("")
+
+    def value(self, node: Node, place: Path_) -> Any:
+        self.count += 1
+        if self.count > MOST_NODES or len(place) > 50:
+            raise SuiteError(
+                Problem(f"{self.path.name}:{node.start_mark.line + 1}", f"more than {MOST_NODES} values or 50 levels", "a smaller file")
+            )
+        if isinstance(node, MappingNode):
+            return dict(self._pairs(node, place))
+        if isinstance(node, SequenceNode):
+            return [self._item(child, (*place, i)) for i, child in enumerate(node.value)]
+        if isinstance(node, ScalarNode) and node.tag.startswith("tag:yaml.org,2002:"):
+            try:
+                return self.loader.construct_object(node, deep=True)
+            except (yaml.YAMLError, ValueError) as error:
+                raise self._refused(node, f"cannot be read as {node.tag.rpartition(':')[2]}") from error
+        raise self._refused(node, f"got the tag {node.tag}")
+
+    def _item(self, node: Node, place: Path_) -> Any:
+        self.lines[place] = node.start_mark.line + 1
+        return self.value(node, place)
+
+    def _pairs(self, node: MappingNode, place: Path_) -> Iterator[tuple[str, Any]]:
+        seen: set[str] = set()
+        for key_node, value_node in node.value:
+            key = key_node.value if isinstance(key_node, ScalarNode) else None
+            if key is None:
+                raise self._refused(key_node, "a key that is no word")
+            if key in seen:
+                raise self._refused(key_node, f"the key {quoted(key)} stands here a second time")
+            seen.add(key)
+            self.lines[(*place, key)] = key_node.start_mark.line + 1
+            yield key, self.value(value_node, (*place, key))
+
+    def _refused(self, node: Node, got: str) -> SuiteError:
+        return SuiteError(Problem(f"{self.path.name}:{node.start_mark.line + 1}", got, "plain YAML"))

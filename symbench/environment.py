@@ -1,0 +1,114 @@
+"""Where a run happens: versions, device, commit, numeric flags. Recorded with every run; torch only when asked."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import os
+import platform
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from symbench.errors import ConfigError, Problem
+
+PACKAGES = ("symbench", "torch", "torchvision", "numpy", "pandas", "scipy", "statsmodels", "pyarrow")
+
+
+def describe(device: str) -> dict[str, Any]:
+    """Versions, machine and commit, as plain data; no machine names, no paths."""
+    return {
+        "python": platform.python_version(),
+        "platform": f"{platform.system()}-{platform.machine()}",
+        "packages": {name: _version(name) for name in PACKAGES},
+        "device": device_name(device),
+        "threads": os.cpu_count(),
+        "commit": commit(Path.cwd()),
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def commit(folder: Path) -> dict[str, Any] | None:
+    """The git commit of a folder and whether files differ from it; None outside a repository."""
+    head = _git(folder, "rev-parse", "HEAD")
+    if head is None:
+        return None
+    return {"id": head, "dirty": bool(_git(folder, "status", "--porcelain", "--untracked-files=no"))}
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def pick_device(wanted: str, *, where: str = "numerics.device") -> str:
+    """``auto`` to ``cuda``, ``mps`` or ``cpu``; any other name is checked.
+
+    Raises:
+        ConfigError: this machine has no such device.
+    """
+    import torch
+
+    if wanted == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    kind, _, index = wanted.partition(":")
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there[kind] or (index and int(index) >= torch.cuda.device_count()):
+        usable = ", ".join(name for name, yes in there.items() if yes)
+        raise ConfigError(Problem(where, f"got {wanted!r}, which this machine does not have", f"auto or one of {usable}"))
+    return wanted
+
+
+def device_name(device: str) -> str:
+    """The hardware's name for a CUDA device, else the device's."""
+    if not device.startswith("cuda"):
+        return device
+    import torch
+
+    return torch.cuda.get_device_name(device)
+
+
+def synchronise(device: str) -> None:
+    """Wait until the device has done what was asked of it."""
+    import torch
+
+    if device.startswith("cuda"):
+        torch.cuda.synchronize(device)
+    elif device.startswith("mps"):
+        torch.mps.synchronize()
+
+
+@contextlib.contextmanager
+def numeric_flags(*, tf32: bool, deterministic: bool) -> Iterator[None]:
+    """Set torch's numeric switches for the time being, and put them back."""
+    import torch
+
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = (matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark)
+    was_deterministic = torch.are_deterministic_algorithms_enabled()
+    only_warned = torch.is_deterministic_algorithms_warn_only_enabled()
+    workspace = os.environ.get("CUBLAS_WORKSPACE_CONFIG")
+    matmul.allow_tf32 = cudnn.allow_tf32 = tf32
+    cudnn.benchmark = not deterministic
+    torch.use_deterministic_algorithms(deterministic, warn_only=True)
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    try:
+        yield
+    finally:
+        matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark = before
+        torch.use_deterministic_algorithms(was_deterministic, warn_only=only_warned)
+        if workspace is None:
+            os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None)

@@ -1,0 +1,45 @@
+"""Progress as plain events. The library emits them; only the command line turns them into bars and lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Started:
+    """A task of ``total`` ``unit``s has begun, ``done`` of them already there."""
+
+    task: str
+    total: int
+    unit: str
+    done: int = 0
+
+
+@dataclass(frozen=True)
+class Advanced:
+    """The running task did ``steps`` more units; ``note`` is a short figure worth showing (a loss)."""
+
+    steps: int
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The running task has ended, well or not."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """One line for people: a cell closed, a cell failed, a file written."""
+
+    text: str
+    warning: bool = False
+
+
+Event = Started | Advanced | Finished | Note
+Listener = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """The listener of callers who do not want to hear anything."""

@@ -1,0 +1,120 @@
+"""Groups: identity, compose, inverse, enumeration, designs and random elements.
+
+To add one: write its file here, and add a row to ``GROUPS``. The law tests pick it up from the table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field, ValidationError
+
+from symbench.errors import ConfigError, Problem
+from symbench.registry import Options, Row, Table
+
+if TYPE_CHECKING:
+    from symbench.groups.base import Group
+
+
+@dataclass(frozen=True)
+class GroupRow(Row):
+    """A group in the table.
+
+    Attributes:
+        family: what actions are looked up by: groups of one family give their elements in one form
+            (``plane``: a 2x2 matrix; ``translations``: pixels; ``scalings``: a factor; ``symmetric``: a
+            permutation). A plug-in may name its own.
+        actions: import paths of ``ActionRow``s that a plug-in's own family brings along.
+    """
+
+    family: str = ""
+    actions: tuple[str, ...] = ()
+
+
+class CyclicOptions(Options):
+    """``C<n>``."""
+
+    n: Annotated[int, Field(ge=2, le=360)]
+
+
+class DihedralOptions(Options):
+    """``D<n>``."""
+
+    n: Annotated[int, Field(ge=1, le=360)]
+
+
+class TranslationOptions(Options):
+    """``translations``: all integer shifts of at most ``reach`` pixels along either axis."""
+
+    reach: Annotated[int, Field(ge=1, le=1000)]
+
+
+class ScalingOptions(Options):
+    """``scalings``: factors from ``1 / reach`` to ``reach``, log-uniform."""
+
+    reach: Annotated[float, Field(gt=1, le=8)] = 1.5
+
+
+class SymmetricOptions(Options):
+    """``S<n>``."""
+
+    n: Annotated[int, Field(ge=2, le=1_000_000)]
+
+
+GROUPS = Table(
+    "group",
+    GroupRow,
+    {
+        "C<n>": GroupRow(
+            "symbench.groups.cyclic:Cyclic", "turns by multiples of 360/n degrees", CyclicOptions, "plane"
+        ),
+        "D<n>": GroupRow(
+            "symbench.groups.dihedral:Dihedral",
+            "turns by multiples of 360/n degrees, with and without a mirror; D1 is the left-right flip",
+            DihedralOptions,
+            "plane",
+        ),
+        "SO2": GroupRow("symbench.groups.rotation:SO2", "all rotations of the plane", Options, "plane"),
+        "translations": GroupRow(
+            "symbench.groups.translation:Translations", "integer shifts", TranslationOptions, "translations"
+        ),
+        "scalings": GroupRow(
+            "symbench.groups.scaling:Scalings", "zooming in and out", ScalingOptions, "scalings"
+        ),
+        "S<n>": GroupRow(
+            "symbench.groups.symmetric:Symmetric", "all permutations of n things", SymmetricOptions, "symmetric"
+        ),
+    },
+)
+
+PRODUCT = " x "
+"""Between the factors of a direct product: ``group: SO2 x scalings``."""
+
+
+def factors(name: str) -> list[str]:
+    """The factors of a product's name; a group that is no product is its own only factor."""
+    return [part.strip() for part in name.split(PRODUCT)]
+
+
+def load(name: str, options: dict[str, object], *, where: str = "") -> Group:
+    """The group called ``name``; ``options`` holds those of all factors.
+
+    Raises:
+        ConfigError: an option is missing or out of range.
+        UnknownName: there is no such group.
+    """
+    from symbench.groups.product import Product
+
+    built = []
+    for part in factors(name):
+        row, parameters = GROUPS.find(part, where=where)
+        wanted = {k: v for k, v in {**options, **parameters}.items() if k in row.options.model_fields}
+        try:
+            chosen = row.options(**wanted)
+        except ValidationError as error:
+            raise ConfigError(
+                Problem(where or f"group {part}", f"got {wanted}", f"the options of {part}: {error}")
+            ) from error
+        built.append(row.load()(**chosen.model_dump()))
+    return built[0] if len(built) == 1 else Product(built)

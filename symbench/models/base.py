@@ -1,0 +1,104 @@
+"""A model ready to be measured: the module, its fields, and the normalisation in front of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from symbench.errors import ModelError, Problem
+from symbench.fields import Field, Scalar
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """``(x - mean) / std`` for every channel, after the transformation and before the model."""
+
+    mean: Sequence[float] = ()
+    std: Sequence[float] = ()
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Images ``(n, c, h, w)`` in [0, 1] to what the model was trained on."""
+        if not self.mean and not self.std:
+            return x
+        mean = x.new_tensor(self.mean or [0.0])
+        std = x.new_tensor(self.std or [1.0])
+        return (x - mean.view(-1, 1, 1)) / std.view(-1, 1, 1)
+
+
+@dataclass(frozen=True)
+class Model:
+    """An ``nn.Module`` with declared outputs.
+
+    Attributes:
+        module: called with the leaf where there is one, else with all leaves by name.
+        outputs: the field of every output, in order.
+        normalisation: applied to image leaves.
+        name: the suite's, for messages.
+    """
+
+    module: nn.Module
+    outputs: Mapping[str, Field] = field(default_factory=lambda: {"logits": Scalar()})
+    normalisation: Normalisation = field(default_factory=Normalisation)
+    name: str = "model"
+
+    def __call__(self, leaves: Mapping[str, Tensor], images: Sequence[str] = ()) -> dict[str, Tensor]:
+        """Run the module on a batch and check what comes back.
+
+        Args:
+            leaves: ``(n, ...)`` each.
+            images: which leaves are images and get normalised.
+
+        Returns:
+            Every output, floating point ``(n, ...)``.
+
+        Raises:
+            ModelError: the module raised, or returned something else than declared.
+        """
+        ready = {name: self.normalisation(x) if name in images else x for name, x in leaves.items()}
+        count = len(next(iter(ready.values())))
+        try:
+            returned = self.module(next(iter(ready.values()))) if len(ready) == 1 else self.module(**ready)
+        except torch.OutOfMemoryError as error:
+            raise ModelError(
+                Problem(self.name, "ran out of device memory", None, f"Use a --batch-size below {count}.")
+            ) from error
+        except Exception as error:  # a user's model may raise anything
+            shapes = {name: tuple(x.shape) for name, x in ready.items()}
+            raise ModelError(
+                Problem(self.name, f"raised {type(error).__name__}: {error} (inputs {shapes})".replace("\n", " "))
+            ) from error
+        return self._checked(returned, count)
+
+    def _checked(self, returned: Any, count: int) -> dict[str, Tensor]:
+        outputs = returned if isinstance(returned, Mapping) else {next(iter(self.outputs)): returned}
+        for name in self.outputs:
+            value = outputs.get(name)
+            if not isinstance(value, Tensor):
+                raise ModelError(
+                    Problem(
+                        self.name,
+                        f"output {name!r} is a {type(value).__name__}",
+                        "a tensor, or a dictionary that holds one for every declared output",
+                    )
+                )
+            if value.ndim == 0 or len(value) != count or not value.is_floating_point():
+                raise ModelError(
+                    Problem(
+                        self.name,
+                        f"output {name!r} is {value.dtype} of shape {tuple(value.shape)}",
+                        f"floating point of shape ({count}, ...)",
+                    )
+                )
+        return {name: outputs[name] for name in self.outputs}
+
+
+def declared_outputs(module: nn.Module) -> Mapping[str, Field]:
+    """The module's own ``outputs`` where it declares them, else one named ``logits`` that no group moves."""
+    own = getattr(module, "outputs", None)
+    if isinstance(own, Mapping) and own and all(isinstance(value, Field) for value in own.values()):
+        return own
+    return {"logits": Scalar()}

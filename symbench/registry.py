@@ -1,0 +1,139 @@
+"""Names to things: the tables of groups, actions, datasets, models and metrics, and the plug-ins beside them.
+
+A table is a dictionary of rows, and a row is light: an import path that is followed on first use, one line
+of summary, and a pydantic model of the options. Nothing here imports torch, so a suite is checked and
+listed without it. A plug-in offers rows through the entry points ``symbench.groups``, ``symbench.datasets``,
+``symbench.models`` and ``symbench.metrics`` and is named ``distribution/entry``; the slash keeps it from
+ever shadowing a built-in.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from symbench.errors import Problem, UnknownName, near_miss, one_of, quoted
+
+
+class Options(BaseModel):
+    """Base of every options model: unknown keys are errors, types are not guessed, instances are frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One thing that a suite can name.
+
+    Attributes:
+        path: where it lives, ``package.module:attribute``; imported on first use.
+        summary: one line for ``symbench list``.
+        options: the pydantic model of its options; must not import torch.
+    """
+
+    path: str
+    summary: str
+    options: type[Options] = Options
+
+    @property
+    def module(self) -> str:
+        """The module part of ``path``."""
+        return self.path.partition(":")[0]
+
+    def load(self) -> Any:
+        """Import the module and return the attribute."""
+        module, _, attribute = self.path.partition(":")
+        return getattr(importlib.import_module(module), attribute)
+
+
+R = TypeVar("R", bound=Row)
+
+
+class Table(Generic[R]):
+    """The rows of one kind: built-in ones by name, plug-ins by ``distribution/name``.
+
+    A built-in name may hold a parameter in angle brackets: ``C<n>`` answers to ``C4``, and in capitals for a
+    word, ``torchvision/<NAME>`` to ``torchvision/MNIST``.
+    """
+
+    def __init__(self, kind: str, row_type: type[R], rows: Mapping[str, R], *, entry_points: bool = True):
+        self.kind = kind
+        self.row_type = row_type
+        self.rows = dict(rows)
+        self.group = f"symbench.{kind}s" if entry_points else None
+
+    def __iter__(self) -> Iterator[tuple[str, R]]:
+        yield from self.rows.items()
+        for name in sorted(self._plugins()):
+            yield name, self._plugin(name)
+
+    def names(self) -> list[str]:
+        """Every name that can be used: built-in ones first, then plug-ins."""
+        return [*self.rows, *sorted(self._plugins())]
+
+    def find(self, name: str, *, where: str = "") -> tuple[R, dict[str, int | str]]:
+        """The row that ``name`` means, with the parameters in the name (``C4`` gives ``{"n": 4}``).
+
+        Raises:
+            UnknownName: nothing has that name, or the plug-in that has it cannot be loaded.
+        """
+        if name in self.rows and "<" not in name:
+            return self.rows[name], {}
+        for pattern, row in self.rows.items():
+            parameters = _match(pattern, name)
+            if parameters is not None:
+                return row, parameters
+        if name in self._plugins():
+            return self._plugin(name), {}
+        raise UnknownName(
+            Problem(
+                where,
+                f"got {self.kind} {quoted(name)}",
+                f"one of {one_of(self.names())}",
+                near_miss(name, self.names()),
+            )
+        )
+
+    def _plugins(self) -> dict[str, importlib.metadata.EntryPoint]:
+        if self.group is None:
+            return {}
+        return {
+            f"{entry.dist.name}/{entry.name}": entry
+            for entry in importlib.metadata.entry_points(group=self.group)
+            if entry.dist is not None
+        }
+
+    def _plugin(self, name: str) -> R:
+        entry = self._plugins()[name]
+        try:
+            row = entry.load()
+        except Exception as error:  # whatever a plug-in does while importing is the plug-in's error
+            raise UnknownName(
+                Problem(f"plug-in {name}", f"{entry.value} cannot be imported: {error!r}")
+            ) from error
+        if not isinstance(row, self.row_type):
+            raise UnknownName(
+                Problem(
+                    f"plug-in {name}",
+                    f"{entry.value} is a {type(row).__name__}",
+                    f"a {self.row_type.__module__}.{self.row_type.__name__}",
+                )
+            )
+        return row
+
+
+def _match(pattern: str, name: str) -> dict[str, int | str] | None:
+    if "<" not in pattern:
+        return None
+    regex = re.sub(r"<([a-z]+)>", r"(?P<\1>[0-9]{1,9})", pattern)
+    regex = re.sub(r"<([A-Z]+)>", lambda m: f"(?P<{m[1].lower()}>[A-Za-z][A-Za-z0-9_]*)", regex)
+    found = re.fullmatch(regex, name)
+    if not found:
+        return None
+    return {key: int(value) if value.isdigit() else value for key, value in found.groupdict().items()}

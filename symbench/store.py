@@ -1,0 +1,287 @@
+"""The results folder: content-addressed cells and run manifests. Every file appears whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from symbench.errors import ConfigError, Problem, near_miss
+
+SCHEMA_VERSION = 1
+PART = 1024
+"""Samples in one part of a cell's observations, whatever the batch size."""
+
+OBSERVATIONS = pa.schema(
+    [
+        pa.field("control", pa.string()),
+        pa.field("output", pa.string(), nullable=False),
+        pa.field("sample", pa.int32(), nullable=False),
+        pa.field("element", pa.int32(), nullable=False),
+        pa.field("prediction", pa.int32()),
+        pa.field("target", pa.int32()),
+        pa.field("correct", pa.bool_()),
+        pa.field("valid", pa.bool_(), nullable=False),
+        pa.field("loss", pa.float64()),
+        pa.field("score", pa.float64()),
+        pa.field("confidence", pa.float64()),
+        pa.field("target_probability", pa.float64()),
+        pa.field("deviation_sq", pa.float64()),
+        pa.field("unrelated_sq", pa.float64()),
+    ]
+)
+"""One row per (control, output, sample, element). ``control`` is null for the measurement itself."""
+
+
+class Record(BaseModel):
+    """Base of what is written as JSON."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ElementRecord(Record):
+    """One element of a cell; the identity is element 0."""
+
+    element: int
+    label: str
+    kind: Literal["permutation", "lossy", "resampled"]
+    size: float
+    weight: float
+    parameters: dict[str, float]
+
+
+class PartRecord(Record):
+    """One file of observations, samples ``first`` to ``last`` of the cell's order."""
+
+    file: str
+    first: int
+    last: int
+    sha256: str
+
+
+class CellRecord(Record):
+    """``cell.json``: written last, so that a folder that has one is whole."""
+
+    schema_version: Literal[1] = 1
+    key: str
+    identity: dict[str, Any] = Field(description="what the key is the SHA-256 of, as canonical JSON")
+    samples: int
+    outputs: dict[str, dict[str, Any]] = Field(description="field, task, unit and null limit of each output")
+    size_unit: str
+    elements_how: Literal["enumeration", "design", "draw"]
+    elements: list[ElementRecord]
+    parts: list[PartRecord]
+    facts: dict[str, float | None] = Field(description="parameters, flops, seconds_per_sample and the like")
+    checkpoint: str | None = Field(description="SHA-256 of the weights that were measured")
+    environment: dict[str, Any]
+
+
+class CellStatus(Record):
+    """One planned cell in a manifest."""
+
+    model: str
+    dataset: str
+    symmetry: str
+    key: str
+    status: Literal["planned", "done", "failed"]
+    reason: str | None = None
+
+
+class Manifest(Record):
+    """``runs/<id>.json``: what was asked for, what was planned and what became of it."""
+
+    schema_version: Literal[1] = 1
+    run: str
+    suite: dict[str, Any]
+    plan: list[str] = Field(description="the plan's cells as model/dataset/symmetry")
+    cells: list[CellStatus]
+    environment: dict[str, Any]
+    status: Literal["running", "interrupted", "incomplete", "complete"]
+    limit: int | None = None
+    only: list[str] = Field(default_factory=list)
+    started: str
+    finished: str | None = None
+
+
+def canonical(document: Any) -> str:
+    """JSON with sorted keys and no spaces; NaN and infinity are refused."""
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+
+
+def content_key(document: Any) -> str:
+    """SHA-256 of canonical JSON, in hexadecimal."""
+    return hashlib.sha256(canonical(document).encode()).hexdigest()
+
+
+@contextlib.contextmanager
+def written(path: Path) -> Iterator[Path]:
+    """A temporary path that becomes ``path``, flushed, when the block ends well; gone when it does not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file atomically, UTF-8."""
+    with written(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+class Store:
+    """A results folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def check_writable(self) -> None:
+        """Create the folder and try it.
+
+        Raises:
+            ConfigError: it cannot be made or written to.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.root):
+                pass
+        except OSError as error:
+            raise ConfigError(
+                Problem("--results", f"{self.root} cannot be written: {error.strerror or error}", "a folder that can", "Name another with --results.")
+            ) from error
+
+    def cell_folder(self, key: str) -> Path:
+        """``cells/<key[:2]>/<key>``."""
+        return self.root / "cells" / key[:2] / key
+
+    def cell(self, key: str) -> CellRecord | None:
+        """The record of a finished cell; None where it is missing, broken, or its parts are."""
+        folder = self.cell_folder(key)
+        try:
+            record = CellRecord.model_validate_json((folder / "cell.json").read_bytes())
+        except (OSError, ValidationError):
+            return None
+        return record if all((folder / part.file).is_file() for part in record.parts) else None
+
+    def observations(self, key: str) -> pa.Table:
+        """All observations of a finished cell, parts checked against their checksums.
+
+        Raises:
+            ConfigError: a file is missing or is not what was written.
+        """
+        record = self.cell(key)
+        folder = self.cell_folder(key)
+        if record is None:
+            raise ConfigError(Problem(str(folder), "the cell is missing or broken", "a finished cell", "Run the suite again."))
+        tables = []
+        for part in record.parts:
+            if sha256_file(folder / part.file) != part.sha256:
+                raise ConfigError(
+                    Problem(str(folder / part.file), "the checksum differs", part.sha256[:12], "Delete the cell's folder and run the suite again.")
+                )
+            tables.append(pq.read_table(folder / part.file, schema=OBSERVATIONS))
+        return pa.concat_tables(tables)
+
+    @contextlib.contextmanager
+    def locked(self, key: str) -> Iterator[None]:
+        """Hold a cell against other processes that would compute the same.
+
+        Raises:
+            ConfigError: another process holds it for over a minute.
+        """
+        folder = self.root / "cells" / key[:2]
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(folder / f"{key}.lock", timeout=60):
+                yield
+        except Timeout as error:
+            raise ConfigError(Problem(str(folder / key), "another run is computing this cell", None, "Wait for it to end.")) from error
+        finally:
+            with contextlib.suppress(OSError):
+                (folder / f"{key}.lock").unlink(missing_ok=True)
+
+    def discard(self, key: str) -> None:
+        """Remove a cell's folder."""
+        shutil.rmtree(self.cell_folder(key), ignore_errors=True)
+
+    def write_cell(self, record: CellRecord) -> None:
+        """Close a cell."""
+        write_text(self.cell_folder(record.key) / "cell.json", record.model_dump_json(indent=1) + "\n")
+
+    def write_manifest(self, manifest: Manifest) -> None:
+        """Write or replace a run's manifest, and point ``latest`` at it."""
+        write_text(self.root / "runs" / f"{manifest.run}.json", manifest.model_dump_json(indent=1) + "\n")
+        write_text(self.root / "latest", manifest.run + "\n")
+
+    def manifest(self, run: str | None = None) -> Manifest:
+        """A run's manifest, by id, by a path to it, or the newest.
+
+        Raises:
+            ConfigError: there is no such run, or its file is broken or of a newer version.
+        """
+        if run is None:
+            latest = self.root / "latest"
+            if not latest.is_file():
+                raise ConfigError(Problem(str(self.root), "no run here yet", None, "Run 'symbench run SUITE' first, or name the folder with --results."))
+            run = latest.read_text(encoding="utf-8").strip()
+        path = Path(run) if run.endswith(".json") else self.root / "runs" / f"{run}.json"
+        if not re.fullmatch(r"[\w.:-]+", path.stem) or not path.is_file():
+            known = sorted(p.stem for p in (self.root / "runs").glob("*.json"))
+            raise ConfigError(Problem(str(self.root), f"no run {run!r}", f"one of {', '.join(known[-5:]) or 'none'}", near_miss(run, known)))
+        return read_manifest(path)
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Parse a manifest.
+
+    Raises:
+        ConfigError: it is broken, or written by a later symbench.
+    """
+    try:
+        data = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ConfigError(Problem(str(path), f"cannot be read: {error}", "a manifest")) from error
+    version = data.get("schema_version") if isinstance(data, dict) else None
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise ConfigError(Problem(str(path), f"schema_version is {version}", f"at most {SCHEMA_VERSION}", "Upgrade symbench."))
+    try:
+        return Manifest.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(Problem(str(path), f"is no manifest: {error.errors()[0]['msg']}", f"schema_version {SCHEMA_VERSION}")) from error
+
+
+def write_part(folder: Path, first: int, last: int, columns: Mapping[str, Any]) -> Path:
+    """Write the observations of samples ``first`` to ``last`` of the cell's order."""
+    arrays = [pa.array(columns[f.name], type=f.type, from_pandas=True) for f in OBSERVATIONS]
+    path = folder / f"observations-{first:08d}-{last:08d}.parquet"
+    with written(path) as temporary:
+        pq.write_table(pa.Table.from_arrays(arrays, schema=OBSERVATIONS), temporary, compression="zstd")
+    return path
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file's bytes; empty where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
