@@ -215,9 +215,6 @@ class Store:
                 yield
         except Timeout as error:
             raise ConfigError(Problem(str(folder / key), "another run is computing this cell", None, "Wait for it to end.")) from error
-        finally:
-            with contextlib.suppress(OSError):
-                (folder / f"{key}.lock").unlink(missing_ok=True)
 
     def discard(self, key: str) -> None:
         """Remove a cell's folder."""

@@ -36,7 +36,7 @@ class Action(ABC):
 
         Args:
             g: elements, ``(k, ...)`` shared by all samples or ``(k, n, ...)`` one for each.
-            like: values ``(n, ...)``; only shape, dtype and device matter.
+            like: values ``(n, ...)``; only shape, dtype and device matter, and not n where elements are shared.
         """
 
     def prepare(self, x: Tensor) -> Tensor:
@@ -89,10 +89,11 @@ class ProductAction(Action):
 
     def bind(self, g: Tensor, like: Tensor) -> Move:
         """One factor after the other; after the first, elements are per (element, sample)."""
+        del like  # the factors bind to what comes out of one another
         shared = g.ndim == 1 + self.group.element_ndim
-        n = len(like)
 
         def move(x: Tensor) -> Tensor:
+            n = len(x)
             y = x.expand(len(g), *x.shape).flatten(0, 1)  # (k * n, ...)
             for action, piece in zip(reversed(self.parts), reversed(self.group.split(g)), strict=True):
                 each = piece.repeat_interleave(n, 0) if shared else piece.flatten(0, 1)  # (k * n, ...)
@@ -118,7 +119,10 @@ def take(x: Tensor, index: Tensor, *, fill: float | None = None) -> Tensor:
         index = torch.where(index < 0, x.shape[-1] - 1, index)
     index = index.to(x.device)
     if index.ndim == 2:
-        return torch.stack([x.index_select(-1, row) for row in index])
+        out = x.new_empty(len(index), *x.shape[:-1], index.shape[1])
+        for row, place in zip(index, out, strict=True):
+            torch.index_select(x, -1, row, out=place)
+        return out
     k, n, q = index.shape
     spread = index.view(k, n, *(1,) * (x.ndim - 2), q).expand(k, *x.shape[:-1], q)
     return x.expand(k, *x.shape).gather(-1, spread)

@@ -26,7 +26,7 @@ def load(*, split: str, items: int, samples: int, target: str, order: str, seed:
         seed: seeds the stream.
     """
     rng = np.random.default_rng([seed, 0 if split == "train" else 1])
-    centre = rng.normal(size=(samples, 1, 2))
+    centre = rng.normal(scale=0.3, size=(samples, 1, 2))
     width = rng.uniform(0.05, 1.2, size=(samples, 1, 1))
     stretch = np.exp(rng.normal(scale=0.4, size=(samples, 1, 2)))
     points = centre + width * stretch * rng.normal(size=(samples, items, 2))

@@ -1,0 +1,268 @@
+"""What the command line and users call: load a suite, run it, get the estimates, write the report."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from symbench import plan as planning
+from symbench import suite as suites
+from symbench.errors import ConfigError, Interrupted, Problem
+from symbench.events import Listener, Note, ignore
+from symbench.store import CellStatus, Manifest, Store
+from symbench.suite import Suite
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from symbench.plan import Cell, Plan
+
+DEFAULT_RESULTS = Path("results")
+
+
+def never() -> bool:
+    """For callers that never want to stop a run."""
+    return False
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run on disk, finished or not."""
+
+    store: Store
+    manifest: Manifest
+
+    @property
+    def failed(self) -> list[CellStatus]:
+        """The cells that failed, with their reasons."""
+        return [cell for cell in self.manifest.cells if cell.status == "failed"]
+
+    def estimates(self) -> pd.DataFrame:
+        """Every estimate, one row each, with the columns of ``symbench.estimates.COLUMNS``."""
+        from symbench import estimates
+
+        return estimates.of_run(self.store, self.manifest)
+
+
+@dataclass(frozen=True)
+class Choices:
+    """How to run a suite.
+
+    Attributes:
+        results: the results folder.
+        only: part of the suite, as ``model=NAME,symmetry=NAME`` with globs.
+        limit: only the first samples of each dataset's order; such a run is no release.
+        device: overrides the suite's.
+        batch: images in one forward pass.
+        no_code: refuse every entry that would run code that is not part of symbench.
+        trust_pickle: let weights files run code while they are read.
+        fail_fast: stop at the first cell that fails.
+    """
+
+    results: Path = DEFAULT_RESULTS
+    only: str | None = None
+    limit: int | None = None
+    device: str | None = None
+    batch: int = 256
+    no_code: bool = False
+    trust_pickle: bool = False
+    fail_fast: bool = False
+
+
+def load_suite(path: Path | str) -> Suite:
+    """Read and check a suite file, without torch.
+
+    Raises:
+        SuiteError: with every problem, each with its line.
+    """
+    return suites.load(path)
+
+
+def prepare(suite: Suite | Path | str, choices: Choices) -> tuple[Plan, str]:
+    """Check everything that can be checked before work begins, and resolve the plan; nothing is written.
+
+    Returns:
+        The plan, and the device it is for.
+
+    Raises:
+        ConfigError: the suite, a file, a name or a device is wrong.
+    """
+    loaded = suite if isinstance(suite, Suite) else load_suite(suite)
+    if choices.no_code:
+        planning.check_code(loaded)
+    only = planning.parse_only(choices.only) if choices.only else None
+    chosen = planning.pairs(loaded, only)
+    for name, value in (("--limit", choices.limit), ("--batch-size", choices.batch)):
+        if value is not None and value < 1:
+            raise ConfigError(Problem(name, f"got {value}", "1 or more"))
+    from symbench.environment import pick_device
+
+    wanted = choices.device or loaded.numerics.device
+    device = pick_device(wanted, where="--device" if choices.device else "numerics.device")
+    resolved = planning.resolve(loaded, chosen, device=device, limit=choices.limit, trust_pickle=choices.trust_pickle)
+    return resolved, device
+
+
+def run(
+    suite: Suite | Path | str,
+    *,
+    choices: Choices | None = None,
+    results: Path | str | None = None,
+    listen: Listener = ignore,
+    stopped: Callable[[], bool] = never,
+) -> Run:
+    """Run a suite: train what is untrained, measure what is unmeasured, and record it all.
+
+    Running again resumes; a finished run is a no-op. A cell that fails is recorded with its reason and the others
+    go on: see :attr:`Run.failed`.
+
+    Args:
+        suite: a loaded suite, or the path of one.
+        choices: how to run it.
+        results: the results folder, for short.
+        listen: hears about progress.
+        stopped: asked now and then whether to stop.
+
+    Raises:
+        ConfigError: something is wrong with the suite or its surroundings; nothing has been written.
+        Interrupted: ``stopped`` said so; what is done is kept.
+    """
+    choices = choices or Choices()
+    if results is not None:
+        choices = Choices(**{**vars(choices), "results": Path(results)})
+    resolved, device = prepare(suite, choices)
+    store = Store(choices.results)
+    store.check_writable()
+    return _Progress(resolved, store, choices, device).run(listen, stopped)
+
+
+@dataclass
+class _Progress:
+    """A run under way: keeps the manifest up to date, cell by cell."""
+
+    plan: Plan
+    store: Store
+    choices: Choices
+    device: str
+    done: dict[str, CellStatus] = field(default_factory=dict)
+
+    def run(self, listen: Listener, stopped: Callable[[], bool]) -> Run:
+        from symbench.engines import local
+        from symbench.environment import describe
+
+        pending = [cell for cell in self.plan.cells if not local.finished(self.plan, self.store, cell)]
+        earlier = self._earlier()
+        if not pending and earlier is not None and earlier.status == "complete":
+            listen(Note(f"nothing to do: {len(self.plan.cells)} cells are there already, run {earlier.run}"))
+            self.store.write_manifest(earlier)
+            return Run(self.store, earlier)
+        environment = describe(self.device)
+        manifest = self._manifest(earlier, environment)
+        self.store.write_manifest(manifest)
+        listen(Note(f"{len(self.plan.cells)} cells, {len(pending)} of them to be measured, on {self.device}"))
+        settings = local.Settings(
+            self.device, self.choices.batch, self.choices.limit, self.choices.trust_pickle, self.choices.fail_fast
+        )
+
+        def record(cell: Cell, reason: str | None) -> None:
+            self.done[str(cell.pair)] = _status(cell, "done" if reason is None else "failed", reason)
+
+        status = "interrupted"
+        try:
+            local.run(self.plan, self.store, settings, environment, listen=listen, stopped=stopped, report=record)
+            whole = len(self.done) == len(self.plan.cells) and all(c.status == "done" for c in self.done.values())
+            status = "complete" if whole else "incomplete"
+        except Interrupted as error:
+            raise Interrupted(error.problems) from error
+        finally:
+            manifest = manifest.model_copy(update={"cells": self._cells(), "status": status, "finished": _now()})
+            self.store.write_manifest(manifest)
+        return Run(self.store, manifest)
+
+    def _cells(self) -> list[CellStatus]:
+        return [self.done.get(str(cell.pair)) or _status(cell, "planned", None) for cell in self.plan.cells]
+
+    def _earlier(self) -> Manifest | None:
+        """The newest run of the very same cells: it is taken up again rather than begun anew."""
+        keys = [cell.key for cell in self.plan.cells]
+        files = (self.store.root / "runs").glob(f"{self.plan.suite.name}-*.json")
+        for path in sorted(files, key=lambda p: p.stat().st_mtime, reverse=True):
+            try:
+                manifest = self.store.manifest(path.stem)
+            except ConfigError:
+                continue
+            if [cell.key for cell in manifest.cells] == keys and manifest.suite == self.plan.suite.resolved():
+                return manifest
+        return None
+
+    def _manifest(self, earlier: Manifest | None, environment: dict[str, Any]) -> Manifest:
+        now = datetime.now(UTC)
+        run_id = f"{self.plan.suite.name}-{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+        return Manifest(
+            run=earlier.run if earlier else run_id,
+            suite=self.plan.suite.resolved(),
+            plan=[str(cell.pair) for cell in self.plan.cells],
+            cells=self._cells(),
+            environment=environment,
+            status="running",
+            limit=self.choices.limit,
+            only=[self.choices.only] if self.choices.only else [],
+            started=earlier.started if earlier else _now(),
+        )
+
+
+def _status(cell: Cell, status: str, reason: str | None) -> CellStatus:
+    names = cell.pair.names()
+    return CellStatus.model_validate({**names, "key": cell.key, "status": status, "reason": reason})
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def open_run(run: str | None = None, *, results: Path | str = DEFAULT_RESULTS) -> Run:
+    """A run by its id or the path of its manifest; the newest where none is named.
+
+    Raises:
+        ConfigError: there is no such run.
+    """
+    if run is not None and run.endswith(".json"):
+        store = Store(Path(run).resolve().parent.parent)
+    else:
+        store = Store(Path(results))
+    return Run(store, store.manifest(run))
+
+
+def report(
+    run: Run | str | None = None,
+    *,
+    results: Path | str = DEFAULT_RESULTS,
+    output: Path | str | None = None,
+    formats: Sequence[str] | None = None,
+    frame: pd.DataFrame | None = None,
+) -> list[Path]:
+    """Write a run's report: Markdown, CSV, JSON and figures. Needs no torch.
+
+    Args:
+        run: a run, its id, or None for the newest.
+        results: the results folder, where ``run`` is no :class:`Run`.
+        output: the folder to write to; ``RESULTS/reports/RUN`` by default.
+        formats: of ``md csv json png svg``; all by default.
+        frame: the run's estimates, if they are at hand.
+
+    Returns:
+        The files written, the page to read first.
+
+    Raises:
+        ConfigError: there is no such run, no such format, or the folder cannot be written.
+    """
+    from symbench import report as reports
+
+    opened = run if isinstance(run, Run) else open_run(run, results=results)
+    folder = Path(output) if output else opened.store.root / "reports" / opened.manifest.run
+    frame = opened.estimates() if frame is None else frame
+    return reports.write(opened.store, opened.manifest, frame, folder, formats or reports.FORMATS)

@@ -1,0 +1,95 @@
+"""What a metric gets and what it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from symbench.statistics import Array, Interval
+
+
+@dataclass(frozen=True)
+class Observed:
+    """The observations of one output of one cell, as arrays ``(k, n)``; element 0 is the identity.
+
+    Attributes:
+        correct: 0 or 1, float64; None without labels or classes.
+        prediction: top-1 class; None for other tasks.
+        loss: None without labels.
+        deviation_sq: ``|f(g.x) - g.f(x)|^2``.
+        unrelated_sq: the same to all other samples; NaN for the identity.
+        weights: ``(k,)``, adding up to 1.
+        labels: of the elements.
+        kinds: of the elements' actions.
+        null_limit_sq: below this, the mean of ``unrelated_sq`` is rounding.
+        facts: of the model: parameters, flops and times.
+        seed: seeds the bootstrap.
+    """
+
+    correct: Array | None
+    prediction: Array | None
+    loss: Array | None
+    deviation_sq: Array
+    unrelated_sq: Array
+    weights: Array
+    labels: Sequence[str]
+    kinds: Sequence[str]
+    null_limit_sq: float
+    facts: Mapping[str, float | None]
+    seed: int
+
+    @property
+    def moved(self) -> int:
+        """K: how many elements there are besides the identity."""
+        return len(self.labels) - 1
+
+    def only(self, kind: str) -> Observed:
+        """The elements of one kind. The identity stays as the reference; it is a permutation and counts as one."""
+        keep = np.array([True, *(k == kind for k in self.kinds[1:])])
+        weights = self.weights * keep
+        if kind != "permutation":
+            weights[0] = 0.0
+        weights = weights[keep] / weights.sum()
+        arrays: dict[str, Any] = {
+            name: None if (values := getattr(self, name)) is None else values[keep]
+            for name in ("correct", "prediction", "loss", "deviation_sq", "unrelated_sq")
+        }
+        return replace(
+            self,
+            **arrays,
+            weights=weights,
+            labels=[label for label, k in zip(self.labels, keep, strict=True) if k],
+            kinds=[kind for kind, k in zip(self.kinds, keep, strict=True) if k],
+        )
+
+
+@dataclass(frozen=True)
+class Value:
+    """One estimate of a metric, or the reason why there is none.
+
+    Attributes:
+        estimate: None with a ``reason``, never 0 for no data.
+        low: lower confidence limit.
+        high: upper confidence limit.
+        n: base samples.
+        element: the element's label, where the estimate is about one.
+        reason: why there is no estimate.
+    """
+
+    estimate: float | None
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+    element: str | None = None
+    reason: str | None = None
+
+    @classmethod
+    def of(cls, interval: Interval, *, element: str | None = None) -> Value:
+        """From an interval."""
+        return cls(interval.estimate, interval.low, interval.high, interval.n, element)
+
+
+NO_LABELS = Value(None, reason="no class labels")

@@ -1,0 +1,68 @@
+"""Whether predictions stay the same, right or wrong."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from symbench import statistics
+from symbench.metrics.base import Observed, Value
+from symbench.statistics import Array
+
+NO_CLASSES = Value(None, reason="no class predictions")
+
+
+def consistency(seen: Observed) -> list[Value]:
+    """Share of ``(i, k > 0)`` with the prediction of the identity. Rises with accuracy by itself: see kappa."""
+    if seen.prediction is None:
+        return [NO_CLASSES]
+    return [Value.of(statistics.bounded_mean(_same(seen.prediction).mean(axis=0)))]
+
+
+def flip_rate(seen: Observed) -> list[Value]:
+    """``1 - consistency``."""
+    if seen.prediction is None:
+        return [NO_CLASSES]
+    return [Value.of(statistics.bounded_mean(1 - _same(seen.prediction).mean(axis=0)))]
+
+
+def kappa(seen: Observed) -> list[Value]:
+    """Cohen's kappa: ``(consistency - chance) / (1 - chance)``.
+
+    Chance is the mean over k > 0 of ``P(yhat_i(g_k) = yhat_j(g_0))`` over i != j. None where it is 1.
+    """
+    if seen.prediction is None:
+        return [NO_CLASSES]
+    if seen.prediction.shape[1] < 2:
+        return [Value(None, reason="a single sample has no chance level")]
+    differs = 1 - _same(seen.prediction).mean(axis=0)
+    by_chance = chance_of_difference(seen.prediction).mean(axis=0)
+    if by_chance.mean() <= 1e-12:
+        return [Value(None, reason="one class is always predicted: chance is 1")]
+    disagreement = statistics.ratio(differs, by_chance, seed=seen.seed)
+    low = None if disagreement.high is None else 1 - disagreement.high
+    high = None if disagreement.low is None else 1 - disagreement.low
+    return [Value(1 - disagreement.estimate, low, high, disagreement.n)]
+
+
+def _same(prediction: Array) -> Array:
+    same: Array = (prediction[1:] == prediction[0]).astype(np.float64)
+    return same
+
+
+def chance_of_difference(prediction: Array) -> Array:
+    """For each sample its part of ``P(yhat_i(g_k) != yhat_j(g_0))`` over i != j, both ways round; ``(k - 1, n)``.
+
+    The closed form of MEASURE.md's ``unrelated_i`` for one-hot outputs, halved: its mean over i is that
+    probability, and resampling it by sample is right.
+    """
+    k, n = prediction.shape
+    classes, codes = np.unique(prediction, return_inverse=True)
+    codes = codes.reshape(k, n)
+    counts = np.stack([np.bincount(row, minlength=len(classes)) for row in codes]) / n  # (k, classes)
+    reference, moved = codes[0], codes[1:]
+    a_dot_b = counts[0][moved]
+    b_dot_a = counts[1:][:, reference]
+    both = (counts[1:] * counts[0]).sum(axis=1, keepdims=True)
+    differs = (moved != reference).astype(np.float64)
+    found: Array = (n * (1 - a_dot_b - b_dot_a + both) - differs) / (n - 1)
+    return found

@@ -1,0 +1,55 @@
+"""How far ``f(g.x)`` is from ``g.f(x)``."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from symbench import statistics
+from symbench.metrics.base import Observed, Value
+
+
+def equivariance_error(seen: Observed) -> list[Value]:
+    """E: the root of ``mean |f(g.x_i) - g.f(x_i)|^2 / mean_{i != j} |f(g.x_i) - g.f(x_j)|^2`` over k > 0.
+
+    0 is exact; 1 is no better than another sample's output. The first value is over all elements, then one
+    for each. None where other samples' outputs are not told apart beyond rounding.
+    """
+    return [_error(seen, slice(1, None), None)] + [
+        _error(seen, slice(k, k + 1), seen.labels[k]) for k in range(1, len(seen.labels))
+    ]
+
+
+def _error(seen: Observed, elements: slice, label: str | None) -> Value:
+    above = seen.deviation_sq[elements].mean(axis=0)
+    below = seen.unrelated_sq[elements].mean(axis=0)
+    null = float(below.mean())
+    if not null > seen.null_limit_sq:
+        reason = "a single sample has no others" if math.isnan(null) else "the outputs are the same for all samples"
+        return Value(None, element=label, reason=reason)
+    if label is not None:
+        return Value(math.sqrt(above.mean() / null), n=len(above), element=label)
+    squared = statistics.ratio(above, below, seed=seen.seed)
+    limits = [None if limit is None else math.sqrt(max(0.0, limit)) for limit in (squared.low, squared.high)]
+    return Value(math.sqrt(squared.estimate), limits[0], limits[1], squared.n)
+
+
+def absolute_error(seen: Observed) -> list[Value]:
+    """Mean of ``|f(g.x) - g.f(x)|`` over i and k > 0, in the output's unit, then one for each element."""
+    deviation = np.sqrt(seen.deviation_sq[1:])
+    overall = Value.of(statistics.mean(deviation.mean(axis=0), seed=seen.seed))
+    return [overall] + [
+        Value(float(row.mean()), n=len(row), element=label)
+        for row, label in zip(deviation, seen.labels[1:], strict=True)
+    ]
+
+
+def absolute_error_p95(seen: Observed) -> list[Value]:
+    """95th percentile of the deviation over i and k > 0."""
+    return [Value.of(statistics.quantile(np.sqrt(seen.deviation_sq[1:]), 0.95))]
+
+
+def absolute_error_max(seen: Observed) -> list[Value]:
+    """Largest deviation seen; a maximum has no interval."""
+    return [Value(float(np.sqrt(seen.deviation_sq[1:].max())), n=seen.deviation_sq.shape[1])]

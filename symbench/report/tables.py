@@ -1,0 +1,175 @@
+"""Estimates as tables for people: one board for each symmetry, and one of costs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a table shows of one estimate: the value, and its interval or the reason why there is none."""
+
+    value: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Board:
+    """One symmetry on one dataset: a row for each model, the best first.
+
+    Attributes:
+        title: symmetry and dataset.
+        note: how many elements, and of which kind.
+        summary: what happened, in words made from the numbers.
+        columns: headings, the model's first.
+        rows: the model's name and its cells.
+        failed: models without numbers, with the reason.
+    """
+
+    title: str
+    note: str
+    summary: str
+    columns: list[str]
+    rows: list[tuple[str, list[Cell]]]
+    failed: list[tuple[str, str]]
+
+
+def percent(value: float) -> str:
+    """``98.4`` for 0.984; more digits close to 100, so that 99.96 is not shown as 100."""
+    shown = f"{100 * value:.1f}"
+    return f"{100 * value:.2f}" if shown == "100.0" and value < 1 else shown
+
+
+def scientific(value: float) -> str:
+    """Three digits: ``0.402``, ``7.1e-08``."""
+    if value == 0:
+        return "0"
+    return f"{value:.3f}" if 1e-3 <= abs(value) < 1000 else f"{value:.1e}"
+
+
+def count(value: float) -> str:
+    """``23,394``, ``23.2 M``, ``1.1 G``."""
+    for limit, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M")):
+        if value >= limit:
+            return f"{value / limit:.3g} {letter}"
+    return f"{value:,.0f}"
+
+
+def seconds(value: float) -> str:
+    """``435 µs``, ``1.2 ms``, ``15.7 s``."""
+    for limit, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
+        if value >= limit:
+            return f"{value / limit:.3g} {unit}"
+    return f"{value * 1e9:.3g} ns"
+
+
+COLUMNS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
+    ("accuracy", "accuracy %", percent),
+    ("orbit_accuracy", "orbit %", percent),
+    ("worst_element_accuracy", "worst element %", percent),
+    ("worst_case_accuracy", "worst case %", percent),
+    ("consistency", "consistency %", percent),
+    ("kappa", "kappa", lambda v: f"{v:.3f}"),
+    ("loss", "loss", scientific),
+    ("orbit_loss", "orbit loss", scientific),
+    ("equivariance_error", "E", scientific),
+    ("absolute_error_max", "max deviation", scientific),
+)
+LOSSES = {"loss", "orbit_loss"}
+COSTS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
+    ("parameters", "parameters", count),
+    ("flops", "FLOPs per sample", count),
+    ("seconds_per_sample", "time per sample", seconds),
+    ("training_seconds", "training", seconds),
+)
+
+
+def boards(frame: pd.DataFrame) -> list[Board]:
+    """A board for every (dataset, symmetry, output), in the order of the run."""
+    with_symmetry = frame[frame["symmetry"].notna() & frame["element"].isna()]
+    found = []
+    for (dataset, symmetry), group in with_symmetry.groupby(["dataset", "symmetry"], sort=False):
+        measured = group[group["elements"].notna()]
+        failed = group[group["status"].isin(["failed", "missing"])].drop_duplicates("model")
+        reasons = [(str(row.model), str(row.reason)) for row in failed.itertuples()]
+        outputs = list(measured["output"].unique()) or [None]
+        for output in outputs:
+            mine = measured[measured["output"] == output]
+            title = f"{symmetry} on {dataset}" + (f", {output}" if len(outputs) > 1 else "")
+            found.append(_board(title, str(symmetry), mine, reasons))
+    return found
+
+
+def _board(title: str, symmetry: str, group: pd.DataFrame, failed: list[tuple[str, str]]) -> Board:
+    whole = _whole(group)
+    values = whole.pivot_table(index="model", columns="metric", values="estimate", sort=False)
+    classes = "accuracy" in values and values["accuracy"].notna().any()
+    columns = [
+        (metric, heading, show)
+        for metric, heading, show in COLUMNS
+        if metric in values and not (classes and metric in LOSSES)
+    ]
+    key = next((m for m in ("orbit_accuracy", "consistency", "orbit_loss", "equivariance_error") if m in values), None)
+    if key is not None:
+        values = values.sort_values(key, ascending=key in {"orbit_loss", "equivariance_error"}, kind="stable")
+    lookup = {(row.model, row.metric): row for row in whole.itertuples()}
+    rows = [
+        (str(model), [_cell(lookup.get((model, metric)), show) for metric, _, show in columns]) for model in values.index
+    ]
+    return Board(title, _note(whole, group), _summary(symmetry, values), ["model", *(h for _, h, _ in columns)], rows, failed)
+
+
+def _whole(group: pd.DataFrame) -> pd.DataFrame:
+    """The rows over all elements: those of kind ``all``, or of the only kind there is."""
+    return group[group["elements"] == "all"] if (group["elements"] == "all").any() else group
+
+
+def _cell(row: object, show: Callable[[float], str]) -> Cell:
+    if row is None:
+        return Cell("–")
+    estimate, low, high = (float(getattr(row, name)) for name in ("estimate", "low", "high"))
+    if math.isnan(estimate):
+        return Cell("–", str(getattr(row, "reason", "")))
+    return Cell(show(estimate), "" if math.isnan(low) else f"[{show(low)}, {show(high)}]")
+
+
+def _note(whole: pd.DataFrame, group: pd.DataFrame) -> str:
+    if whole.empty:
+        return "nothing measured"
+    k = int(whole["k"].iloc[0])
+    kinds = [kind for kind in ("permutation", "lossy", "resampled") if (group["elements"] == kind).any()]
+    n = int(whole["n"].dropna().max()) if whole["n"].notna().any() else 0
+    text = f"{k} elements besides the identity, {' and '.join(kinds)}; {n} samples"
+    if "resampled" in kinds:
+        text += "; E includes what resampling does to the images, and blur lowers it: rank models by it only over permutations"
+    return text
+
+
+def _summary(symmetry: str, values: pd.DataFrame) -> str:
+    if "worst_element_accuracy" not in values or values["worst_element_accuracy"].isna().all():
+        if "equivariance_error" not in values or values["equivariance_error"].isna().all():
+            return ""
+        best = values["equivariance_error"].idxmin()
+        return f"Under {symmetry}, {best} deviates least: E = {scientific(values.loc[best, 'equivariance_error'])}."
+    worst = values["worst_element_accuracy"]
+    drops = values["accuracy"] - worst
+    best, fallen = worst.idxmax(), drops.idxmax()
+    text = f"Under {symmetry}, {best} is right on {percent(worst[best])} % even at its worst element"
+    if len(values) == 1 or fallen == best:
+        return f"{text} ({percent(values.loc[best, 'accuracy'])} % unmoved)."
+    return f"{text}; {fallen} falls from {percent(values.loc[fallen, 'accuracy'])} % to {percent(worst[fallen])} %."
+
+
+def costs(frame: pd.DataFrame) -> Board:
+    """What each model costs, on the first dataset that it met."""
+    model_rows = frame[frame["symmetry"].isna()].drop_duplicates(["model", "metric"])
+    lookup = {(row.model, row.metric): row for row in model_rows.itertuples()}
+    rows = [
+        (str(model), [_cell(lookup.get((model, metric)), show) for metric, _, show in COSTS])
+        for model in model_rows["model"].unique()
+    ]
+    return Board("cost", "forward passes as they came, on this machine", "", ["model", *(h for _, h, _ in COSTS)], rows, [])

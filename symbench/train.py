@@ -1,0 +1,193 @@
+"""Training the reference models: a recipe in, a checkpoint in the cache out. Not a training framework."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from platformdirs import user_cache_path
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, mse_loss
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import OneCycleLR
+
+from symbench.assemble import Prepared, image_leaves, prepare, seed_for
+from symbench.datasets.base import Dataset
+from symbench.errors import Interrupted, ModelError, Problem
+from symbench.events import Advanced, Finished, Listener, Started
+from symbench.fields import Category
+from symbench.models.base import Normalisation
+from symbench.models.weights import digest_file
+from symbench.plan import Plan, new_module
+from symbench.store import content_key, write_text, written
+from symbench.suite import ModelEntry
+
+PRELOAD_BYTES = 2 << 30
+"""Training sets up to this size are decoded once and kept in memory."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Trained weights in the cache.
+
+    Attributes:
+        path: a safetensors file.
+        digest: SHA-256 of its bytes.
+        seconds: what training took, wherever it was done.
+    """
+
+    path: Path
+    digest: str
+    seconds: float
+
+
+def cache_folder() -> Path:
+    """Where checkpoints are kept: ``SYMBENCH_CACHE_DIR``, or the platform's cache folder."""
+    own = os.environ.get("SYMBENCH_CACHE_DIR")
+    return Path(own) if own else user_cache_path("symbench")
+
+
+def cached(plan: Plan, name: str) -> Checkpoint | None:
+    """The checkpoint of a model's recipe, if it has been trained before."""
+    key = content_key(plan.recipes[name])
+    path = cache_folder() / "checkpoints" / key[:2] / f"{key}.safetensors"
+    note = path.with_suffix(".json")
+    if not (path.is_file() and note.is_file()):
+        return None
+    return Checkpoint(path, digest_file(path), json.loads(note.read_text())["seconds"])
+
+
+def obtain(plan: Plan, name: str, *, device: str, listen: Listener, stopped: Callable[[], bool]) -> Checkpoint:
+    """The model's checkpoint: from the cache, or trained now.
+
+    Raises:
+        ModelError: the loss stopped being finite.
+        Interrupted: asked to stop; nothing is kept of an unfinished training.
+    """
+    found = cached(plan, name)
+    if found is not None:
+        return found
+    key = content_key(plan.recipes[name])
+    path = cache_folder() / "checkpoints" / key[:2] / f"{key}.safetensors"
+    entry = plan.suite.models[name]
+    if entry.train is None:
+        raise ValueError(f"{name} is not trained")
+    module = new_module(plan, name, entry.train.on)
+    start = time.perf_counter()
+    fit(plan, name, module, device=device, listen=listen, stopped=stopped)
+    seconds = time.perf_counter() - start
+    state = {key: value.detach().cpu().contiguous() for key, value in module.state_dict().items()}
+    with written(path) as temporary:
+        save_file(state, temporary)
+    write_text(path.with_suffix(".json"), json.dumps({"seconds": seconds, "recipe": plan.recipes[name]}) + "\n")
+    return Checkpoint(path, digest_file(path), seconds)
+
+
+def restore(module: nn.Module, checkpoint: Checkpoint) -> None:
+    """Put a checkpoint's weights into the module."""
+    module.load_state_dict(load_file(checkpoint.path))
+
+
+def fit(plan: Plan, name: str, module: nn.Module, *, device: str, listen: Listener, stopped: Callable[[], bool]) -> None:
+    """Train in place: AdamW, one cycle of the learning rate, and one random element for every sample of a batch.
+
+    Args:
+        plan: holds the recipe and the training split.
+        name: the model's.
+        module: drawn fresh.
+        device: where.
+        listen: hears one step per batch.
+        stopped: asked after every batch.
+    """
+    suite = plan.suite
+    entry = suite.models[name]
+    recipe = entry.train
+    if recipe is None:
+        raise ValueError(f"{name} is not trained")
+    data = plan.training[recipe.on]
+    key = content_key(plan.recipes[name])
+    generator = torch.Generator().manual_seed(seed_for(suite.seed, "training", key))
+    augment = None
+    if recipe.augment is not None:
+        augment = prepare(suite, recipe.augment, data, data.shapes(canvas=entry.size))
+    batches = math.ceil(len(data) / recipe.batch)
+    module.to(device).train()
+    optimiser = AdamW(module.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    schedule = OneCycleLR(optimiser, recipe.learning_rate, total_steps=batches * recipe.epochs)
+    read = _reader(data, entry)
+    listen(Started(f"training {name}", batches * recipe.epochs, "batches"))
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed_for(suite.seed, "dropout", key))
+            for _ in range(recipe.epochs):
+                for indices in torch.randperm(len(data), generator=generator).split(recipe.batch):
+                    if len(indices) == 1 and len(data) > 1:
+                        schedule.step()  # a batch of one has no batch statistics
+                        continue
+                    leaves, targets = read(indices)
+                    leaves = _moved(leaves, augment, generator)
+                    loss = _step(module, leaves, targets, data, entry, device)
+                    optimiser.zero_grad()
+                    loss.backward()  # type: ignore[no-untyped-call]
+                    optimiser.step()
+                    schedule.step()
+                    listen(Advanced(1, f"loss {loss.item():.3f}"))
+                    if stopped():
+                        raise Interrupted(Problem(name, "training was interrupted", None, "The same command starts it again."))
+    finally:
+        listen(Finished())
+    if not all(torch.isfinite(p).all() for p in module.parameters()):
+        raise ModelError(Problem(name, "training ended in weights that are not finite", None, "Lower its learning_rate."))
+
+
+Reader = Callable[[Tensor], tuple[dict[str, Tensor], dict[str, Tensor]]]
+
+
+def _reader(data: Dataset, entry: ModelEntry) -> Reader:
+    """Batches by index: from memory where the whole set fits, else decoded each time."""
+    one = data.batch([0], canvas=entry.size)
+    size = sum(leaf.numel() * leaf.element_size() for leaf in one.leaves.values()) * len(data)
+    if size > PRELOAD_BYTES:
+
+        def decode(indices: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+            batch = data.batch(indices.tolist(), canvas=entry.size)
+            return batch.leaves, batch.targets
+
+        return decode
+    whole = data.batch(range(len(data)), canvas=entry.size)
+
+    def select(indices: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        return (
+            {name: leaf[indices] for name, leaf in whole.leaves.items()},
+            {name: target[indices] for name, target in whole.targets.items()},
+        )
+
+    return select
+
+
+def _moved(leaves: dict[str, Tensor], augment: Prepared | None, generator: torch.Generator) -> dict[str, Tensor]:
+    if augment is None:
+        return leaves
+    count = len(next(iter(leaves.values())))
+    drawn = augment.group.sample(count, generator=generator)[None]  # (1, n, ...), one element for each sample
+    return {name: augment.actions[name].act(drawn, augment.actions[name].prepare(x))[0] for name, x in leaves.items()}
+
+
+def _step(
+    module: nn.Module, leaves: dict[str, Tensor], targets: dict[str, Tensor], data: Dataset, entry: ModelEntry, device: str
+) -> Tensor:
+    normalise = Normalisation(entry.mean, entry.std)
+    images = image_leaves(data)
+    inputs = {k: normalise(x.to(device)) if k in images else x.to(device) for k, x in leaves.items()}
+    output = module(next(iter(inputs.values()))) if len(inputs) == 1 else module(**inputs)
+    name, target = next(iter(targets.items()))
+    if isinstance(data.targets[name], Category):
+        return cross_entropy(output, target.to(device))
+    return mse_loss(output, target.to(device))
