@@ -13,7 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from symbench.api import Choices, Run, load_suite, open_run, report, run
+    from symbench.api import Choices, Run, load_suite, open_run, run, write_report
     from symbench.errors import CellError, ConfigError, Interrupted, SymbenchError
     from symbench.suite import Suite
 
@@ -29,8 +29,8 @@ _WHERE = {
     "SymbenchError": "symbench.errors",
     "load_suite": "symbench.api",
     "open_run": "symbench.api",
-    "report": "symbench.api",
     "run": "symbench.api",
+    "write_report": "symbench.api",
 }
 
 __all__ = [
@@ -44,8 +44,8 @@ __all__ = [
     "__version__",
     "load_suite",
     "open_run",
-    "report",
     "run",
+    "write_report",
 ]
 
 

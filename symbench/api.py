@@ -237,7 +237,7 @@ def open_run(run: str | None = None, *, results: Path | str = DEFAULT_RESULTS) -
     return Run(store, store.manifest(run))
 
 
-def report(
+def write_report(
     run: Run | str | None = None,
     *,
     results: Path | str = DEFAULT_RESULTS,

@@ -1,0 +1,115 @@
+"""What a run looks like in a terminal: bars, tables and plain lines. Nothing else in symbench prints."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any, TextIO
+
+from symbench.events import Advanced, Event, Finished, Note, Started
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from symbench.report.tables import Board
+
+EVERY_SECONDS = 30
+"""How often progress is a line where there is no terminal."""
+
+
+class Progress:
+    """Listens to a run: a bar on a terminal, else one line every 30 seconds; always on stderr."""
+
+    def __init__(self, stream: TextIO | None = None, *, quiet: bool = False) -> None:
+        self.stream = stream or sys.stderr
+        self.quiet = quiet
+        self.bar: Any = None
+        self.task: Started | None = None
+        self.done = 0
+        self.last = time.monotonic()
+
+    def __call__(self, event: Event) -> None:
+        """Show an event."""
+        if self.quiet and not (isinstance(event, Note) and event.warning):
+            return
+        if isinstance(event, Started):
+            self._start(event)
+        elif isinstance(event, Advanced):
+            self._advance(event)
+        elif isinstance(event, Finished):
+            self._finish()
+        else:
+            self.line(event.text)
+
+    def line(self, text: str) -> None:
+        """One line, above the bar."""
+        if self.bar is not None:
+            self.bar.clear()
+        self.stream.write(printable(text) + "\n")
+        self.stream.flush()
+        if self.bar is not None:
+            self.bar.refresh()
+
+    def _start(self, event: Started) -> None:
+        self.task, self.done = event, event.done
+        if self.stream.isatty():
+            from tqdm import tqdm
+
+            self.bar = tqdm(
+                total=event.total, initial=event.done, desc=event.task, unit=f" {event.unit}", file=self.stream,
+                leave=False, dynamic_ncols=True, unit_scale=event.unit == "images",
+            )  # fmt: skip
+
+    def _advance(self, event: Advanced) -> None:
+        self.done += event.steps
+        if self.bar is not None:
+            if event.note:
+                self.bar.set_postfix_str(event.note, refresh=False)
+            self.bar.update(event.steps)
+        elif self.task is not None and time.monotonic() - self.last >= EVERY_SECONDS:
+            self.last = time.monotonic()
+            note = f", {event.note}" if event.note else ""
+            self.line(f"{self.task.task}: {self.done} of {self.task.total} {self.task.unit}{note}")
+
+    def _finish(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
+
+
+def printable(text: str) -> str:
+    """Text without control characters, so that no name or message can steer the terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
+
+
+def show_boards(boards: Iterable[Board], stream: TextIO | None = None) -> None:
+    """Print boards as tables, with their notes below and their summary above."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    out = stream or sys.stdout
+    console = Console(file=out, width=None if out.isatty() else 140, highlight=False, soft_wrap=False)
+    for board in boards:
+        table = Table(title=Text(printable(board.title), style="bold"), title_justify="left", box=None, pad_edge=False)
+        for i, heading in enumerate(board.columns):
+            table.add_column(heading, justify="left" if i == 0 else "right", no_wrap=i == 0)
+        for name, cells in board.rows:
+            shown = [Text.assemble(c.value, *([("\n" + c.detail, "dim")] if c.detail.startswith("[") else [])) for c in cells]
+            table.add_row(Text(printable(name), style="bold"), *shown)
+        console.print(table)
+        for name, reason in board.failed:
+            console.print(Text(f"{printable(name)}: no numbers: {printable(reason)}", style="red"))
+        console.print(Text(board.note, style="dim"))
+        if board.summary:
+            console.print(Text(printable(board.summary)))
+        console.print()
+
+
+def show_columns(rows: Sequence[tuple[str, ...]], stream: TextIO | None = None) -> None:
+    """Print rows in aligned columns, the last one unbounded."""
+    out = stream or sys.stdout
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)] if rows else []
+    for row in rows:
+        padded = [printable(cell).ljust(width) for cell, width in zip(row, widths, strict=False)]
+        out.write("  ".join([*padded, printable(row[-1])]).rstrip() + "\n")
