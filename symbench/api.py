@@ -19,7 +19,7 @@ from symbench.suite import Suite
 if TYPE_CHECKING:
     import pandas as pd
 
-    from symbench.plan import Cell, Plan
+    from symbench.plan.resolve import Cell, Plan
 
 DEFAULT_RESULTS = Path("results")
 
@@ -100,10 +100,11 @@ def prepare(suite: Suite | Path | str, choices: Choices) -> tuple[Plan, str]:
         if value is not None and value < 1:
             raise ConfigError(Problem(name, f"got {value}", "1 or more"))
     from symbench.environment import pick_device
+    from symbench.plan.resolve import resolve
 
     wanted = choices.device or loaded.numerics.device
     device = pick_device(wanted, where="--device" if choices.device else "numerics.device")
-    resolved = planning.resolve(loaded, chosen, device=device, limit=choices.limit, trust_pickle=choices.trust_pickle)
+    resolved = resolve(loaded, chosen, device=device, limit=choices.limit, trust_pickle=choices.trust_pickle)
     return resolved, device
 
 
@@ -165,7 +166,11 @@ class _Progress:
         self.store.write_manifest(manifest)
         listen(Note(f"{len(self.plan.cells)} cells, {len(pending)} of them to be measured, on {self.device}"))
         settings = local.Settings(
-            self.device, self.choices.batch, self.choices.limit, self.choices.trust_pickle, self.choices.fail_fast
+            self.device,
+            self.choices.batch,
+            self.choices.limit,
+            self.choices.trust_pickle,
+            self.choices.fail_fast,
         )
 
         def record(cell: Cell, reason: str | None) -> None:

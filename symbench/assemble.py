@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from symbench import actions, groups
-from symbench.actions.base import Action
+from symbench.actions.base import Action, TrivialAction
 from symbench.code import digest_module, digest_source
 from symbench.datasets import DATASETS
 from symbench.datasets.base import Dataset
@@ -54,7 +54,12 @@ def load_dataset(suite: Suite, name: str, *, split: str | None = None) -> Datase
         if split is not None:
             if not code.signature_has("split"):
                 raise ConfigError(
-                    Problem(where, f"{entry.use} has no parameter 'split'", "one that takes 'train' and 'test'", "Training needs samples of its own.")
+                    Problem(
+                        where,
+                        f"{entry.use} has no parameter 'split'",
+                        "one that takes 'train' and 'test'",
+                        "Training needs samples of its own.",
+                    )
                 )
             arguments["split"] = split
         return _as_dataset(_called(lambda: code.call(**arguments), where), where)
@@ -76,7 +81,9 @@ def _called(make: Any, where: str) -> Any:
     except ConfigError:
         raise
     except Exception as error:  # a user's or a plug-in's code may raise anything
-        raise ConfigError(Problem(where, f"loading it raised {type(error).__name__}: {error}".replace("\n", " "))) from error
+        raise ConfigError(
+            Problem(where, f"loading it raised {type(error).__name__}: {error}".replace("\n", " "))
+        ) from error
 
 
 def _as_dataset(found: Any, where: str) -> Dataset:
@@ -91,7 +98,9 @@ def _as_dataset(found: Any, where: str) -> Dataset:
 def output_count(dataset: Dataset) -> int:
     """How many numbers a model for this dataset's target has to return: classes, or the target's size."""
     if not dataset.targets:
-        raise ConfigError(Problem("models", "a built-in model needs labels to know its number of outputs", "a labelled dataset"))
+        raise ConfigError(
+            Problem("models", "a built-in model needs labels to know its number of outputs", "a labelled dataset")
+        )
     name, field = next(iter(dataset.targets.items()))
     if isinstance(field, Category):
         if field.classes is not None:
@@ -137,7 +146,7 @@ def prepare(suite: Suite, name: str, dataset: Dataset, shapes: Mapping[str, tupl
     entry = suite.symmetries[name]
     where = f"symmetries.{name}"
     group = groups.load(entry.group, entry.options, where=f"{where}.group")
-    document = {"group": entry.group, "options": entry.options, "elements": entry.elements}
+    document: dict[str, Any] = {"group": entry.group, "options": entry.options, "elements": entry.elements}
     generator = torch.Generator().manual_seed(seed_for(suite.seed, "elements", content_key(document)))
     elements = choose(group, entry.elements, generator=generator, where=f"{where}.elements")
     on_field = dataset.fields[entry.on]
@@ -150,7 +159,7 @@ def prepare(suite: Suite, name: str, dataset: Dataset, shapes: Mapping[str, tupl
         if reason is not None:
             raise ImpossiblePair(Problem(where, f"{entry.group} cannot act on {leaf!r}: {reason}"))
         moved[leaf] = action
-        if not isinstance(action, actions_trivial()):
+        if not isinstance(action, TrivialAction):
             found = actions.find_all(entry.group, field, entry.action)
             names[leaf] = [[n, row.version] for n, row in found]
     document |= {
@@ -158,16 +167,13 @@ def prepare(suite: Suite, name: str, dataset: Dataset, shapes: Mapping[str, tupl
         "actions": names,
         "values": content_key(group.canonical(elements.values).tolist()),
         "weights": content_key(elements.weights.tolist()),
-        "code": [digest_module(groups.GROUPS.find(part)[0].module) for part in groups.factors(entry.group) if "/" in part],
+        "code": [
+            digest_module(groups.GROUPS.find(part)[0].module) for part in groups.factors(entry.group) if "/" in part
+        ],
     }
-    return Prepared(group, elements, entry.on, moved, document, entry.group, dict(entry.options), entry.action, on_field)
-
-
-def actions_trivial() -> type[Action]:
-    """The class of actions that move nothing."""
-    from symbench.actions.base import TrivialAction
-
-    return TrivialAction
+    return Prepared(
+        group, elements, entry.on, moved, document, entry.group, dict(entry.options), entry.action, on_field
+    )
 
 
 def fits(inputs: Mapping[str, Field] | tuple[Field, ...], fields: Mapping[str, Field]) -> bool:
@@ -260,7 +266,12 @@ def recipe_document(suite: Suite, name: str, training: Dataset) -> dict[str, Any
     augment = None
     if entry.train.augment is not None:
         symmetry = suite.symmetries[entry.train.augment]
-        augment = {"group": symmetry.group, "on": symmetry.on, "action": symmetry.action, "options": symmetry.options}
+        augment = {
+            "group": symmetry.group,
+            "on": symmetry.on,
+            "action": symmetry.action,
+            "options": symmetry.options,
+        }
     return {
         **model_description(suite, name),
         "recipe": recipe,
@@ -293,4 +304,10 @@ def check_on(suite: Suite, symmetry: str, dataset: Dataset, name: str) -> None:
     """
     on = suite.symmetries[symmetry].on
     if on not in dataset.fields:
-        raise ConfigError(Problem(f"symmetries.{symmetry}.on", f"got {on!r}", f"a leaf of {name}: one of {one_of(dataset.fields)}"))
+        raise ConfigError(
+            Problem(
+                f"symmetries.{symmetry}.on",
+                f"got {on!r}",
+                f"a leaf of {name}: one of {one_of(dataset.fields)}",
+            )
+        )

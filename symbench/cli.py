@@ -27,12 +27,19 @@ results_option = click.option(
     help="The results folder.",
 )  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document to stdout.")
-only_option = click.option("--only", metavar="SELECT", help="Part of the suite: model=NAME,symmetry=NAME; globs work.")
-limit_option = click.option("--limit", type=int, metavar="N", help="The first N samples only; such a run is no release.")
+only_option = click.option(
+    "--only", metavar="SELECT", help="Part of the suite: model=NAME,symmetry=NAME; globs work."
+)
+limit_option = click.option(
+    "--limit", type=int, metavar="N", help="The first N samples only; such a run is no release."
+)
 device_option = click.option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1, mps; overrides the suite.")
 no_code_option = click.option("--no-code", is_flag=True, help="Refuse suites that bring code of their own.")
 trust_option = click.option(
-    "--trust-pickle", is_flag=True, allow_from_autoenv=False, help="Let weights files run code while they are read."
+    "--trust-pickle",
+    is_flag=True,
+    allow_from_autoenv=False,
+    help="Let weights files run code while they are read.",
 )
 
 
@@ -52,7 +59,9 @@ def cli() -> None:
 @only_option
 @limit_option
 @device_option
-@click.option("--batch-size", type=int, default=256, show_default=True, metavar="N", help="Images in one forward pass.")
+@click.option(
+    "--batch-size", type=int, default=256, show_default=True, metavar="N", help="Images in one forward pass."
+)
 @click.option("--fail-fast", is_flag=True, help="Stop at the first cell that fails.")
 @no_code_option
 @trust_option
@@ -118,8 +127,22 @@ def validate(suite: Path, as_json: bool, **options: Any) -> None:
     for cell in plan.cells:
         elements = plan.symmetry_of(cell).elements
         broken = plan.broken.get(cell.pair.model)
-        state = f"will fail: {broken}" if broken else "measured" if local.finished(plan, store, cell) else "to be measured"
-        rows.append({**cell.pair.names(), "key": cell.key, "elements": len(elements) - 1, "chosen_by": elements.how, "state": state})
+        state = (
+            f"will fail: {broken}"
+            if broken
+            else "measured"
+            if local.finished(plan, store, cell)
+            else "to be measured"
+        )
+        rows.append(
+            {
+                **cell.pair.names(),
+                "key": cell.key,
+                "elements": len(elements) - 1,
+                "chosen_by": elements.how,
+                "state": state,
+            }
+        )
     if as_json:
         _print_json({"schema_version": 1, "suite": plan.suite.name, "device": device, "cells": rows})
         return
@@ -141,7 +164,13 @@ def list_names(kind: str | None, as_json: bool) -> None:
     from symbench.models import MODELS
     from symbench.terminal import show_columns
 
-    tables = {"groups": GROUPS, "actions": ACTIONS, "datasets": DATASETS, "models": MODELS, "metrics": METRICS}
+    tables = {
+        "groups": GROUPS,
+        "actions": ACTIONS,
+        "datasets": DATASETS,
+        "models": MODELS,
+        "metrics": METRICS,
+    }
     chosen = {kind: tables[kind]} if kind else tables
     found = [
         {"kind": plural, "name": name, "summary": row.summary, "options": list(row.options.model_fields)}
@@ -154,8 +183,18 @@ def list_names(kind: str | None, as_json: bool) -> None:
     for plural in chosen:
         click.echo(plural)
         mine = [row for row in found if row["kind"] == plural]
-        options = {row["name"]: ", ".join(o for o in row["options"] if f"<{o}" not in row["name"].lower()) for row in mine}
-        show_columns([("  " + row["name"], row["summary"] + (f" ({options[row['name']]})" if options[row["name"]] else "")) for row in mine])
+        options = {
+            row["name"]: ", ".join(o for o in row["options"] if f"<{o}" not in row["name"].lower()) for row in mine
+        }
+        show_columns(
+            [
+                (
+                    "  " + row["name"],
+                    row["summary"] + (f" ({options[row['name']]})" if options[row["name"]] else ""),
+                )
+                for row in mine
+            ]
+        )
 
 
 @cli.command()
@@ -268,7 +307,7 @@ def _report_bug() -> None:
 
     click.echo(traceback.format_exc(), err=True)
     click.echo(
-        f"This is a bug of symbench {__version__} (Python {platform.python_version()}, {platform.system()}). Please report "
-        "it with the lines above and your suite. What was finished is kept.",
+        f"This is a bug of symbench {__version__} (Python {platform.python_version()}, {platform.system()}). "
+        "Please report it with the lines above and your suite. What was finished is kept.",
         err=True,
     )

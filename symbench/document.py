@@ -23,7 +23,11 @@ class _Loader(yaml.SafeLoader):
 
 
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, regex) for tag, regex in resolvers if tag not in {"tag:yaml.org,2002:bool", "tag:yaml.org,2002:float", "tag:yaml.org,2002:timestamp"}]
+    first: [
+        (tag, regex)
+        for tag, regex in resolvers
+        if tag not in {"tag:yaml.org,2002:bool", "tag:yaml.org,2002:float", "tag:yaml.org,2002:timestamp"}
+    ]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 _YAML12 = {
@@ -105,7 +109,11 @@ class _Walker:
         self.count += 1
         if self.count > MOST_NODES or len(place) > 50:
             raise SuiteError(
-                Problem(f"{self.path.name}:{node.start_mark.line + 1}", f"more than {MOST_NODES} values or 50 levels", "a smaller file")
+                Problem(
+                    f"{self.path.name}:{node.start_mark.line + 1}",
+                    f"more than {MOST_NODES} values or 50 levels",
+                    "a smaller file",
+                )
             )
         if isinstance(node, MappingNode):
             return dict(self._pairs(node, place))

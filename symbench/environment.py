@@ -45,7 +45,9 @@ def commit(folder: Path) -> dict[str, Any] | None:
 
 def _git(folder: Path, *arguments: str) -> str | None:
     try:
-        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=False)
+        done = subprocess.run(
+            ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
@@ -67,7 +69,9 @@ def pick_device(wanted: str, *, where: str = "numerics.device") -> str:
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not there[kind] or (index and int(index) >= torch.cuda.device_count()):
         usable = ", ".join(name for name, yes in there.items() if yes)
-        raise ConfigError(Problem(where, f"got {wanted!r}, which this machine does not have", f"auto or one of {usable}"))
+        raise ConfigError(
+            Problem(where, f"got {wanted!r}, which this machine does not have", f"auto or one of {usable}")
+        )
     return wanted
 
 

@@ -33,9 +33,7 @@ class Task:
     probabilities: bool
 
 
-def tasks(
-    outputs: dict[str, Field], targets: dict[str, Field], *, probabilities: bool
-) -> list[Task]:
+def tasks(outputs: dict[str, Field], targets: dict[str, Field], *, probabilities: bool) -> list[Task]:
     """Pair every output with its target: by name, or the only one with the only one.
 
     An output without a target is taken for class scores where it is one scalar field, as unlabelled images have.

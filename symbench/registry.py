@@ -62,7 +62,7 @@ class Table(Generic[R]):
     word, ``torchvision/<NAME>`` to ``torchvision/MNIST``.
     """
 
-    def __init__(self, kind: str, row_type: type[R], rows: Mapping[str, R], *, entry_points: bool = True):
+    def __init__(self, kind: str, row_type: type[R], rows: Mapping[str, R], *, entry_points: bool = True) -> None:
         self.kind = kind
         self.row_type = row_type
         self.rows = dict(rows)
@@ -114,9 +114,7 @@ class Table(Generic[R]):
         try:
             row = entry.load()
         except Exception as error:  # whatever a plug-in does while importing is the plug-in's error
-            raise UnknownName(
-                Problem(f"plug-in {name}", f"{entry.value} cannot be imported: {error!r}")
-            ) from error
+            raise UnknownName(Problem(f"plug-in {name}", f"{entry.value} cannot be imported: {error!r}")) from error
         if not isinstance(row, self.row_type):
             raise UnknownName(
                 Problem(

@@ -135,7 +135,7 @@ def smallest_mean(values: Array, *, seed: int, level: float = LEVEL) -> Interval
 def _max_t(values: Array, means: Array, errors: Array, seed: int, quantile: float) -> float:
     """The quantile of ``max_k (mean* - mean) / se``: what makes upper limits hold for all k at once."""
     rng = np.random.default_rng(seed)
-    k, n = values.shape
+    n = values.shape[1]
     largest = np.empty(RESAMPLES)
     step = max(1, 4_000_000 // n)
     for start in range(0, RESAMPLES, step):

@@ -166,7 +166,12 @@ class Store:
                 pass
         except OSError as error:
             raise ConfigError(
-                Problem("--results", f"{self.root} cannot be written: {error.strerror or error}", "a folder that can", "Name another with --results.")
+                Problem(
+                    "--results",
+                    f"{self.root} cannot be written: {error.strerror or error}",
+                    "a folder that can",
+                    "Name another with --results.",
+                )
             ) from error
 
     def cell_folder(self, key: str) -> Path:
@@ -191,12 +196,19 @@ class Store:
         record = self.cell(key)
         folder = self.cell_folder(key)
         if record is None:
-            raise ConfigError(Problem(str(folder), "the cell is missing or broken", "a finished cell", "Run the suite again."))
+            raise ConfigError(
+                Problem(str(folder), "the cell is missing or broken", "a finished cell", "Run the suite again.")
+            )
         tables = []
         for part in record.parts:
             if sha256_file(folder / part.file) != part.sha256:
                 raise ConfigError(
-                    Problem(str(folder / part.file), "the checksum differs", part.sha256[:12], "Delete the cell's folder and run the suite again.")
+                    Problem(
+                        str(folder / part.file),
+                        "the checksum differs",
+                        part.sha256[:12],
+                        "Delete the cell's folder and run the suite again.",
+                    )
                 )
             tables.append(pq.read_table(folder / part.file, schema=OBSERVATIONS))
         return pa.concat_tables(tables)
@@ -214,7 +226,9 @@ class Store:
             with FileLock(folder / f"{key}.lock", timeout=60):
                 yield
         except Timeout as error:
-            raise ConfigError(Problem(str(folder / key), "another run is computing this cell", None, "Wait for it to end.")) from error
+            raise ConfigError(
+                Problem(str(folder / key), "another run is computing this cell", None, "Wait for it to end.")
+            ) from error
 
     def discard(self, key: str) -> None:
         """Remove a cell's folder."""
@@ -238,12 +252,26 @@ class Store:
         if run is None:
             latest = self.root / "latest"
             if not latest.is_file():
-                raise ConfigError(Problem(str(self.root), "no run here yet", None, "Run 'symbench run SUITE' first, or name the folder with --results."))
+                raise ConfigError(
+                    Problem(
+                        str(self.root),
+                        "no run here yet",
+                        None,
+                        "Run 'symbench run SUITE' first, or name the folder with --results.",
+                    )
+                )
             run = latest.read_text(encoding="utf-8").strip()
         path = Path(run) if run.endswith(".json") else self.root / "runs" / f"{run}.json"
         if not re.fullmatch(r"[\w.:-]+", path.stem) or not path.is_file():
             known = sorted(p.stem for p in (self.root / "runs").glob("*.json"))
-            raise ConfigError(Problem(str(self.root), f"no run {run!r}", f"one of {', '.join(known[-5:]) or 'none'}", near_miss(run, known)))
+            raise ConfigError(
+                Problem(
+                    str(self.root),
+                    f"no run {run!r}",
+                    f"one of {', '.join(known[-5:]) or 'none'}",
+                    near_miss(run, known),
+                )
+            )
         return read_manifest(path)
 
 
@@ -259,11 +287,15 @@ def read_manifest(path: Path) -> Manifest:
         raise ConfigError(Problem(str(path), f"cannot be read: {error}", "a manifest")) from error
     version = data.get("schema_version") if isinstance(data, dict) else None
     if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise ConfigError(Problem(str(path), f"schema_version is {version}", f"at most {SCHEMA_VERSION}", "Upgrade symbench."))
+        raise ConfigError(
+            Problem(str(path), f"schema_version is {version}", f"at most {SCHEMA_VERSION}", "Upgrade symbench.")
+        )
     try:
         return Manifest.model_validate(data)
     except ValidationError as error:
-        raise ConfigError(Problem(str(path), f"is no manifest: {error.errors()[0]['msg']}", f"schema_version {SCHEMA_VERSION}")) from error
+        raise ConfigError(
+            Problem(str(path), f"is no manifest: {error.errors()[0]['msg']}", f"schema_version {SCHEMA_VERSION}")
+        ) from error
 
 
 def write_part(folder: Path, first: int, last: int, columns: Mapping[str, Any]) -> Path:

@@ -91,11 +91,16 @@ def show_boards(boards: Iterable[Board], stream: TextIO | None = None) -> None:
     out = stream or sys.stdout
     console = Console(file=out, width=None if out.isatty() else 140, highlight=False, soft_wrap=False)
     for board in boards:
-        table = Table(title=Text(printable(board.title), style="bold"), title_justify="left", box=None, pad_edge=False)
+        table = Table(
+            title=Text(printable(board.title), style="bold"), title_justify="left", box=None, pad_edge=False
+        )
         for i, heading in enumerate(board.columns):
             table.add_column(heading, justify="left" if i == 0 else "right", no_wrap=i == 0)
         for name, cells in board.rows:
-            shown = [Text.assemble(c.value, *([("\n" + c.detail, "dim")] if c.detail.startswith("[") else [])) for c in cells]
+            shown = [
+                Text.assemble(c.value, *([("\n" + c.detail, "dim")] if c.detail.startswith("[") else []))
+                for c in cells
+            ]
             table.add_row(Text(printable(name), style="bold"), *shown)
         console.print(table)
         for name, reason in board.failed:

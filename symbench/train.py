@@ -25,7 +25,7 @@ from symbench.events import Advanced, Finished, Listener, Started
 from symbench.fields import Category
 from symbench.models.base import Normalisation
 from symbench.models.weights import digest_file
-from symbench.plan import Plan, new_module
+from symbench.plan.resolve import Plan, new_module
 from symbench.store import content_key, write_text, written
 from symbench.suite import ModelEntry
 
@@ -95,7 +95,9 @@ def restore(module: nn.Module, checkpoint: Checkpoint) -> None:
     module.load_state_dict(load_file(checkpoint.path))
 
 
-def fit(plan: Plan, name: str, module: nn.Module, *, device: str, listen: Listener, stopped: Callable[[], bool]) -> None:
+def fit(
+    plan: Plan, name: str, module: nn.Module, *, device: str, listen: Listener, stopped: Callable[[], bool]
+) -> None:
     """Train in place: AdamW, one cycle of the learning rate, and one random element for every sample of a batch.
 
     Args:
@@ -135,16 +137,20 @@ def fit(plan: Plan, name: str, module: nn.Module, *, device: str, listen: Listen
                     leaves = _moved(leaves, augment, generator)
                     loss = _step(module, leaves, targets, data, entry, device)
                     optimiser.zero_grad()
-                    loss.backward()  # type: ignore[no-untyped-call]
+                    loss.backward()
                     optimiser.step()
                     schedule.step()
                     listen(Advanced(1, f"loss {loss.item():.3f}"))
                     if stopped():
-                        raise Interrupted(Problem(name, "training was interrupted", None, "The same command starts it again."))
+                        raise Interrupted(
+                            Problem(name, "training was interrupted", None, "The same command starts it again.")
+                        )
     finally:
         listen(Finished())
     if not all(torch.isfinite(p).all() for p in module.parameters()):
-        raise ModelError(Problem(name, "training ended in weights that are not finite", None, "Lower its learning_rate."))
+        raise ModelError(
+            Problem(name, "training ended in weights that are not finite", None, "Lower its learning_rate.")
+        )
 
 
 Reader = Callable[[Tensor], tuple[dict[str, Tensor], dict[str, Tensor]]]
@@ -181,7 +187,12 @@ def _moved(leaves: dict[str, Tensor], augment: Prepared | None, generator: torch
 
 
 def _step(
-    module: nn.Module, leaves: dict[str, Tensor], targets: dict[str, Tensor], data: Dataset, entry: ModelEntry, device: str
+    module: nn.Module,
+    leaves: dict[str, Tensor],
+    targets: dict[str, Tensor],
+    data: Dataset,
+    entry: ModelEntry,
+    device: str,
 ) -> Tensor:
     normalise = Normalisation(entry.mean, entry.std)
     images = image_leaves(data)

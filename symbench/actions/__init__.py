@@ -180,7 +180,13 @@ def find_all(group: str, field: Field, name: str | None = None, *, where: str = 
 
 
 def load(
-    group: Group, group_name: str, field: Field, options: dict[str, Any], *, on: Field, name: str | None = None
+    group: Group,
+    group_name: str,
+    field: Field,
+    options: dict[str, Any],
+    *,
+    on: Field,
+    name: str | None = None,
 ) -> Action:
     """The action of ``group`` on ``field``; trivial fields, and nodes along another axis, are left alone.
 

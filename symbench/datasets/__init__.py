@@ -66,7 +66,9 @@ DATASETS = Table(
     DatasetRow,
     {
         "digits": DatasetRow(
-            "symbench.datasets.digits:load", "scikit-learn's handwritten digits, 33 x 33, 10 classes", DigitsOptions
+            "symbench.datasets.digits:load",
+            "scikit-learn's handwritten digits, 33 x 33, 10 classes",
+            DigitsOptions,
         ),
         "sets": DatasetRow(
             "symbench.datasets.sets:load",

@@ -25,7 +25,7 @@ def load(*, split: str, size: int) -> Arrays:
     from sklearn.datasets import load_digits
 
     raw = load_digits()
-    order = np.random.RandomState(0).permutation(len(raw.target))  # noqa: NPY002  a stream frozen for ever
+    order = np.random.RandomState(0).permutation(len(raw.target))
     chosen = order[:TEST_SAMPLES] if split == "test" else order[TEST_SAMPLES:]
     images = torch.from_numpy(raw.images[chosen]).float()[:, None] / 16
     margin = size // 8

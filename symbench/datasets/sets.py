@@ -45,7 +45,7 @@ def load(*, split: str, items: int, samples: int, target: str, order: str, seed:
 
 
 def mean_distance(points: np.ndarray) -> np.ndarray:
-    """Mean distance between the points of each set: ``(n, items, d)`` to ``(n,)``, float64, order-free bit for bit."""
+    """Mean distance between a set's points, order-free bit for bit: ``(n, items, d)`` to ``(n,)``, float64."""
     exact = points.astype(np.float64)
     first, second = np.triu_indices(points.shape[1], k=1)
     distances = np.sqrt(np.square(exact[:, first] - exact[:, second]).sum(-1))

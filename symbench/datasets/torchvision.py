@@ -27,9 +27,7 @@ def load(*, name: str, split: str, root: str, download: bool, folder: Path = Pat
     where = f"torchvision/{name}"
     known = [n for n in datasets.__all__ if inspect.isclass(getattr(datasets, n))]
     if name not in known:
-        raise ConfigError(
-            Problem(where, f"got {name!r}", f"one of {one_of(known)}", near_miss(name, known))
-        )
+        raise ConfigError(Problem(where, f"got {name!r}", f"one of {one_of(known)}", near_miss(name, known)))
     factory = getattr(datasets, name)
     takes = inspect.signature(factory).parameters
     arguments: dict[str, object] = {"root": str(folder / root)}

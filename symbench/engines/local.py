@@ -14,8 +14,8 @@ from symbench.errors import CellError, ModelError, Problem
 from symbench.evaluate import DEFAULT_BATCH, Job, evaluate
 from symbench.events import Listener, Note
 from symbench.models.base import Model
-from symbench.plan import Cell, Plan, new_module
-from symbench.store import CellRecord, Store
+from symbench.plan.resolve import Cell, Plan, new_module
+from symbench.store import Store
 from symbench.train import Checkpoint, cached, obtain, restore
 
 
@@ -43,7 +43,16 @@ Report = Callable[[Cell, str | None], None]
 """Called when a cell is done (None) or has failed (with the reason)."""
 
 
-def run(plan: Plan, store: Store, settings: Settings, environment: dict[str, Any], *, listen: Listener, stopped: Callable[[], bool], report: Report) -> None:
+def run(
+    plan: Plan,
+    store: Store,
+    settings: Settings,
+    environment: dict[str, Any],
+    *,
+    listen: Listener,
+    stopped: Callable[[], bool],
+    report: Report,
+) -> None:
     """Bring every cell of the plan to a result: cached, measured, or failed with a reason.
 
     Raises:
@@ -73,8 +82,14 @@ def finished(plan: Plan, store: Store, cell: Cell) -> bool:
 
 
 def _attempt(
-    plan: Plan, store: Store, settings: Settings, environment: dict[str, Any], cell: Cell,
-    models: dict[str, Loaded | CellError], listen: Listener, stopped: Callable[[], bool],
+    plan: Plan,
+    store: Store,
+    settings: Settings,
+    environment: dict[str, Any],
+    cell: Cell,
+    models: dict[str, Loaded | CellError],
+    listen: Listener,
+    stopped: Callable[[], bool],
 ) -> str | None:
     name = cell.pair.model
     try:
@@ -98,7 +113,9 @@ def _attempt(
     return None
 
 
-def _load(plan: Plan, name: str, settings: Settings, listen: Listener, stopped: Callable[[], bool], dataset: str) -> Loaded:
+def _load(
+    plan: Plan, name: str, settings: Settings, listen: Listener, stopped: Callable[[], bool], dataset: str
+) -> Loaded:
     broken = plan.broken.get(name)
     if broken is not None:
         raise ModelError(broken.problems)

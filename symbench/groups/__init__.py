@@ -79,11 +79,12 @@ GROUPS = Table(
         "translations": GroupRow(
             "symbench.groups.translation:Translations", "integer shifts", TranslationOptions, "translations"
         ),
-        "scalings": GroupRow(
-            "symbench.groups.scaling:Scalings", "zooming in and out", ScalingOptions, "scalings"
-        ),
+        "scalings": GroupRow("symbench.groups.scaling:Scalings", "zooming in and out", ScalingOptions, "scalings"),
         "S<n>": GroupRow(
-            "symbench.groups.symmetric:Symmetric", "all permutations of n things", SymmetricOptions, "symmetric"
+            "symbench.groups.symmetric:Symmetric",
+            "all permutations of n things",
+            SymmetricOptions,
+            "symmetric",
         ),
     },
 )

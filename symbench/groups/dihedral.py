@@ -32,9 +32,7 @@ class Dihedral(PlaneGroup):
     def compose(self, g: Tensor, h: Tensor) -> Tensor:
         """``r^a s^m r^b s^l = r^(a + (-1)^m b) s^(m + l)``."""
         turn = g[..., 0] + (1 - 2 * g[..., 1]) * h[..., 0]
-        return torch.stack(
-            [torch.remainder(turn, self.n), torch.remainder(g[..., 1] + h[..., 1], 2)], dim=-1
-        )
+        return torch.stack([torch.remainder(turn, self.n), torch.remainder(g[..., 1] + h[..., 1], 2)], dim=-1)
 
     def inverse(self, g: Tensor) -> Tensor:
         """A mirror is its own inverse; a turn is undone by the turn back."""

@@ -57,7 +57,9 @@ class Scalings(Group):
         steps[count // 2] = 0.0
         weights = torch.full((count + 1,), 1 / count, dtype=torch.float64)
         weights[0] = weights[-1] = 0.5 / count
-        order = torch.cat([torch.tensor([count // 2]), torch.arange(count // 2), torch.arange(count // 2 + 1, count + 1)])
+        order = torch.cat(
+            [torch.tensor([count // 2]), torch.arange(count // 2), torch.arange(count // 2 + 1, count + 1)]
+        )
         return steps[order], weights[order]
 
     def factors(self, g: Tensor) -> Tensor:

@@ -29,7 +29,13 @@ class MetricRow(Row):
     version: int = 1
 
 
-def _row(path: str, summary: str, unit: str, better: Literal["higher", "lower", "neither"], scope: Literal["symmetry", "model"] = "symmetry") -> MetricRow:
+def _row(
+    path: str,
+    summary: str,
+    unit: str,
+    better: Literal["higher", "lower", "neither"],
+    scope: Literal["symmetry", "model"] = "symmetry",
+) -> MetricRow:
     return MetricRow(f"symbench.metrics.{path}", summary, Options, unit, better, scope)
 
 
@@ -44,14 +50,23 @@ METRICS = Table(
             "accuracy:worst_element_accuracy", "accuracy at the element where it is lowest", "share", "higher"
         ),
         "worst_case_accuracy": _row(
-            "accuracy:worst_case_accuracy", "share of samples that are right at every element", "share", "higher"
+            "accuracy:worst_case_accuracy",
+            "share of samples that are right at every element",
+            "share",
+            "higher",
         ),
         "consistency": _row(
-            "consistency:consistency", "share of moved samples that are predicted as they were unmoved", "share", "higher"
+            "consistency:consistency",
+            "share of moved samples that are predicted as they were unmoved",
+            "share",
+            "higher",
         ),
         "flip_rate": _row("consistency:flip_rate", "1 - consistency", "share", "lower"),
         "kappa": _row(
-            "consistency:kappa", "consistency beyond chance: 0 is chance, 1 is always the same", "kappa", "higher"
+            "consistency:kappa",
+            "consistency beyond chance: 0 is chance, 1 is always the same",
+            "kappa",
+            "higher",
         ),
         "equivariance_error": _row(
             "equivariance:equivariance_error",
@@ -60,14 +75,26 @@ METRICS = Table(
             "lower",
         ),
         "absolute_error": _row("equivariance:absolute_error", "mean deviation", "output", "lower"),
-        "absolute_error_p95": _row("equivariance:absolute_error_p95", "95th percentile of the deviation", "output", "lower"),
+        "absolute_error_p95": _row(
+            "equivariance:absolute_error_p95", "95th percentile of the deviation", "output", "lower"
+        ),
         "absolute_error_max": _row("equivariance:absolute_error_max", "largest deviation seen", "output", "lower"),
         "loss": _row("loss:loss", "mean loss of the samples as they are", "loss", "lower"),
         "orbit_loss": _row("loss:orbit_loss", "mean loss over the orbit", "loss", "lower"),
         "parameters": _row("cost:parameters", "numbers that are trained", "count", "neither", "model"),
-        "flops": _row("cost:flops", "floating-point operations for one sample, a multiply-add is two", "flop", "lower", "model"),
+        "flops": _row(
+            "cost:flops",
+            "floating-point operations for one sample, a multiply-add is two",
+            "flop",
+            "lower",
+            "model",
+        ),
         "seconds_per_sample": _row(
-            "cost:seconds_per_sample", "median time of the forward pass over its batch size", "s", "lower", "model"
+            "cost:seconds_per_sample",
+            "median time of the forward pass over its batch size",
+            "s",
+            "lower",
+            "model",
         ),
         "training_seconds": _row("cost:training_seconds", "time that training took", "s", "lower", "model"),
     },

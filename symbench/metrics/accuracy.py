@@ -38,7 +38,7 @@ def worst_element_accuracy(seen: Observed) -> list[Value]:
 
 
 def worst_case_accuracy(seen: Observed) -> list[Value]:
-    """``mean_i min_k c_i(g_k)``: an adversary picks the element for each sample (Engstrom et al. 2019). Falls with K."""
+    """``mean_i min_k c_i(g_k)``: an adversary picks the element (Engstrom et al. 2019). Falls with K."""
     if seen.correct is None:
         return [NO_LABELS]
     return [Value.of(statistics.bounded_mean(seen.correct.min(axis=0)))]

@@ -65,11 +65,11 @@ MODELS = Table(
     "model",
     ModelRow,
     {
-        "mlp": ModelRow(
-            "symbench.models.mlp:Mlp", "fully connected on the pixels: no symmetry built in", MlpOptions
-        ),
+        "mlp": ModelRow("symbench.models.mlp:Mlp", "fully connected on the pixels: no symmetry built in", MlpOptions),
         "cnn": ModelRow(
-            "symbench.models.cnn:Cnn", "a small convolutional network: translation, up to its strides", CnnOptions
+            "symbench.models.cnn:Cnn",
+            "a small convolutional network: translation, up to its strides",
+            CnnOptions,
         ),
         "p4-cnn": ModelRow(
             "symbench.models.p4_cnn:P4Cnn",
@@ -83,7 +83,10 @@ MODELS = Table(
             SETS,
         ),
         "set-mlp": ModelRow(
-            "symbench.models.set_mlp:SetMlp", "fully connected on the rows end to end: order matters", SetOptions, SETS
+            "symbench.models.set_mlp:SetMlp",
+            "fully connected on the rows end to end: order matters",
+            SetOptions,
+            SETS,
         ),
     },
 )

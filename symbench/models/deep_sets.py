@@ -6,12 +6,16 @@ from torch import Tensor, nn
 
 
 class DeepSets(nn.Module):
-    """The same network for every row, the sum over rows (over their number), and a second network: blind to the order of the rows."""
+    """One network for every row, the sum over rows (over their number), a second network: blind to the order."""
 
     def __init__(self, *, shape: tuple[int, ...], outputs: int, width: int) -> None:
         super().__init__()
         self.rows = nn.Sequential(
-            nn.Linear(shape[-1], width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width)
+            nn.Linear(shape[-1], width),
+            nn.ReLU(),
+            nn.Linear(width, width),
+            nn.ReLU(),
+            nn.Linear(width, width),
         )
         self.head = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, outputs))
 

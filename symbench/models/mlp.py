@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import prod
 
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ class Mlp(nn.Module):
     def __init__(self, *, shape: tuple[int, ...], outputs: int, width: int, depth: int) -> None:
         super().__init__()
         sizes = [prod(shape), *[width] * depth]
-        hidden = [m for a, b in zip(sizes, sizes[1:], strict=False) for m in (nn.Linear(a, b), nn.ReLU())]
+        hidden = [m for a, b in pairwise(sizes) for m in (nn.Linear(a, b), nn.ReLU())]
         self.layers = nn.Sequential(nn.Flatten(), *hidden, nn.Linear(width, outputs))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""A group-equivariant network for quarter turns: Cohen & Welling, "Group Equivariant Convolutional Networks", 2016."""
+"""A network equivariant under quarter turns: Cohen & Welling, "Group Equivariant Convolutional Networks", 2016."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def read(path: Path, *, where: str, trust_pickle: bool = False) -> dict[str, Ten
                 where,
                 f"{path.name} is no plain state dict: {str(error).splitlines()[0]}",
                 "tensors only",
-                "Save module.state_dict(), or pass --trust-pickle if you trust whoever made the file: it may run code.",
+                "Save module.state_dict(), or pass --trust-pickle if you trust its maker: it may run code.",
             )
         ) from error
     except Exception as error:  # torch.load raises many kinds for a broken archive
@@ -106,11 +106,19 @@ def load_into(module: nn.Module, state: dict[str, Tensor], *, where: str) -> Non
     ]
     complaints = [
         f"{len(keys)} {what}: {one_of(keys[:5])}"
-        for what, keys in (("missing keys", missing), ("unexpected keys", unexpected), ("other shapes", shapes))
+        for what, keys in (
+            ("missing keys", missing),
+            ("unexpected keys", unexpected),
+            ("other shapes", shapes),
+        )
         if keys
     ]
     if complaints:
         raise ConfigError(
-            Problem(where, "the weights are of another architecture: " + "; ".join(complaints), f"the {len(own)} keys of {type(module).__name__}")
+            Problem(
+                where,
+                "the weights are of another architecture: " + "; ".join(complaints),
+                f"the {len(own)} keys of {type(module).__name__}",
+            )
         )
     module.load_state_dict(state)

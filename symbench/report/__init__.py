@@ -34,10 +34,14 @@ def check_formats(formats: Sequence[str]) -> None:
     """
     for name in formats:
         if name not in FORMATS:
-            raise ConfigError(Problem("--format", f"got {name!r}", f"one of {one_of(FORMATS)}", near_miss(name, FORMATS)))
+            raise ConfigError(
+                Problem("--format", f"got {name!r}", f"one of {one_of(FORMATS)}", near_miss(name, FORMATS))
+            )
 
 
-def write(store: Store, manifest: Manifest, frame: pd.DataFrame, folder: Path, formats: Sequence[str] = FORMATS) -> list[Path]:
+def write(
+    store: Store, manifest: Manifest, frame: pd.DataFrame, folder: Path, formats: Sequence[str] = FORMATS
+) -> list[Path]:
     """Write a run's report into a folder.
 
     Args:
@@ -73,7 +77,9 @@ def write(store: Store, manifest: Manifest, frame: pd.DataFrame, folder: Path, f
             write_text(folder / "report.md", render(manifest, tables.boards(frame), tables.costs(frame), drawn))
             written.insert(0, folder / "report.md")
     except OSError as error:
-        raise ConfigError(Problem("--output", f"{folder} cannot be written: {error.strerror or error}", "a folder that can")) from error
+        raise ConfigError(
+            Problem("--output", f"{folder} cannot be written: {error.strerror or error}", "a folder that can")
+        ) from error
     return written
 
 

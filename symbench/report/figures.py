@@ -12,14 +12,15 @@ import matplotlib
 matplotlib.use("Agg", force=False)
 import numpy as np
 import pandas as pd
+from cycler import cycler
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from symbench.store import write_text, written
 
-STYLE = {
-    "axes.prop_cycle": matplotlib.cycler(  # Okabe & Ito: told apart by all common kinds of colour vision
+STYLE: dict[Any, Any] = {
+    "axes.prop_cycle": cycler(  # Okabe & Ito: told apart by all common kinds of colour vision
         color=["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
     ),
     "font.size": 9.0,
@@ -100,7 +101,9 @@ def _curves(accuracy: pd.DataFrame, elements: Elements) -> Iterator[Sketch]:
 
 def _ranges(data: pd.DataFrame) -> str:
     spans = data.groupby("model", sort=False)["estimate"].agg(["min", "max"])
-    return " ".join(f"{model}: {100 * row['min']:.0f} to {100 * row['max']:.0f} %." for model, row in spans.iterrows())
+    return " ".join(
+        f"{model}: {100 * row['min']:.0f} to {100 * row['max']:.0f} %." for model, row in spans.iterrows()
+    )
 
 
 def polar(data: pd.DataFrame) -> Figure:
@@ -115,10 +118,18 @@ def polar(data: pd.DataFrame) -> Figure:
         ordered = rows.sort_values("angle_deg")
         closed = pd.concat([ordered, ordered.iloc[:1]])
         angle = np.deg2rad(closed["angle_deg"].to_numpy())
-        (line,) = axes.plot(angle, closed["estimate"], linestyle=LINES[i % len(LINES)], marker=MARKERS[i % len(MARKERS)], markersize=3, label=model)
+        (line,) = axes.plot(
+            angle,
+            closed["estimate"],
+            linestyle=LINES[i % len(LINES)],
+            marker=MARKERS[i % len(MARKERS)],
+            markersize=3,
+            label=model,
+        )
         axes.fill_between(angle, closed["low"], closed["high"], color=line.get_color(), alpha=0.18, linewidth=0)
     axes.set_ylim(0, 1)
     axes.set_yticks([0.25, 0.5, 0.75, 1.0], ["25", "50", "75", "100 %"])
+    axes.set_rlabel_position(67.5)
     axes.legend(loc="upper left", bbox_to_anchor=(1.08, 1.0), frameon=False)
     return figure
 
@@ -155,13 +166,24 @@ def heat_maps(data: pd.DataFrame) -> Figure:
 
 
 def _worst(frame: pd.DataFrame) -> Iterator[Sketch]:
-    whole = frame[frame["element"].isna() & frame["symmetry"].notna() & frame["metric"].isin(["accuracy", "worst_case_accuracy"])]
-    mixed = whole.groupby(["model", "dataset", "symmetry"])["elements"].transform(lambda kinds: (kinds == "all").any())
+    whole = frame[
+        frame["element"].isna()
+        & frame["symmetry"].notna()
+        & frame["metric"].isin(["accuracy", "worst_case_accuracy"])
+    ]
+    mixed = whole.groupby(["model", "dataset", "symmetry"])["elements"].transform(
+        lambda kinds: (kinds == "all").any()
+    )
     whole = whole[~mixed | (whole["elements"] == "all")]
-    data = whole.pivot_table(index=["dataset", "symmetry", "model", "k"], columns="metric", values=["estimate", "low", "high"], sort=False)
+    data = whole.pivot_table(
+        index=["dataset", "symmetry", "model", "k"],
+        columns="metric",
+        values=["estimate", "low", "high"],
+        sort=False,
+    )
     if data.empty or ("estimate", "worst_case_accuracy") not in data.columns:
         return
-    data.columns = [f"{metric}_{part}" for part, metric in data.columns]
+    data.columns = [f"{name[1]}_{name[0]}" for name in data.columns.to_list()]
     data = data.reset_index()
     panels = list(data.groupby(["dataset", "symmetry"], sort=False))
     columns = min(3, len(panels))
@@ -177,7 +199,7 @@ def _worst(frame: pd.DataFrame) -> Iterator[Sketch]:
     figure.supylabel("accuracy in the worst case, %")
     handles = {h.get_label(): h for axes in grid.flat for h in axes.get_legend_handles_labels()[0]}
     figure.legend(handles=list(handles.values()), loc="outside right upper", frameon=False)
-    alt = "Scatter plots of accuracy against worst-case accuracy, one for each symmetry; on the dashed line nothing is lost."
+    alt = "Accuracy against worst-case accuracy, one for each symmetry; on the diagonal nothing is lost."
     yield "worst-case", "Accuracy against worst case", alt, figure, data
 
 
@@ -188,7 +210,17 @@ def _worst_panel(axes: Any, symmetry: str, rows: pd.DataFrame, names: Sequence[s
         x, y = 100 * row["accuracy_estimate"], 100 * row["worst_case_accuracy_estimate"]
         spread_x = [[x - 100 * row["accuracy_low"]], [100 * row["accuracy_high"] - x]]
         spread_y = [[y - 100 * row["worst_case_accuracy_low"]], [100 * row["worst_case_accuracy_high"] - y]]
-        axes.errorbar(x, y, xerr=np.maximum(spread_x, 0), yerr=np.maximum(spread_y, 0), color=f"C{i}", marker=MARKERS[i % len(MARKERS)], linestyle="none", markersize=5, label=row["model"])
+        axes.errorbar(
+            x,
+            y,
+            xerr=np.maximum(spread_x, 0),
+            yerr=np.maximum(spread_y, 0),
+            color=f"C{i}",
+            marker=MARKERS[i % len(MARKERS)],
+            linestyle="none",
+            markersize=5,
+            label=row["model"],
+        )
     axes.set_title(f"{symmetry}, K = {int(rows['k'].iloc[0])}", fontsize=9)
     axes.set_xlim(0, 104)
     axes.set_ylim(-4, 104)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -113,14 +114,25 @@ def _board(title: str, symmetry: str, group: pd.DataFrame, failed: list[tuple[st
         for metric, heading, show in COLUMNS
         if metric in values and not (classes and metric in LOSSES)
     ]
-    key = next((m for m in ("orbit_accuracy", "consistency", "orbit_loss", "equivariance_error") if m in values), None)
+    key = next(
+        (m for m in ("orbit_accuracy", "consistency", "orbit_loss", "equivariance_error") if m in values),
+        None,
+    )
     if key is not None:
         values = values.sort_values(key, ascending=key in {"orbit_loss", "equivariance_error"}, kind="stable")
     lookup = {(row.model, row.metric): row for row in whole.itertuples()}
     rows = [
-        (str(model), [_cell(lookup.get((model, metric)), show) for metric, _, show in columns]) for model in values.index
+        (str(model), [_cell(lookup.get((model, metric)), show) for metric, _, show in columns])
+        for model in values.index
     ]
-    return Board(title, _note(whole, group), _summary(symmetry, values), ["model", *(h for _, h, _ in columns)], rows, failed)
+    return Board(
+        title,
+        _note(whole, group),
+        _summary(symmetry, values),
+        ["model", *(h for _, h, _ in columns)],
+        rows,
+        failed,
+    )
 
 
 def _whole(group: pd.DataFrame) -> pd.DataFrame:
@@ -145,11 +157,11 @@ def _note(whole: pd.DataFrame, group: pd.DataFrame) -> str:
     n = int(whole["n"].dropna().max()) if whole["n"].notna().any() else 0
     text = f"{k} elements besides the identity, {' and '.join(kinds)}; {n} samples"
     if "resampled" in kinds:
-        text += "; E includes what resampling does to the images, and blur lowers it: rank models by it only over permutations"
+        text += "; E includes what resampling does, and blur lowers it: rank models by it over permutations only"
     return text
 
 
-def _summary(symmetry: str, values: pd.DataFrame) -> str:
+def _summary(symmetry: str, values: Any) -> str:
     if "worst_element_accuracy" not in values or values["worst_element_accuracy"].isna().all():
         if "equivariance_error" not in values or values["equivariance_error"].isna().all():
             return ""
@@ -172,4 +184,11 @@ def costs(frame: pd.DataFrame) -> Board:
         (str(model), [_cell(lookup.get((model, metric)), show) for metric, _, show in COSTS])
         for model in model_rows["model"].unique()
     ]
-    return Board("cost", "forward passes as they came, on this machine", "", ["model", *(h for _, h, _ in COSTS)], rows, [])
+    return Board(
+        "cost",
+        "forward passes as they came, on this machine",
+        "",
+        ["model", *(h for _, h, _ in COSTS)],
+        rows,
+        [],
+    )

@@ -1,0 +1,54 @@
+# Every target sets up what it needs. Two environments: one with the dependencies, shared by all checkouts and keyed by
+# a hash of pyproject.toml, and a thin one of this checkout that sees the first and holds symbench itself.
+#   make demo     run suites/quick.yaml and write its report
+#   make test     everything that CI runs
+#   VENV=DIR      put this checkout's environment elsewhere
+PYTHON ?= python3
+CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/symbench
+KEY := $(shell { cat pyproject.toml; $(PYTHON) -c 'import sys; print(sys.version, sys.prefix)'; } | sha256sum | cut -c1-16)
+DEPS := $(CACHE)/dependencies-$(KEY)
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed-$(KEY)
+
+.PHONY: demo test check format bench clean setup
+.DELETE_ON_ERROR:
+
+setup: $(STAMP)
+
+$(DEPS)/.complete:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "symbench needs Python 3.11 or later; name one with PYTHON=..."; exit 1; }
+	rm -rf $(DEPS)
+	$(PYTHON) -m venv $(DEPS)
+	$(PYTHON) -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; print("\n".join(p["dependencies"] + p["optional-dependencies"]["dev"]))' > $(DEPS)/requirements.txt
+	$(DEPS)/bin/python -m pip install --quiet --disable-pip-version-check -r $(DEPS)/requirements.txt
+	touch $@
+
+$(STAMP): $(DEPS)/.complete
+	$(PYTHON) -m venv --without-pip $(VENV)
+	$(DEPS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/dependencies.pth"
+	$(DEPS)/bin/python -m pip --python $(BIN)/python install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: setup
+	$(BIN)/symbench run suites/quick.yaml
+	$(BIN)/symbench report > /dev/null
+
+test: check
+	$(BIN)/python -m pytest --durations=10
+
+check: setup
+	$(BIN)/python -m ruff format --check symbench tests
+	$(BIN)/python -m ruff check symbench tests
+	$(BIN)/python -m mypy
+
+format: setup
+	$(BIN)/python -m ruff format symbench tests
+	$(BIN)/python -m ruff check --fix symbench tests
+
+bench: setup
+	$(BIN)/python tests/bench.py
+
+clean:
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	find symbench tests -name __pycache__ -type d -prune -exec rm -rf {} +

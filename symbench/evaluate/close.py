@@ -1,0 +1,175 @@
+"""Closing a cell: what needs the whole of it is filled in, and the record written."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from symbench.actions.base import TrivialAction
+from symbench.evaluate.job import Job, load_leaves, pieces, run_model
+from symbench.evaluate.reference import Reference
+from symbench.evaluate.scratch import Scratch
+from symbench.measure import Sums, compared, unrelated
+from symbench.store import OBSERVATIONS, PART, CellRecord, ElementRecord, PartRecord, Store, sha256_file, write_part
+
+
+def close(
+    job: Job,
+    listed: Sequence[Reference],
+    order: Sequence[int],
+    parts: Sequence[tuple[int, int]],
+    scratch: Scratch,
+    store: Store,
+) -> CellRecord:
+    """Fill in what needs the whole cell, write the observations and the record, and drop the scratch files."""
+    folder = store.cell_folder(job.cell.key)
+    whole = [_unrelated(job, reference, parts, scratch) for reference in listed]
+    records = []
+    for first, last in parts:
+        rows = [
+            _rows(job, r, order[first:last], first, pairing[:, first:last], scratch)
+            for r, pairing in zip(listed, whole, strict=True)
+        ]
+        columns = {name: np.concatenate([row[name] for row in rows]) for name in OBSERVATIONS.names}
+        path = write_part(folder, first, last - 1, columns)
+        records.append(PartRecord(file=path.name, first=first, last=last - 1, sha256=sha256_file(path)))
+    check_complete(folder, records, order, len(job.prepared.elements), len(listed))
+    record = _record(job, listed, order, records, scratch)
+    store.write_cell(record)
+    shutil.rmtree(scratch.folder)
+    return record
+
+
+def _unrelated(job: Job, reference: Reference, parts: Sequence[tuple[int, int]], scratch: Scratch) -> np.ndarray:
+    """``unrelated_sq`` of a whole cell, ``(elements, n)``; the identity's row is NaN."""
+    name = reference.task.output
+    loaded = [np.load(scratch.pairing(name, first)) for first, _ in parts]
+    total = {
+        field.name: torch.from_numpy(
+            sum(part[field.name] for part in loaded)
+            if field.name.endswith("_sum")
+            else np.concatenate([part[field.name] for part in loaded], axis=1)
+        )[1:]
+        for field in fields(Sums)
+    }
+    sums = Sums(**total)
+    deviation = np.concatenate([np.load(scratch.columns(name, first))["deviation_sq"] for first, _ in parts], axis=1)
+    means = (sums.moved_sum / deviation.shape[1]).to(job.device)  # (k, d)
+    elements = job.prepared.elements.values[1:]
+    blocks = []
+    for piece in pieces(deviation.shape[1], PART):
+        values = compared(reference.rows(piece.start, piece.stop, job.device), reference.task)
+        if isinstance(reference.action, TrivialAction):
+            blocks.append(means @ values.flatten(1).T)  # the output is not moved: one product
+        else:
+            moved = (
+                reference.action.act(g[None], values)[0].flatten(1) @ mean
+                for g, mean in zip(elements, means, strict=True)
+            )
+            blocks.append(torch.stack(list(moved)))
+    expected_dot = torch.cat(blocks, dim=1).cpu()
+    result = np.full(deviation.shape, np.nan)
+    result[1:] = unrelated(sums, expected_dot, torch.from_numpy(deviation[1:])).numpy()
+    return result
+
+
+def _rows(
+    job: Job, reference: Reference, samples: Sequence[int], first: int, pairing: np.ndarray, scratch: Scratch
+) -> dict[str, np.ndarray]:
+    """One part's rows of one output, element after element."""
+    found = dict(np.load(scratch.columns(reference.task.output, first)))
+    found["unrelated_sq"] = pairing
+    elements, count = pairing.shape
+    found["sample"] = np.broadcast_to(np.array(samples), (elements, count))
+    found["element"] = np.broadcast_to(np.arange(elements)[:, None], (elements, count))
+    found["valid"] = np.ones((elements, count), dtype=bool)
+    rows = {name: values.reshape(-1) for name, values in found.items()}
+    rows["output"] = np.full(elements * count, reference.task.output, dtype=object)
+    return {name: rows.get(name, np.full(elements * count, None, dtype=object)) for name in OBSERVATIONS.names}
+
+
+def check_complete(
+    folder: Path, records: Sequence[PartRecord], order: Sequence[int], elements: int, outputs: int
+) -> None:
+    """Assert that every (output, element, sample) is there exactly once."""
+    samples: list[np.ndarray] = []
+    for record in records:
+        table = pq.read_table(folder / record.file, columns=["sample", "element"])
+        column = table.column("sample").to_numpy().reshape(outputs * elements, -1)
+        if not (column == column[0]).all() or column.shape[1] != record.last - record.first + 1:
+            raise AssertionError(f"{record.file} does not hold every element of every sample")
+        samples.append(column[0])
+    if sorted(np.concatenate(samples).tolist()) != sorted(order):
+        raise AssertionError("the parts of a cell do not hold every sample exactly once")
+
+
+def _record(
+    job: Job, listed: Sequence[Reference], order: Sequence[int], parts: list[PartRecord], scratch: Scratch
+) -> CellRecord:
+    group, elements = job.prepared.group, job.prepared.elements
+    kinds = job.prepared.actions[job.prepared.on].kinds(elements.values)
+    rows = zip(
+        group.labels(elements.values),
+        kinds,
+        group.size(elements.values).tolist(),
+        elements.weights.tolist(),
+        group.parameters(elements.values),
+        strict=True,
+    )
+    facts = {
+        **job.facts,
+        "parameters": float(sum(p.numel() for p in job.model.module.parameters())),
+        "flops": count_flops(job, order[:1]),
+        "seconds_per_sample": float(np.load(scratch.facts)["seconds"]),
+    }
+    return CellRecord(
+        key=job.cell.key,
+        identity=job.cell.identity,
+        samples=len(order),
+        outputs={r.task.output: describe_output(job, r) for r in listed},
+        size_unit=group.size_unit,
+        elements_how=elements.how,
+        elements=[
+            ElementRecord(element=i, label=label, kind=kind, size=size, weight=weight, parameters=parameters)
+            for i, (label, kind, size, weight, parameters) in enumerate(rows)
+        ],
+        parts=parts,
+        facts=facts,
+        checkpoint=job.checkpoint,
+        environment=job.environment,
+    )
+
+
+def describe_output(job: Job, reference: Reference) -> dict[str, Any]:
+    """What a reader of the observations has to know of an output.
+
+    ``null_limit_sq`` is the mean squared distance below which outputs of different samples cannot be told from
+    rounding: (100 eps)^2 times the mean square, eps of the dtype. Below it there is no equivariance error.
+    """
+    eps = torch.finfo(job.dtype).eps
+    task = reference.task
+    measured = "probabilities" if task.probabilities else "centred logits" if task.classify else "output"
+    return {
+        "field": str(task.field),
+        "task": "classification" if task.classify else "regression",
+        "labelled": task.target is not None,
+        "measured_on": measured,
+        "unit": "probability" if task.probabilities else "logit" if task.classify else "output",
+        "null_limit_sq": (100 * eps) ** 2 * reference.square,
+    }
+
+
+def count_flops(job: Job, sample: Sequence[int]) -> float | None:
+    """Floating-point operations of one sample's forward pass, by torch's counter (a multiply-add is two)."""
+    leaves, _ = load_leaves(job, sample)
+    with FlopCounterMode(display=False) as counter:
+        run_model(job, leaves)
+    return float(counter.get_total_flops()) or None

@@ -1,0 +1,97 @@
+"""One cell with everything that it takes to measure it, and the forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from symbench.assemble import Prepared, image_leaves, seed_for
+from symbench.datasets.base import Dataset
+from symbench.errors import ModelError, Problem
+from symbench.models.base import Model
+from symbench.plan.resolve import Cell
+
+DEFAULT_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Job:
+    """One cell with everything that it takes to measure it.
+
+    Attributes:
+        cell: names and key.
+        model: on the device, in the suite's dtype.
+        dataset: loaded.
+        prepared: the symmetry, built for this dataset.
+        device: where.
+        dtype: what the model computes in; images are transformed in float32 or better.
+        canvas: pixels a side that images are brought to, or None.
+        batch: images in one forward pass.
+        limit: the first samples of the order only.
+        probabilities: whether classifications are compared on probabilities.
+        seed: the suite's.
+        checkpoint: SHA-256 of the weights, where they come from a file.
+        facts: what is already known of the model, such as what its training took.
+    """
+
+    cell: Cell
+    model: Model
+    dataset: Dataset
+    prepared: Prepared
+    device: str
+    dtype: torch.dtype
+    canvas: int | None
+    batch: int
+    limit: int | None
+    probabilities: bool
+    seed: int
+    checkpoint: str | None
+    facts: dict[str, float | None]
+    environment: dict[str, Any]
+
+
+def sample_order(job: Job) -> list[int]:
+    """The seeded order in which a dataset's samples are evaluated; the same for every model and symmetry."""
+    seed = seed_for(job.seed, "order", job.cell.identity["dataset"]["digest"])
+    order = np.random.Generator(np.random.PCG64(seed)).permutation(len(job.dataset)).tolist()
+    return order if job.limit is None else order[: job.limit]
+
+
+def pieces(count: int, size: int) -> list[slice]:
+    """``count`` things in slices of at most ``size``."""
+    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
+
+
+def load_leaves(job: Job, indices: Sequence[int]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Samples on the device, prepared (masked) and in the dtype they are transformed in, and their targets."""
+    batch = job.dataset.batch(indices, canvas=job.canvas)
+    precise = torch.float64 if job.dtype == torch.float64 else torch.float32
+    leaves = {
+        name: job.prepared.actions[name].prepare(
+            x.to(job.device, precise) if x.is_floating_point() else x.to(job.device)
+        )
+        for name, x in batch.leaves.items()
+    }
+    return leaves, {name: target.to(job.device) for name, target in batch.targets.items()}
+
+
+def run_model(job: Job, leaves: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A forward pass in the suite's dtype. Raises ModelError on NaN and infinity."""
+    cast = {name: x.to(job.dtype) if x.is_floating_point() else x for name, x in leaves.items()}
+    outputs = job.model(cast, image_leaves(job.dataset))
+    for name, value in outputs.items():
+        if not torch.isfinite(value).all():
+            bad = int((~torch.isfinite(value)).flatten(1).any(1).sum())
+            raise ModelError(
+                Problem(
+                    job.model.name,
+                    f"output {name!r} is NaN or infinite for {bad} of {len(value)} inputs",
+                    "finite numbers",
+                )
+            )
+    return outputs

@@ -1,0 +1,101 @@
+"""What is kept on disk of an unfinished cell, so that a killed run loses at most the part in hand."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from symbench.store import write_text, written
+
+
+class Scratch:
+    """What is kept of an unfinished cell: the reference's outputs, sums per part, and observations without pairing.
+
+    A cell that was begun with other weights is begun again.
+    """
+
+    def __init__(self, folder: Path, checkpoint: str | None) -> None:
+        self.folder = folder
+        note = folder / "checkpoint"
+        stamp = f"{checkpoint}\n"
+        if folder.is_dir() and not (note.is_file() and note.read_text() == stamp):
+            shutil.rmtree(folder)
+        if not note.is_file():
+            write_text(note, stamp)
+
+    @property
+    def facts(self) -> Path:
+        """What the identity pass found out; written last, so that it marks the pass as done."""
+        return self.folder / "facts.npz"
+
+    def raw(self, output: str) -> Path:
+        """The file of an output's values for the untransformed samples."""
+        return self.folder / f"reference-{output}.npy"
+
+    def columns(self, output: str, first: int) -> Path:
+        """The file of a part's columns."""
+        return self.folder / f"columns-{output}-{first:08d}.npz"
+
+    def pairing(self, output: str, first: int) -> Path:
+        """The file of a part's sums."""
+        return self.folder / f"pairing-{output}-{first:08d}.npz"
+
+    def part(self, first: int) -> Path:
+        """The file that is written last, and so marks a part as done."""
+        return self.folder / f"part-{first:08d}.npz"
+
+    def has_part(self, first: int) -> bool:
+        """Whether a part was finished by an earlier run."""
+        return self.part(first).is_file()
+
+    def save(self, path: Path, **arrays: np.ndarray) -> None:
+        """Write arrays atomically."""
+        with written(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+
+
+class Growing:
+    """An array that is filled on disk and appears under its name when it is whole."""
+
+    def __init__(self, path: Path, count: int) -> None:
+        self.path = path
+        self.count = count
+        self.array: np.memmap[Any, np.dtype[np.float64]] | None = None
+
+    def put(self, piece: slice, values: Tensor) -> None:
+        """Store rows ``piece``, as float64."""
+        if self.array is None:
+            self.array = np.lib.format.open_memmap(
+                self.path.with_suffix(".part"),
+                mode="w+",
+                dtype=np.float64,
+                shape=(self.count, *values.shape[1:]),
+            )
+        self.array[piece] = values.double().cpu().numpy()
+
+    def close(self) -> None:
+        """Flush, and give the file its name."""
+        if self.array is not None:
+            self.array.flush()
+            self.path.with_suffix(".part").replace(self.path)
+
+
+@dataclass
+class PartColumns:
+    """The columns of one part and output, ``(k, n)`` each; what a task does not have is not there."""
+
+    elements: int
+    count: int
+    arrays: dict[str, np.ndarray]
+
+    def put(self, name: str, place: slice, piece: slice, values: Tensor) -> None:
+        """Store a block of a column."""
+        block = values.cpu().numpy()
+        if name not in self.arrays:
+            self.arrays[name] = np.zeros((self.elements, self.count), dtype=block.dtype)
+        self.arrays[name][place, piece] = block

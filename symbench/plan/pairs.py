@@ -1,0 +1,168 @@
+"""Which model meets which dataset under which symmetry: names only, no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from symbench import actions
+from symbench.datasets import DATASETS
+from symbench.errors import ConfigError, Problem
+from symbench.fields import Field
+from symbench.models import MODELS
+from symbench.suite import Selector, Suite, unmatched
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One cell by its names."""
+
+    model: str
+    dataset: str
+    symmetry: str
+
+    def __str__(self) -> str:
+        return f"{self.model}/{self.dataset}/{self.symmetry}"
+
+    def names(self) -> dict[str, str]:
+        """Kind to name, as selectors want it."""
+        return {"model": self.model, "dataset": self.dataset, "symmetry": self.symmetry}
+
+
+def parse_only(text: str) -> Selector:
+    """``model=cnn,symmetry=rot*`` as a selector; one kind may stand several times.
+
+    Raises:
+        ConfigError: it is not of that form.
+    """
+    found: dict[str, list[str]] = {}
+    for part in text.split(","):
+        kind, equals, pattern = part.strip().partition("=")
+        if not equals or not pattern or kind not in Selector.model_fields:
+            raise ConfigError(
+                Problem(
+                    "--only",
+                    f"got {part.strip()!r}",
+                    "model=NAME, dataset=NAME or symmetry=NAME, with commas between",
+                )
+            )
+        found.setdefault(kind, []).append(pattern)
+    return Selector(**found)
+
+
+def pairs(suite: Suite, only: Selector | None = None) -> list[Pair]:
+    """The cross product of a suite, narrowed by what fits together and by ``only:`` and ``except:``.
+
+    A symmetry meets the datasets that have its leaf, a built-in model those that have its fields.
+
+    Raises:
+        ConfigError: an entry meets nothing, a selector matches nothing, or a group cannot act on its leaf.
+    """
+    kinds = {"model": list(suite.models), "dataset": list(suite.datasets), "symmetry": list(suite.symmetries)}
+    problems: list[Problem] = []
+    for kind, patterns in only.patterns() if only else ():
+        problems += unmatched(patterns, kinds[kind], f"--only {kind}")
+    found = [
+        pair
+        for model in suite.models
+        for dataset in suite.datasets
+        for symmetry in suite.symmetries
+        if _wanted(suite, pair := Pair(model, dataset, symmetry)) and _fits(suite, pair)
+    ]
+    problems += _idle(suite, found, kinds)
+    problems += _impossible(suite, found)
+    if problems:
+        raise ConfigError(problems)
+    chosen = [pair for pair in found if only is None or only.matches(pair.names())]
+    if not chosen:
+        raise ConfigError(Problem("--only", "no cell is left", "a selection that leaves some"))
+    return chosen
+
+
+def uses_code(suite: Suite) -> list[str]:
+    """The entries that would run code which is not part of symbench."""
+    named = [
+        *((f"datasets.{name}.use", entry.use) for name, entry in suite.datasets.items()),
+        *((f"models.{name}.use", entry.use) for name, entry in suite.models.items()),
+        *((f"symmetries.{name}.group", entry.group) for name, entry in suite.symmetries.items()),
+    ]
+    return [where for where, use in named if ":" in use or ("/" in use and not use.startswith("torchvision/"))]
+
+
+def check_code(suite: Suite) -> None:
+    """Refuse every entry that would run code beyond symbench's own (``--no-code``).
+
+    Raises:
+        ConfigError: with all such entries.
+    """
+    found = uses_code(suite)
+    if found:
+        raise ConfigError(
+            [
+                Problem(
+                    where,
+                    "would run code that is not part of symbench",
+                    "built-in names only",
+                    "Leave --no-code out if you trust the suite.",
+                )
+                for where in found
+            ]
+        )
+
+
+def _static_fields(suite: Suite, dataset: str) -> Mapping[str, Field] | None:
+    use = suite.datasets[dataset].use
+    return None if ":" in use else DATASETS.find(use)[0].fields
+
+
+def _wanted(suite: Suite, pair: Pair) -> bool:
+    entries = (suite.models[pair.model], suite.datasets[pair.dataset], suite.symmetries[pair.symmetry])
+    return all(
+        (e.only is None or e.only.matches(pair.names()))
+        and (e.except_ is None or not e.except_.matches(pair.names()))
+        for e in entries
+    )
+
+
+def _fits(suite: Suite, pair: Pair) -> bool:
+    fields = _static_fields(suite, pair.dataset)
+    if fields is None:
+        return True  # only the loaded dataset can tell
+    if suite.symmetries[pair.symmetry].on not in fields:
+        return False
+    use = suite.models[pair.model].use
+    if ":" in use:
+        return True
+    inputs = MODELS.find(use)[0].inputs
+    return sorted(f.key for f in inputs) == sorted(f.key for f in fields.values())
+
+
+def _idle(suite: Suite, found: list[Pair], kinds: dict[str, list[str]]) -> list[Problem]:
+    problems = []
+    for kind, names in kinds.items():
+        busy = {pair.names()[kind] for pair in found}
+        for name in names:
+            if name not in busy:
+                plural = {"model": "models", "dataset": "datasets", "symmetry": "symmetries"}[kind]
+                problems.append(
+                    Problem(
+                        f"{plural}.{name}",
+                        "nothing in the suite fits it",
+                        "a dataset, a model and a symmetry with the same fields and leaf",
+                    )
+                )
+    return problems
+
+
+def _impossible(suite: Suite, found: list[Pair]) -> list[Problem]:
+    problems: dict[str, Problem] = {}
+    for pair in found:
+        entry = suite.symmetries[pair.symmetry]
+        fields = _static_fields(suite, pair.dataset)
+        if fields is None:
+            continue
+        try:
+            actions.find_all(entry.group, fields[entry.on], entry.action, where=f"symmetries.{pair.symmetry}")
+        except ConfigError as error:
+            problems.update({str(p): p for p in error.problems})
+    return list(problems.values())

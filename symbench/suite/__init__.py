@@ -1,0 +1,207 @@
+"""Suites: YAML to a frozen, checked value, without torch.
+
+Every error names file, line and key, what was got and what was expected; all of a file's errors come at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from symbench import document
+from symbench.actions import ACTIONS
+from symbench.datasets import DATASETS
+from symbench.document import Document, Path_
+from symbench.errors import ConfigError, Problem, SuiteError, near_miss, one_of, quoted
+from symbench.groups import GROUPS, factors
+from symbench.models import MODELS
+from symbench.registry import Options
+from symbench.suite.entries import (
+    DatasetEntry,
+    Entry,
+    ModelEntry,
+    Recipe,
+    Selector,
+    Suite,
+    SymmetryEntry,
+    code_of,
+    unmatched,
+)
+from symbench.suite.problems import problems_of
+
+__all__ = [
+    "DatasetEntry",
+    "ModelEntry",
+    "Recipe",
+    "Selector",
+    "Suite",
+    "SymmetryEntry",
+    "code_of",
+    "load",
+    "unmatched",
+]
+
+
+def load(path: Path | str) -> Suite:
+    """Read and check a suite file.
+
+    Raises:
+        SuiteError: with every problem of the file, each with its line.
+    """
+    path = Path(path)
+    source = document.read(path)
+    if not isinstance(source.data, dict):
+        raise SuiteError(
+            Problem(
+                path.name,
+                f"got {quoted(source.data)}",
+                "a mapping with version, name, datasets, models, symmetries",
+                "'symbench new' writes one.",
+            )
+        )
+    try:
+        suite = Suite.model_validate({**source.data, "folder": path.resolve().parent})
+    except ValidationError as error:
+        raise SuiteError(problems_of(error, source, ())) from error
+    if "folder" in source.data:
+        raise SuiteError(Problem(source.where(("folder",)), "got unknown key 'folder'"))
+    problems = [p for part in (_datasets, _models, _symmetries, _selectors) for p in part(suite, source)]
+    if problems:
+        raise SuiteError(problems)
+    return suite
+
+
+def _datasets(suite: Suite, source: Document) -> Iterator[Problem]:
+    for name, entry in suite.datasets.items():
+        place: Path_ = ("datasets", name)
+        yield from _use(entry, suite, source, place, DATASETS)
+
+
+def _models(suite: Suite, source: Document) -> Iterator[Problem]:
+    for name, entry in suite.models.items():
+        place: Path_ = ("models", name)
+        yield from _use(entry, suite, source, place, MODELS)
+        if entry.train and entry.weights:
+            yield Problem(source.where((*place, "weights")), "got both train and weights", "one of them")
+        if entry.mean and entry.std and len(entry.mean) != len(entry.std):
+            yield Problem(
+                source.where((*place, "std")),
+                f"got {len(entry.std)} values",
+                f"{len(entry.mean)}, as many as in mean",
+            )
+        for key, known in (("on", suite.datasets), ("augment", suite.symmetries)):
+            value = getattr(entry.train, key) if entry.train else None
+            if value is not None and value not in known:
+                yield Problem(
+                    source.where((*place, "train", key)),
+                    f"got {quoted(value)}",
+                    f"one of {one_of(known)}",
+                    near_miss(value, known),
+                )
+
+
+def _symmetries(suite: Suite, source: Document) -> Iterator[Problem]:
+    leaves = _leaves(suite)
+    for name, entry in suite.symmetries.items():
+        place: Path_ = ("symmetries", name)
+        try:
+            rows = [GROUPS.find(part, where=source.where((*place, "group"))) for part in factors(entry.group)]
+        except ConfigError as error:
+            yield from error.problems
+            continue
+        if entry.on not in leaves:
+            yield Problem(
+                source.where((*place, "on")),
+                f"got {quoted(entry.on)}",
+                f"a leaf of a dataset: one of {one_of(leaves)}",
+                near_miss(entry.on, leaves),
+            )
+            continue
+        known = [(row.options, parameters) for row, parameters in rows]
+        families = {row.family for row, _ in rows}
+        keys = leaves[entry.on]
+        for action, row in ACTIONS.rows.items():
+            fits = row.family in families and (not keys or row.field in keys)
+            if fits and (entry.action is None or entry.action == action):
+                known.append((row.options, {}))
+        yield from _options(entry, known, source, place)
+
+
+def _leaves(suite: Suite) -> dict[str, set[str]]:
+    """Every leaf that a dataset of the suite has, with the keys of its fields."""
+    leaves: dict[str, set[str]] = {}
+    for entry in suite.datasets.values():
+        fields = {} if ":" in entry.use else DATASETS.find(entry.use)[0].fields
+        if ":" in entry.use:
+            leaves.setdefault("image", set()).add("Image")  # the default; a dataset may declare others
+        for leaf, field in fields.items():
+            leaves.setdefault(leaf, set()).add(field.key)
+    if any(":" in entry.use for entry in suite.datasets.values()):
+        for symmetry in suite.symmetries.values():
+            leaves.setdefault(symmetry.on, set())  # only the loaded dataset can tell
+    return leaves
+
+
+def _selectors(suite: Suite, source: Document) -> Iterator[Problem]:
+    known: dict[str, list[str]] = {
+        "model": list(suite.models),
+        "dataset": list(suite.datasets),
+        "symmetry": list(suite.symmetries),
+    }
+    for kind in ("datasets", "models", "symmetries"):
+        for name, entry in getattr(suite, kind).items():
+            for key, selector in (("only", entry.only), ("except", entry.except_)):
+                for what, patterns in selector.patterns() if selector else ():
+                    yield from unmatched(patterns, known[what], source.where((kind, name, key, what)))
+
+
+def _use(
+    entry: DatasetEntry | ModelEntry, suite: Suite, source: Document, place: Path_, table: Any
+) -> Iterator[Problem]:
+    where = source.where((*place, "use"))
+    code = code_of(entry, suite, where)
+    try:
+        if code:
+            code.check()
+            yield from _options(
+                entry, [(Options, {})], source, place, hint="Options of your own code go under args:."
+            )
+            return
+        row, parameters = table.find(entry.use, where=where)
+    except ConfigError as error:
+        yield from error.problems
+        return
+    if entry.args:
+        yield Problem(source.where((*place, "args")), "got args", "options beside use: (args are for your own code)")
+    yield from _options(entry, [(row.options, parameters)], source, place)
+
+
+def _options(
+    entry: Entry,
+    known: Sequence[tuple[type[Options], Mapping[str, int | str]]],
+    source: Document,
+    place: Path_,
+    hint: str | None = None,
+) -> Iterator[Problem]:
+    """Check the keys beyond the entry's own against all options models, and keep them with defaults filled in."""
+    extra = entry.model_extra or {}
+    fields = {field for model, named in known for field in model.model_fields if field not in named}
+    own = {field.alias or name for name, field in type(entry).model_fields.items() if name != "options"}
+    for key in extra:
+        if key not in fields:
+            names = sorted(fields | own)
+            yield Problem(
+                source.where((*place, key)),
+                f"got unknown key {quoted(key)}",
+                f"one of {one_of(names)}",
+                near_miss(key, names) or hint,
+            )
+    for model, named in known:
+        values = {**{k: v for k, v in extra.items() if k in model.model_fields}, **named}
+        try:
+            entry.options.update(model(**values).model_dump())
+        except ValidationError as error:
+            yield from problems_of(error, source, place)

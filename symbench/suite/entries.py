@@ -1,0 +1,149 @@
+"""What may stand in a suite: frozen pydantic models of its entries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from symbench.code import Code
+from symbench.errors import Problem, near_miss, one_of, quoted
+from symbench.registry import Options
+
+NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
+Name = Annotated[str, Field(pattern=NAME)]
+
+
+def _as_list(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+Globs = Annotated[str | list[str], AfterValidator(_as_list)]
+
+
+class Selector(Options):
+    """Which cells: glob patterns over the names of the suite's entries."""
+
+    model: Globs = Field(default_factory=list)
+    dataset: Globs = Field(default_factory=list)
+    symmetry: Globs = Field(default_factory=list)
+
+    def matches(self, names: Mapping[str, str]) -> bool:
+        """Whether every kind that is mentioned has a pattern that fits; ``names`` maps kind to name."""
+        return all(
+            not patterns or any(fnmatchcase(names[kind], p) for p in patterns) for kind, patterns in self.patterns()
+        )
+
+    def patterns(self) -> Iterator[tuple[str, list[str]]]:
+        """``(kind, patterns)`` of all three kinds."""
+        for kind in ("model", "dataset", "symmetry"):
+            yield kind, _as_list(getattr(self, kind))
+
+
+class Entry(BaseModel):
+    """What all entries have. Keys beyond these are the options of the thing named."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False)
+
+    only: Selector | None = None
+    except_: Selector | None = Field(default=None, alias="except")
+    options: dict[str, Any] = Field(default_factory=dict, exclude=True)
+
+
+class DatasetEntry(Entry):
+    """One dataset of a suite."""
+
+    use: str
+    args: dict[str, Any] = Field(default_factory=dict)
+
+
+class Recipe(Options):
+    """How a reference model is trained.
+
+    ``on`` names a dataset of the suite, whose training split is used; ``augment`` a symmetry of the suite, from
+    whose group one element is drawn for every sample of every batch.
+    """
+
+    on: str
+    epochs: Annotated[int, Field(ge=1, le=10_000)]
+    batch: Annotated[int, Field(ge=1, le=65_536)] = 32
+    learning_rate: Annotated[float, Field(gt=0, le=10)] = 5e-3
+    weight_decay: Annotated[float, Field(ge=0, le=10)] = 1e-2
+    augment: str | None = None
+
+
+Positive = Annotated[float, Field(gt=0)]
+
+
+class ModelEntry(Entry):
+    """One model of a suite: built, then trained or given weights, behind its own preprocessing."""
+
+    use: str
+    args: dict[str, Any] = Field(default_factory=dict)
+    train: Recipe | None = None
+    weights: str | None = None
+    size: Annotated[int, Field(ge=1, le=8192)] | None = None
+    mean: list[float] = Field(default_factory=list)
+    std: list[Positive] = Field(default_factory=list)
+
+
+class SymmetryEntry(Entry):
+    """One symmetry of a suite: a group, which of its elements, on which leaf, and the action's options."""
+
+    group: str
+    on: str
+    action: str | None = None
+    elements: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+
+
+class Numerics(Options):
+    """Where and how numbers are computed."""
+
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:[0-9]+)?)$")] = "auto"
+    dtype: Literal["float32", "float64", "bfloat16", "float16"] = "float32"
+    tf32: bool = False
+    deterministic: bool = True
+
+
+class Suite(BaseModel):
+    """A suite, checked: every name exists and every option is in range."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    version: Literal[1]
+    name: Name
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    datasets: Annotated[dict[Name, DatasetEntry], Field(min_length=1)]
+    models: Annotated[dict[Name, ModelEntry], Field(min_length=1)]
+    symmetries: Annotated[dict[Name, SymmetryEntry], Field(min_length=1)]
+    numerics: Numerics = Numerics()
+    scores: Literal["probabilities", "logits"] = "probabilities"
+    folder: Path = Field(default=Path(), exclude=True)
+
+    def resolved(self) -> dict[str, Any]:
+        """The suite as plain data with every default filled in: what a manifest records."""
+        found = self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        for kind in ("datasets", "models", "symmetries"):
+            for name, entry in getattr(self, kind).items():
+                found[kind][name].update(entry.options)
+        return found
+
+
+def code_of(entry: DatasetEntry | ModelEntry, suite: Suite, where: str) -> Code | None:
+    """The entry's code reference, where ``use:`` has a colon."""
+    return Code.parse(entry.use, folder=suite.folder, where=where)
+
+
+def unmatched(patterns: list[str], names: list[str], where: str) -> Iterator[Problem]:
+    """A problem for every pattern that fits none of ``names``."""
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            yield Problem(
+                where,
+                f"{quoted(pattern)} matches nothing",
+                f"one of {one_of(names)}",
+                near_miss(pattern, names),
+            )

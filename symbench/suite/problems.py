@@ -1,0 +1,76 @@
+"""pydantic's errors in a reader's words, with file and line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from symbench.document import Document, Path_
+from symbench.errors import Problem, near_miss, one_of, quoted
+from symbench.suite.entries import Numerics, Recipe, Selector, Suite
+
+EXPECTED = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "string_type": "text",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "list_type": "a list",
+    "greater_than": "a number above {gt}",
+    "greater_than_equal": "{ge} or more",
+    "less_than": "a number below {lt}",
+    "less_than_equal": "{le} or less",
+    "too_short": "at least {min_length} of them",
+    "string_pattern_mismatch": "a match of {pattern}",
+}
+"""pydantic's error types in a reader's words; any other type keeps pydantic's message."""
+
+
+def problems_of(error: ValidationError, source: Document, place: Path_) -> list[Problem]:
+    """Every error of a validation, under ``place`` in the file."""
+    found = [_problem(dict(details), source, place) for details in error.errors()]
+    return list(dict.fromkeys(found))
+
+
+def _problem(details: dict[str, Any], source: Document, place: Path_) -> Problem:
+    steps = [step for step in details["loc"] if step not in {"[key]", "str", "list[str]"}]
+    path: Path_ = (*place, *steps)
+    kind, got, ctx = details["type"], details["input"], details.get("ctx", {})
+    if kind == "extra_forbidden":
+        names = _siblings(path)
+        return Problem(
+            source.where(path),
+            f"got unknown key {quoted(path[-1])}",
+            f"one of {one_of(names)}",
+            near_miss(str(path[-1]), names),
+        )
+    if kind == "missing":
+        return Problem(source.where(path[:-1]), f"{path[-1]} is missing", None, f"Add '{path[-1]}:'.")
+    if kind == "literal_error":
+        names = [str(n).strip("' ") for n in ctx["expected"].replace(" or ", ", ").split(", ")]
+        miss = near_miss(got, names) if isinstance(got, str) else None
+        return Problem(
+            source.where(path),
+            f"got {quoted(got)}",
+            f"one of {one_of(names)}" if len(names) > 1 else names[0],
+            miss,
+        )
+    expected = EXPECTED.get(kind, details["msg"]).format(**ctx)
+    return Problem(source.where(path), f"got {quoted(got)}", expected)
+
+
+def _siblings(path: Path_) -> list[str]:
+    """The keys that could stand where the last step of ``path`` does."""
+    if len(path) == 1:
+        return [name for name in Suite.model_fields if name != "folder"]
+    if path[0] == "numerics":
+        return list(Numerics.model_fields)
+    return list(Selector.model_fields if path[-2] in {"only", "except"} else Recipe.model_fields)
