@@ -129,7 +129,7 @@ class Table(Generic[R]):
 def _match(pattern: str, name: str) -> dict[str, int | str] | None:
     if "<" not in pattern:
         return None
-    regex = re.sub(r"<([a-z]+)>", r"(?P<\1>[0-9]{1,9})", pattern)
+    regex = re.sub(r"<([a-z]+)>", r"(?P<\1>0|[1-9][0-9]{0,8})", pattern)
     regex = re.sub(r"<([A-Z]+)>", lambda m: f"(?P<{m[1].lower()}>[A-Za-z][A-Za-z0-9_]*)", regex)
     found = re.fullmatch(regex, name)
     if not found:

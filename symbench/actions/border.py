@@ -26,4 +26,4 @@ def disc_mask(height: int, width: int, taper: float) -> Tensor:
 def apply_disc(x: Tensor, taper: float, fill: float) -> Tensor:
     """Fade ``x`` ``(n, c, h, w)`` to ``fill`` outside the inscribed disc."""
     mask = disc_mask(x.shape[-2], x.shape[-1], taper).to(x)
-    return (x - fill) * mask + fill
+    return torch.lerp(x.new_full((), fill), x, mask)

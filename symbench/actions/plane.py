@@ -100,9 +100,10 @@ def _source_pixels(matrices: Tensor, height: int, width: int) -> Tensor:
     """
     y = (height - 1) / 2 - torch.arange(height, dtype=torch.float64)
     x = torch.arange(width, dtype=torch.float64) - (width - 1) / 2
-    points = torch.stack(torch.broadcast_tensors(x[None, :], y[:, None]), dim=-1)  # (h, w, 2), (x, y)
-    moved = torch.einsum("hwj,kji->khwi", points, matrices)  # points @ M is M^T p, the inverse of M
-    return torch.stack([(height - 1) / 2 - moved[..., 1], moved[..., 0] + (width - 1) / 2], dim=-1)
+    m = matrices[..., None, None]  # (items, 2, 2, 1, 1); row vector times M is M^T p, the inverse of M
+    back_x = x[None, :] * m[:, 0, 0] + y[:, None] * m[:, 1, 0]
+    back_y = x[None, :] * m[:, 0, 1] + y[:, None] * m[:, 1, 1]
+    return torch.stack([(height - 1) / 2 - back_y, back_x + (width - 1) / 2], dim=-1)
 
 
 def _at_least_float32(like: Tensor) -> torch.dtype:

@@ -27,7 +27,7 @@ def rotation_matrices(angle_deg: Tensor) -> Tensor:
     """Counter-clockwise rotations, ``(*batch, 2, 2)`` float64, exact at multiples of 90 degrees."""
     turns = torch.round(angle_deg / 90.0)
     rest = torch.deg2rad(angle_deg - 90.0 * turns)
-    quarter = torch.remainder(turns, 4).long()
+    quarter = torch.remainder(turns, 4).nan_to_num().long()
     cos, sin = torch.cos(rest), torch.sin(rest)
     # cos and sin of rest + quarter * 90 degrees, by exchange and sign only, so that 90 degrees stays exact
     cosines = torch.stack([cos, -sin, -cos, sin]).gather(0, quarter[None])[0]

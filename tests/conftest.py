@@ -1,0 +1,111 @@
+"""Fixtures: seeded generators, a private cache, and the command line in this process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+from symbench import cli
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _private_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep checkpoints of tests away from the user's, and from one another's runs."""
+    before = os.environ.get("SYMBENCH_CACHE_DIR")
+    os.environ["SYMBENCH_CACHE_DIR"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    if before is None:
+        del os.environ["SYMBENCH_CACHE_DIR"]
+    else:
+        os.environ["SYMBENCH_CACHE_DIR"] = before
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    out: str
+    err: str
+
+
+class Symbench:
+    """Runs the command line in this process."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self.capsys = capsys
+
+    def __call__(self, *arguments: str | Path) -> Ran:
+        self.capsys.readouterr()
+        code = cli._status([str(argument) for argument in arguments])
+        captured = self.capsys.readouterr()
+        return Ran(code, captured.out, captured.err)
+
+
+@pytest.fixture
+def symbench(capsys: pytest.CaptureFixture[str]) -> Symbench:
+    return Symbench(capsys)
+
+
+SMALL = """\
+version: 1
+name: small
+datasets:
+  blobs: {{use: "data.py:load"}}
+models:
+  mine: {{use: "model.py:build"}}
+{models}
+symmetries:
+  turns: {{group: C4, on: image}}
+{symmetries}
+"""
+DATA = "from symbench.testing import Blobs\n\n\ndef load(split='test', samples=24):\n    return Blobs(samples)\n"
+MODEL = (
+    "import torch\nfrom symbench.testing import Brightness\n\n\n"
+    "def build():\n    torch.manual_seed(0)\n    return Brightness()\n"
+)
+
+
+@dataclass
+class Folder:
+    """A folder with a small suite of a user's own model and data."""
+
+    path: Path
+
+    @property
+    def suite(self) -> Path:
+        return self.path / "small.yaml"
+
+    @property
+    def results(self) -> Path:
+        return self.path / "results"
+
+    def write(self, *, models: str = "", symmetries: str = "", model: str = MODEL, data: str = DATA) -> None:
+        self.suite.write_text(SMALL.format(models=models, symmetries=symmetries))
+        (self.path / "model.py").write_text(model)
+        (self.path / "data.py").write_text(data)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    made = Folder(tmp_path)
+    made.write()
+    return made
+
+
+def subprocess_symbench(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """The command line in a process of its own."""
+    command = [sys.executable, "-m", "symbench", *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=900, check=False)

@@ -1,0 +1,292 @@
+"""Actions against independent references, and their laws for every registered one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from symbench import actions, groups, testing
+from symbench.actions import ACTIONS
+from symbench.actions.base import Action
+from symbench.actions.border import disc_mask
+from symbench.actions.permute import PermuteRows
+from symbench.actions.zoom import zoom_matrix
+from symbench.errors import ImpossiblePair
+from symbench.fields import Category, Field, Image, Nodes, Scalar
+from symbench.groups.base import Group
+
+SET = Nodes("items", Scalar())
+
+
+def build(name: str, field: Field = Image(), action: str | None = None, **options: Any) -> tuple[Group, Action]:  # noqa: B008
+    group = groups.load(name, options)
+    return group, actions.load(group, name, field, options, on=field, name=action)
+
+
+def noise(*shape: int) -> Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+
+def smooth(size: int = 33) -> Tensor:
+    """Band-limited blobs well inside the frame."""
+    y = torch.arange(size, dtype=torch.float64) - (size - 1) / 2
+    grid = torch.stack(torch.meshgrid(y, y, indexing="ij"))
+    centres = torch.tensor([[[2.0, 3.0], [-3.0, 0.0]], [[0.0, -4.0], [1.0, 2.0]]], dtype=torch.float64)
+    distance = (grid[None, None] - centres[..., None, None]).square().sum(2)
+    return torch.exp(-distance / (2 * 3.0**2)).sum(1, keepdim=True)  # (2, 1, size, size)
+
+
+PERMUTATIONS: list[tuple[str, Field, str | None, dict[str, Any], tuple[int, ...]]] = [
+    ("C2", Image(), None, {}, (3, 2, 6, 9)),
+    ("C4", Image(), None, {}, (3, 2, 9, 9)),
+    ("C4", Image(), None, {}, (3, 2, 8, 8)),
+    ("D1", Image(), None, {}, (3, 1, 5, 8)),
+    ("D4", Image(), None, {}, (3, 2, 9, 9)),
+    ("translations", Image(), None, {"reach": 3, "border": "circular"}, (3, 2, 9, 11)),
+    ("S9", Image(), "patches", {}, (3, 2, 9, 12)),
+    ("S20", Image(), "pixels", {}, (3, 2, 4, 5)),
+    ("S6", SET, None, {}, (3, 6, 2)),
+]
+
+
+@pytest.mark.parametrize(("name", "field", "action", "options", "shape"), PERMUTATIONS, ids=lambda v: str(v)[:24])
+def test_permutations_obey_the_law_bit_for_bit(
+    name: str, field: Field, action: str | None, options: dict[str, Any], shape: tuple[int, ...],
+    generator: torch.Generator,
+) -> None:  # fmt: skip
+    group, act = build(name, field, action, **options)
+    x = noise(*shape)
+    assert act.check(shape[1:]) is None
+    testing.check_action(act, group, x, generator=generator)
+    drawn = group.sample(5, generator=generator)
+    assert act.kinds(drawn) == ["permutation"] * 5
+    for moved in act.act(drawn, x):
+        assert torch.equal(moved.flatten(1).sort(1).values, x.flatten(1).sort(1).values)
+
+
+RESAMPLED = [("SO2", {"border": "zero"}), ("C8", {"border": "zero"}), ("D3", {}), ("SO2", {"border": "fill", "fill": 0.0}),
+             ("scalings", {"reach": 1.2}), ("SO2 x scalings", {"reach": 1.2}), ("D4 x scalings", {"reach": 1.2})]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "options"), RESAMPLED, ids=lambda v: str(v))
+def test_resampled_actions_obey_the_law_on_smooth_images(
+    name: str, options: dict[str, Any], generator: torch.Generator
+) -> None:
+    group, act = build(name, **options)
+    testing.check_action(act, group, smooth(), generator=generator, tolerance=0.03)
+
+
+def test_every_registered_action_is_tested() -> None:
+    tested = {"turn", "shift", "zoom", "patches", "pixels", "rows"}
+    assert tested == set(ACTIONS.rows)
+
+
+def test_quarter_turns_and_flips_are_numpys() -> None:
+    group, act = build("D4")
+    x = noise(2, 3, 9, 9)
+    moved = dict(zip(group.labels(group.elements()), act.act(group.elements(), x).numpy(), strict=True))
+    for turns in range(4):
+        assert np.array_equal(moved[f"{90 * turns}°"], np.rot90(x.numpy(), turns, axes=(2, 3)))
+    assert np.array_equal(moved["flip"], x.numpy()[..., ::-1])
+    assert np.array_equal(moved["flip+180°"], x.numpy()[..., ::-1, :])
+
+
+@pytest.mark.parametrize("angle", [10.0, 45.0, 100.0, 222.5])
+def test_rotation_is_scipys(angle: float) -> None:
+    """Counter-clockwise as displayed, about the pixel-centre midpoint: scipy's bilinear rotation, inside the frame."""
+    _, act = build("SO2", border="zero")
+    x = noise(1, 1, 33, 33) * disc_mask(33, 33, 4.0)
+    ours = act.act(torch.tensor([angle], dtype=torch.float64), x)[0, 0, 0].numpy()
+    theirs = ndimage.rotate(x[0, 0].numpy(), angle, reshape=False, order=1, mode="grid-constant")
+    assert act.kinds(torch.tensor([angle]).double()) == ["resampled"]
+    assert np.abs(ours - theirs).max() < 1e-9
+
+
+def test_per_sample_mixture_of_exact_and_resampled_elements() -> None:
+    _, act = build("SO2")
+    x = noise(3, 1, 9, 9)
+    angles = torch.tensor([[90.0, 30.0, 180.0]], dtype=torch.float64)
+    each = act.act(angles, x)[0]
+    assert torch.equal(each[0], torch.rot90(x[0], 1, (-2, -1)))
+    assert torch.equal(each[2], torch.rot90(x[2], 2, (-2, -1)))
+    assert torch.allclose(each[1], act.act(torch.tensor([30.0]).double(), x)[0, 1], atol=1e-12)
+
+
+def test_circular_shift_is_roll() -> None:
+    group, act = build("translations", reach=2, border="circular")
+    x = noise(2, 1, 7, 6)
+    for shift, moved in zip(group.elements(), act.act(group.elements(), x), strict=True):
+        assert torch.equal(moved, x.roll(shift.tolist(), dims=(-2, -1)))
+
+
+@pytest.mark.parametrize(("border", "value"), [("zero", 0.0), ("fill", 0.25)])
+def test_filled_shifts_lose_what_leaves(border: str, value: float) -> None:
+    group, act = build("translations", reach=2, border=border, fill=value)
+    x = noise(2, 1, 7, 7)
+    kinds = act.kinds(group.elements())
+    assert kinds[0] == "permutation"
+    assert set(kinds[1:]) == {"lossy"}
+    for (dy, dx), moved in zip(group.elements().tolist(), act.act(group.elements(), x), strict=True):
+        expected = ndimage.shift(x[1, 0].numpy(), (dy, dx), order=0, mode="constant", cval=value, prefilter=False)
+        assert np.array_equal(moved[1, 0].numpy(), expected)
+
+
+@pytest.mark.parametrize("border", ["zero", "fill", "circular"])
+def test_rotation_borders(border: str) -> None:
+    _, act = build("SO2", border=border, fill=0.5)
+    flat = torch.full((1, 1, 17, 17), 0.5, dtype=torch.float64)
+    corner = act.act(torch.tensor([45.0]).double(), flat)[0, 0, 0, 0, 0].item()
+    assert corner == pytest.approx({"zero": 0.0, "fill": 0.5, "circular": 0.5}[border], abs=1e-12)
+
+
+def test_circular_rotation_wraps_as_scipy_does() -> None:
+    _, act = build("SO2", border="circular")
+    x = noise(1, 1, 12, 12)
+    ours = act.act(torch.tensor([33.0]).double(), x)[0, 0, 0].numpy()
+    theirs = ndimage.rotate(x[0, 0].numpy(), 33.0, reshape=False, order=1, mode="grid-wrap")
+    assert np.abs(ours - theirs).max() < 1e-9
+
+
+def test_disc_masks_every_element_the_identity_too() -> None:
+    group, act = build("SO2", border="disc", fill=0.2, taper=4.0)
+    x = noise(1, 1, 21, 21)
+    prepared = act.prepare(x)
+    assert prepared[0, 0, 0, 0].item() == pytest.approx(0.2)
+    assert torch.equal(prepared[..., 10, 10], x[..., 10, 10])
+    assert torch.equal(act.act(group.identity(), prepared)[0], prepared)
+    mask = disc_mask(21, 21, 4.0)
+    assert torch.allclose(prepared, (x - 0.2) * mask + 0.2)
+    assert ((mask >= 0) & (mask <= 1)).all()
+    steps = mask[10].diff().abs().max().item()
+    assert steps < 0.45, "the edge is soft"
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.8, 1.0])
+def test_zooming_out_is_antialiased_resizing(factor: float) -> None:
+    """Reducing by f and padding is what ``interpolate(antialias=True)`` does where sizes come out whole."""
+    matrix = zoom_matrix(torch.tensor([factor], dtype=torch.float64), 20, circular=False)[0]
+    x = noise(1, 1, 20, 20)
+    ours = (matrix @ x @ matrix.mT)[0, 0]
+    small = interpolate(x, size=round(20 * factor), mode="bilinear", antialias=True, align_corners=False)[0, 0]
+    margin = (20 - len(small)) // 2
+    inner = ours[margin : 20 - margin, margin : 20 - margin]
+    core = slice(2, -2) if factor < 1 else slice(None)
+    assert torch.allclose(inner[core, core], small[core, core], atol=1e-9)
+
+
+def test_zooming_in_is_bilinear() -> None:
+    matrix = zoom_matrix(torch.tensor([1.5], dtype=torch.float64), 21, circular=False)[0]
+    signal = noise(21)
+    sources = (np.arange(21) - 10) / 1.5 + 10
+    assert np.allclose((matrix @ signal).numpy(), np.interp(sources, np.arange(21), signal.numpy()), atol=1e-12)
+
+
+@pytest.mark.parametrize("factor", [0.4, 0.7, 1.3])
+def test_circular_zoom_keeps_constants(factor: float) -> None:
+    matrix = zoom_matrix(torch.tensor([factor], dtype=torch.float64), 9, circular=True)
+    assert torch.allclose(matrix.sum(-1), torch.ones(1, 9, dtype=torch.float64))
+
+
+def test_rows_move_to_the_place_that_the_permutation_names() -> None:
+    _, act = build("S3", SET)
+    x = torch.tensor([[[10.0], [20.0], [30.0]]])
+    p = torch.tensor([[1, 2, 0]])
+    moved = act.act(p, x)[0, 0, :, 0].tolist()
+    expected = [0.0] * 3
+    for i, target in enumerate(p[0].tolist()):
+        expected[target] = x[0, i, 0].item()
+    assert moved == expected
+
+
+def test_patches_keep_their_insides() -> None:
+    group, act = build("S4", action="patches")
+    x = noise(1, 1, 6, 6)
+    p = torch.tensor([[2, 0, 3, 1]])
+    moved = act.act(p, x)[0]
+    cut = lambda image: [image[..., 3 * (i // 2) : 3 * (i // 2) + 3, 3 * (i % 2) : 3 * (i % 2) + 3] for i in range(4)]  # noqa: E731
+    for i, target in enumerate(p[0].tolist()):
+        assert torch.equal(cut(moved)[target], cut(x)[i])
+
+
+def test_fields_that_no_group_moves() -> None:
+    group = groups.load("C4", {})
+    for field in (Scalar(), Category(10)):
+        act = actions.load(group, "C4", field, {}, on=Image())
+        assert torch.equal(act.act(group.elements(), torch.arange(3.0))[2], torch.arange(3.0))
+
+
+def test_permutations_leave_other_axes_alone() -> None:
+    group = groups.load("S3", {})
+    act = actions.load(group, "S3", Nodes("edges", Scalar()), {}, on=SET)
+    x = noise(2, 5, 1)
+    assert torch.equal(act.act(group.elements(), x)[4], x)
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "action", "message"),
+    [
+        ("scalings", SET, None, r"scalings has no action on Nodes\('items', Scalar\), expected .*Image"),
+        ("S9", Image(), None, "in several ways, expected action: one of patches, pixels"),
+        ("S9", Image(), "patch", "got action 'patch'.*Did you mean 'patches'"),
+        ("C4 x translations", Image(), None, "do not commute"),
+        ("D4 x C4", Image(), None, "do not commute"),
+    ],
+)
+def test_impossible_pairs(name: str, field: Field, action: str | None, message: str) -> None:
+    with pytest.raises(ImpossiblePair, match=message):
+        actions.find_all(name, field, action)
+
+
+@pytest.mark.parametrize(
+    ("name", "action", "options", "shape", "message"),
+    [
+        ("S16", "patches", {}, (1, 33, 33), "4 x 4 patches do not divide an image of 33 x 33"),
+        ("S8", "patches", {}, (1, 32, 32), "8 is no square"),
+        ("S9", "pixels", {}, (1, 4, 4), "needs 9 pixels, got 16"),
+        ("C4", None, {}, (1, 8, 9), "square"),
+        ("translations", None, {"reach": 5, "border": "zero"}, (1, 9, 9), "needs more than 10 px"),
+        ("C4", None, {}, (8,), "an image has shape"),
+    ],
+)
+def test_shapes_that_cannot_be_moved(
+    name: str, action: str | None, options: dict[str, Any], shape: tuple[int, ...], message: str
+) -> None:
+    _, act = build(name, action=action, **options)
+    assert message in (act.check(shape) or "")
+
+
+class RightAction(PermuteRows):
+    """``x[p]``: equal to the left action on single permutations that are their own inverse, and wrong."""
+
+    def bind(self, g: Tensor, like: Tensor) -> Any:
+        return super().bind(self.group.inverse(g), like)
+
+
+class MovesNothing(PermuteRows):
+    def bind(self, g: Tensor, like: Tensor) -> Any:
+        return lambda x: torch.full((len(g), *x.shape), torch.nan, dtype=x.dtype)
+
+
+@pytest.mark.parametrize("broken", [RightAction, MovesNothing])
+def test_check_action_catches(broken: type[PermuteRows], generator: torch.Generator) -> None:
+    group = groups.load("S5", {})
+    act = broken(group, actions.Options())  # type: ignore[arg-type]
+    with pytest.raises(AssertionError):
+        testing.check_action(act, group, noise(2, 5, 1), generator=generator)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", ["D4", "SO2", "scalings"])
+def test_same_elements_and_images_on_the_gpu(name: str, generator: torch.Generator) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    group, act = build(name)
+    drawn = group.sample(6, generator=generator)
+    x = noise(2, 1, 17, 17).float()
+    assert torch.allclose(act.act(drawn, x.cuda()).cpu(), act.act(drawn, x), atol=1e-6)
