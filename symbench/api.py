@@ -158,13 +158,13 @@ class _Progress:
         pending = [cell for cell in self.plan.cells if not local.finished(self.plan, self.store, cell)]
         earlier = self._earlier()
         if not pending and earlier is not None and earlier.status == "complete":
-            listen(Note(f"nothing to do: {len(self.plan.cells)} cells are there already, run {earlier.run}"))
+            listen(Note(f"nothing to do: {_cells(len(self.plan.cells))} measured already, run {earlier.run}"))
             self.store.write_manifest(earlier)
             return Run(self.store, earlier)
         environment = describe(self.device)
         manifest = self._manifest(earlier, environment)
         self.store.write_manifest(manifest)
-        listen(Note(f"{len(self.plan.cells)} cells, {len(pending)} of them to be measured, on {self.device}"))
+        listen(Note(f"{_cells(len(self.plan.cells))}, {len(pending)} of them to be measured, on {self.device}"))
         settings = local.Settings(
             self.device,
             self.choices.batch,
@@ -223,6 +223,10 @@ class _Progress:
 def _status(cell: Cell, status: str, reason: str | None) -> CellStatus:
     names = cell.pair.names()
     return CellStatus.model_validate({**names, "key": cell.key, "status": status, "reason": reason})
+
+
+def _cells(count: int) -> str:
+    return f"{count} cell" if count == 1 else f"{count} cells"
 
 
 def _now() -> str:

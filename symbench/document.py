@@ -12,6 +12,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from symbench.errors import Problem, SuiteError, quoted
 
+SCALARS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null")}
 MOST_NODES = 20_000
 """A file that comes to more values than this once its aliases are followed is refused."""
 
@@ -119,7 +120,7 @@ class _Walker:
             return dict(self._pairs(node, place))
         if isinstance(node, SequenceNode):
             return [self._item(child, (*place, i)) for i, child in enumerate(node.value)]
-        if isinstance(node, ScalarNode) and node.tag.startswith("tag:yaml.org,2002:"):
+        if isinstance(node, ScalarNode) and node.tag in SCALARS:
             try:
                 return self.loader.construct_object(node, deep=True)
             except (yaml.YAMLError, ValueError) as error:

@@ -1,6 +1,6 @@
 """Estimates with intervals. The unit of resampling is the base sample: the copies of an orbit are not independent.
 
-scipy and statsmodels do the statistics; this file chooses which interval fits which estimator (MEASURE.md
+scipy and statsmodels hold the distributions; this file chooses which interval fits which estimator (MEASURE.md
 "Statistics"). NumPy in, floats out, no torch.
 """
 
@@ -17,6 +17,8 @@ LEVEL = 0.95
 RESAMPLES = 2000
 FEW = 20
 """With fewer samples than this away from the commonest value, an exact binomial interval is used."""
+MOST_DEFINED = 0.99
+"""A ratio has an interval where at least this share of its replicates is no 0 / 0."""
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -80,30 +82,42 @@ def ratio(above: Array, below: Array, *, seed: int, level: float = LEVEL) -> Int
         below: ``(n,)``, of positive mean.
         seed: seeds the resampling.
         level: confidence.
+
+    Raises:
+        ValueError: a value is not finite.
     """
     n = len(above)
+    if not (np.isfinite(above).all() and np.isfinite(below).all()):
+        raise ValueError("a ratio of values that are not finite has no estimate")
     estimate = float(above.mean() / below.mean())
     if n < 2:
         return Interval(estimate, None, None, n)
     replicates = resampled_ratios(above, below, seed=seed)
+    if len(replicates) < MOST_DEFINED * RESAMPLES:
+        return Interval(estimate, None, None, n)
     low, high = np.quantile(replicates, [0.5 - level / 2, 0.5 + level / 2])
     return Interval(estimate, float(low), float(high), n)
 
 
 def resampled_ratios(above: Array, below: Array, *, seed: int) -> Array:
-    """Bootstrap replicates of ``mean(above) / mean(below)``, ``(RESAMPLES,)``."""
-    result = stats.bootstrap(
-        (above, below),
-        lambda a, b, axis: a.mean(axis=axis) / b.mean(axis=axis),
-        paired=True,
-        vectorized=True,
-        n_resamples=RESAMPLES,
-        batch=max(1, 4_000_000 // len(above)),
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    )
-    replicates: Array = result.bootstrap_distribution
-    return replicates
+    """Bootstrap replicates of ``mean(above) / mean(below)``; those that are 0 / 0 are left out."""
+    means = resampled_means(np.stack([above, below], axis=1), seed=seed)
+    defined = means[:, 1] > 0
+    ratios: Array = means[defined, 0] / means[defined, 1]
+    return ratios
+
+
+def resampled_means(columns: Array, *, seed: int) -> Array:
+    """Means over samples drawn with replacement, all columns by the same draws: ``(n, m)`` to ``(RESAMPLES, m)``."""
+    rng = np.random.default_rng(seed)
+    n = len(columns)
+    found = np.empty((RESAMPLES, columns.shape[1]))
+    step = max(1, 4_000_000 // n)
+    for start in range(0, RESAMPLES, step):
+        count = min(step, RESAMPLES - start)
+        times_drawn = rng.multinomial(n, np.full(n, 1 / n), size=count)  # (count, n)
+        found[start : start + count] = times_drawn @ columns / n
+    return found
 
 
 def smallest_mean(values: Array, *, seed: int, level: float = LEVEL) -> Interval:
@@ -134,14 +148,7 @@ def smallest_mean(values: Array, *, seed: int, level: float = LEVEL) -> Interval
 
 def _max_t(values: Array, means: Array, errors: Array, seed: int, quantile: float) -> float:
     """The quantile of ``max_k (mean* - mean) / se``: what makes upper limits hold for all k at once."""
-    rng = np.random.default_rng(seed)
-    n = values.shape[1]
-    largest = np.empty(RESAMPLES)
-    step = max(1, 4_000_000 // n)
-    for start in range(0, RESAMPLES, step):
-        count = min(step, RESAMPLES - start)
-        weights = rng.multinomial(n, np.full(n, 1 / n), size=count) / n  # (count, n)
-        largest[start : start + count] = ((means - weights @ values.T) / errors).max(axis=1)
+    largest = ((means - resampled_means(values.T, seed=seed)) / errors).max(axis=1)
     return float(np.quantile(largest, quantile))
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from symbench.errors import Interrupted, Problem
-from symbench.evaluate.close import close
+from symbench.evaluate.closing import close
 from symbench.evaluate.job import DEFAULT_BATCH, Job, load_leaves, pieces, run_model, sample_order
 from symbench.evaluate.reference import Reference, reference_pass
 from symbench.evaluate.scratch import PartColumns, Scratch

@@ -25,6 +25,8 @@ def _error(seen: Observed, elements: slice, label: str | None) -> Value:
     above = seen.deviation_sq[elements].mean(axis=0)
     below = seen.unrelated_sq[elements].mean(axis=0)
     null = float(below.mean())
+    if not np.isfinite(above).all():
+        return Value(None, element=label, reason="a deviation is not finite")
     if not null > seen.null_limit_sq:
         reason = "a single sample has no others" if math.isnan(null) else "the outputs are the same for all samples"
         return Value(None, element=label, reason=reason)

@@ -152,7 +152,8 @@ def describe_output(job: Job, reference: Reference) -> dict[str, Any]:
     """What a reader of the observations has to know of an output.
 
     ``null_limit_sq`` is the mean squared distance below which outputs of different samples cannot be told from
-    rounding: (100 eps)^2 times the mean square, eps of the dtype. Below it there is no equivariance error.
+    rounding: (100 r)^2 times the mean square, with r = eps / 4 the typical relative rounding of the dtype. Below it
+    there is no equivariance error.
     """
     eps = torch.finfo(job.dtype).eps
     task = reference.task
@@ -163,7 +164,7 @@ def describe_output(job: Job, reference: Reference) -> dict[str, Any]:
         "labelled": task.target is not None,
         "measured_on": measured,
         "unit": "probability" if task.probabilities else "logit" if task.classify else "output",
-        "null_limit_sq": (100 * eps) ** 2 * reference.square,
+        "null_limit_sq": (100 * eps / 4) ** 2 * reference.square,
     }
 
 

@@ -1,0 +1,443 @@
+"""The whole measurement against a plain loop; identities; resuming; what makes a cell fail."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor, nn
+
+import symbench as sb
+from conftest import MODEL, Folder, Symbench
+from symbench.store import PART, CellRecord, Store
+
+CONV = """
+import torch
+from torch import nn
+
+def build():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(196, 3))
+"""
+
+
+def run(folder: Folder, **choices: Any) -> pd.DataFrame:
+    done = sb.run(folder.suite, choices=sb.Choices(results=folder.results, **choices))
+    assert done.failed == []
+    return done.estimates()
+
+
+def pick(frame: pd.DataFrame, metric: str, **names: str) -> float:
+    rows = frame[(frame["metric"] == metric) & frame["element"].isna()]
+    for key, name in names.items():
+        rows = rows[rows[key] == name]
+    assert len(rows) == 1, rows
+    return float(rows["estimate"].iloc[0])
+
+
+def record(folder: Folder) -> tuple[CellRecord, pd.DataFrame]:
+    path = next((folder.results / "cells").rglob("cell.json"))
+    found = CellRecord.model_validate_json(path.read_bytes())
+    return found, Store(folder.results).observations(found.key).to_pandas()
+
+
+def test_everything_agrees_with_a_plain_loop(folder: Folder) -> None:
+    folder.write(model=CONV)
+    frame = run(folder)
+    namespace: dict[str, Any] = {}
+    exec(CONV, namespace)
+    model = namespace["build"]().eval()
+    from symbench.testing import Blobs
+
+    batch = Blobs(24).batch(range(24))
+    x, y = batch.leaves["image"], batch.targets["label"]
+    with torch.no_grad():
+        p = torch.stack([model(torch.rot90(x, k, (2, 3))).double().softmax(-1) for k in range(4)])  # (4, n, c)
+    correct = p.argmax(-1) == y
+    same = p.argmax(-1)[1:] == p.argmax(-1)[0]
+    assert pick(frame, "accuracy") == pytest.approx(float(correct[0].double().mean()))
+    assert pick(frame, "orbit_accuracy") == pytest.approx(float(correct.double().mean()))
+    assert pick(frame, "worst_case_accuracy") == pytest.approx(float(correct.all(0).double().mean()))
+    assert pick(frame, "consistency") == pytest.approx(float(same.double().mean()))
+    above = (p[1:] - p[0]).square().sum(-1).mean()
+    pairs = [(p[1:, i] - p[0, j]).square().sum(-1).mean() for i in range(24) for j in range(24) if i != j]
+    assert pick(frame, "equivariance_error") == pytest.approx(float((above / torch.stack(pairs).mean()).sqrt()), rel=1e-5)
+    assert pick(frame, "absolute_error") == pytest.approx(float((p[1:] - p[0]).norm(dim=-1).mean()), rel=1e-5)
+    loss = -p.gather(-1, y.expand(4, -1)[..., None]).log()
+    assert pick(frame, "loss") == pytest.approx(float(loss[0].mean()), rel=1e-6)
+    assert pick(frame, "orbit_loss") == pytest.approx(float(loss.mean()), rel=1e-6)
+    assert pick(frame, "parameters") == 40 + 196 * 3 + 3
+    assert pick(frame, "flops") == 2 * (9 * 4 * 49 + 196 * 3)
+    curve = frame[frame["metric"] == "element_accuracy"].set_index("element")["estimate"]
+    assert curve.to_dict() == pytest.approx({f"{90 * k}°": float(correct[k].double().mean()) for k in range(4)})
+
+
+def test_observations_hold_every_sample_once_for_each_element(folder: Folder) -> None:
+    run(folder)
+    found, rows = record(folder)
+    assert len(rows) == 24 * 4
+    assert not rows.duplicated(["sample", "element"]).any()
+    assert sorted(rows["sample"].unique()) == list(range(24))
+    assert [e.label for e in found.elements] == ["0°", "90°", "180°", "270°"]
+    assert sum(e.weight for e in found.elements) == pytest.approx(1)
+    assert (rows[rows["element"] == 0]["deviation_sq"] == 0).all()
+    assert rows[rows["element"] == 0]["unrelated_sq"].isna().all()
+    assert rows["control"].isna().all()
+    assert rows["confidence"].between(0, 1).all()
+
+
+def test_a_model_that_is_blind_to_permutations_is_at_rounding(folder: Folder) -> None:
+    folder.write(symmetries="  swaps: {group: S9, on: image, action: patches, elements: 8}")
+    frame = run(folder)
+    for symmetry in ("turns", "swaps"):
+        assert pick(frame, "equivariance_error", symmetry=symmetry) < 1e-5
+        assert pick(frame, "consistency", symmetry=symmetry) == 1
+
+
+@pytest.mark.parametrize("scores", ["probabilities", "logits"])
+def test_constant_model(folder: Folder, scores: str) -> None:
+    constant = "from torch import nn\ndef build():\n    m = nn.Sequential(nn.Flatten(), nn.Linear(81, 3))\n    nn.init.zeros_(m[1].weight)\n    return m\n"
+    folder.write(model=constant)
+    folder.suite.write_text(folder.suite.read_text() + f"scores: {scores}\n")
+    frame = run(folder)
+    assert pick(frame, "consistency") == 1
+    for metric in ("kappa", "equivariance_error"):
+        row = frame[(frame["metric"] == metric) & frame["element"].isna()].iloc[0]
+        assert np.isnan(row["estimate"])
+        assert row["status"] == "undefined"
+        assert row["reason"]
+
+
+def test_circular_network_is_exact_under_circular_shifts(folder: Folder) -> None:
+    folder.write(
+        model="import torch\nfrom torch import nn\nclass Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        torch.manual_seed(0)\n        self.c = nn.Conv2d(1, 8, 3, padding=1, padding_mode='circular')\n        self.h = nn.Linear(8, 3)\n"
+        "    def forward(self, x):\n        return self.h(self.c(x).relu().mean((2, 3)))\n",
+        symmetries="  shifts: {group: translations, on: image, reach: 2, border: circular}\n"
+        "  falls: {group: translations, on: image, reach: 2, border: zero}",
+    )
+    folder.suite.write_text(folder.suite.read_text().replace("model.py:build", "model.py:Net"))
+    frame = run(folder)
+    assert pick(frame, "equivariance_error", symmetry="shifts") < 1e-5
+    falls = frame[(frame["symmetry"] == "falls") & (frame["metric"] == "equivariance_error") & frame["element"].isna()]
+    assert falls["elements"].tolist() == ["lossy"]
+    assert falls["estimate"].iloc[0] > 1e-2
+
+
+MAPS = """
+import torch
+from torch import nn
+from symbench.fields import Image
+
+class Net(nn.Module):
+    outputs = {"maps": Image()}
+    def __init__(self, symmetric=True):
+        super().__init__()
+        torch.manual_seed(0)
+        self.c = nn.Conv2d(1, 2, 3, padding=1, bias=False)
+        if symmetric:
+            w = self.c.weight.data
+            self.c.weight.data = sum(torch.rot90(w, k, (2, 3)) for k in range(4)) / 4
+    def forward(self, x):
+        return self.c(x)
+"""
+
+
+def test_equivariant_outputs_are_measured_by_the_same_code(folder: Folder) -> None:
+    """A filter symmetric under quarter turns gives maps that turn along; an arbitrary one does not."""
+    folder.write(
+        model=MAPS,
+        data="import torch\ndef load():\n    return list(torch.rand(20, 1, 8, 8, generator=torch.Generator().manual_seed(0)))\n",
+        models='  skew: {use: "model.py:Net", args: {symmetric: false}}',
+    )
+    folder.suite.write_text(folder.suite.read_text().replace("model.py:build", "model.py:Net"))
+    frame = run(folder)
+    assert pick(frame, "equivariance_error", model="mine") < 1e-5
+    found = pick(frame, "equivariance_error", model="skew")
+    x = torch.rand(20, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    namespace: dict[str, Any] = {}
+    exec(MAPS, namespace)
+    net = namespace["Net"](symmetric=False)
+    with torch.no_grad():
+        a = torch.stack([net(torch.rot90(x, k, (2, 3))) for k in (1, 2, 3)]).double()
+        b = torch.stack([torch.rot90(net(x), k, (2, 3)) for k in (1, 2, 3)]).double()
+    above = (a - b).square().flatten(2).sum(-1).mean()
+    below = torch.stack([(a[:, i] - b[:, j]).square().flatten(1).sum(-1).mean() for i in range(20) for j in range(20) if i != j]).mean()
+    assert found == pytest.approx(float((above / below).sqrt()), rel=1e-4)
+    accuracy = frame[(frame["metric"] == "accuracy") & (frame["model"] == "mine")].iloc[0]
+    assert accuracy["reason"] == "no class labels"
+
+
+def test_regression_has_losses_and_no_accuracy(folder: Folder) -> None:
+    folder.suite.write_text(
+        "version: 1\nname: small\ndatasets:\n  sets: {use: sets, target: value, samples: 30, items: 5}\n"
+        "models:\n  d: {use: deep-sets}\n  m: {use: set-mlp}\n"
+        "symmetries:\n  order: {group: S5, on: set, elements: 6}\n"
+    )
+    frame = run(folder)
+    assert pick(frame, "equivariance_error", model="d") < 1e-5
+    assert pick(frame, "equivariance_error", model="m") > 1e-3
+    assert pick(frame, "loss", model="d") == pytest.approx(pick(frame, "orbit_loss", model="d"))
+    assert frame[(frame["metric"] == "accuracy")]["reason"].unique().tolist() == ["no class labels"]
+
+
+def test_unlabelled_images_keep_consistency(folder: Folder) -> None:
+    folder.write(data="import torch\ndef load():\n    return list(torch.rand(12, 1, 9, 9))\n")
+    frame = run(folder)
+    assert pick(frame, "consistency") == 1
+    assert np.isnan(pick(frame, "accuracy"))
+    assert np.isnan(pick(frame, "loss"))
+
+
+@pytest.mark.parametrize("batch", [1, 7, 24, 100])
+def test_batch_size_changes_nothing_but_rounding(folder: Folder, batch: int) -> None:
+    folder.write(model=CONV)
+    run(folder, batch=batch)
+    _, rows = record(folder)
+    other = Folder(folder.path / "other")
+    other.path.mkdir()
+    other.write(model=CONV)
+    run(other)
+    _, again = record(other)
+    key = ["element", "sample"]
+    a, b = (r.sort_values(key).reset_index(drop=True) for r in (rows, again))
+    assert (a["prediction"] == b["prediction"]).all()
+    assert np.allclose(a["deviation_sq"], b["deviation_sq"], atol=1e-10)
+    assert np.allclose(a["unrelated_sq"], b["unrelated_sq"], atol=1e-10, equal_nan=True)
+
+
+def test_many_parts_agree_with_one(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.write(model=CONV)
+    run(folder)
+    _, whole = record(folder)
+    for module in ("__init__", "closing", "reference"):
+        name = "symbench.evaluate" if module == "__init__" else f"symbench.evaluate.{module}"
+        monkeypatch.setattr(f"{name}.PART", 7)
+    other = Folder(folder.path / "other")
+    other.path.mkdir()
+    other.write(model=CONV)
+    run(other)
+    found, parts = record(other)
+    assert len(found.parts) == 4
+    assert PART == 1024
+    key = ["element", "sample"]
+    a, b = (r.sort_values(key).reset_index(drop=True) for r in (whole, parts))
+    pd.testing.assert_frame_equal(a, b, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize(("dtype", "largest"), [("float64", 1e-12), ("float16", 0.02), ("bfloat16", 0.1)])
+def test_other_dtypes(folder: Folder, dtype: str, largest: float) -> None:
+    sharp = MODEL.replace("return Brightness()", "m = Brightness()\n    m.head.weight.data *= 60\n    m.head.bias.data.zero_()\n    return m")
+    folder.write(model=sharp)
+    folder.suite.write_text(folder.suite.read_text() + f"numerics: {{dtype: {dtype}}}\nscores: logits\n")
+    assert pick(run(folder), "equivariance_error") < largest
+
+
+def test_normalisation_comes_after_the_transformation(folder: Folder) -> None:
+    """A black border is black before normalisation, so the model sees -mean/std there, not 0."""
+    seen = "import torch\nfrom torch import nn\nclass Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.h = nn.Linear(1, 3)\n    def forward(self, x):\n        assert x.min() >= -1.0001 and x[:, :, 0].max() >= -1\n        self.low = x.amin()\n        return self.h(x.mean((2, 3)))\n"
+    folder.write(model=seen, symmetries="  falls: {group: translations, on: image, reach: 2, border: zero}")
+    text = folder.suite.read_text().replace('"model.py:build"', '"model.py:Net", mean: [0.5], std: [0.5]')
+    folder.suite.write_text(text)
+    run(folder)
+
+
+def test_size_is_the_canvas(folder: Folder) -> None:
+    checks = "from torch import nn\nclass Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.h = nn.Linear(1, 3)\n    def forward(self, x):\n        assert x.shape[2:] == (15, 15), x.shape\n        return self.h(x.mean((2, 3)))\n"
+    folder.write(model=checks)
+    folder.suite.write_text(folder.suite.read_text().replace('"model.py:build"', '"model.py:Net", size: 15'))
+    run(folder)
+
+
+@pytest.mark.parametrize("samples", [1, 2])
+def test_tiny_datasets(folder: Folder, samples: int) -> None:
+    folder.write(data=f"from symbench.testing import Blobs\ndef load():\n    return Blobs({samples})\n")
+    frame = run(folder)
+    assert pick(frame, "consistency") == 1
+    if samples == 1:
+        assert np.isnan(pick(frame, "equivariance_error"))
+
+
+def test_limit_takes_the_first_of_the_order(folder: Folder) -> None:
+    run(folder)
+    _, whole = record(folder)
+    other = Folder(folder.path / "other")
+    other.path.mkdir()
+    other.write()
+    run(other, limit=5)
+    _, few = record(other)
+    order = whole[whole["element"] == 0]["sample"].tolist()
+    assert few[few["element"] == 0]["sample"].tolist() == order[:5] != sorted(order)[:5]
+
+
+BAD = {
+    "raises": ("raise ValueError('no')", "raised ValueError: no"),
+    "NaN": ("return x.new_full((len(x), 3), float('nan'))", "NaN or infinite for 24 of 24 inputs"),
+    "infinity when turned": ("y = x.mean((1, 2, 3))[:, None].expand(-1, 3); return y / (self.n()) ", "NaN or infinite"),
+    "too few classes": ("return x.new_ones(len(x), 2)", "has 2 outputs and a label is 2, expected as many outputs"),
+    "maps": ("return x", r"has shape \(24, 1, 9, 9\), expected class scores"),
+    "a tuple": ("return (x, x)", "is a tuple, expected a tensor"),
+    "too few rows": ("return x.new_ones(1, 3)", r"expected floating point of shape \(24"),
+}
+
+
+@pytest.mark.parametrize("body", list(BAD))
+def test_a_bad_model_fails_its_cell_and_no_other(folder: Folder, symbench: Symbench, body: str) -> None:
+    code, message = BAD[body]
+    folder.write(models='  bad: {use: "bad.py:Bad"}')
+    (folder.path / "bad.py").write_text(
+        "from torch import nn\nclass Bad(nn.Module):\n    calls = 0\n    def n(self):\n        self.calls += 1\n"
+        f"        return 1.0 if self.calls == 1 else 0.0\n    def forward(self, x):\n        {code}\n"
+    )
+    ran = symbench("run", folder.suite, "--results", folder.results, "--json")
+    assert ran.code == 3
+    document = json.loads(ran.out)
+    states = {cell["model"]: cell for cell in document["cells"]}
+    assert states["mine"]["status"] == "done"
+    assert states["bad"]["status"] == "failed"
+    import re
+
+    assert re.search(message, states["bad"]["reason"])
+    rows = [row for row in document["estimates"] if row["model"] == "bad"]
+    assert rows
+    assert all(row["estimate"] is None and row["status"] == "failed" and row["reason"] for row in rows)
+    assert "Traceback" not in ran.err
+    again = symbench("report", "--results", folder.results)
+    assert again.code == 3
+    assert "bad: no numbers" in again.out
+
+
+def test_a_model_that_cannot_be_built_fails_its_cells(folder: Folder, symbench: Symbench) -> None:
+    folder.write(models='  bad: {use: "bad.py:build"}\n  none: {use: "bad.py:none"}')
+    (folder.path / "bad.py").write_text("def build():\n    raise KeyError('w')\n\ndef none():\n    return 3\n")
+    ran = symbench("run", folder.suite, "--results", folder.results)
+    assert ran.code == 3
+    assert "building it raised KeyError: 'w'" in ran.err
+    assert "returned a int, expected a torch.nn.Module" in ran.err
+    assert "mine" in ran.out
+
+
+def test_a_bad_sample_fails_the_cell(folder: Folder, symbench: Symbench) -> None:
+    folder.write(
+        data="import torch\nclass D:\n    def __len__(self):\n        return 4\n    def __getitem__(self, i):\n"
+        "        if i == 2 and not self.__dict__.setdefault('seen', set()) >= {2}:\n            self.seen.add(2)\n            return torch.rand(1, 9, 9), 0\n"
+        "        if i == 2:\n            raise OSError('truncated')\n        return torch.rand(1, 9, 9), i % 3\ndef load():\n    return D()\n"
+    )
+    ran = symbench("run", folder.suite, "--results", folder.results)
+    assert ran.code == 3
+    assert "sample 2: reading it raised OSError: truncated" in ran.err
+
+
+# Resuming.
+
+
+class Counting(nn.Module):
+    passes = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(1, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        type(self).passes += 1
+        out: Tensor = self.head(x.mean((2, 3)))
+        return out
+
+
+def test_a_second_run_does_nothing_and_a_deleted_cell_is_computed_alone(
+    folder: Folder, symbench: Symbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.write(symmetries="  flips: {group: D2, on: image}")
+    folder.suite.write_text(folder.suite.read_text().replace("model.py:build", "test_evaluate:Counting"))
+    monkeypatch.setattr(Counting, "passes", 0)
+    assert symbench("run", folder.suite, "--results", folder.results).code == 0
+    first = Counting.passes
+    assert first > 0
+    stamps = {p: p.stat().st_mtime_ns for p in (folder.results / "cells").rglob("*.parquet")}
+    ran = symbench("run", folder.suite, "--results", folder.results)
+    assert "nothing to do" in ran.err
+    assert Counting.passes == first
+    assert len(list((folder.results / "runs").glob("*.json"))) == 1
+    deleted = next(iter(stamps))
+    for file in deleted.parent.iterdir():
+        file.unlink()
+    assert "2 cells, 1 of them" in symbench("run", folder.suite, "--results", folder.results).err
+    assert first < Counting.passes < 2 * first
+    after = {p: p.stat().st_mtime_ns for p in (folder.results / "cells").rglob("*.parquet")}
+    assert set(after) == set(stamps)
+    assert [p for p in after if after[p] != stamps[p]] == [deleted]
+
+
+def test_editing_a_models_file_recomputes_its_cells_and_no_others(folder: Folder, symbench: Symbench) -> None:
+    folder.write(models='  other: {use: "other.py:build"}')
+    (folder.path / "other.py").write_text(MODEL)
+    symbench("run", folder.suite, "--results", folder.results)
+    (folder.path / "other.py").write_text(MODEL + "\n# edited\n")
+    ran = symbench("run", folder.suite, "--results", folder.results)
+    assert "2 cells, 1 of them to be measured" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("group: C4", "group: C2"),
+        ("name: small", "name: small\nseed: 1"),
+        ("name: small", "name: small\nscores: logits"),
+        ("name: small", "name: small\nnumerics: {dtype: float64}"),
+        ('use: "model.py:build"', 'use: "model.py:build", mean: [0.1]'),
+        ('use: "model.py:build"', 'use: "model.py:build", size: 11'),
+        ('use: "data.py:load"', 'use: "data.py:load", args: {samples: 23}'),
+    ],
+)
+def test_whatever_changes_a_result_changes_the_key(folder: Folder, old: str, new: str) -> None:
+    from symbench.api import prepare
+
+    before = prepare(folder.suite, sb.Choices())[0].cells[0].key
+    text = folder.suite.read_text()
+    assert old in text
+    folder.suite.write_text(text.replace(old, new))
+    assert prepare(folder.suite, sb.Choices())[0].cells[0].key != before
+    folder.suite.write_text(text.replace("name: small", "name: renamed").replace("mine:", "yours:").replace("turns:", "t:"))
+    assert prepare(folder.suite, sb.Choices(batch=3))[0].cells[0].key == before, "names and batch size are no part of it"
+
+
+def test_an_interrupted_run_resumes_with_the_parts_it_has(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("symbench.evaluate", "symbench.evaluate.closing", "symbench.evaluate.reference"):
+        monkeypatch.setattr(f"{module}.PART", 5)
+    folder.suite.write_text(folder.suite.read_text().replace("model.py:build", "test_evaluate:Counting"))
+    monkeypatch.setattr(Counting, "passes", 0)
+    asked = iter([False, False, True])
+    choices = sb.Choices(results=folder.results)
+    with pytest.raises(sb.Interrupted, match="stopped after 2 of 5 parts"):
+        sb.run(folder.suite, choices=choices, stopped=lambda: next(asked))
+    interrupted = sb.open_run(results=folder.results)
+    assert interrupted.manifest.status == "interrupted"
+    before = Counting.passes
+    done = sb.run(folder.suite, choices=choices)
+    assert done.manifest.status == "complete"
+    assert done.manifest.run == interrupted.manifest.run
+    resumed = Counting.passes - before
+    fresh = Folder(folder.path / "fresh")
+    fresh.path.mkdir()
+    fresh.write()
+    fresh.suite.write_text(folder.suite.read_text())
+    before = Counting.passes
+    again = sb.run(fresh.suite, choices=sb.Choices(results=fresh.results))
+    assert resumed < Counting.passes - before
+    pd.testing.assert_frame_equal(
+        done.estimates().query("metric != 'seconds_per_sample'"), again.estimates().query("metric != 'seconds_per_sample'")
+    )
+
+
+def test_parts_of_other_weights_are_dropped(tmp_path: Path) -> None:
+    from symbench.evaluate.scratch import Scratch
+
+    first = Scratch(tmp_path / "scratch", "abc")
+    first.save(first.part(0), done=np.array(1))
+    assert Scratch(tmp_path / "scratch", "abc").has_part(0)
+    assert not Scratch(tmp_path / "scratch", "abd").has_part(0)

@@ -1,0 +1,193 @@
+"""Each metric against a few lines of its definition, and the identities that need no published table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import accuracy_score, cohen_kappa_score
+
+from symbench.measure import Sums, squared_distances, unrelated
+from symbench.metrics import METRICS
+from symbench.metrics.base import Observed
+from symbench.metrics.consistency import chance_of_difference
+
+RNG = np.random.default_rng(0)
+K, N, CLASSES = 5, 60, 4
+
+
+def observed(**changes: Any) -> Observed:
+    """Random observations of a classifier with ``K`` elements besides the identity."""
+    target = RNG.integers(CLASSES, size=N)
+    prediction = np.where(RNG.random((K + 1, N)) < 0.6, target, RNG.integers(CLASSES, size=(K + 1, N)))
+    weights = np.array([0.0, 1, 2, 3, 4, 5])
+    found: dict[str, Any] = {
+        "correct": (prediction == target).astype(float),
+        "prediction": prediction.astype(float),
+        "loss": RNG.exponential(size=(K + 1, N)),
+        "deviation_sq": np.vstack([np.zeros(N), RNG.exponential(size=(K, N))]),
+        "unrelated_sq": np.vstack([np.full(N, np.nan), RNG.exponential(2.0, size=(K, N))]),
+        "weights": weights / weights.sum(),
+        "labels": ["e", "a", "b", "c", "d", "f"],
+        "kinds": ["permutation"] * 3 + ["resampled"] * 3,
+        "null_limit_sq": 1e-12,
+        "facts": {"parameters": 10.0, "flops": None},
+        "seed": 0,
+    }
+    return Observed(**{**found, **changes})
+
+
+def value(name: str, seen: Observed) -> Any:
+    found = METRICS.find(name)[0].load()(seen)[0]
+    return found.estimate
+
+
+def test_accuracies_are_their_definitions() -> None:
+    seen = observed()
+    assert seen.correct is not None
+    c, w = seen.correct, seen.weights
+    assert value("accuracy", seen) == pytest.approx(accuracy_score(np.ones(N), c[0]))
+    loop = np.mean([sum(w[k] * c[k, i] for k in range(K + 1)) for i in range(N)])
+    assert value("orbit_accuracy", seen) == pytest.approx(loop)
+    assert value("worst_element_accuracy", seen) == pytest.approx(min(c[k].mean() for k in range(K + 1)))
+    assert value("worst_case_accuracy", seen) == pytest.approx(np.mean([all(c[:, i]) for i in range(N)]))
+    curve = METRICS.find("element_accuracy")[0].load()(seen)
+    assert [v.element for v in curve] == list(seen.labels)
+    assert [v.estimate for v in curve] == pytest.approx([row.mean() for row in c])
+
+
+def test_consistency_and_flip_rate() -> None:
+    seen = observed()
+    assert seen.prediction is not None
+    loop = np.mean([seen.prediction[k, i] == seen.prediction[0, i] for k in range(1, K + 1) for i in range(N)])
+    assert value("consistency", seen) == pytest.approx(loop)
+    assert value("flip_rate", seen) == pytest.approx(1 - loop)
+
+
+def test_kappa_is_its_definition() -> None:
+    seen = observed()
+    assert seen.prediction is not None
+    p = seen.prediction
+    pairs = [(i, j) for i in range(N) for j in range(N) if i != j]
+    chance = np.mean([np.mean([p[k, i] == p[0, j] for i, j in pairs]) for k in range(1, K + 1)])
+    consistency = (p[1:] == p[0]).mean()
+    assert value("kappa", seen) == pytest.approx((consistency - chance) / (1 - chance))
+
+
+def test_kappa_is_cohens_for_one_element_and_many_samples() -> None:
+    target = RNG.integers(CLASSES, size=20_000)
+    moved = np.where(RNG.random(20_000) < 0.7, target, RNG.integers(CLASSES, size=20_000))
+    seen = observed(prediction=np.stack([target, moved]), labels=["e", "a"])
+    assert value("kappa", seen) == pytest.approx(cohen_kappa_score(target, moved), abs=1e-3)
+
+
+def test_equivariance_error_of_one_hot_outputs_is_one_minus_kappa() -> None:
+    seen = observed()
+    assert seen.prediction is not None
+    onehot = np.eye(CLASSES)[seen.prediction.astype(int)]  # (k, n, classes)
+    deviation = np.square(onehot - onehot[0]).sum(-1)
+    null = np.full((K + 1, N), np.nan)
+    null[1:] = 2 * chance_of_difference(seen.prediction)
+    both = observed(prediction=seen.prediction, deviation_sq=deviation, unrelated_sq=null)
+    assert value("equivariance_error", both) ** 2 == pytest.approx(1 - value("kappa", both))
+
+
+def test_equivariance_error_is_a_ratio_of_means() -> None:
+    seen = observed()
+    expected = np.sqrt(seen.deviation_sq[1:].mean() / seen.unrelated_sq[1:].mean())
+    found = METRICS.find("equivariance_error")[0].load()(seen)
+    assert found[0].estimate == pytest.approx(expected)
+    assert found[0].low < expected < found[0].high
+    for k in range(1, K + 1):
+        per_element = np.sqrt(seen.deviation_sq[k].mean() / seen.unrelated_sq[k].mean())
+        assert found[k].estimate == pytest.approx(per_element)
+        assert found[k].element == seen.labels[k]
+
+
+def test_absolute_errors() -> None:
+    seen = observed()
+    d = np.sqrt(seen.deviation_sq[1:])
+    assert value("absolute_error", seen) == pytest.approx(d.mean())
+    assert value("absolute_error_p95", seen) == pytest.approx(np.quantile(d, 0.95))
+    assert value("absolute_error_max", seen) == pytest.approx(d.max())
+
+
+def test_losses() -> None:
+    seen = observed()
+    assert seen.loss is not None
+    assert value("loss", seen) == pytest.approx(seen.loss[0].mean())
+    assert value("orbit_loss", seen) == pytest.approx((seen.weights @ seen.loss).mean())
+
+
+def test_constant_model() -> None:
+    seen = observed(prediction=np.zeros((K + 1, N)), deviation_sq=np.zeros((K + 1, N)), unrelated_sq=np.full((K + 1, N), 1e-30))
+    assert value("consistency", seen) == 1
+    for name in ("kappa", "equivariance_error"):
+        found = METRICS.find(name)[0].load()(seen)[0]
+        assert found.estimate is None
+        assert found.reason
+
+
+def test_no_data_is_null_with_a_reason() -> None:
+    seen = observed(correct=None, prediction=None, loss=None)
+    for name, row in METRICS:
+        for found in row.load()(seen):
+            assert found.estimate is not None or found.reason, name
+    for name in ("accuracy", "orbit_accuracy", "worst_element_accuracy", "worst_case_accuracy", "kappa", "loss", "flops"):
+        assert value(name, seen) is None
+
+
+def test_nan_deviation_never_looks_exact() -> None:
+    bad = np.zeros((K + 1, N))
+    bad[2, 3] = np.nan
+    seen = observed(deviation_sq=bad)
+    assert value("equivariance_error", seen) is None
+    null = observed(unrelated_sq=np.full((K + 1, N), np.nan))
+    assert value("equivariance_error", null) is None
+
+
+def test_subsets_by_kind_keep_the_identity_as_reference() -> None:
+    seen = observed()
+    moved = seen.only("resampled")
+    assert moved.labels == ["e", "c", "d", "f"]
+    assert moved.weights.tolist() == pytest.approx([0, 3 / 12, 4 / 12, 5 / 12])
+    assert seen.only("permutation").labels == ["e", "a", "b"]
+
+
+# The closed form of the denominator against all pairs.
+
+
+@pytest.mark.parametrize("n", [2, 3, 17])
+def test_unrelated_is_the_mean_over_all_other_samples(n: int) -> None:
+    a = torch.randn(4, n, 5, dtype=torch.float64)
+    b = torch.randn(4, n, 5, dtype=torch.float64) + 3
+    sums = Sums.of(a, b, b.mean(1))
+    found = unrelated(sums, torch.einsum("knd,kd->kn", b, a.mean(1)), squared_distances(a, b))
+    for k in range(4):
+        pairs = [float((a[k, i] - b[k, j]).square().sum()) for i in range(n) for j in range(n) if i != j]
+        assert float(found[k].mean()) == pytest.approx(np.mean(pairs))
+    shifted = Sums.of(a + 7, b + 7, (b + 7).mean(1))
+    again = unrelated(shifted, torch.einsum("knd,kd->kn", b + 7, (a + 7).mean(1)), squared_distances(a + 7, b + 7))
+    assert torch.allclose(found, again, atol=1e-9), "a constant added to everything changes nothing"
+
+
+def test_unrelated_outputs_have_error_one() -> None:
+    rng = torch.Generator().manual_seed(0)
+    a, b = (torch.randn(1, 4000, 6, generator=rng, dtype=torch.float64) for _ in range(2))
+    sums = Sums.of(a, b, b.mean(1))
+    null = unrelated(sums, torch.einsum("knd,kd->kn", b, a.mean(1)), squared_distances(a, b))
+    assert float((squared_distances(a, b).mean() / null.mean()).sqrt()) == pytest.approx(1, abs=0.02)
+
+
+def test_opposite_outputs_exceed_one() -> None:
+    b = torch.randn(1, 2000, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    sums = Sums.of(-b, b, b.mean(1))
+    null = unrelated(sums, torch.einsum("knd,kd->kn", b, -b.mean(1)), squared_distances(-b, b))
+    assert float((squared_distances(-b, b).mean() / null.mean()).sqrt()) == pytest.approx(2**0.5, abs=0.02)
+
+
+def test_a_single_sample_has_no_null() -> None:
+    a = torch.ones(2, 1, 3, dtype=torch.float64)
+    assert unrelated(Sums.of(a, a, a[:, 0]), torch.ones(2, 1), torch.zeros(2, 1)).isnan().all()

@@ -1,0 +1,178 @@
+"""Suites: what is read, and every error with its line, what was got, what was expected and a near miss."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT
+from symbench import document, suite
+from symbench.errors import ConfigError, SuiteError
+from symbench.plan import pairs, parse_only
+
+QUICK = (ROOT / "suites" / "quick.yaml").read_text()
+
+
+def test_the_quick_suite_and_the_template_are_right() -> None:
+    assert len(pairs(suite.load(ROOT / "suites" / "quick.yaml"))) == 22
+    assert pairs(suite.load(ROOT / "symbench" / "template.yaml"))
+
+
+def test_defaults_are_filled_in() -> None:
+    loaded = suite.load(ROOT / "suites" / "quick.yaml")
+    assert loaded.symmetries["rotations"].options == {
+        "interpolation": "bilinear", "border": "disc", "fill": 0.0, "taper": 4.0,
+    }  # fmt: skip
+    assert loaded.resolved()["models"]["cnn"]["width"] == 24
+
+
+def test_checking_a_suite_imports_no_torch() -> None:
+    code = (
+        "import sys; from symbench import suite, plan; plan.pairs(suite.load(sys.argv[1])); "
+        "assert 'torch' not in sys.modules and 'pandas' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code, str(ROOT / "suites" / "quick.yaml")], check=True, timeout=60)
+
+
+ERRORS = [
+    ("interpolation: bilinear", "interpolation: bilinaer",
+     r"quick.yaml:\d+: symmetries.rotations.interpolation: got 'bilinaer', expected bilinear. Did you mean 'bilinear'"),
+    ("border: disc", "border: disk", r"got 'disk', expected one of zero, fill, circular, disc. Did you mean 'disc'"),
+    ("epochs: 12", "epochs: '12'", r"models.cnn.train.epochs: got '12', expected a whole number"),
+    ("epochs: 12", "epochs: true", r"models.cnn.train.epochs: got True, expected a whole number"),
+    ("epochs: 12", "epohcs: 12", r"got unknown key 'epohcs', .*Did you mean 'epochs'"),
+    ("epochs: 12", "epochs: 0", r"got 0, expected 1 or more"),
+    ("use: mlp", "use: mpl", r"models.mlp.use: got model 'mpl', expected one of mlp, cnn, .*Did you mean 'mlp'"),
+    ("group: C4", "group: C0", r"symmetries.quarter-turns.n: got 0, expected 2 or more"),
+    ("group: SO2", "group: S02", r"got group 'S02'"),
+    ("seed: 0", "seed: -1", r"quick.yaml:\d+: seed: got -1, expected 0 or more"),
+    ("seed: 0", "seeed: 0", r"got unknown key 'seeed'.*Did you mean 'seed'"),
+    ("on: image, reach", "on: imaeg, reach", r"symmetries.shifts.on: got 'imaeg', .*Did you mean 'image'"),
+    ("reach: 3, border: circular", "reach: 3", r"symmetries.shifts: border is missing. Add 'border:'"),
+    ("border: circular", "brder: circular", r"got unknown key 'brder'.*Did you mean 'border'"),
+    ("dtype: float32", "dtype: fp32", r"numerics.dtype: got 'fp32', expected one of float32, float64"),
+    ("device: auto", "device: gpu", r"numerics.device: got 'gpu', expected a match"),
+    ("version: 1", "version: 2", r"version: got 2, expected 1"),
+    ("version: 1", "version: 1\nversion: 1", r"the key 'version' stands here a second time"),
+    ("tf32: false", "tf32: no", r"numerics.tf32: got 'no', expected true or false"),
+    ("augment: rotations", "augment: rotation", r"got 'rotation', expected one of .*Did you mean 'rotations'"),
+    ("on: digits, epochs: 12", "on: digit, epochs: 12", r"got 'digit', expected one of digits, sets. Did you mean"),
+    ("split: test}", "split: tset}", r"datasets.digits.split: got 'tset', expected one of train, test. Did you mean"),
+    ("split: test}", "split: test, args: {a: 1}}", r"datasets.digits.args: got args"),
+    ("split: test}", "split: test, only: {model: rnn}}", r"'rnn' matches nothing, expected one of mlp"),
+    ("elements: 24", "elements: 1.5", r"elements: got 1.5, expected a whole number"),
+    ("name: quick", "name: Quick!", r"name: got 'Quick!', expected a match of"),
+    ("datasets:", "datasets: [", r"quick.yaml:\d+: this is no YAML"),
+    ("seed: 0", "seed: !!python/object:os.system 0", r"got the tag tag:yaml.org,2002:python/object:os.system, expected plain YAML"),
+    ("use: mlp,   ", "use: 'm.py:build', ", r"models.mlp.use: got 'm.py', expected a file at"),
+    ("use: cnn,    train: {on: digits, epochs: 12}", "use: cnn, weights: w.pt, train: {on: digits, epochs: 12}",
+     r"got both train and weights"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "message"), ERRORS, ids=[new[:30] for _, new, _ in ERRORS])
+def test_every_error_says_where_and_what(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in QUICK
+    path = tmp_path / "quick.yaml"
+    path.write_text(QUICK.replace(old, new, 1))
+    with pytest.raises(SuiteError, match=message):
+        suite.load(path)
+
+
+def test_all_errors_come_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "quick.yaml"
+    path.write_text(QUICK.replace("epochs: 12", "epochs: x").replace("use: mlp", "use: mlp, depht: 3"))
+    with pytest.raises(SuiteError) as caught:
+        suite.load(path)
+    assert len(caught.value.problems) >= 1
+
+
+def test_lines_are_those_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "quick.yaml"
+    path.write_text(QUICK.replace("reach: 3", "reach: none"))
+    line = next(i for i, text in enumerate(path.read_text().splitlines(), 1) if "reach: none" in text)
+    with pytest.raises(SuiteError, match=f"quick.yaml:{line}: symmetries.shifts.reach"):
+        suite.load(path)
+
+
+@pytest.mark.parametrize("content", ["", "- 1", "42", "version: 1", "\x00", "a: &x [*x]"])
+def test_files_that_are_no_suites(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text(content)
+    with pytest.raises(SuiteError):
+        suite.load(path)
+
+
+def test_a_missing_file_names_its_neighbours(tmp_path: Path) -> None:
+    (tmp_path / "real.yaml").write_text("")
+    with pytest.raises(SuiteError, match="no such file.*real.yaml"):
+        suite.load(tmp_path / "rael.yaml")
+    with pytest.raises(SuiteError, match="cannot be read"):
+        suite.load(tmp_path)
+
+
+def test_aliases_cannot_blow_a_file_up(tmp_path: Path) -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 9)]
+    path = tmp_path / "bomb.yaml"
+    path.write_text("\n".join(lines))
+    with pytest.raises(SuiteError, match="more than 20000 values"):
+        document.read(path)
+
+
+def test_scalars_are_yaml_12(tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text("on: yes\nx: 1e-5\ny: 1.5\nz: 0x10\nd: 2020-01-01\nt: true\nn: ~\ni: 7\ne: 12e3\ng: -.5\n")
+    assert document.read(path).data == {
+        "on": "yes", "x": 1e-5, "y": 1.5, "z": 16, "d": "2020-01-01", "t": True, "n": None, "i": 7, "e": 12e3, "g": -0.5,
+    }  # fmt: skip
+
+
+def test_only_narrows_and_refuses_what_matches_nothing() -> None:
+    loaded = suite.load(ROOT / "suites" / "quick.yaml")
+    chosen = pairs(loaded, parse_only("model=*cnn,symmetry=quarter-turns"))
+    assert [str(p) for p in chosen] == ["cnn/digits/quarter-turns", "p4-cnn/digits/quarter-turns"]
+    with pytest.raises(ConfigError, match="--only model: 'ccn' matches nothing.*Did you mean 'cnn'"):
+        pairs(loaded, parse_only("model=ccn"))
+    with pytest.raises(ConfigError, match="--only: got 'modle=cnn'"):
+        parse_only("modle=cnn")
+    with pytest.raises(ConfigError, match="no cell is left"):
+        pairs(loaded, parse_only("model=cnn,dataset=sets"))
+
+
+def test_only_and_except_on_entries(tmp_path: Path) -> None:
+    path = tmp_path / "quick.yaml"
+    path.write_text(
+        QUICK.replace("elements: 24", "elements: 24, only: {model: [cnn, mlp]}").replace(
+            "on: image, reach", "except: {model: mlp}, on: image, reach"
+        )
+    )
+    found = [str(p) for p in pairs(suite.load(path))]
+    assert [p for p in found if p.endswith("rotations")] == ["mlp/digits/rotations", "cnn/digits/rotations"]
+    assert "mlp/digits/shifts" not in found
+    assert "cnn/digits/shifts" in found
+
+
+def test_an_entry_that_meets_nothing_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "quick.yaml"
+    path.write_text("".join(line for line in QUICK.splitlines(keepends=True) if "reorderings" not in line))
+    with pytest.raises(ConfigError, match="models.deep-sets: nothing in the suite fits it"):
+        pairs(suite.load(path))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("group: S9, on: image, action: patches", "group: S9, on: image", "S9 acts on Image in several ways"),
+        ("{group: C4, on: image}", "{group: scalings, on: set}", r"scalings has no action on Nodes"),
+        ("{group: C4, on: image}", "{group: C4 x translations, on: image, reach: 1, border: zero}", "do not commute"),
+    ],
+)
+def test_impossible_pairs_are_refused_before_torch(tmp_path: Path, old: str, new: str, message: str) -> None:
+    path = tmp_path / "quick.yaml"
+    path.write_text(QUICK.replace(old, new))
+    with pytest.raises(ConfigError, match=message):
+        pairs(suite.load(path))

@@ -1,0 +1,140 @@
+"""Recipes: seeded, cached by what they are, and the augmentation is what it says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import symbench as sb
+from conftest import Folder
+from symbench import train
+from symbench.api import prepare
+from symbench.events import Event, Started, ignore
+
+RECIPE = """\
+version: 1
+name: small
+datasets:
+  blobs: {{use: "data.py:load"}}
+models:
+  mlp: {{use: mlp, width: 8, depth: 1, train: {{on: blobs, epochs: 3, batch: 8{extra}}}}}
+symmetries:
+  turns: {{group: C4, on: image}}
+"""
+
+
+def write(folder: Folder, extra: str = "") -> None:
+    folder.suite.write_text(RECIPE.format(extra=extra))
+
+
+def train_once(folder: Folder, cache: Path, monkeypatch: pytest.MonkeyPatch) -> train.Checkpoint:
+    monkeypatch.setenv("SYMBENCH_CACHE_DIR", str(cache))
+    plan, device = prepare(folder.suite, sb.Choices(device="cpu"))
+    return train.obtain(plan, "mlp", device=device, listen=ignore, stopped=lambda: False)
+
+
+def test_training_is_seeded_and_cached(folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(folder)
+    state = torch.random.get_rng_state()
+    one = train_once(folder, tmp_path / "a", monkeypatch)
+    assert torch.equal(torch.random.get_rng_state(), state), "the global generator is left alone"
+    assert train_once(folder, tmp_path / "b", monkeypatch).digest == one.digest
+    assert train_once(folder, tmp_path / "a", monkeypatch).seconds == one.seconds, "from the cache"
+    assert len(list((tmp_path / "a").rglob("*.safetensors"))) == 1
+
+
+@pytest.mark.parametrize(
+    "extra", [", learning_rate: 0.001", ", augment: turns", ", weight_decay: 0.5"], ids=lambda e: e[2:10]
+)
+def test_another_recipe_is_another_checkpoint(folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, extra: str) -> None:
+    write(folder)
+    one = train_once(folder, tmp_path, monkeypatch)
+    write(folder, extra)
+    assert train_once(folder, tmp_path, monkeypatch).digest != one.digest
+
+
+def test_training_uses_the_training_split(folder: Folder, symbench: Any) -> None:
+    write(folder)
+    (folder.path / "data.py").write_text("from symbench.testing import Blobs\ndef load():\n    return Blobs()\n")
+    ran = symbench("run", folder.suite, "--results", folder.results)
+    assert ran.code == 2
+    assert "datasets.blobs: data.py:load has no parameter 'split'" in ran.err
+    assert not folder.results.exists(), "nothing is written"
+
+
+def test_augmentation_draws_one_element_for_each_sample() -> None:
+    from symbench.assemble import Prepared, prepare as prepare_symmetry  # noqa: F401
+    from symbench.datasets.base import Arrays
+    from symbench.suite import load
+
+    folder = Path(__file__).parent.parent / "suites"
+    suite = load(folder / "quick.yaml")
+    x = torch.rand(64, 1, 33, 33)
+    data = Arrays({"image": x}, {"label": torch.zeros(64).long()}, fields={"image": sb_image()}, target_fields={"label": sb_label()})
+    symmetry = prepare_symmetry(suite, "quarter-turns", data, data.shapes())
+    moved = train._moved({"image": x}, symmetry, torch.Generator().manual_seed(0))["image"]
+    turns = [next(k for k in range(4) if torch.equal(torch.rot90(x[i], k, (1, 2)), moved[i])) for i in range(64)]
+    assert set(turns) == {0, 1, 2, 3}
+
+
+def sb_image() -> Any:
+    from symbench.fields import Image
+
+    return Image()
+
+
+def sb_label() -> Any:
+    from symbench.fields import Category
+
+    return Category(2)
+
+
+class Explodes(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(1, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.head(x.mean((2, 3))) * float("nan")
+        return out
+
+
+def test_training_to_nan_fails_the_cell(folder: Folder, symbench: Any) -> None:
+    write(folder)
+    folder.suite.write_text(folder.suite.read_text().replace("use: mlp, width: 8, depth: 1", "use: 'test_train:Explodes'"))
+    ran = symbench("run", folder.suite, "--results", folder.results)
+    assert ran.code == 3
+    assert "training ended in weights that are not finite" in ran.err
+    assert "Lower its learning_rate" in ran.err
+
+
+def test_interrupted_training_keeps_nothing(folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(folder)
+    monkeypatch.setenv("SYMBENCH_CACHE_DIR", str(tmp_path / "cache"))
+    heard: list[Event] = []
+    with pytest.raises(sb.Interrupted, match="training was interrupted"):
+        sb.run(folder.suite, results=folder.results, listen=heard.append, stopped=lambda: True)
+    assert any(isinstance(e, Started) and e.task == "training mlp" for e in heard)
+    assert not list((tmp_path / "cache").rglob("*.safetensors"))
+    assert sb.open_run(results=folder.results).manifest.status == "interrupted"
+
+
+def test_a_retrained_model_makes_its_cells_stale(folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(folder)
+    monkeypatch.setenv("SYMBENCH_CACHE_DIR", str(tmp_path / "cache"))
+    assert sb.run(folder.suite, results=folder.results).manifest.status == "complete"
+    path = next((tmp_path / "cache").rglob("*.safetensors"))
+    from safetensors.torch import load_file, save_file
+
+    save_file({k: v + 0.1 for k, v in load_file(path).items()}, path)
+    heard: list[Event] = []
+    sb.run(folder.suite, results=folder.results, listen=heard.append)
+    assert any("1 of them to be measured" in getattr(e, "text", "") for e in heard)
+    path.unlink()
+    heard.clear()
+    sb.run(folder.suite, results=folder.results, listen=heard.append)
+    assert any("nothing to do" in getattr(e, "text", "") for e in heard), "no checkpoint, no training: the cell stands"
