@@ -1,11 +1,12 @@
 # Every target sets up what it needs. Two environments: one with the dependencies, shared by all checkouts and keyed by
-# a hash of pyproject.toml, and a thin one of this checkout that sees the first and holds symbench itself.
+# a hash of pyproject.toml's lists of them, and a thin one of this checkout that sees the first and holds symbench itself.
 #   make demo     run suites/quick.yaml and write its report
 #   make test     everything that CI runs
 #   VENV=DIR      put this checkout's environment elsewhere
 PYTHON ?= python3
 CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/symbench
-KEY := $(shell { cat pyproject.toml; $(PYTHON) -c 'import sys; print(sys.version, sys.prefix)'; } | sha256sum | cut -c1-16)
+LIST := import sys, tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; print("\n".join(p["dependencies"] + p["optional-dependencies"]["dev"]))
+KEY := $(shell { $(PYTHON) -c '$(LIST)' && $(PYTHON) -c 'import sys; print(sys.version, sys.prefix)'; } 2>/dev/null | sha256sum | cut -c1-16)
 DEPS := $(CACHE)/dependencies-$(KEY)
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -20,7 +21,7 @@ $(DEPS)/.complete:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "symbench needs Python 3.11 or later; name one with PYTHON=..."; exit 1; }
 	rm -rf $(DEPS)
 	$(PYTHON) -m venv $(DEPS)
-	$(PYTHON) -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; print("\n".join(p["dependencies"] + p["optional-dependencies"]["dev"]))' > $(DEPS)/requirements.txt
+	$(PYTHON) -c '$(LIST)' > $(DEPS)/requirements.txt
 	$(DEPS)/bin/python -m pip install --quiet --disable-pip-version-check -r $(DEPS)/requirements.txt
 	touch $@
 

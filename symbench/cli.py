@@ -180,21 +180,15 @@ def list_names(kind: str | None, as_json: bool) -> None:
     if as_json:
         _print_json({"schema_version": 1, "names": found})
         return
-    for plural in chosen:
+    for plural, table in chosen.items():
         click.echo(plural)
-        mine = [row for row in found if row["kind"] == plural]
-        options = {
-            row["name"]: ", ".join(o for o in row["options"] if f"<{o}" not in row["name"].lower()) for row in mine
-        }
-        show_columns(
-            [
-                (
-                    "  " + row["name"],
-                    row["summary"] + (f" ({options[row['name']]})" if options[row["name"]] else ""),
-                )
-                for row in mine
-            ]
-        )
+        rows = [("  " + row["name"], _described(row)) for row in found if row["kind"] == plural]
+        show_columns([*rows, *(("  " + name, reason) for name, reason in table.broken().items())])  # type: ignore[attr-defined]
+
+
+def _described(row: dict[str, Any]) -> str:
+    options = ", ".join(option for option in row["options"] if f"<{option}>" not in row["name"].lower())
+    return f"{row['summary']} ({options})" if options else str(row["summary"])
 
 
 @cli.command()
@@ -224,9 +218,12 @@ def _results_hint(results: Path) -> str:
 
 def _show(opened: Run, as_json: bool, frame: Any = None) -> None:
     from symbench import report as reports
+    from symbench.metrics import METRICS
     from symbench.report import tables
-    from symbench.terminal import show_boards
+    from symbench.terminal import printable, show_boards
 
+    for reason in METRICS.broken().values():
+        click.echo(f"left out: {printable(reason)}", err=True)
     frame = opened.estimates() if frame is None else frame
     if as_json:
         _print_json(reports.document(opened.manifest, frame))

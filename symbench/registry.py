@@ -9,6 +9,7 @@ ever shadowing a built-in.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.metadata
 import re
@@ -71,7 +72,18 @@ class Table(Generic[R]):
     def __iter__(self) -> Iterator[tuple[str, R]]:
         yield from self.rows.items()
         for name in sorted(self._plugins()):
-            yield name, self._plugin(name)
+            with contextlib.suppress(UnknownName):  # a broken plug-in is an error where it is used
+                yield name, self._plugin(name)
+
+    def broken(self) -> dict[str, str]:
+        """Plug-ins that are installed and cannot be used, with the reason; iterating leaves them out."""
+        found = {}
+        for name in sorted(self._plugins()):
+            try:
+                self._plugin(name)
+            except UnknownName as error:
+                found[name] = str(error)
+        return found
 
     def names(self) -> list[str]:
         """Every name that can be used: built-in ones first, then plug-ins."""

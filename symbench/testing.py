@@ -80,7 +80,9 @@ def check_haar(group: Group, *, generator: torch.Generator, count: int = 40_000)
         deviation = columns.mean(0).abs()
         allowed = 4 * columns.std(0) / count**0.5 + 1e-12
         worst = float((deviation / allowed).max())
-        assert (deviation <= allowed).all(), f"{group.name}: irrep {name} has a mean of {4 * worst:.1f} standard errors"
+        assert (deviation <= allowed).all(), (
+            f"{group.name}: irrep {name} has a mean of {4 * worst:.1f} standard errors"
+        )
 
 
 def check_design(group: Group, count: int) -> None:
@@ -129,7 +131,9 @@ def check_action(
 class Blobs(Arrays):
     """A tiny dataset of seeded images with labels, for tests without a network: ``classes`` blobs of colour."""
 
-    def __init__(self, samples: int = 24, *, size: int = 9, classes: int = 3, channels: int = 1, seed: int = 0) -> None:
+    def __init__(
+        self, samples: int = 24, *, size: int = 9, classes: int = 3, channels: int = 1, seed: int = 0
+    ) -> None:
         generator = torch.Generator().manual_seed(seed)
         labels = torch.arange(samples) % classes
         noise = torch.rand(samples, channels, size, size, generator=generator)

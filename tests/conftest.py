@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
-from symbench import cli
+from symbench import cli, open_run
 
 ROOT = Path(__file__).parent.parent
 
@@ -109,3 +110,19 @@ def subprocess_symbench(*arguments: str | Path, cwd: Path | None = None) -> subp
     """The command line in a process of its own."""
     command = [sys.executable, "-m", "symbench", *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=900, check=False)
+
+
+@dataclass(frozen=True)
+class Quick:
+    """suites/quick.yaml, run once for all tests that look at it."""
+
+    results: Path
+    frame: pd.DataFrame
+
+
+@pytest.fixture(scope="session")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Quick:
+    results = tmp_path_factory.mktemp("quick") / "results"
+    done = subprocess_symbench("run", ROOT / "suites" / "quick.yaml", "--results", results)
+    assert done.returncode == 0, done.stderr
+    return Quick(results, open_run(results=results).estimates())

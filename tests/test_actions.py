@@ -20,6 +20,7 @@ from symbench.actions.zoom import zoom_matrix
 from symbench.errors import ImpossiblePair
 from symbench.fields import Category, Field, Image, Nodes, Scalar
 from symbench.groups.base import Group
+from symbench.registry import Options
 
 SET = Nodes("items", Scalar())
 
@@ -205,11 +206,14 @@ def test_rows_move_to_the_place_that_the_permutation_names() -> None:
 
 
 def test_patches_keep_their_insides() -> None:
-    group, act = build("S4", action="patches")
+    _group, act = build("S4", action="patches")
     x = noise(1, 1, 6, 6)
     p = torch.tensor([[2, 0, 3, 1]])
     moved = act.act(p, x)[0]
-    cut = lambda image: [image[..., 3 * (i // 2) : 3 * (i // 2) + 3, 3 * (i % 2) : 3 * (i % 2) + 3] for i in range(4)]  # noqa: E731
+
+    def cut(image: Tensor) -> list[Tensor]:
+        return [image[..., 3 * (i // 2) : 3 * (i // 2) + 3, 3 * (i % 2) : 3 * (i % 2) + 3] for i in range(4)]
+
     for i, target in enumerate(p[0].tolist()):
         assert torch.equal(cut(moved)[target], cut(x)[i])
 
@@ -276,7 +280,7 @@ class MovesNothing(PermuteRows):
 @pytest.mark.parametrize("broken", [RightAction, MovesNothing])
 def test_check_action_catches(broken: type[PermuteRows], generator: torch.Generator) -> None:
     group = groups.load("S5", {})
-    act = broken(group, actions.Options())  # type: ignore[arg-type]
+    act = broken(group, Options())  # type: ignore[arg-type]
     with pytest.raises(AssertionError):
         testing.check_action(act, group, noise(2, 5, 1), generator=generator)
 

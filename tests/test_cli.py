@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 import torch
-
 from conftest import ROOT, Folder, Symbench, subprocess_symbench
+
 from symbench import cli
 
 
@@ -49,9 +49,9 @@ def strict(text: str) -> dict[str, object]:
 @pytest.mark.parametrize("command", ["run", "report", "validate", "list"])
 def test_json_is_one_strict_document(folder: Folder, symbench: Symbench, command: str) -> None:
     symbench("run", folder.suite, "--results", folder.results)
-    arguments = {"run": [folder.suite], "validate": [folder.suite], "report": [], "list": []}[command]
-    results = [] if command == "list" else ["--results", folder.results]
-    ran = symbench(command, *arguments, *results, "--json")
+    suite: list[str | Path] = [folder.suite] if command in {"run", "validate"} else []
+    results: list[str | Path] = [] if command == "list" else ["--results", folder.results]
+    ran = symbench(command, *suite, *results, "--json")
     assert ran.code == 0
     document = strict(ran.out)
     assert document["schema_version"] == 1
@@ -81,7 +81,13 @@ def test_new_writes_a_suite_that_is_right_and_never_overwrites(tmp_path: Path, s
 def test_list_names_everything_with_one_line(symbench: Symbench, kind: str) -> None:
     from symbench import actions, datasets, groups, metrics, models
 
-    table = {"groups": groups.GROUPS, "actions": actions.ACTIONS, "datasets": datasets.DATASETS, "models": models.MODELS, "metrics": metrics.METRICS}[kind]
+    table = {
+        "groups": groups.GROUPS,
+        "actions": actions.ACTIONS,
+        "datasets": datasets.DATASETS,
+        "models": models.MODELS,
+        "metrics": metrics.METRICS,
+    }[kind]
     lines = symbench("list", kind).out.splitlines()
     assert len(lines) == 1 + len(list(table))  # type: ignore[call-overload]
     for name, row in table:  # type: ignore[attr-defined]
@@ -91,9 +97,17 @@ def test_list_names_everything_with_one_line(symbench: Symbench, kind: str) -> N
 BAD_ENTRIES = [
     ('use: "model.py:build"', 'use: "modle.py:build"', "expected a file at"),
     ('use: "model.py:build"', 'use: "model.py:biuld"', "Did you mean 'build'?"),
-    ('use: "model.py:build"', 'use: "model.py:build", weights: gone.pt', "models.mine.weights: got 'gone.pt', expected a file"),
+    (
+        'use: "model.py:build"',
+        'use: "model.py:build", weights: gone.pt',
+        "models.mine.weights: got 'gone.pt', expected a file",
+    ),
     ('use: "model.py:build"', 'use: "model.py:build", weights: junk.safetensors', "junk.safetensors cannot be read"),
-    ('use: "model.py:build"', 'use: "model.py:build", weights: other.safetensors', "of another architecture: 2 missing keys"),
+    (
+        'use: "model.py:build"',
+        'use: "model.py:build", weights: other.safetensors',
+        "of another architecture: 2 missing keys",
+    ),
     ('use: "data.py:load"', 'use: "data.py:laod"', "Did you mean 'load'?"),
     ('use: "data.py:load"', 'use: "data.py:load", args: {nothing: 1}', "loading it raised TypeError"),
     ("group: C4", "group: S16, action: patches", "4 x 4 patches do not divide an image of 9 x 9 pixels"),
@@ -106,7 +120,9 @@ BAD_ENTRIES = [
 
 
 @pytest.mark.parametrize(("old", "new", "message"), BAD_ENTRIES, ids=[m[:40] for _, _, m in BAD_ENTRIES])
-def test_bad_suites_are_refused_before_any_work(folder: Folder, symbench: Symbench, old: str, new: str, message: str) -> None:
+def test_bad_suites_are_refused_before_any_work(
+    folder: Folder, symbench: Symbench, old: str, new: str, message: str
+) -> None:
     from safetensors.torch import save_file
 
     (folder.path / "junk.safetensors").write_bytes(b"junk" * 9)
@@ -122,19 +138,27 @@ def test_bad_suites_are_refused_before_any_work(folder: Folder, symbench: Symben
 def test_unreadable_places(folder: Folder, symbench: Symbench, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert_refused(symbench("run", folder.suite, "--results", tmp_path / "file"), "--results")
-    assert_refused(symbench("run", folder.suite, "--results", tmp_path / "file" / "below"), "cannot be written", "--results")
+    assert_refused(
+        symbench("run", folder.suite, "--results", tmp_path / "file" / "below"), "cannot be written", "--results"
+    )
     assert_refused(symbench("run", tmp_path / "none.yaml"), "no such file", "small.yaml")
     assert_refused(symbench("report", "--results", tmp_path / "empty"), "no run here yet", "symbench run")
     symbench("run", folder.suite, "--results", folder.results)
     assert_refused(symbench("report", "nope", "--results", folder.results), "no run 'nope'", "expected one of small-")
-    assert_refused(symbench("report", "--results", folder.results, "--format", "pdf"), "got 'pdf', expected one of md, csv")
-    assert_refused(symbench("report", "--results", folder.results, "--output", tmp_path / "file"), "cannot be written")
+    assert_refused(
+        symbench("report", "--results", folder.results, "--format", "pdf"), "got 'pdf', expected one of md, csv"
+    )
+    assert_refused(
+        symbench("report", "--results", folder.results, "--output", tmp_path / "file"), "cannot be written"
+    )
 
 
 def test_bad_options(folder: Folder, symbench: Symbench) -> None:
     assert_refused(symbench("run", folder.suite, "--limit", "0"), "--limit: got 0, expected 1 or more")
     assert_refused(symbench("run", folder.suite, "--batch-size", "-1"), "--batch-size: got -1")
-    assert_refused(symbench("run", folder.suite, "--only", "model=nine"), "'nine' matches nothing", "Did you mean 'mine'?")
+    assert_refused(
+        symbench("run", folder.suite, "--only", "model=nine"), "'nine' matches nothing", "Did you mean 'mine'?"
+    )
     assert_refused(symbench("run", folder.suite, "--no-code"), "models.mine.use: would run code", "--no-code")
     assert_refused(symbench("run", folder.suite, "--nope"), "No such option")
     assert_refused(symbench("rum"), "No such command")
@@ -148,7 +172,9 @@ def test_no_arguments_is_help(symbench: Symbench) -> None:
     assert "Commands:" in ran.out
 
 
-def test_options_from_the_environment_but_not_trust(folder: Folder, symbench: Symbench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_options_from_the_environment_but_not_trust(
+    folder: Folder, symbench: Symbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SYMBENCH_RUN_RESULTS", str(folder.results))
     monkeypatch.setenv("SYMBENCH_RUN_LIMIT", "7")
     assert symbench("run", folder.suite).code == 0
@@ -184,7 +210,9 @@ def test_one_signal_finishes_the_part_in_hand(folder: Folder, number: signal.Sig
     folder.write(model=SLOW, symmetries="  flips: {group: D2, on: image}")
     folder.suite.write_text(folder.suite.read_text().replace("model.py:build", "model.py:Slow"))
     command = [sys.executable, "-m", "symbench", "run", str(folder.suite), "--results", str(folder.results)]
-    process = subprocess.Popen([*command, "--batch-size", "4"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*command, "--batch-size", "4"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     assert process.stderr is not None
     assert "to be measured" in process.stderr.readline()
     time.sleep(1.0)
@@ -201,14 +229,22 @@ def test_one_signal_finishes_the_part_in_hand(folder: Folder, number: signal.Sig
 
 def test_a_reader_that_goes_away_is_no_error(folder: Folder) -> None:
     process = subprocess.run(
-        f"{sys.executable} -m symbench list | head -1", shell=True, capture_output=True, text=True, timeout=60, check=False, env=os.environ
+        f"{sys.executable} -m symbench list | head -1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=os.environ,
     )
     assert process.stdout.strip() == "groups"
     assert process.stderr == ""
 
 
 def test_names_and_reasons_cannot_steer_the_terminal(folder: Folder, symbench: Symbench) -> None:
-    folder.write(model="from torch import nn\nclass Net(nn.Module):\n    def forward(self, x):\n        raise ValueError('\\x1b[31mred\\x1b]0;title\\x07')\n")
+    folder.write(
+        model="from torch import nn\nclass Net(nn.Module):\n    def forward(self, x):\n        raise ValueError('\\x1b[31mred\\x1b]0;title\\x07')\n"
+    )
     folder.suite.write_text(folder.suite.read_text().replace("model.py:build", "model.py:Net"))
     ran = symbench("run", folder.suite, "--results", folder.results)
     assert ran.code == 3

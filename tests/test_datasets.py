@@ -30,7 +30,7 @@ def test_digits_are_scikit_learns() -> None:
     assert (len(train), len(test)) == (1347, 450)
     assert test.shapes() == {"image": (1, 33, 33)}
     batch = test.batch(range(450))
-    assert 0 <= float(batch.leaves["image"].min())
+    assert float(batch.leaves["image"].min()) >= 0
     assert float(batch.leaves["image"].max()) <= 1
     assert torch.equal(batch.leaves["image"][..., :4, :], torch.zeros(450, 1, 4, 33)), "a margin of an eighth"
     raw = load_digits()
@@ -110,7 +110,9 @@ def test_a_real_torchvision_class_reads_files_that_we_made(tmp_path: Path) -> No
         header = np.array([2051, count, 28, 28], dtype=">i4").tobytes()
         (raw / f"{part}-images-idx3-ubyte").write_bytes(header + images.tobytes())
         labels = np.arange(count, dtype=np.uint8)
-        (raw / f"{part}-labels-idx1-ubyte").write_bytes(np.array([2049, count], dtype=">i4").tobytes() + labels.tobytes())
+        (raw / f"{part}-labels-idx1-ubyte").write_bytes(
+            np.array([2049, count], dtype=">i4").tobytes() + labels.tobytes()
+        )
     row, parameters = DATASETS.find("torchvision/FashionMNIST")
     data = row.load()(split="test", root=str(tmp_path), download=False, **parameters)
     batch = data.batch(range(4))
@@ -142,7 +144,10 @@ def test_what_an_image_may_be(value: Any) -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (torch.full((1, 3, 3), 1.5), r"got pixels from 1.5 to 1.5, expected values in \[0, 1\].*Normalisation belongs"),
+        (
+            torch.full((1, 3, 3), 1.5),
+            r"got pixels from 1.5 to 1.5, expected values in \[0, 1\].*Normalisation belongs",
+        ),
         (torch.full((1, 3, 3), torch.nan), "got pixels from nan"),
         (torch.zeros(1, 3, 3, dtype=torch.int64), "got an image of torch.int64"),
         (torch.zeros(2, 1, 3, 3), r"got an image of shape \(2, 1, 3, 3\)"),
@@ -181,7 +186,12 @@ def test_digest_follows_the_contents() -> None:
 
 def test_arrays_need_one_length_and_a_field_for_everything() -> None:
     with pytest.raises(ValueError, match="one length"):
-        Arrays({"image": torch.zeros(2, 1, 2, 2)}, {"label": torch.zeros(3)}, fields={"image": Image()}, target_fields={"label": Category()})
+        Arrays(
+            {"image": torch.zeros(2, 1, 2, 2)},
+            {"label": torch.zeros(3)},
+            fields={"image": Image()},
+            target_fields={"label": Category()},
+        )
     with pytest.raises(ValueError, match="needs a field"):
         Arrays({"image": torch.zeros(2, 1, 2, 2)}, {}, fields={}, target_fields={})
 

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from conftest import MODEL, Folder, Symbench
 from torch import Tensor, nn
 
 import symbench as sb
-from conftest import MODEL, Folder, Symbench
 from symbench.store import PART, CellRecord, Store
 
 CONV = """
@@ -66,7 +66,9 @@ def test_everything_agrees_with_a_plain_loop(folder: Folder) -> None:
     assert pick(frame, "consistency") == pytest.approx(float(same.double().mean()))
     above = (p[1:] - p[0]).square().sum(-1).mean()
     pairs = [(p[1:, i] - p[0, j]).square().sum(-1).mean() for i in range(24) for j in range(24) if i != j]
-    assert pick(frame, "equivariance_error") == pytest.approx(float((above / torch.stack(pairs).mean()).sqrt()), rel=1e-5)
+    assert pick(frame, "equivariance_error") == pytest.approx(
+        float((above / torch.stack(pairs).mean()).sqrt()), rel=1e-5
+    )
     assert pick(frame, "absolute_error") == pytest.approx(float((p[1:] - p[0]).norm(dim=-1).mean()), rel=1e-5)
     loss = -p.gather(-1, y.expand(4, -1)[..., None]).log()
     assert pick(frame, "loss") == pytest.approx(float(loss[0].mean()), rel=1e-6)
@@ -124,7 +126,9 @@ def test_circular_network_is_exact_under_circular_shifts(folder: Folder) -> None
     folder.suite.write_text(folder.suite.read_text().replace("model.py:build", "model.py:Net"))
     frame = run(folder)
     assert pick(frame, "equivariance_error", symmetry="shifts") < 1e-5
-    falls = frame[(frame["symmetry"] == "falls") & (frame["metric"] == "equivariance_error") & frame["element"].isna()]
+    falls = frame[
+        (frame["symmetry"] == "falls") & (frame["metric"] == "equivariance_error") & frame["element"].isna()
+    ]
     assert falls["elements"].tolist() == ["lossy"]
     assert falls["estimate"].iloc[0] > 1e-2
 
@@ -167,7 +171,9 @@ def test_equivariant_outputs_are_measured_by_the_same_code(folder: Folder) -> No
         a = torch.stack([net(torch.rot90(x, k, (2, 3))) for k in (1, 2, 3)]).double()
         b = torch.stack([torch.rot90(net(x), k, (2, 3)) for k in (1, 2, 3)]).double()
     above = (a - b).square().flatten(2).sum(-1).mean()
-    below = torch.stack([(a[:, i] - b[:, j]).square().flatten(1).sum(-1).mean() for i in range(20) for j in range(20) if i != j]).mean()
+    below = torch.stack(
+        [(a[:, i] - b[:, j]).square().flatten(1).sum(-1).mean() for i in range(20) for j in range(20) if i != j]
+    ).mean()
     assert found == pytest.approx(float((above / below).sqrt()), rel=1e-4)
     accuracy = frame[(frame["metric"] == "accuracy") & (frame["model"] == "mine")].iloc[0]
     assert accuracy["reason"] == "no class labels"
@@ -232,7 +238,10 @@ def test_many_parts_agree_with_one(folder: Folder, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize(("dtype", "largest"), [("float64", 1e-12), ("float16", 0.02), ("bfloat16", 0.1)])
 def test_other_dtypes(folder: Folder, dtype: str, largest: float) -> None:
-    sharp = MODEL.replace("return Brightness()", "m = Brightness()\n    m.head.weight.data *= 60\n    m.head.bias.data.zero_()\n    return m")
+    sharp = MODEL.replace(
+        "return Brightness()",
+        "m = Brightness()\n    m.head.weight.data *= 60\n    m.head.bias.data.zero_()\n    return m",
+    )
     folder.write(model=sharp)
     folder.suite.write_text(folder.suite.read_text() + f"numerics: {{dtype: {dtype}}}\nscores: logits\n")
     assert pick(run(folder), "equivariance_error") < largest
@@ -278,7 +287,10 @@ def test_limit_takes_the_first_of_the_order(folder: Folder) -> None:
 BAD = {
     "raises": ("raise ValueError('no')", "raised ValueError: no"),
     "NaN": ("return x.new_full((len(x), 3), float('nan'))", "NaN or infinite for 24 of 24 inputs"),
-    "infinity when turned": ("y = x.mean((1, 2, 3))[:, None].expand(-1, 3); return y / (self.n()) ", "NaN or infinite"),
+    "infinity when turned": (
+        "y = x.mean((1, 2, 3))[:, None].expand(-1, 3); return y / (self.n()) ",
+        "NaN or infinite",
+    ),
     "too few classes": ("return x.new_ones(len(x), 2)", "has 2 outputs and a label is 2, expected as many outputs"),
     "maps": ("return x", r"has shape \(24, 1, 9, 9\), expected class scores"),
     "a tuple": ("return (x, x)", "is a tuple, expected a tensor"),
@@ -402,8 +414,12 @@ def test_whatever_changes_a_result_changes_the_key(folder: Folder, old: str, new
     assert old in text
     folder.suite.write_text(text.replace(old, new))
     assert prepare(folder.suite, sb.Choices())[0].cells[0].key != before
-    folder.suite.write_text(text.replace("name: small", "name: renamed").replace("mine:", "yours:").replace("turns:", "t:"))
-    assert prepare(folder.suite, sb.Choices(batch=3))[0].cells[0].key == before, "names and batch size are no part of it"
+    folder.suite.write_text(
+        text.replace("name: small", "name: renamed").replace("mine:", "yours:").replace("turns:", "t:")
+    )
+    assert prepare(folder.suite, sb.Choices(batch=3))[0].cells[0].key == before, (
+        "names and batch size are no part of it"
+    )
 
 
 def test_an_interrupted_run_resumes_with_the_parts_it_has(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -430,7 +446,8 @@ def test_an_interrupted_run_resumes_with_the_parts_it_has(folder: Folder, monkey
     again = sb.run(fresh.suite, choices=sb.Choices(results=fresh.results))
     assert resumed < Counting.passes - before
     pd.testing.assert_frame_equal(
-        done.estimates().query("metric != 'seconds_per_sample'"), again.estimates().query("metric != 'seconds_per_sample'")
+        done.estimates().query("metric != 'seconds_per_sample'"),
+        again.estimates().query("metric != 'seconds_per_sample'"),
     )
 
 

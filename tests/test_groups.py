@@ -143,8 +143,7 @@ class WrongInverse(Dihedral):
 class SwappedOrder(Dihedral):
     def compose(self, g: Tensor, h: Tensor) -> Tensor:
         turn = g[..., 0] + h[..., 0]  # forgets that a mirror turns rotations round
-        mixed = torch.stack([torch.remainder(turn + g[..., 1] * h[..., 0], self.n), g[..., 1] ^ h[..., 1]], dim=-1)
-        return mixed
+        return torch.stack([torch.remainder(turn + g[..., 1] * h[..., 0], self.n), g[..., 1] ^ h[..., 1]], dim=-1)
 
 
 class TwiceListed(Dihedral):

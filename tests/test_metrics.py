@@ -122,7 +122,9 @@ def test_losses() -> None:
 
 
 def test_constant_model() -> None:
-    seen = observed(prediction=np.zeros((K + 1, N)), deviation_sq=np.zeros((K + 1, N)), unrelated_sq=np.full((K + 1, N), 1e-30))
+    seen = observed(
+        prediction=np.zeros((K + 1, N)), deviation_sq=np.zeros((K + 1, N)), unrelated_sq=np.full((K + 1, N), 1e-30)
+    )
     assert value("consistency", seen) == 1
     for name in ("kappa", "equivariance_error"):
         found = METRICS.find(name)[0].load()(seen)[0]
@@ -135,7 +137,15 @@ def test_no_data_is_null_with_a_reason() -> None:
     for name, row in METRICS:
         for found in row.load()(seen):
             assert found.estimate is not None or found.reason, name
-    for name in ("accuracy", "orbit_accuracy", "worst_element_accuracy", "worst_case_accuracy", "kappa", "loss", "flops"):
+    for name in (
+        "accuracy",
+        "orbit_accuracy",
+        "worst_element_accuracy",
+        "worst_case_accuracy",
+        "kappa",
+        "loss",
+        "flops",
+    ):
         assert value(name, seen) is None
 
 

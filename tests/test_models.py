@@ -64,7 +64,7 @@ def test_p4_training_keeps_equivariance() -> None:
     for _ in range(3):
         loss = nn.functional.cross_entropy(model(torch.rand(8, 1, 17, 17).double()), torch.arange(8) % 3)
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimiser.step()
     model.eval()
     x = torch.rand(3, 1, 17, 17).double()
@@ -129,7 +129,9 @@ def test_weights_round_trip(tmp_path: Path) -> None:
     assert torch.equal(source.weight, target.weight)
 
 
-@pytest.mark.parametrize("wrap", [lambda s: s, lambda s: {"state_dict": s}, lambda s: {"model": {f"module.{k}": v for k, v in s.items()}}])
+@pytest.mark.parametrize(
+    "wrap", [lambda s: s, lambda s: {"state_dict": s}, lambda s: {"model": {f"module.{k}": v for k, v in s.items()}}]
+)
 def test_checkpoints_in_their_usual_wrappings(tmp_path: Path, wrap: Any) -> None:
     source = nn.Linear(3, 2)
     torch.save(wrap(source.state_dict()), tmp_path / "w.pt")
@@ -162,7 +164,9 @@ def test_bad_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 def test_weights_of_another_architecture() -> None:
     state = {"weight": torch.zeros(3, 2), "extra": torch.zeros(1)}
-    with pytest.raises(ConfigError, match=r"1 missing keys: bias; 1 unexpected keys: extra; 1 other shapes: weight is \(3, 2\)"):
+    with pytest.raises(
+        ConfigError, match=r"1 missing keys: bias; 1 unexpected keys: extra; 1 other shapes: weight is \(3, 2\)"
+    ):
         load_into(nn.Linear(3, 2), state, where="w")
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import jsonschema
 import pyarrow as pa
 import pytest
-
 from conftest import ROOT, Folder, Symbench
+
 from symbench import store
 from symbench.errors import ConfigError
 from symbench.store import CellRecord, Manifest, Store, canonical, content_key, written
@@ -75,7 +75,11 @@ def test_manifests_of_the_future_and_broken_ones_are_refused(tmp_path: Path) -> 
     (runs / "a.json").write_text('{"schema_version": 2}')
     (runs / "b.json").write_text("{")
     (runs / "c.json").write_text('{"schema_version": 1}')
-    for name, message in (("a", "schema_version is 2, expected at most 1. Upgrade"), ("b", "cannot be read"), ("c", "is no manifest")):
+    for name, message in (
+        ("a", "schema_version is 2, expected at most 1. Upgrade"),
+        ("b", "cannot be read"),
+        ("c", "is no manifest"),
+    ):
         with pytest.raises(ConfigError, match=message):
             Store(tmp_path).manifest(name)
     with pytest.raises(ConfigError, match="no run 'd'"):

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from conftest import ROOT
+
 from symbench import document, suite
 from symbench.errors import ConfigError, SuiteError
 from symbench.plan import pairs, parse_only

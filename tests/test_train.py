@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import torch
+from conftest import Folder
 from torch import Tensor, nn
 
 import symbench as sb
-from conftest import Folder
 from symbench import train
 from symbench.api import prepare
 from symbench.events import Event, Started, ignore
@@ -50,7 +50,9 @@ def test_training_is_seeded_and_cached(folder: Folder, tmp_path: Path, monkeypat
 @pytest.mark.parametrize(
     "extra", [", learning_rate: 0.001", ", augment: turns", ", weight_decay: 0.5"], ids=lambda e: e[2:10]
 )
-def test_another_recipe_is_another_checkpoint(folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, extra: str) -> None:
+def test_another_recipe_is_another_checkpoint(
+    folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, extra: str
+) -> None:
     write(folder)
     one = train_once(folder, tmp_path, monkeypatch)
     write(folder, extra)
@@ -67,14 +69,20 @@ def test_training_uses_the_training_split(folder: Folder, symbench: Any) -> None
 
 
 def test_augmentation_draws_one_element_for_each_sample() -> None:
-    from symbench.assemble import Prepared, prepare as prepare_symmetry  # noqa: F401
+    from symbench.assemble import Prepared  # noqa: F401
+    from symbench.assemble import prepare as prepare_symmetry
     from symbench.datasets.base import Arrays
     from symbench.suite import load
 
     folder = Path(__file__).parent.parent / "suites"
     suite = load(folder / "quick.yaml")
     x = torch.rand(64, 1, 33, 33)
-    data = Arrays({"image": x}, {"label": torch.zeros(64).long()}, fields={"image": sb_image()}, target_fields={"label": sb_label()})
+    data = Arrays(
+        {"image": x},
+        {"label": torch.zeros(64).long()},
+        fields={"image": sb_image()},
+        target_fields={"label": sb_label()},
+    )
     symmetry = prepare_symmetry(suite, "quarter-turns", data, data.shapes())
     moved = train._moved({"image": x}, symmetry, torch.Generator().manual_seed(0))["image"]
     turns = [next(k for k in range(4) if torch.equal(torch.rot90(x[i], k, (1, 2)), moved[i])) for i in range(64)]
@@ -105,7 +113,9 @@ class Explodes(nn.Module):
 
 def test_training_to_nan_fails_the_cell(folder: Folder, symbench: Any) -> None:
     write(folder)
-    folder.suite.write_text(folder.suite.read_text().replace("use: mlp, width: 8, depth: 1", "use: 'test_train:Explodes'"))
+    folder.suite.write_text(
+        folder.suite.read_text().replace("use: mlp, width: 8, depth: 1", "use: 'test_train:Explodes'")
+    )
     ran = symbench("run", folder.suite, "--results", folder.results)
     assert ran.code == 3
     assert "training ended in weights that are not finite" in ran.err
@@ -123,7 +133,9 @@ def test_interrupted_training_keeps_nothing(folder: Folder, tmp_path: Path, monk
     assert sb.open_run(results=folder.results).manifest.status == "interrupted"
 
 
-def test_a_retrained_model_makes_its_cells_stale(folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_retrained_model_makes_its_cells_stale(
+    folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write(folder)
     monkeypatch.setenv("SYMBENCH_CACHE_DIR", str(tmp_path / "cache"))
     assert sb.run(folder.suite, results=folder.results).manifest.status == "complete"
@@ -137,4 +149,6 @@ def test_a_retrained_model_makes_its_cells_stale(folder: Folder, tmp_path: Path,
     path.unlink()
     heard.clear()
     sb.run(folder.suite, results=folder.results, listen=heard.append)
-    assert any("nothing to do" in getattr(e, "text", "") for e in heard), "no checkpoint, no training: the cell stands"
+    assert any("nothing to do" in getattr(e, "text", "") for e in heard), (
+        "no checkpoint, no training: the cell stands"
+    )

@@ -1,0 +1,1 @@
+"""A small plug-in: one group, one dataset, one model, one metric."""

@@ -1,0 +1,27 @@
+"""The plug-in's rows: what symbench reads before it imports anything heavy."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from symbench.datasets import DatasetRow
+from symbench.groups import GroupRow
+from symbench.metrics import MetricRow
+from symbench.models import ModelRow
+from symbench.registry import Options
+
+
+class StripesOptions(Options):
+    """Options of ``example/stripes``."""
+
+    samples: Annotated[int, Field(ge=1)] = 12
+
+
+HALF_TURN = GroupRow("symbench_example.things:HalfTurn", "the turn by 180 degrees", Options, "plane")
+STRIPES = DatasetRow("symbench_example.things:stripes", "horizontal or vertical stripes", StripesOptions)
+AVERAGE = ModelRow("symbench_example.things:Average", "two logits from the mean of the pixels")
+CERTAINTY = MetricRow(
+    "symbench_example.things:certainty", "share of samples with no deviation", Options, "share", "higher"
+)

@@ -1,0 +1,48 @@
+"""What the rows name."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from symbench.datasets.base import Arrays
+from symbench.fields import Category, Image
+from symbench.groups.cyclic import Cyclic
+from symbench.metrics.base import Observed, Value
+from symbench.statistics import bounded_mean
+
+
+class HalfTurn(Cyclic):
+    """C2 under another name."""
+
+    def __init__(self) -> None:
+        super().__init__(2)
+        self.name = "example/halfturn"
+
+
+def stripes(*, samples: int) -> Arrays:
+    """Stripes of two directions."""
+    lines = (torch.arange(9) % 2).float().expand(9, 9)
+    labels = torch.arange(samples) % 2
+    images = torch.stack([lines if label else lines.T for label in labels])[:, None]
+    return Arrays(
+        {"image": images}, {"label": labels}, fields={"image": Image()}, target_fields={"label": Category(2)}
+    )
+
+
+class Average(nn.Module):
+    """Blind to everything that permutes pixels."""
+
+    def __init__(self, *, shape: tuple[int, ...], outputs: int) -> None:
+        super().__init__()
+        self.head = nn.Linear(shape[0], outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images to logits."""
+        out: Tensor = self.head(x.mean((2, 3)))
+        return out
+
+
+def certainty(seen: Observed) -> list[Value]:
+    """Share of samples that no element changes at all."""
+    return [Value.of(bounded_mean((seen.deviation_sq == 0).all(axis=0).astype(float)))]

@@ -1,0 +1,123 @@
+"""Who may import whom, what a light command may import, and which names are public."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, Folder, Symbench
+
+import symbench
+
+PACKAGE = ROOT / "symbench"
+
+
+def levels() -> dict[str, int]:
+    """The level table of README, room to number."""
+    found = {}
+    for line in (ROOT / "README.md").read_text().splitlines():
+        row = re.fullmatch(r"\| (\d+) \| ((?:`[\w./]+`(?:, )?)+) \|.*\|", line)
+        if row:
+            for name in re.findall(r"`([\w./]+)`", row[2]):
+                found[name.rstrip("/").removesuffix(".py")] = int(row[1])
+    return found
+
+
+def imports(path: Path, text: str | None = None) -> set[str]:
+    """Every room of symbench that a file imports, anywhere in it, type checking included."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text() if text is None else text)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            inner = node.module == "symbench"
+            names = [f"symbench.{alias.name}" for alias in node.names] if inner else [node.module]
+        else:
+            continue
+        found |= {name.split(".")[1] for name in names if name.startswith("symbench.")}
+    return found & set(levels())
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def violations(source: str, imported: set[str]) -> list[str]:
+    table = levels()
+    return [
+        f"{source} ({table[source]}) imports {other} ({table[other]})"
+        for other in imported
+        if other != source and table[other] >= table[source]
+    ]
+
+
+FILES = [p for p in sorted(PACKAGE.rglob("*.py")) if p.name not in {"__main__.py"} and p != PACKAGE / "__init__.py"]
+
+
+def test_every_room_has_a_level() -> None:
+    assert {room(p) for p in FILES} == set(levels())
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_modules_import_lower_levels_only(path: Path) -> None:
+    assert violations(room(path), imports(path)) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from symbench import cli",
+        "import symbench.plan.pairs",
+        "from symbench.report.tables import boards",
+        "def f():\n    from symbench import train",
+    ],
+)
+def test_the_test_above_can_fail(text: str) -> None:
+    assert violations("measure", imports(PACKAGE / "measure.py", text))
+
+
+LIGHT = {
+    "--help": {"torch", "pandas", "numpy", "pydantic", "matplotlib"},
+    "list": {"torch", "pandas", "matplotlib"},
+    "report": {"torch", "torchvision", "sklearn"},
+}
+
+
+@pytest.mark.parametrize("command", list(LIGHT))
+def test_light_commands_import_nothing_heavy(command: str, folder: Folder, symbench: Symbench) -> None:
+    symbench("run", folder.suite, "--results", folder.results)
+    arguments = [command, *(["--results", str(folder.results)] if command == "report" else [])]
+    code = (
+        "import sys\nfrom symbench import cli\n"
+        f"status = cli._status({arguments!r})\n"
+        f"heavy = sorted({LIGHT[command]!r} & set(sys.modules))\n"
+        "sys.stderr.write(f'heavy: {heavy}')\nsys.exit(status or bool(heavy))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr[-500:]
+
+
+def test_that_test_can_fail() -> None:
+    code = "import sys, symbench.measure; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=120, check=False).returncode == 1
+
+
+def test_public_names() -> None:
+    expected = {
+        "CellError", "Choices", "ConfigError", "Interrupted", "Run", "Suite", "SymbenchError", "__version__",
+        "load_suite", "open_run", "run", "write_report",
+    }  # fmt: skip
+    assert set(symbench.__all__) == expected
+    for name in expected:
+        assert getattr(symbench, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        symbench.nothing  # noqa: B018
+
+
+def test_files_stay_small() -> None:
+    long = {str(p.relative_to(ROOT)): n for p in FILES if (n := len(p.read_text().splitlines())) > 350}
+    assert long == {}

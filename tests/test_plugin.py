@@ -1,0 +1,90 @@
+"""A real plug-in package, installed, used from a suite; and what a broken one does."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import Folder, Symbench
+
+PLUGIN = Path(__file__).parent / "plugin"
+SUITE = """\
+version: 1
+name: plugged
+datasets: {s: {use: example/stripes, samples: 6}}
+models: {a: {use: example/average}}
+symmetries: {half: {group: example/halfturn, on: image}}
+"""
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The plug-in, installed by pip into a folder of its own that is put on the path."""
+    target = tmp_path_factory.mktemp("site")
+    source = tmp_path_factory.mktemp("source")
+    subprocess.run(
+        [sys.executable, "-c", f"import shutil; shutil.copytree({str(PLUGIN)!r}, {str(source / 'p')!r})"], check=True
+    )
+    pip = ["install", "--quiet", "--no-deps", "--no-build-isolation", "--target", str(target), str(source / "p")]
+    subprocess.run([sys.executable, "-m", "pip", *pip], check=True, timeout=120)
+    sys.path.insert(0, str(target))
+    importlib.invalidate_caches()
+    yield target
+    sys.path.remove(str(target))
+    for name in [n for n in sys.modules if n.startswith("symbench_example")]:
+        del sys.modules[name]
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_plug_in_is_used_by_its_name(folder: Folder, symbench: Symbench) -> None:
+    folder.suite.write_text(SUITE)
+    ran = symbench("run", folder.suite, "--results", folder.results, "--json")
+    assert ran.code == 0, ran.err
+    assert '"metric": "example/certainty"' in ran.out
+    assert "example/halfturn" in symbench("list", "groups").out
+    refused = symbench("run", folder.suite, "--no-code")
+    assert refused.code == 2
+    assert "models.a.use" in refused.err
+    assert "symmetries.half.group" in refused.err
+
+
+@pytest.mark.usefixtures("installed")
+def test_options_and_names_of_plug_ins_are_checked_too(folder: Folder, symbench: Symbench) -> None:
+    folder.suite.write_text(SUITE.replace("samples: 6", "smaples: 6"))
+    assert "Did you mean 'samples'?" in symbench("run", folder.suite).err
+    folder.suite.write_text(SUITE.replace("example/average", "example/avarage"))
+    assert "Did you mean 'example/average'?" in symbench("run", folder.suite).err
+
+
+def test_a_broken_plug_in_is_an_error_only_where_it_is_used(
+    folder: Folder, symbench: Symbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = tmp_path / "site" / "broken-1.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[symbench.models]\nnet = nowhere_at_all:ROW\nint = builtins:int\n")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    assert "broken/net" in {
+        f"{e.dist.name}/{e.name}" for e in importlib.metadata.entry_points(group="symbench.models") if e.dist
+    }
+    assert symbench("run", folder.suite, "--results", folder.results).code == 0
+    for name, message in (
+        ("broken/net", "cannot be imported"),
+        ("broken/int", "expected a symbench.models.ModelRow"),
+    ):
+        folder.suite.write_text(
+            SUITE.replace("example/average", name)
+            .replace("example/stripes, samples: 6", "digits")
+            .replace("example/halfturn", "C2")
+        )
+        ran = symbench("run", folder.suite)
+        assert ran.code == 2
+        assert message in ran.err
+    listed = symbench("list", "models")
+    assert listed.code == 0, "one bad plug-in does not break the list"
+    assert "cnn" in listed.out
+    assert "broken/net" in listed.out

@@ -1,0 +1,78 @@
+"""The main job: suites/quick.yaml from nothing, and what it has to show."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from conftest import ROOT, Quick, subprocess_symbench
+
+pytestmark = pytest.mark.slow
+
+
+def value(frame: pd.DataFrame, model: str, symmetry: str, metric: str, element: str | None = None) -> float:
+    rows = frame[(frame["model"] == model) & (frame["symmetry"] == symmetry) & (frame["metric"] == metric)]
+    rows = rows[rows["element"].isna() if element is None else rows["element"] == element]
+    assert len(rows) == 1
+    return float(rows["estimate"].iloc[0])
+
+
+QUARTERS = ["0°", "90°", "180°", "270°"]
+
+
+def test_a_plain_network_is_right_upright_only(quick: Quick) -> None:
+    assert value(quick.frame, "cnn", "quarter-turns", "element_accuracy", "0°") >= 0.98
+    assert value(quick.frame, "cnn", "quarter-turns", "element_accuracy", "90°") <= 0.25
+    assert value(quick.frame, "mlp", "quarter-turns", "element_accuracy", "90°") <= 0.25
+
+
+def test_the_equivariant_network_is_right_and_exact_at_every_quarter_turn(quick: Quick) -> None:
+    for element in QUARTERS:
+        assert value(quick.frame, "p4-cnn", "quarter-turns", "element_accuracy", element) >= 0.96
+    assert value(quick.frame, "p4-cnn", "quarter-turns", "equivariance_error") < 5e-6
+
+
+def test_augmentation_teaches_rotations(quick: Quick) -> None:
+    taught = value(quick.frame, "cnn-rotated", "rotations", "orbit_accuracy")
+    assert taught > 0.85
+    assert taught > value(quick.frame, "p4-cnn", "rotations", "orbit_accuracy") + 0.3
+    assert value(quick.frame, "cnn-rotated", "quarter-turns", "equivariance_error") > 1e-3, "learned is not exact"
+
+
+def test_deep_sets_is_exact_and_the_set_mlp_is_not(quick: Quick) -> None:
+    assert value(quick.frame, "deep-sets", "reorderings", "equivariance_error") < 5e-6
+    assert value(quick.frame, "deep-sets", "reorderings", "accuracy") > 0.9
+    assert value(quick.frame, "set-mlp", "reorderings", "accuracy") > 0.9
+    assert value(quick.frame, "set-mlp", "reorderings", "orbit_accuracy") < 0.6
+
+
+def test_everything_was_measured(quick: Quick) -> None:
+    assert len(quick.frame[["model", "dataset", "symmetry"]].dropna().drop_duplicates()) == 22
+    assert set(quick.frame["status"]) == {"ok", "undefined"}
+
+
+def test_the_second_run_trains_nothing_and_runs_no_model(quick: Quick) -> None:
+    before = {p: p.stat().st_mtime_ns for p in (quick.results / "cells").rglob("*.parquet")}
+    done = subprocess_symbench("run", ROOT / "suites" / "quick.yaml", "--results", quick.results)
+    assert done.returncode == 0
+    assert "nothing to do: 22 cells" in done.stderr
+    assert "training" not in done.stderr.replace("training  ", "")
+    assert {p: p.stat().st_mtime_ns for p in (quick.results / "cells").rglob("*.parquet")} == before
+
+
+def test_an_untrained_mlp_is_no_better_than_unrelated(quick: Quick) -> None:
+    del quick
+    import symbench
+
+    suite = symbench.load_suite(ROOT / "suites" / "quick.yaml")
+    models = {"mlp": suite.models["mlp"].model_copy(update={"train": None})}
+    symmetries = {"quarter-turns": suite.symmetries["quarter-turns"]}
+    datasets = {"digits": suite.datasets["digits"]}
+    narrow = suite.model_copy(
+        update={"models": models, "symmetries": symmetries, "datasets": datasets, "scores": "logits"}
+    )
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        frame = symbench.run(narrow, results=folder).estimates()
+    rows = frame[(frame["metric"] == "equivariance_error") & (frame["element"] == "90°")]
+    assert 0.9 < float(rows["estimate"].iloc[0]) < 1.1

@@ -1,0 +1,74 @@
+"""README is executed: its files are written, its commands run, its Python too."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, Quick
+
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"(?:`([\w-]+\.(?:py|yaml))`:\n\n)?```(\w+)\n(.*?)```", README, flags=re.S)
+
+
+def test_pictures_and_links_exist() -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / target).is_file(), target
+
+
+def test_make_targets_exist() -> None:
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), flags=re.M)
+    named = re.findall(r"(?:\$ |`)make (\w+)", README)
+    assert set(named) >= {"demo", "test"}
+    assert set(named) <= set(targets)
+
+
+@pytest.mark.slow
+def test_every_command_and_file(quick: Quick, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "suites", tmp_path / "suites")
+    shutil.copytree(quick.results, tmp_path / "results")
+    ran = []
+    for name, language, text in BLOCKS:
+        if name:
+            (tmp_path / name).write_text(text)
+        elif language == "python":
+            done = subprocess.run(
+                [sys.executable, "-c", text], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
+            )
+            assert done.returncode == 0, done.stderr
+            assert "quarter-turns" in done.stdout
+        elif language == "console":
+            for line in re.findall(r"^\$ (.+)$", text, flags=re.M):
+                if line.startswith("symbench "):
+                    words = [sys.executable, "-m", *line.split()]
+                    done = subprocess.run(
+                        words, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False
+                    )
+                    assert done.returncode == 0, f"{line}\n{done.stderr}"
+                    ran.append(line.split()[1])
+                else:
+                    assert line in {"make demo", "make test", "pip install ."}, line
+    assert {"run", "report", "validate", "new", "list"} <= set(ran)
+    assert (tmp_path / "own-report" / "report.md").is_file()
+
+
+def test_the_shown_error_is_the_real_one(tmp_path: Path) -> None:
+    own = next(text for name, _, text in BLOCKS if name == "own.yaml")
+    for name, _, text in BLOCKS:
+        if name:
+            (tmp_path / name).write_text(text)
+    (tmp_path / "own.yaml").write_text(own.replace("group: C4", "group: S02"))
+    done = subprocess.run(
+        [sys.executable, "-m", "symbench", "run", "own.yaml"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.strip() in " ".join(README.split())
