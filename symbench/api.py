@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from symbench import plan as planning
 from symbench import suite as suites
-from symbench.errors import ConfigError, Interrupted, Problem
+from symbench.errors import ConfigError, Problem
 from symbench.events import Listener, Note, ignore
 from symbench.store import CellStatus, Manifest, Store
 from symbench.suite import Suite
+from symbench.suite.entries import check_code
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,6 +41,11 @@ class Run:
     def failed(self) -> list[CellStatus]:
         """The cells that failed, with their reasons."""
         return [cell for cell in self.manifest.cells if cell.status == "failed"]
+
+    @property
+    def whole(self) -> bool:
+        """Whether every planned cell is measured and its files are there."""
+        return all(c.status != "failed" and self.store.cell(c.key) is not None for c in self.manifest.cells)
 
     def estimates(self) -> pd.DataFrame:
         """Every estimate, one row each, with the columns of ``symbench.estimates.COLUMNS``."""
@@ -73,13 +79,13 @@ class Choices:
     fail_fast: bool = False
 
 
-def load_suite(path: Path | str) -> Suite:
-    """Read and check a suite file, without torch.
+def load_suite(path: Path | str, *, no_code: bool = False) -> Suite:
+    """Read and check a suite file, without torch; ``no_code`` refuses entries that bring code of their own.
 
     Raises:
         SuiteError: with every problem, each with its line.
     """
-    return suites.load(path)
+    return suites.load(path, no_code=no_code)
 
 
 def prepare(suite: Suite | Path | str, choices: Choices) -> tuple[Plan, str]:
@@ -91,9 +97,9 @@ def prepare(suite: Suite | Path | str, choices: Choices) -> tuple[Plan, str]:
     Raises:
         ConfigError: the suite, a file, a name or a device is wrong.
     """
-    loaded = suite if isinstance(suite, Suite) else load_suite(suite)
+    loaded = suite if isinstance(suite, Suite) else load_suite(suite, no_code=choices.no_code)
     if choices.no_code:
-        planning.check_code(loaded)
+        check_code(loaded)
     only = planning.parse_only(choices.only) if choices.only else None
     chosen = planning.pairs(loaded, only)
     for name, value in (("--limit", choices.limit), ("--batch-size", choices.batch)):
@@ -103,7 +109,9 @@ def prepare(suite: Suite | Path | str, choices: Choices) -> tuple[Plan, str]:
     from symbench.plan.resolve import resolve
 
     wanted = choices.device or loaded.numerics.device
-    device = pick_device(wanted, where="--device" if choices.device else "numerics.device")
+    device = pick_device(wanted, where="--device" if choices.device else loaded.where("numerics", "device"))
+    if device == "mps" and loaded.numerics.dtype == "float64":
+        raise ConfigError(Problem(loaded.where("numerics", "dtype"), "MPS has no float64", "float32, or device: cpu"))
     resolved = resolve(loaded, chosen, device=device, limit=choices.limit, trust_pickle=choices.trust_pickle)
     return resolved, device
 
@@ -138,6 +146,10 @@ def run(
     resolved, device = prepare(suite, choices)
     store = Store(choices.results)
     store.check_writable()
+    if resolved.recipes:
+        from symbench.train import check_writable
+
+        check_writable()
     return _Progress(resolved, store, choices, device).run(listen, stopped)
 
 
@@ -175,14 +187,13 @@ class _Progress:
 
         def record(cell: Cell, reason: str | None) -> None:
             self.done[str(cell.pair)] = _status(cell, "done" if reason is None else "failed", reason)
+            self.store.write_manifest(manifest.model_copy(update={"cells": self._cells()}))
 
         status = "interrupted"
         try:
             local.run(self.plan, self.store, settings, environment, listen=listen, stopped=stopped, report=record)
             whole = len(self.done) == len(self.plan.cells) and all(c.status == "done" for c in self.done.values())
             status = "complete" if whole else "incomplete"
-        except Interrupted as error:
-            raise Interrupted(error.problems) from error
         finally:
             manifest = manifest.model_copy(update={"cells": self._cells(), "status": status, "finished": _now()})
             self.store.write_manifest(manifest)

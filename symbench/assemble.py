@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Mapping
+import uuid
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
 from symbench import actions, groups
 from symbench.actions.base import Action, TrivialAction
-from symbench.code import digest_module, digest_source
+from symbench.code import RAISED, digest_module, digest_source
 from symbench.datasets import DATASETS
 from symbench.datasets.base import Dataset
 from symbench.datasets.items import Items
-from symbench.errors import CellError, ConfigError, ImpossiblePair, ModelError, Problem, one_of
+from symbench.errors import CellError, ConfigError, DataError, ImpossiblePair, ModelError, Problem
 from symbench.fields import Category, Field, Image
 from symbench.groups.base import Elements, Group, choose
 from symbench.models import MODELS
@@ -30,8 +31,9 @@ from symbench.models.weights import check_file, digest_file, load_into, read
 from symbench.store import content_key
 from symbench.suite import ModelEntry, Suite, code_of
 
-TRAINING_SOURCES = ("symbench.train", "symbench.datasets.digits", "symbench.datasets.sets")
-"""Our modules whose source is part of a recipe's digest, beside the model's own."""
+T = TypeVar("T")
+TRAINING_SOURCES = ("symbench.train",)
+"""Our modules whose source is part of a recipe's digest, beside the model's own; the data has its own digest."""
 
 
 def seed_for(suite_seed: int, purpose: str, *parts: str) -> int:
@@ -47,8 +49,8 @@ def load_dataset(suite: Suite, name: str, *, split: str | None = None) -> Datase
         ConfigError: it cannot be loaded, or has no such split.
     """
     entry = suite.datasets[name]
-    where = f"datasets.{name}"
-    code = code_of(entry, suite, f"{where}.use")
+    where = suite.where("datasets", name)
+    code = code_of(entry, suite, suite.where("datasets", name, "use"))
     if code is not None:
         arguments = dict(entry.args)
         if split is not None:
@@ -63,7 +65,7 @@ def load_dataset(suite: Suite, name: str, *, split: str | None = None) -> Datase
                 )
             arguments["split"] = split
         return _as_dataset(_called(lambda: code.call(**arguments), where), where)
-    row, parameters = DATASETS.find(entry.use, where=f"{where}.use")
+    row, parameters = DATASETS.find(entry.use, where=where)
     arguments = {**entry.options, **parameters}
     if split is not None:
         if "split" not in row.options.model_fields:
@@ -80,7 +82,7 @@ def _called(make: Any, where: str) -> Any:
         return make()
     except ConfigError:
         raise
-    except Exception as error:  # a user's or a plug-in's code may raise anything
+    except RAISED as error:  # a user's or a plug-in's code may raise anything
         raise ConfigError(
             Problem(where, f"loading it raised {type(error).__name__}: {error}".replace("\n", " "))
         ) from error
@@ -144,11 +146,11 @@ def prepare(suite: Suite, name: str, dataset: Dataset, shapes: Mapping[str, tupl
         ImpossiblePair: the group cannot act on a leaf.
     """
     entry = suite.symmetries[name]
-    where = f"symmetries.{name}"
-    group = groups.load(entry.group, entry.options, where=f"{where}.group")
+    where = suite.where("symmetries", name)
+    group = groups.load(entry.group, entry.options, where=suite.where("symmetries", name, "group"))
     document: dict[str, Any] = {"group": entry.group, "options": entry.options, "elements": entry.elements}
     generator = torch.Generator().manual_seed(seed_for(suite.seed, "elements", content_key(document)))
-    elements = choose(group, entry.elements, generator=generator, where=f"{where}.elements")
+    elements = choose(group, entry.elements, generator=generator, where=suite.where("symmetries", name, "elements"))
     on_field = dataset.fields[entry.on]
     actions.find_all(entry.group, on_field, entry.action, where=where)  # the leaf it is on must move
     moved: dict[str, Action] = {}
@@ -196,8 +198,9 @@ def build_module(suite: Suite, name: str, *, shape: tuple[int, ...], outputs: in
         ModelError: it can, but building the model raised, or gave no module.
     """
     entry = suite.models[name]
-    code = code_of(entry, suite, f"models.{name}.use")
+    code = code_of(entry, suite, suite.where("models", name, "use"))
     seed = seed_for(suite.seed, "weights", content_key(model_description(suite, name)))
+    default_dtype = torch.get_default_dtype()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
@@ -209,10 +212,12 @@ def build_module(suite: Suite, name: str, *, shape: tuple[int, ...], outputs: in
                 module = row.load()(**sized, **entry.options, **parameters)
         except ConfigError:
             raise
-        except Exception as error:  # a user's constructor may raise anything
+        except RAISED as error:  # a user's constructor may raise anything
             raise ModelError(
                 Problem(name, f"building it raised {type(error).__name__}: {error}".replace("\n", " "))
             ) from error
+        finally:
+            torch.set_default_dtype(default_dtype)  # a model's code may have changed it, for the next one too
     if not isinstance(module, nn.Module):
         raise ModelError(Problem(name, f"{entry.use} returned a {type(module).__name__}", "a torch.nn.Module"))
     return module
@@ -224,14 +229,45 @@ def model_description(suite: Suite, name: str) -> dict[str, Any]:
     return {"use": entry.use, "options": entry.options, "args": entry.args}
 
 
-def code_digest(suite: Suite, name: str) -> str | None:
-    """SHA-256 of the source that builds a model; None where it cannot be had, and then nothing is cached."""
+def is_foreign(use: str) -> bool:
+    """Whether a name of ``models:`` stands for code that is not ours: it may load weights by itself."""
+    return ":" in use or "/" in use
+
+
+def state_digest(module: nn.Module) -> str:
+    """SHA-256 of a module's state dict: what its own code made or loaded."""
+    digest = hashlib.sha256()
+    for key, value in sorted(module.state_dict().items()):
+        digest.update(f"{key} {value.dtype} {tuple(value.shape)}\0".encode())
+        digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def code_digest(suite: Suite, name: str) -> str:
+    """SHA-256 of the source that builds a model; different every time where it cannot be had, so never cached."""
     entry = suite.models[name]
     code = code_of(entry, suite, "")
     if code is not None:
-        return code.digest()
-    row, _ = MODELS.find(entry.use)
-    return digest_module(row.module) if "/" in entry.use else digest_source(row.module)
+        found = code.digest()
+    else:
+        row, _ = MODELS.find(entry.use)
+        found = digest_module(row.module) if "/" in entry.use else digest_source(row.module)
+    return found or f"not cacheable {uuid.uuid4()}"
+
+
+def reading(read: Callable[[], T], where: str) -> T:
+    """Call something of a dataset's; whatever it raises becomes a DataError.
+
+    Raises:
+        DataError: with what was raised.
+    """
+    try:
+        return read()
+    except CellError:
+        raise
+    except RAISED as error:
+        got = f"reading it raised {type(error).__name__}: {error}".replace("\n", " ")
+        raise DataError(Problem(where, got)) from error
 
 
 def load_weights(module: nn.Module, suite: Suite, name: str, *, trust_pickle: bool) -> None:
@@ -243,7 +279,7 @@ def load_weights(module: nn.Module, suite: Suite, name: str, *, trust_pickle: bo
     entry = suite.models[name]
     if entry.weights is None:
         return
-    where = f"models.{name}.weights"
+    where = suite.where("models", name, "weights")
     load_into(module, read(suite.folder / entry.weights, where=where, trust_pickle=trust_pickle), where=where)
 
 
@@ -253,33 +289,30 @@ def weights_digest(suite: Suite, name: str) -> str | None:
     if entry.weights is None:
         return None
     path = suite.folder / entry.weights
-    check_file(path, where=f"models.{name}.weights")
+    check_file(path, where=suite.where("models", name, "weights"))
     return digest_file(path)
 
 
-def recipe_document(suite: Suite, name: str, training: Dataset) -> dict[str, Any]:
-    """What identifies a model that is trained here: architecture, recipe, data, augmentation and all the code."""
+def recipe_document(suite: Suite, name: str, data: str, augment: dict[str, Any] | None) -> dict[str, Any]:
+    """What identifies a model that is trained here: architecture, recipe, data, augmentation and all the code.
+
+    Args:
+        suite: the suite.
+        name: the model's.
+        data: the training split's digest.
+        augment: the document of the symmetry that augments it.
+    """
     entry = suite.models[name]
     if entry.train is None:
         raise ValueError(f"{name} is not trained")
-    recipe = entry.train.model_dump(exclude={"on", "augment"})
-    augment = None
-    if entry.train.augment is not None:
-        symmetry = suite.symmetries[entry.train.augment]
-        augment = {
-            "group": symmetry.group,
-            "on": symmetry.on,
-            "action": symmetry.action,
-            "options": symmetry.options,
-        }
     return {
         **model_description(suite, name),
-        "recipe": recipe,
+        "recipe": entry.train.model_dump(exclude={"on", "augment"}),
         "size": entry.size,
         "mean": entry.mean,
         "std": entry.std,
         "augment": augment,
-        "data": training.digest(),
+        "data": data,
         "seed": suite.seed,
         "code": [code_digest(suite, name), *(digest_source(module) for module in TRAINING_SOURCES)],
     }
@@ -294,20 +327,3 @@ def ready(module: nn.Module, entry: ModelEntry, name: str) -> Model:
 def image_leaves(dataset: Dataset) -> list[str]:
     """The leaves that get normalised."""
     return [name for name, field in dataset.fields.items() if isinstance(field, Image)]
-
-
-def check_on(suite: Suite, symmetry: str, dataset: Dataset, name: str) -> None:
-    """Refuse a leaf that the loaded dataset does not have.
-
-    Raises:
-        ConfigError: with the leaves that it has.
-    """
-    on = suite.symmetries[symmetry].on
-    if on not in dataset.fields:
-        raise ConfigError(
-            Problem(
-                f"symmetries.{symmetry}.on",
-                f"got {on!r}",
-                f"a leaf of {name}: one of {one_of(dataset.fields)}",
-            )
-        )

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -18,6 +18,8 @@ from symbench.errors import ConfigError, Problem, SymbenchError
 
 if TYPE_CHECKING:
     from symbench.api import Choices, Run
+    from symbench.plan.resolve import Cell, Plan
+    from symbench.store import Store
     from symbench.terminal import Progress
 
 EXIT_INCOMPLETE, EXIT_BUG, EXIT_INTERRUPTED = 3, 70, 130
@@ -76,7 +78,7 @@ def run(suite: Path, as_json: bool, batch_size: int, **options: Any) -> None:
     from symbench.terminal import Progress
 
     progress = Progress()
-    with interruptible(progress) as stop:
+    with interruptible(progress) as stop, redirect_stdout(sys.stderr):  # a model may print
         done = api.run(suite, choices=_choices(batch=batch_size, **options), listen=progress, stopped=stop.asked)
     _show(done, as_json)
     progress.line(f"run {done.manifest.run}; figures and tables: symbench report{_results_hint(options['results'])}")
@@ -101,7 +103,7 @@ def report(run: str | None, results: Path, output: Path | None, formats: str | N
     files = api.write_report(opened, output=output, formats=chosen, frame=frame)
     _show(opened, as_json, frame)
     Progress().line(f"report: {files[0]}" if files else "nothing written")
-    if opened.failed:
+    if not opened.whole:
         raise click.exceptions.Exit(EXIT_INCOMPLETE)
 
 
@@ -117,39 +119,31 @@ def report(run: str | None, results: Path, output: Path | None, formats: str | N
 def validate(suite: Path, as_json: bool, **options: Any) -> None:
     """Check a suite: load its data and code, build its models, list its cells. Measures and writes nothing."""
     from symbench import api
-    from symbench.engines import local
     from symbench.store import Store
     from symbench.terminal import show_columns
 
-    plan, device = api.prepare(suite, _choices(**options))
+    with redirect_stdout(sys.stderr):  # a model may print
+        plan, device = api.prepare(suite, _choices(**options))
     store = Store(options["results"])
-    rows = []
-    for cell in plan.cells:
-        elements = plan.symmetry_of(cell).elements
-        broken = plan.broken.get(cell.pair.model)
-        state = (
-            f"will fail: {broken}"
-            if broken
-            else "measured"
-            if local.finished(plan, store, cell)
-            else "to be measured"
-        )
-        rows.append(
-            {
-                **cell.pair.names(),
-                "key": cell.key,
-                "elements": len(elements) - 1,
-                "chosen_by": elements.how,
-                "state": state,
-            }
-        )
+    rows = [{**cell.pair.names(), "key": cell.key, **_planned(plan, store, cell)} for cell in plan.cells]
     if as_json:
         _print_json({"schema_version": 1, "suite": plan.suite.name, "device": device, "cells": rows})
         return
     heading = ("model", "dataset", "symmetry", "K", "chosen by", "state")
     keys = ("model", "dataset", "symmetry", "elements", "chosen_by", "state")
-    show_columns([heading, *(tuple(str(row[key]) for key in keys) for row in rows)])
+    show_columns([heading, *(tuple("-" if row[key] is None else str(row[key]) for key in keys) for row in rows)])
     click.echo(f"{suite} is right: {len(rows)} cells on {device}", err=True)
+
+
+def _planned(plan: Plan, store: Store, cell: Cell) -> dict[str, Any]:
+    from symbench.engines import local
+
+    broken = plan.broken_reason(cell.pair)
+    if broken is not None:
+        return {"elements": None, "chosen_by": None, "state": f"will fail: {broken}"}
+    elements = plan.symmetry_of(cell).elements
+    state = "measured" if local.finished(plan, store, cell) else "to be measured"
+    return {"elements": len(elements) - 1, "chosen_by": elements.how, "state": state}
 
 
 @cli.command("list")
@@ -276,12 +270,10 @@ def _status(arguments: list[str] | None) -> int:
     try:
         result = cli.main(args=arguments, prog_name="symbench", standalone_mode=False)
         return result if isinstance(result, int) else 0
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show(file=sys.stdout)
-        return 0
     except click.ClickException as error:
-        error.show()
-        return 2
+        asked_nothing = type(error).__name__ == "NoArgsIsHelpError"  # click before 8.2 has no such class
+        error.show(file=sys.stdout if asked_nothing else None)
+        return 0 if asked_nothing else 2
     except SymbenchError as error:
         from symbench.terminal import printable
 
@@ -293,7 +285,11 @@ def _status(arguments: list[str] | None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads any more: not an error
         return 0
-    except Exception:
+    except (Exception, SystemExit):
+        if type(sys.stdout).__name__.endswith(
+            "PacifyFlushWrapper"
+        ):  # what click leaves behind for a reader that went away
+            return 0
         _report_bug()
         return EXIT_BUG
 

@@ -7,11 +7,11 @@ part of a cell's key, so that editing a model's file recomputes that model's cel
 from __future__ import annotations
 
 import ast
-import contextlib
 import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
+import inspect
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +23,11 @@ from symbench.errors import ConfigError, Problem, near_miss
 
 MOST_FILES = 2000
 """A package with more source files than this is identified by its version alone."""
+
+RAISED = (Exception, SystemExit)
+"""What code that is not ours may raise: a module that calls ``sys.exit`` must not end the run."""
+
+_loaded: dict[tuple[Path, str | None], ModuleType] = {}
 
 
 @dataclass(frozen=True)
@@ -75,15 +80,11 @@ class Code:
         Raises:
             ConfigError: the module cannot be imported, or has no such attribute.
         """
-        with self._importing():
-            return self._attribute()(**arguments)
+        return self._attribute()(**arguments)
 
     def signature_has(self, parameter: str) -> bool:
         """Whether the attribute takes a parameter of that name."""
-        import inspect
-
-        with self._importing():
-            return parameter in inspect.signature(self._attribute()).parameters
+        return parameter in inspect.signature(self._attribute()).parameters
 
     def digest(self) -> str | None:
         """SHA-256 of the source: the file and the files beside it that it imports, or the package's sources.
@@ -97,20 +98,21 @@ class Code:
     def _attribute(self) -> Any:
         try:
             module = self._module()
-        except Exception as error:  # whatever the user's module does while importing
+        except RAISED as error:
             raise ConfigError(
                 Problem(self.where, f"importing {self.module!r} raised {type(error).__name__}: {error}")
             ) from error
-        if self.attribute not in vars(module):
+        found = getattr(module, self.attribute, None)
+        if found is None:
+            known = [name for name in vars(module) if not name.startswith("_")]
             raise ConfigError(
                 Problem(
                     self.where,
                     f"{self.module} has no {self.attribute!r}",
                     "a function or class in it",
-                    near_miss(self.attribute, [n for n in vars(module) if not n.startswith("_")]),
+                    near_miss(self.attribute, known),
                 )
             )
-        found = vars(module)[self.attribute]
         if not callable(found):
             raise ConfigError(
                 Problem(self.where, f"{self.attribute} is a {type(found).__name__}", "a function or class to call")
@@ -121,33 +123,37 @@ class Code:
         file = self.file
         if file is None:
             return importlib.import_module(self.module)
-        name = f"_symbench_code_{hashlib.sha256(str(file).encode()).hexdigest()[:12]}"
-        spec = importlib.util.spec_from_file_location(name, file)
-        if spec is None or spec.loader is None:
-            raise ImportError(f"{file} is no Python file")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module  # dataclasses and pickle look their module up
-        spec.loader.exec_module(module)
-        return module
+        key = (file, self.digest())
+        if key not in _loaded:  # run once: a file may register operators, which cannot be done twice
+            _loaded[key] = _load_file(file)
+        return _loaded[key]
 
-    @contextlib.contextmanager
-    def _importing(self) -> Iterator[None]:
-        """Let a file import its neighbours, and forget them afterwards: another suite may have its own."""
-        file = self.file
-        if file is None:
-            yield
-            return
-        before = set(sys.modules)
-        sys.path.insert(0, str(file.parent))
-        importlib.invalidate_caches()
-        try:
-            yield
-        finally:
-            sys.path.remove(str(file.parent))
-            for name in set(sys.modules) - before:
-                origin = getattr(sys.modules[name], "__file__", None)
-                if origin and Path(origin).is_relative_to(file.parent) and not name.startswith("_symbench_code_"):
-                    del sys.modules[name]
+
+def _load_file(file: Path) -> ModuleType:
+    """Run a file as a module. Its folder stays on the path, for imports that come as late as ``forward``."""
+    siblings = _with_siblings(file)
+    for name, module in list(sys.modules.items()):  # an edited neighbour, or one of the same name elsewhere
+        origin = getattr(module, "__file__", None)
+        if origin and (Path(origin).resolve() in siblings or _module_name(file.parent, siblings, name)):
+            del sys.modules[name]
+    folder = str(file.parent)
+    if folder in sys.path:
+        sys.path.remove(folder)
+    sys.path.insert(0, folder)
+    importlib.invalidate_caches()
+    name = f"_symbench_code_{hashlib.sha256(str(file).encode()).hexdigest()[:12]}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{file} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickle look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def _module_name(folder: Path, siblings: set[Path], name: str) -> bool:
+    base = folder / Path(*name.split("."))
+    return base.with_suffix(".py") in siblings or base / "__init__.py" in siblings
 
 
 def digest_module(name: str) -> str | None:
@@ -192,28 +198,39 @@ def _digest_files(folder: Path, files: list[Path]) -> str | None:
     return digest.hexdigest()
 
 
-def _with_siblings(file: Path, seen: set[Path] | None = None) -> set[Path]:
-    """``file`` and every file or package of its folder that it imports, directly or not."""
-    seen = set() if seen is None else seen
-    seen.add(file)
-    for name in _imported(file):
-        base = file.parent / Path(*name.split("."))
-        for candidate in (base.with_suffix(".py"), base / "__init__.py"):
-            if candidate.is_file() and candidate not in seen:
-                _with_siblings(candidate, seen)
+def _with_siblings(root: Path) -> set[Path]:
+    """``root`` and every file below its folder that it imports, directly or not, packages' ``__init__`` included."""
+    seen, waiting = {root}, [root]
+    while waiting:
+        file = waiting.pop()
+        for base, name in _imported(file, root.parent):
+            for found in _files_of(base, name):
+                if found not in seen and found.is_relative_to(root.parent):
+                    seen.add(found)
+                    waiting.append(found)
     return seen
 
 
-def _imported(file: Path) -> Iterator[str]:
+def _files_of(base: Path, name: str) -> Iterator[Path]:
+    """The files that importing ``name``, looked up in ``base``, runs: ``a.b.c`` runs a, a.b and a.b.c."""
+    place = base
+    for part in name.split(".") if name else []:
+        place = place / part
+        for candidate in (place.with_suffix(".py"), place / "__init__.py"):
+            if candidate.is_file():
+                yield candidate
+
+
+def _imported(file: Path, root: Path) -> Iterator[tuple[Path, str]]:
+    """Each import of a file as (folder to look in, dotted name); relative ones start from the file's own package."""
     try:
         tree = ast.parse(file.read_bytes())
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, OSError):
         return
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            yield from ((root, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            stem = node.module or ""
-            if stem:
-                yield stem
-            yield from (f"{stem}.{alias.name}".lstrip(".") for alias in node.names)
+            base = root if node.level == 0 else file.parents[node.level - 1]
+            stem = f"{node.module}." if node.module else ""
+            yield from ((base, f"{stem}{alias.name}") for alias in node.names)

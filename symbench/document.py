@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from symbench.errors import Problem, SuiteError, quoted
 
 SCALARS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null")}
+MOST_LEVELS = 50
 MOST_NODES = 20_000
 """A file that comes to more values than this once its aliases are followed is refused."""
 
@@ -27,11 +29,12 @@ _Loader.yaml_implicit_resolvers = {
     first: [
         (tag, regex)
         for tag, regex in resolvers
-        if tag not in {"tag:yaml.org,2002:bool", "tag:yaml.org,2002:float", "tag:yaml.org,2002:timestamp"}
+        if tag.rpartition(":")[2] not in {"bool", "int", "float", "timestamp"}
     ]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 _YAML12 = {
+    "tag:yaml.org,2002:int": (r"^[-+]?(?:0|[1-9][0-9]*)$|^0x[0-9a-fA-F]+$", "-+0123456789"),
     "tag:yaml.org,2002:bool": (r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF"),
     "tag:yaml.org,2002:float": (
         r"^[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?$|^[-+]?\.(?:inf|Inf|INF)$|^\.(?:nan|NaN|NAN)$",
@@ -87,6 +90,8 @@ def read(path: Path) -> Document:
         raise SuiteError(Problem(str(path), f"cannot be read: {error}", "a suite in UTF-8")) from error
     try:
         node = yaml.compose(text, Loader=_Loader)
+    except RecursionError as error:
+        raise SuiteError(Problem(path.name, f"more than {MOST_LEVELS} levels", "a flatter file")) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
@@ -108,11 +113,11 @@ class _Walker:
 
     def value(self, node: Node, place: Path_) -> Any:
         self.count += 1
-        if self.count > MOST_NODES or len(place) > 50:
+        if self.count > MOST_NODES or len(place) > MOST_LEVELS:
             raise SuiteError(
                 Problem(
                     f"{self.path.name}:{node.start_mark.line + 1}",
-                    f"more than {MOST_NODES} values or 50 levels",
+                    f"more than {MOST_NODES} values or {MOST_LEVELS} levels",
                     "a smaller file",
                 )
             )
@@ -122,9 +127,12 @@ class _Walker:
             return [self._item(child, (*place, i)) for i, child in enumerate(node.value)]
         if isinstance(node, ScalarNode) and node.tag in SCALARS:
             try:
-                return self.loader.construct_object(node, deep=True)
+                found = self.loader.construct_object(node, deep=True)
             except (yaml.YAMLError, ValueError) as error:
                 raise self._refused(node, f"cannot be read as {node.tag.rpartition(':')[2]}") from error
+            if isinstance(found, float) and not math.isfinite(found):
+                raise self._refused(node, f"got {node.value}", "a finite number")
+            return found
         raise self._refused(node, f"got the tag {node.tag}")
 
     def _item(self, node: Node, place: Path_) -> Any:
@@ -143,5 +151,5 @@ class _Walker:
             self.lines[(*place, key)] = key_node.start_mark.line + 1
             yield key, self.value(value_node, (*place, key))
 
-    def _refused(self, node: Node, got: str) -> SuiteError:
-        return SuiteError(Problem(f"{self.path.name}:{node.start_mark.line + 1}", got, "plain YAML"))
+    def _refused(self, node: Node, got: str, expected: str = "plain YAML") -> SuiteError:
+        return SuiteError(Problem(f"{self.path.name}:{node.start_mark.line + 1}", got, expected))

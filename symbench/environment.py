@@ -9,9 +9,9 @@ import platform
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from symbench.errors import ConfigError, Problem
+from symbench.errors import ConfigError, Problem, near_miss
 
 PACKAGES = ("symbench", "torch", "torchvision", "numpy", "pandas", "scipy", "statsmodels", "pyarrow")
 
@@ -66,6 +66,15 @@ def pick_device(wanted: str, *, where: str = "numerics.device") -> str:
             return "cuda"
         return "mps" if torch.backends.mps.is_available() else "cpu"
     kind, _, index = wanted.partition(":")
+    if kind not in {"cpu", "cuda", "mps"} or (index and not index.isdecimal()):
+        raise ConfigError(
+            Problem(
+                where,
+                f"got {wanted!r}",
+                "auto, cpu, mps, cuda or cuda:N",
+                near_miss(kind, ["auto", "cpu", "mps", "cuda"]),
+            )
+        )
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not there[kind] or (index and int(index) >= torch.cuda.device_count()):
         usable = ", ".join(name for name, yes in there.items() if yes)
@@ -94,25 +103,49 @@ def synchronise(device: str) -> None:
         torch.mps.synchronize()
 
 
+def exact_device(device: str) -> str:
+    """Where sums are taken in float64: the device itself, or the CPU where it has no float64 (MPS)."""
+    return "cpu" if device.startswith("mps") else device
+
+
 @contextlib.contextmanager
 def numeric_flags(*, tf32: bool, deterministic: bool) -> Iterator[None]:
-    """Set torch's numeric switches for the time being, and put them back."""
+    """Set torch's numeric switches for the time being, and put them back.
+
+    To be entered after a model's code has been imported: that code may have set some of them itself.
+    """
     import torch
 
-    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = (matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark)
+    cudnn = torch.backends.cudnn
+    precisions = _precision_switches()
+    before = [(switch, name, getattr(switch, name)) for switch, name, _ in precisions]
+    was_benchmark = cudnn.benchmark
     was_deterministic = torch.are_deterministic_algorithms_enabled()
     only_warned = torch.is_deterministic_algorithms_warn_only_enabled()
     workspace = os.environ.get("CUBLAS_WORKSPACE_CONFIG")
-    matmul.allow_tf32 = cudnn.allow_tf32 = tf32
-    cudnn.benchmark = not deterministic
-    torch.use_deterministic_algorithms(deterministic, warn_only=True)
-    if deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     try:
+        for switch, name, (off, on) in precisions:
+            setattr(switch, name, on if tf32 else off)
+        cudnn.benchmark = not deterministic
+        torch.use_deterministic_algorithms(deterministic, warn_only=True)
+        if deterministic:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         yield
     finally:
-        matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark = before
+        for switch, name, value in before:
+            setattr(switch, name, value)
+        cudnn.benchmark = was_benchmark
         torch.use_deterministic_algorithms(was_deterministic, warn_only=only_warned)
         if workspace is None:
             os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None)
+
+
+def _precision_switches() -> list[tuple[Any, str, tuple[Any, Any]]]:
+    """Each switch that lets float32 be computed as TF32: object, attribute, (off, on). torch 2.9 has new ones,
+    and reading the old ones raises where user code has set the new."""
+    import torch
+
+    matmul, cudnn = torch.backends.cuda.matmul, cast(Any, torch.backends.cudnn)
+    if hasattr(matmul, "fp32_precision"):
+        return [(x, "fp32_precision", ("ieee", "tf32")) for x in (matmul, cudnn.conv, cudnn.rnn)]
+    return [(x, "allow_tf32", (False, True)) for x in (matmul, cudnn)]

@@ -30,7 +30,7 @@ def of_run(store: Store, manifest: Manifest) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     seen: set[tuple[str, str]] = set()
     for cell in manifest.cells:
-        record = store.cell(cell.key) if cell.status == "done" else None
+        record = store.cell(cell.key) if cell.status != "failed" else None
         if record is None:
             rows.extend(_failed(cell))
             continue

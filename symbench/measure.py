@@ -34,19 +34,31 @@ class Task:
 
 
 def tasks(outputs: dict[str, Field], targets: dict[str, Field], *, probabilities: bool) -> list[Task]:
-    """Pair every output with its target: by name, or the only one with the only one.
+    """Pair every output with its target: by name, or the only one with the only one where their fields agree.
 
-    An output without a target is taken for class scores where it is one scalar field, as unlabelled images have.
+    An output without a target is taken for class scores where it is the only one, a scalar field, and nothing else
+    is asked of the data, as with unlabelled images.
     """
     found = []
     for name, field in outputs.items():
         target = name if name in targets else None
         if target is None and len(outputs) == len(targets) == 1:
-            target = next(iter(targets))
+            only, wanted = next(iter(targets.items()))
+            target = only if _agree(field, wanted) else None
         target_field = targets[target] if target else None
-        scores = isinstance(field, Scalar) and (target_field is None or isinstance(target_field, Category))
+        alone = len(outputs) == 1 and not targets
+        scores = isinstance(field, Scalar) and (isinstance(target_field, Category) or (alone and target is None))
         found.append(Task(name, field, target, target_field, scores, probabilities and scores))
     return found
+
+
+def _agree(output: Field, target: Field) -> bool:
+    return output == target or (isinstance(output, Scalar) and isinstance(target, Category))
+
+
+def flat(x: Tensor) -> Tensor:
+    """``(k, n, *output)`` to ``(k, n, d)``; single numbers get d = 1."""
+    return x.reshape(*x.shape[:2], -1)
 
 
 def compared(output: Tensor, task: Task) -> Tensor:
@@ -82,7 +94,7 @@ def squared_distances(moved: Tensor, expected: Tensor) -> Tensor:
                 "Does the output's declared field fit the model's head?",
             )
         )
-    return (moved.double() - expected.double()).flatten(2).square().sum(-1)
+    return flat(moved.double() - expected.double()).square().sum(-1)
 
 
 def classification_columns(logits: Tensor, labels: Tensor | None, reference_top: Tensor) -> dict[str, Tensor]:
@@ -123,11 +135,11 @@ def regression_columns(values: Tensor, targets: Tensor | None) -> dict[str, Tens
         targets: what each is to be, ``(k, n, *output)``, or None.
     """
     columns = {}
-    flat = values.double().flatten(2)
-    if flat.shape[-1] == 1:
-        columns["score"] = flat[..., 0]
+    numbers = flat(values.double())
+    if numbers.shape[-1] == 1:
+        columns["score"] = numbers[..., 0]
     if targets is not None:
-        columns["loss"] = squared_distances(values, targets) / flat.shape[-1]
+        columns["loss"] = squared_distances(values, targets) / numbers.shape[-1]
     return columns
 
 
@@ -135,38 +147,37 @@ def regression_columns(values: Tensor, targets: Tensor | None) -> dict[str, Tens
 class Sums:
     """What the pairing of every sample with every other needs, kept per part and added up when the cell closes.
 
+    a = f(g.x) and b = g.f(x) are measured from the mean of b over the whole cell, which is known beforehand. Without
+    that, outputs with a large common offset would cancel digits away.
+
     Attributes:
-        moved_sum: sum over samples of a = f(g.x), ``(k, d)``.
-        expected_sum: sum over samples of b = g.f(x), ``(k, d)``.
+        moved_sum: sum of a over samples, ``(k, d)``.
         moved_sq: ``|a_i|^2``, ``(k, n)``.
         expected_sq: ``|b_i|^2``, ``(k, n)``.
-        moved_dot: ``a_i . B`` with B the mean of b over the whole cell, ``(k, n)``.
     """
 
     moved_sum: Tensor
-    expected_sum: Tensor
     moved_sq: Tensor
     expected_sq: Tensor
-    moved_dot: Tensor
 
     @classmethod
     def of(cls, moved: Tensor, expected: Tensor, expected_mean: Tensor) -> Sums:
         """Of one block: ``moved`` and ``expected`` ``(k, n, *output)``, ``expected_mean`` ``(k, *output)``."""
-        a, b = moved.double().flatten(2), expected.double().flatten(2)
-        mean = expected_mean.double().flatten(1)
-        dot = torch.einsum("knd,kd->kn", a, mean)
-        return cls(a.sum(1), b.sum(1), a.square().sum(-1), b.square().sum(-1), dot)
+        mean = expected_mean.double()[:, None]
+        a, b = flat(moved.double() - mean), flat(expected.double() - mean)
+        return cls(a.sum(1), a.square().sum(-1), b.square().sum(-1))
 
 
 def unrelated(sums: Sums, expected_dot: Tensor, deviation_sq: Tensor) -> Tensor:
     """The denominator of E for each sample: its mean squared distance to all *other* samples, both ways round.
 
-    ``unrelated_i = (n (h_a(i) + h_b(i) - M) - |a_i - b_i|^2) / (n - 1)``, MEASURE.md "Equivariance error"; the
-    mean over i is the mean of ``|a_i - b_j|^2`` over all pairs with i != j, in O(n).
+    MEASURE.md's ``unrelated_i = (n (h_a(i) + h_b(i) - M) - |a_i - b_i|^2) / (n - 1)``, where b has mean 0: then
+    ``h_a + h_b - M = |a_i|^2 + |b_i|^2 - 2 b_i . A``. The mean over i is the mean of ``|a_i - b_j|^2`` over all pairs
+    with i != j, in O(n).
 
     Args:
         sums: over the whole cell, n samples.
-        expected_dot: ``b_i . A`` with A the mean of a, ``(k, n)``.
+        expected_dot: ``b_i . A`` with A the mean of a, both measured from the mean of b; ``(k, n)``.
         deviation_sq: ``|a_i - b_i|^2``, ``(k, n)``.
 
     Returns:
@@ -175,11 +186,4 @@ def unrelated(sums: Sums, expected_dot: Tensor, deviation_sq: Tensor) -> Tensor:
     n = deviation_sq.shape[1]
     if n < 2:
         return torch.full_like(deviation_sq, torch.nan)
-    mean_a = sums.moved_sum / n
-    mean_b = sums.expected_sum / n
-    square_a = sums.moved_sq.mean(1, keepdim=True)
-    square_b = sums.expected_sq.mean(1, keepdim=True)
-    both = square_a + square_b - 2 * (mean_a * mean_b).sum(-1, keepdim=True)
-    from_a = sums.moved_sq - 2 * sums.moved_dot + square_b
-    from_b = sums.expected_sq - 2 * expected_dot + square_a
-    return (n * (from_a + from_b - both) - deviation_sq) / (n - 1)
+    return (n * (sums.moved_sq + sums.expected_sq - 2 * expected_dot) - deviation_sq) / (n - 1)

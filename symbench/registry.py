@@ -125,7 +125,7 @@ class Table(Generic[R]):
         entry = self._plugins()[name]
         try:
             row = entry.load()
-        except Exception as error:  # whatever a plug-in does while importing is the plug-in's error
+        except (Exception, SystemExit) as error:  # whatever a plug-in does while importing is its own error
             raise UnknownName(Problem(f"plug-in {name}", f"{entry.value} cannot be imported: {error!r}")) from error
         if not isinstance(row, self.row_type):
             raise UnknownName(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,8 +20,9 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import OneCycleLR
 
 from symbench.assemble import Prepared, image_leaves, prepare, seed_for
+from symbench.code import RAISED
 from symbench.datasets.base import Dataset
-from symbench.errors import Interrupted, ModelError, Problem
+from symbench.errors import ConfigError, Interrupted, ModelError, Problem
 from symbench.events import Advanced, Finished, Listener, Started
 from symbench.fields import Category
 from symbench.models.base import Normalisation
@@ -54,28 +56,52 @@ def cache_folder() -> Path:
     return Path(own) if own else user_cache_path("symbench")
 
 
-def cached(plan: Plan, name: str) -> Checkpoint | None:
-    """The checkpoint of a model's recipe, if it has been trained before."""
+def check_writable() -> None:
+    """Create the cache folder.
+
+    Raises:
+        ConfigError: it cannot be made or written to.
+    """
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            Problem(
+                "SYMBENCH_CACHE_DIR", f"{folder} cannot be written: {error.strerror or error}", "a folder that can"
+            )
+        ) from error
+
+
+def _place(plan: Plan, name: str) -> Path:
     key = content_key(plan.recipes[name])
-    path = cache_folder() / "checkpoints" / key[:2] / f"{key}.safetensors"
-    note = path.with_suffix(".json")
-    if not (path.is_file() and note.is_file()):
+    return cache_folder() / "checkpoints" / key[:2] / f"{key}.safetensors"
+
+
+def cached(plan: Plan, name: str) -> Checkpoint | None:
+    """The checkpoint of a model's recipe, if it has been trained before; a broken entry counts as none."""
+    path = _place(plan, name)
+    try:
+        note = json.loads(path.with_suffix(".json").read_bytes())
+        found = Checkpoint(path, digest_file(path), float(note["seconds"]))
+        return found if note["sha256"] == found.digest else None
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    return Checkpoint(path, digest_file(path), json.loads(note.read_text())["seconds"])
 
 
 def obtain(plan: Plan, name: str, *, device: str, listen: Listener, stopped: Callable[[], bool]) -> Checkpoint:
     """The model's checkpoint: from the cache, or trained now.
 
     Raises:
-        ModelError: the loss stopped being finite.
+        ModelError: the model raised, or ended in weights that are not finite.
         Interrupted: asked to stop; nothing is kept of an unfinished training.
     """
     found = cached(plan, name)
     if found is not None:
         return found
-    key = content_key(plan.recipes[name])
-    path = cache_folder() / "checkpoints" / key[:2] / f"{key}.safetensors"
+    path = _place(plan, name)
     entry = plan.suite.models[name]
     if entry.train is None:
         raise ValueError(f"{name} is not trained")
@@ -86,8 +112,10 @@ def obtain(plan: Plan, name: str, *, device: str, listen: Listener, stopped: Cal
     state = {key: value.detach().cpu().contiguous() for key, value in module.state_dict().items()}
     with written(path) as temporary:
         save_file(state, temporary)
-    write_text(path.with_suffix(".json"), json.dumps({"seconds": seconds, "recipe": plan.recipes[name]}) + "\n")
-    return Checkpoint(path, digest_file(path), seconds)
+    digest = digest_file(path)
+    note = {"seconds": seconds, "sha256": digest, "recipe": plan.recipes[name]}
+    write_text(path.with_suffix(".json"), json.dumps(note) + "\n")
+    return Checkpoint(path, digest, seconds)
 
 
 def restore(module: nn.Module, checkpoint: Checkpoint) -> None:
@@ -113,7 +141,7 @@ def fit(
     recipe = entry.train
     if recipe is None:
         raise ValueError(f"{name} is not trained")
-    data = plan.training[recipe.on]
+    data = plan.training[recipe.on].dataset
     key = content_key(plan.recipes[name])
     generator = torch.Generator().manual_seed(seed_for(suite.seed, "training", key))
     augment = None
@@ -130,14 +158,20 @@ def fit(
             torch.manual_seed(seed_for(suite.seed, "dropout", key))
             for _ in range(recipe.epochs):
                 for indices in torch.randperm(len(data), generator=generator).split(recipe.batch):
-                    if len(indices) == 1 and len(data) > 1:
-                        schedule.step()  # a batch of one has no batch statistics
+                    if len(indices) == 1 and recipe.batch > 1 and batches > 1:
+                        schedule.step()  # a last batch of one has no batch statistics
                         continue
                     leaves, targets = read(indices)
                     leaves = _moved(leaves, augment, generator)
-                    loss = _step(module, leaves, targets, data, entry, device)
-                    optimiser.zero_grad()
-                    loss.backward()
+                    try:
+                        loss = _step(module, leaves, targets, data, entry, device)
+                        optimiser.zero_grad()
+                        loss.backward()
+                    except RAISED as error:  # a user's model may raise anything
+                        got = f"training it raised {type(error).__name__}: {error}".replace("\n", " ")
+                        raise ModelError(
+                            Problem(name, got, "a model of the training set's images and classes")
+                        ) from error
                     optimiser.step()
                     schedule.step()
                     listen(Advanced(1, f"loss {loss.item():.3f}"))
@@ -198,6 +232,7 @@ def _step(
     images = image_leaves(data)
     inputs = {k: normalise(x.to(device)) if k in images else x.to(device) for k, x in leaves.items()}
     output = module(next(iter(inputs.values()))) if len(inputs) == 1 else module(**inputs)
+    output = next(iter(output.values())) if isinstance(output, dict) else output
     name, target = next(iter(targets.items()))
     if isinstance(data.targets[name], Category):
         return cross_entropy(output, target.to(device))

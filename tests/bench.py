@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -35,7 +36,7 @@ class Gigaflop(nn.Module):
         torch.manual_seed(0)
         widths = [3, 32, 64, 96, 96]
         self.layers = nn.Sequential(
-            *(m for a, b in zip(widths, widths[1:], strict=False) for m in (nn.Conv2d(a, b, 3, padding=1), nn.ReLU()))
+            *(m for a, b in pairwise(widths) for m in (nn.Conv2d(a, b, 3, padding=1), nn.ReLU()))
         )
         self.head = nn.Linear(widths[-1], 3)
 

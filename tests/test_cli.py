@@ -113,7 +113,11 @@ BAD_ENTRIES = [
     ("group: C4", "group: S16, action: patches", "4 x 4 patches do not divide an image of 9 x 9 pixels"),
     ("group: C4", "group: S9", "S9 acts on Image in several ways"),
     ("group: C4", "group: SO3", "got group 'SO3'"),
-    ("on: image", "on: imaeg", "got 'imaeg', expected a leaf of blobs: one of image"),
+    (
+        "on: image",
+        "on: imaeg",
+        "symmetries.turns.on: got 'imaeg', expected a leaf of a dataset: one of image. Did you mean",
+    ),
     ("group: C4", "group: C4, elements: 9", "got 9, expected at most 3"),
     ("group: C4", "group: scalings, elements: 3", "expected an even number"),
 ]
@@ -159,7 +163,11 @@ def test_bad_options(folder: Folder, symbench: Symbench) -> None:
     assert_refused(
         symbench("run", folder.suite, "--only", "model=nine"), "'nine' matches nothing", "Did you mean 'mine'?"
     )
-    assert_refused(symbench("run", folder.suite, "--no-code"), "models.mine.use: would run code", "--no-code")
+    assert_refused(
+        symbench("run", folder.suite, "--no-code"),
+        "models.mine.use: got 'model.py:build', which would run code",
+        "--no-code",
+    )
     assert_refused(symbench("run", folder.suite, "--nope"), "No such option")
     assert_refused(symbench("rum"), "No such command")
     if not torch.cuda.is_available():
@@ -239,6 +247,9 @@ def test_a_reader_that_goes_away_is_no_error(folder: Folder) -> None:
     )
     assert process.stdout.strip() == "groups"
     assert process.stderr == ""
+    gone = f"{sys.executable} -m symbench list --json | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", gone], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.strip() == "0", done.stderr
 
 
 def test_names_and_reasons_cannot_steer_the_terminal(folder: Folder, symbench: Symbench) -> None:

@@ -427,7 +427,7 @@ def test_an_interrupted_run_resumes_with_the_parts_it_has(folder: Folder, monkey
         monkeypatch.setattr(f"{module}.PART", 5)
     folder.suite.write_text(folder.suite.read_text().replace("model.py:build", "test_evaluate:Counting"))
     monkeypatch.setattr(Counting, "passes", 0)
-    asked = iter([False, False, True])
+    asked = iter([False] * 7 + [True])
     choices = sb.Choices(results=folder.results)
     with pytest.raises(sb.Interrupted, match="stopped after 2 of 5 parts"):
         sb.run(folder.suite, choices=choices, stopped=lambda: next(asked))
@@ -458,3 +458,193 @@ def test_parts_of_other_weights_are_dropped(tmp_path: Path) -> None:
     first.save(first.part(0), done=np.array(1))
     assert Scratch(tmp_path / "scratch", "abc").has_part(0)
     assert not Scratch(tmp_path / "scratch", "abd").has_part(0)
+
+
+# What users' code may do wrong, each once seen to end the run.
+
+
+def edit(folder: Folder, old: str, new: str) -> None:
+    text = folder.suite.read_text()
+    assert old in text
+    folder.suite.write_text(text.replace(old, new))
+
+
+HEAD = "import sys\nimport torch\nfrom torch import nn\nclass Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.h = nn.Linear(1, 3)\n"
+FAILS = {
+    "exits in forward": (HEAD + "    def forward(self, x):\n        sys.exit(0)\n", "raised SystemExit"),
+    "exits when built": (HEAD + "    def __new__(cls):\n        sys.exit(0)\n", "building it raised SystemExit"),
+    "no classes": (
+        HEAD + "    def forward(self, x):\n        return x.new_ones(len(x), 0)\n",
+        "expected floating point",
+    ),
+    "changes shape": (
+        HEAD
+        + "    def forward(self, x):\n        self.n = getattr(self, 'n', 3) + 1\n        return x.new_ones(len(x), self.n)\n",
+        "as for unmoved ones",
+    ),
+    "overflows": (
+        HEAD
+        + "    def forward(self, x):\n        return self.h(x.mean((2, 3))).double() * 1e200 * (1 + x[:, 0, 0, :1].double())\n",
+        "its square overflows",
+    ),
+    "a path for a name": (
+        HEAD.replace(
+            "    def", "    from symbench.fields import Scalar\n    outputs = {'../x': Scalar()}\n    def", 1
+        ),
+        "declares an output '../x'",
+    ),
+    "an unknown field": (
+        HEAD.replace(
+            "    def",
+            "    from symbench.fields import Nodes, Scalar\n    outputs = {'p': Nodes('p', Scalar())}\n    def",
+            1,
+        )
+        + "    def forward(self, x):\n        return x.flatten(2)\n",
+        "has no action on Nodes",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", list(FAILS))
+def test_wrong_models_fail_their_cells_and_never_the_run(folder: Folder, symbench: Symbench, case: str) -> None:
+    code, message = FAILS[case]
+    folder.write(models='  bad: {use: "bad.py:Net"}')
+    (folder.path / "bad.py").write_text(code)
+    edit(folder, "name: small", "name: small\nscores: logits")
+    ran = symbench("run", folder.suite, "--results", folder.results)
+    assert ran.code == 3, ran.err
+    assert message in ran.err
+    assert "mine" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("class D(Blobs):\n    def batch(self, i, canvas=None):\n        raise OSError('gone')\n", "OSError: gone"),
+        ("class D(Blobs):\n    def digest(self):\n        raise OSError('gone')\n", "OSError: gone"),
+        (
+            "class D(Blobs):\n    def __init__(self):\n        super().__init__()\n        self.target_values['label'] -= 1\n",
+            "0 or more",
+        ),
+    ],
+)
+def test_a_broken_dataset_fails_its_cells_and_no_others(
+    folder: Folder, symbench: Symbench, data: str, message: str
+) -> None:
+    (folder.path / "broken.py").write_text(f"from symbench.testing import Blobs\n{data}")
+    edit(folder, "models:\n", '  bad: {use: "broken.py:D"}\nmodels:\n')
+    ran = symbench("run", folder.suite, "--results", folder.results)
+    if "batch" in data:  # the very first look at it already fails
+        assert ran.code == 2 or message in ran.err
+        return
+    assert ran.code == 3, ran.err
+    assert message in ran.err
+    assert "turns on blobs" in ran.out
+    assert list((folder.results / "runs").glob("*.json"))
+
+
+def test_weights_that_code_loads_itself_are_part_of_the_key(folder: Folder) -> None:
+    from symbench.api import prepare
+
+    folder.write(
+        model="import torch\nfrom pathlib import Path\nfrom symbench.testing import Brightness\ndef build():\n    m = Brightness()\n    m.load_state_dict(torch.load(Path(__file__).parent / 'w.pt'))\n    return m\n"
+    )
+    from symbench.testing import Brightness
+
+    keys = []
+    for scale in (1.0, 2.0):
+        model = Brightness()
+        torch.nn.init.constant_(model.head.weight, scale)
+        torch.nn.init.zeros_(model.head.bias)
+        torch.save(model.state_dict(), folder.path / "w.pt")
+        keys.append(prepare(folder.suite, sb.Choices())[0].cells[0].key)
+    assert keys[0] != keys[1]
+
+
+def test_one_model_on_datasets_of_two_shapes(folder: Folder, symbench: Symbench) -> None:
+    folder.suite.write_text(
+        "version: 1\nname: two\ndatasets: {a: {use: digits, size: 17}, b: {use: digits, size: 9}}\n"
+        "models: {mlp: {use: mlp, width: 8}}\nsymmetries: {flips: {group: D1, on: image}}\n"
+    )
+    ran = symbench("run", folder.suite, "--results", folder.results, "--limit", "20")
+    assert ran.code == 0, ran.err
+
+
+def test_a_set_model_that_does_not_say_so_is_an_error(folder: Folder, symbench: Symbench) -> None:
+    folder.suite.write_text(
+        'version: 1\nname: s\ndatasets: {s: {use: sets}}\nmodels: {d: {use: deep-sets}, m: {use: "model.py:build"}}\n'
+        "symmetries: {order: {group: S16, on: set, elements: 2}}\n"
+    )
+    ran = symbench("run", folder.suite, "--results", folder.results)
+    assert ran.code == 2
+    assert "models.m: nothing in the suite fits it, expected a dataset with the fields that it takes" in ran.err
+
+
+def test_own_datasets_beside_built_in_ones_of_another_kind(folder: Folder, symbench: Symbench) -> None:
+    edit(folder, "models:\n", "  sets: {use: sets, samples: 20}\nmodels:\n  d: {use: deep-sets}\n")
+    edit(folder, "symmetries:\n", "symmetries:\n  order: {group: S16, on: set, elements: 2}\n")
+    ran = symbench("run", folder.suite, "--results", folder.results, "--json")
+    assert ran.code == 0, ran.err
+    assert [cell["dataset"] for cell in json.loads(ran.out)["cells"]] == ["sets", "blobs"]
+
+
+def test_what_models_print_does_not_reach_stdout(folder: Folder, symbench: Symbench) -> None:
+    folder.write(model="print('hello')\n" + MODEL)
+    ran = symbench("run", folder.suite, "--results", folder.results, "--json")
+    json.loads(ran.out)
+    assert "hello" in ran.err
+
+
+def test_flags_that_models_set_do_not_last(folder: Folder) -> None:
+    folder.write(
+        model="import torch\ntorch.set_float32_matmul_precision('high')\ntorch.set_default_dtype(torch.float64)\n"
+        + MODEL
+    )
+    try:
+        run(folder)
+        assert torch.get_default_dtype() == torch.float32
+    finally:
+        torch.set_float32_matmul_precision("highest")
+
+
+def test_a_run_killed_early_is_reported_as_it_stands(folder: Folder, symbench: Symbench) -> None:
+    folder.write(symmetries="  flips: {group: D2, on: image}")
+    asked = iter([False] * 3 + [True] * 9)
+    with pytest.raises(sb.Interrupted):
+        sb.run(folder.suite, results=folder.results, stopped=lambda: next(asked))
+    ran = symbench("report", "--results", folder.results)
+    assert ran.code == 3
+    assert "not measured yet" in ran.out
+    assert "turns on blobs" in ran.out
+
+
+def test_regressions_of_one_number_without_an_axis(folder: Folder) -> None:
+    folder.write(
+        data="import torch\nfrom symbench.datasets.base import Arrays\nfrom symbench.fields import Image, Scalar\n"
+        "def load():\n    x = torch.rand(9, 1, 5, 5)\n    return Arrays({'image': x}, {'y': x.mean((1, 2, 3))}, fields={'image': Image()}, target_fields={'y': Scalar()})\n",
+        model="from torch import nn\nclass Net(nn.Module):\n    def forward(self, x):\n        return x.mean((1, 2, 3))\ndef build():\n    return Net()\n",
+    )
+    frame = run(folder)
+    assert pick(frame, "loss") < 1e-12
+    assert pick(frame, "equivariance_error") < 1e-5
+
+
+def test_torchvision_sets_run_from_a_suite(
+    folder: Folder, symbench: Symbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from test_datasets import Fake
+    from torchvision import datasets
+
+    monkeypatch.setattr(datasets, "MNIST", Fake)
+    (folder.path / "files").mkdir()
+    (folder.path / "files" / "there").touch()
+    folder.suite.write_text(
+        "version: 1\nname: tv\ndatasets: {m: {use: torchvision/MNIST, root: files}}\nmodels: {cnn: {use: cnn, size: 9, train: {on: m, epochs: 1, batch: 2}}}\n"
+        "symmetries: {turns: {group: C4, on: image}}\n"
+    )
+    ran = symbench("run", folder.suite, "--results", folder.results)
+    assert ran.code == 0, ran.err
+    edit(folder, "root: files", "root: nowhere")
+    assert "download: true to fetch them" in symbench("run", folder.suite).err
+    edit(folder, "MNIST, root: nowhere", "MNIST, rot: x")
+    assert "got unknown key 'rot', expected one of" in symbench("run", folder.suite).err

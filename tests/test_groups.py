@@ -78,7 +78,7 @@ def test_scalings_design_is_the_trapezoid_rule() -> None:
     order = values.argsort()
     expected = np.trapezoid(np.exp(np.linspace(-1, 1, 9)), dx=0.25) / 2
     assert float((weights * values.exp())[order].sum()) == pytest.approx(expected, rel=1e-12)
-    with pytest.raises(ConfigError, match="an even number"):
+    with pytest.raises(ValueError, match="an even number"):
         groups.load("scalings", {}).design(7)
 
 

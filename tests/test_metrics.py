@@ -9,7 +9,8 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, cohen_kappa_score
 
-from symbench.measure import Sums, squared_distances, unrelated
+from symbench.fields import Category, Image, Scalar
+from symbench.measure import Sums, squared_distances, tasks, unrelated
 from symbench.metrics import METRICS
 from symbench.metrics.base import Observed
 from symbench.metrics.consistency import chance_of_difference
@@ -169,35 +170,66 @@ def test_subsets_by_kind_keep_the_identity_as_reference() -> None:
 # The closed form of the denominator against all pairs.
 
 
+def null_of(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """``unrelated`` of whole tensors ``(k, n, d)``."""
+    mean = b.mean(1)
+    dot = torch.einsum("knd,kd->kn", b - mean[:, None], a.mean(1) - mean)
+    return unrelated(Sums.of(a, b, mean), dot, squared_distances(a, b))
+
+
 @pytest.mark.parametrize("n", [2, 3, 17])
-def test_unrelated_is_the_mean_over_all_other_samples(n: int) -> None:
-    a = torch.randn(4, n, 5, dtype=torch.float64)
-    b = torch.randn(4, n, 5, dtype=torch.float64) + 3
-    sums = Sums.of(a, b, b.mean(1))
-    found = unrelated(sums, torch.einsum("knd,kd->kn", b, a.mean(1)), squared_distances(a, b))
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_unrelated_is_the_mean_over_all_other_samples(n: int, offset: float) -> None:
+    a = torch.randn(4, n, 5, dtype=torch.float64) + offset
+    b = torch.randn(4, n, 5, dtype=torch.float64) + 3 + offset
+    found = null_of(a, b)
     for k in range(4):
         pairs = [float((a[k, i] - b[k, j]).square().sum()) for i in range(n) for j in range(n) if i != j]
         assert float(found[k].mean()) == pytest.approx(np.mean(pairs))
-    shifted = Sums.of(a + 7, b + 7, (b + 7).mean(1))
-    again = unrelated(shifted, torch.einsum("knd,kd->kn", b + 7, (a + 7).mean(1)), squared_distances(a + 7, b + 7))
-    assert torch.allclose(found, again, atol=1e-9), "a constant added to everything changes nothing"
+
+
+def test_unrelated_is_measures_closed_form() -> None:
+    """MEASURE.md "Equivariance error", term by term."""
+    n = 9
+    a, b = (torch.randn(1, n, 5, dtype=torch.float64)[0] + shift for shift in (1.0, 4.0))
+    mean_a, mean_b = a.mean(0), b.mean(0)
+    square_a, square_b = a.square().sum(1).mean(), b.square().sum(1).mean()
+    both = square_a + square_b - 2 * mean_a @ mean_b
+    h_a = a.square().sum(1) - 2 * a @ mean_b + square_b
+    h_b = b.square().sum(1) - 2 * b @ mean_a + square_a
+    expected = (n * (h_a + h_b - both) - (a - b).square().sum(1)) / (n - 1)
+    assert torch.allclose(null_of(a[None], b[None])[0], expected)
 
 
 def test_unrelated_outputs_have_error_one() -> None:
     rng = torch.Generator().manual_seed(0)
     a, b = (torch.randn(1, 4000, 6, generator=rng, dtype=torch.float64) for _ in range(2))
-    sums = Sums.of(a, b, b.mean(1))
-    null = unrelated(sums, torch.einsum("knd,kd->kn", b, a.mean(1)), squared_distances(a, b))
-    assert float((squared_distances(a, b).mean() / null.mean()).sqrt()) == pytest.approx(1, abs=0.02)
+    assert float((squared_distances(a, b).mean() / null_of(a, b).mean()).sqrt()) == pytest.approx(1, abs=0.02)
 
 
 def test_opposite_outputs_exceed_one() -> None:
     b = torch.randn(1, 2000, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    sums = Sums.of(-b, b, b.mean(1))
-    null = unrelated(sums, torch.einsum("knd,kd->kn", b, -b.mean(1)), squared_distances(-b, b))
-    assert float((squared_distances(-b, b).mean() / null.mean()).sqrt()) == pytest.approx(2**0.5, abs=0.02)
+    assert float((squared_distances(-b, b).mean() / null_of(-b, b).mean()).sqrt()) == pytest.approx(2**0.5, abs=0.02)
 
 
 def test_a_single_sample_has_no_null() -> None:
     a = torch.ones(2, 1, 3, dtype=torch.float64)
-    assert unrelated(Sums.of(a, a, a[:, 0]), torch.ones(2, 1), torch.zeros(2, 1)).isnan().all()
+    assert null_of(a, a).isnan().all()
+
+
+SCALAR, CATEGORY, IMAGE = Scalar(), Category(3), Image()
+
+
+@pytest.mark.parametrize(
+    ("outputs", "targets", "expected"),
+    [
+        ({"logits": SCALAR}, {"label": CATEGORY}, {"logits": ("label", True)}),
+        ({"logits": SCALAR}, {}, {"logits": (None, True)}),
+        ({"value": SCALAR}, {"energy": SCALAR}, {"value": ("energy", False)}),
+        ({"maps": IMAGE}, {"label": CATEGORY}, {"maps": (None, False)}),
+        ({"y": SCALAR, "embedding": SCALAR}, {"y": SCALAR}, {"y": ("y", False), "embedding": (None, False)}),
+    ],
+)
+def test_outputs_meet_their_targets(outputs: Any, targets: Any, expected: Any) -> None:
+    found = tasks(outputs, targets, probabilities=True)
+    assert {task.output: (task.target, task.classify) for task in found} == expected

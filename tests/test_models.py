@@ -198,11 +198,56 @@ def test_digest_follows_the_file_and_what_it_imports(tmp_path: Path) -> None:
     assert code(tmp_path).digest() != second
 
 
+def test_digest_follows_packages_and_relative_imports(tmp_path: Path) -> None:
+    sources = {
+        "m.py": "from pkg.sub import f\ndef build():\n    return f()\n",
+        "pkg/__init__.py": "",
+        "pkg/sub.py": "import helper\nfrom . import other\nfrom pkg import third\nfrom .deep import leaf\ndef f():\n    return 1\n",
+        "pkg/other.py": "",
+        "pkg/third.py": "",
+        "pkg/deep/__init__.py": "",
+        "pkg/deep/leaf.py": "from ..fourth import x\n",
+        "pkg/fourth.py": "x = 1\n",
+        "helper.py": "",
+    }
+    for name, text in sources.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    seen = {code(tmp_path).digest()}
+    for name in sources:
+        (tmp_path / name).write_text((tmp_path / name).read_text() + "# edited\n")
+        seen.add(code(tmp_path).digest())
+    assert len(seen) == 1 + len(sources), "every file that is run counts"
+    assert code(tmp_path).call() == 1
+
+
+def test_a_file_is_run_once(tmp_path: Path) -> None:
+    (tmp_path / "m.py").write_text(
+        "import torch\ncount = []\ndef build():\n    count.append(1)\n    return len(count)\n"
+    )
+    assert [code(tmp_path).call() for _ in range(2)] == [1, 2]
+
+
+def test_imports_may_come_late(tmp_path: Path) -> None:
+    (tmp_path / "m.py").write_text(
+        "def build():\n    def later():\n        import late_neighbour\n        return late_neighbour.A\n    return later\n"
+    )
+    (tmp_path / "late_neighbour.py").write_text("A = 5\n")
+    assert code(tmp_path).call()() == 5
+
+
+def test_lazy_attributes_are_found(tmp_path: Path) -> None:
+    found = Code.parse("symbench:load_suite", folder=tmp_path)
+    assert found is not None
+    assert found.signature_has("path")
+
+
 @pytest.mark.parametrize(
     ("content", "attribute", "message"),
     [
         ("def build(): pass", "biuld", "m.py has no 'biuld'.*Did you mean 'build'"),
         ("import nowhere_at_all", "build", "importing 'm.py' raised ModuleNotFoundError"),
+        ("import sys; sys.exit(0)", "build", "importing 'm.py' raised SystemExit"),
         ("def build(:", "build", "importing 'm.py' raised SyntaxError"),
         ("build = 3", "build", "build is a int, expected a function or class"),
     ],

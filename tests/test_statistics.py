@@ -52,6 +52,17 @@ def test_clustered_means_cover_and_the_naive_interval_does_not(p: float) -> None
     assert naive / 600 < 0.7, "observations of one orbit are not independent"
 
 
+def test_rounding_does_not_count_as_deviation() -> None:
+    """Weighted sums that should be equal differ in the last digit: the interval must not collapse."""
+    weights = np.full(26, 1 / 26)
+    seen = np.ones((26, 450))
+    seen[np.random.default_rng(0).integers(26, size=450), np.arange(450)] = 0
+    found = statistics.bounded_mean(weights @ seen)
+    assert found.low is not None
+    assert found.high is not None
+    assert found.high - found.low > 0.02
+
+
 def test_ratio_is_a_paired_bootstrap() -> None:
     rng = np.random.default_rng(2)
     below = rng.gamma(2.0, size=300)

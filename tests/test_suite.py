@@ -131,6 +131,35 @@ def test_scalars_are_yaml_12(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("x: .nan", "got .nan, expected a finite number"),
+        ("x: [1, -.inf]", "got -.inf, expected a finite number"),
+        ("[" * 3000, "levels"),
+        ("a: " * 60 + "1", "levels|no YAML"),
+    ],
+)
+def test_values_that_no_suite_may_hold(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text(content)
+    with pytest.raises(SuiteError, match=message):
+        document.read(path)
+
+
+def test_numbers_are_not_octal_or_sexagesimal(tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text("a: 010\nb: 1:30\nc: -7\n")
+    assert document.read(path).data == {"a": "010", "b": "1:30", "c": -7}
+
+
+def test_a_fill_that_no_border_uses_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "quick.yaml"
+    path.write_text(QUICK.replace("border: circular", "border: circular, fill: 0.5"))
+    with pytest.raises(SuiteError, match="symmetries.shifts: .*fill: 0.5 needs border: fill or disc"):
+        suite.load(path)
+
+
 def test_only_narrows_and_refuses_what_matches_nothing() -> None:
     loaded = suite.load(ROOT / "suites" / "quick.yaml")
     chosen = pairs(loaded, parse_only("model=*cnn,symmetry=quarter-turns"))
@@ -168,7 +197,11 @@ def test_an_entry_that_meets_nothing_is_an_error(tmp_path: Path) -> None:
     [
         ("group: S9, on: image, action: patches", "group: S9, on: image", "S9 acts on Image in several ways"),
         ("{group: C4, on: image}", "{group: scalings, on: set}", r"scalings has no action on Nodes"),
-        ("{group: C4, on: image}", "{group: C4 x translations, on: image, reach: 1, border: zero}", "do not commute"),
+        (
+            "{group: C4, on: image}",
+            "{group: C4 x translations, on: image, reach: 1, border: zero}",
+            "do not make one",
+        ),
     ],
 )
 def test_impossible_pairs_are_refused_before_torch(tmp_path: Path, old: str, new: str, message: str) -> None:

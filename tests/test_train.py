@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from torch import Tensor, nn
 import symbench as sb
 from symbench import train
 from symbench.api import prepare
-from symbench.events import Event, Started, ignore
+from symbench.events import Advanced, Event, Started, ignore
+from symbench.models.weights import digest_file
 
 RECIPE = """\
 version: 1
@@ -143,6 +145,8 @@ def test_a_retrained_model_makes_its_cells_stale(
     from safetensors.torch import load_file, save_file
 
     save_file({k: v + 0.1 for k, v in load_file(path).items()}, path)
+    note = json.loads(path.with_suffix(".json").read_text())
+    path.with_suffix(".json").write_text(json.dumps({**note, "sha256": digest_file(path)}))
     heard: list[Event] = []
     sb.run(folder.suite, results=folder.results, listen=heard.append)
     assert any("1 of them to be measured" in getattr(e, "text", "") for e in heard)
@@ -152,3 +156,87 @@ def test_a_retrained_model_makes_its_cells_stale(
     assert any("nothing to do" in getattr(e, "text", "") for e in heard), (
         "no checkpoint, no training: the cell stands"
     )
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("raise ValueError('no')", "training it raised ValueError: no"),
+        ("return self.h(x.mean((2, 3)))[:, :2]", "training it raised"),
+        ("sys.exit(0)", "training it raised SystemExit"),
+    ],
+)
+def test_a_model_that_fails_in_training_fails_its_cells(
+    folder: Folder, symbench: Any, body: str, message: str
+) -> None:
+    folder.write(models='  bad: {use: "bad.py:Net", train: {on: blobs, epochs: 1}}')
+    (folder.path / "bad.py").write_text(
+        "import sys\nfrom torch import nn\nclass Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        f"        self.h = nn.Linear(1, 3)\n    def forward(self, x):\n        {body}\n"
+    )
+    ran = symbench("run", folder.suite, "--results", folder.results)
+    assert ran.code == 3
+    assert message in ran.err
+    assert "mine" in ran.out
+
+
+def test_training_needs_labels(folder: Folder, symbench: Any) -> None:
+    write(folder)
+    (folder.path / "data.py").write_text(
+        "import torch\ndef load(split='test'):\n    return list(torch.rand(8, 1, 9, 9))\n"
+    )
+    ran = symbench("run", folder.suite, "--results", folder.results)
+    assert ran.code == 2
+    assert "models.mlp.train.on: blobs has no labels" in ran.err
+
+
+def test_a_broken_cache_entry_counts_as_none(folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(folder)
+    one = train_once(folder, tmp_path / "c", monkeypatch)
+    one.path.write_bytes(b"junk")
+    assert train_once(folder, tmp_path / "c", monkeypatch).digest == one.digest
+    one.path.with_suffix(".json").write_text("{")
+    assert train_once(folder, tmp_path / "c", monkeypatch).digest == one.digest
+
+
+def test_a_cache_that_cannot_be_written_is_said_before_training(
+    folder: Folder, tmp_path: Path, symbench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(folder)
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("SYMBENCH_CACHE_DIR", str(tmp_path / "file"))
+    ran = symbench("run", folder.suite, "--results", folder.results)
+    assert ran.code == 2
+    assert "SYMBENCH_CACHE_DIR" in ran.err
+
+
+def test_all_cells_of_a_model_are_of_one_checkpoint(
+    folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cache is lost, one of two cells too, and retraining comes out otherwise: both cells are measured again."""
+    write(folder)
+    folder.suite.write_text(folder.suite.read_text() + "  flips: {group: D2, on: image}\n")
+    monkeypatch.setenv("SYMBENCH_CACHE_DIR", str(tmp_path / "cache"))
+    sb.run(folder.suite, results=folder.results)
+    next((tmp_path / "cache").rglob("*.safetensors")).unlink()
+    next((folder.results / "cells").rglob("cell.json")).unlink()
+    fit = train.fit
+
+    def otherwise(plan: Any, name: str, module: nn.Module, **rest: Any) -> None:
+        fit(plan, name, module, **rest)
+        with torch.no_grad():
+            next(module.parameters()).add_(0.1)
+
+    monkeypatch.setattr(train, "fit", otherwise)
+    done = sb.run(folder.suite, results=folder.results)
+    found = {done.store.cell(cell.key).checkpoint for cell in done.manifest.cells}  # type: ignore[union-attr]
+    assert len(found) == 1
+
+
+def test_batches_of_one_are_trained_on(folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(folder)
+    folder.suite.write_text(folder.suite.read_text().replace("batch: 8", "batch: 1"))
+    heard: list[Event] = []
+    monkeypatch.setenv("SYMBENCH_CACHE_DIR", str(tmp_path))
+    sb.run(folder.suite, results=folder.results, listen=heard.append)
+    assert sum(isinstance(e, Advanced) and e.note.startswith("loss") for e in heard) == 72

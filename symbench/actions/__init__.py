@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field as Limits
+from pydantic import model_validator
 
 from symbench.errors import ImpossiblePair, Problem, near_miss, one_of
 from symbench.fields import TRIVIAL, Field, Nodes
@@ -39,28 +40,38 @@ class ActionRow(Row):
 Fill = Annotated[float, Limits(ge=0, le=1)]
 
 
-class PlaneOptions(Options):
+class BorderOptions(Options):
+    """What lies beyond the edge. A fill that no border uses is a mistake, and would change the cell's key."""
+
+    border: str
+    fill: Fill = 0.0
+
+    @model_validator(mode="after")
+    def _fill_is_used(self) -> BorderOptions:
+        if self.fill and self.border not in {"fill", "disc"}:
+            raise ValueError(f"fill: {self.fill} needs border: fill or disc, and border is {self.border}")
+        return self
+
+
+class PlaneOptions(BorderOptions):
     """How rotations resample. Quarter turns and mirrors never do, and heed only ``border: disc``."""
 
     interpolation: Literal["bilinear"] = "bilinear"
     border: Literal["zero", "fill", "circular", "disc"] = "zero"
-    fill: Fill = 0.0
     taper: Annotated[float, Limits(ge=4)] = 4.0
 
 
-class ShiftOptions(Options):
+class ShiftOptions(BorderOptions):
     """Circular, zero and filled shifts are different questions, so the suite has to say which one it asks."""
 
     border: Literal["circular", "zero", "fill"]
-    fill: Fill = 0.0
 
 
-class ZoomOptions(Options):
+class ZoomOptions(BorderOptions):
     """How scalings resample: a triangle filter, widened when reducing (antialiased)."""
 
     interpolation: Literal["bilinear"] = "bilinear"
     border: Literal["zero", "fill", "circular", "disc"] = "zero"
-    fill: Fill = 0.0
     taper: Annotated[float, Limits(ge=4)] = 4.0
 
 
@@ -166,13 +177,13 @@ def find_all(group: str, field: Field, name: str | None = None, *, where: str = 
     found = [find(part, field, name, where=where) for part in parts]
     families = [GROUPS.find(part)[0].family for part in parts]
     for i, one in enumerate(families):
-        for other in families[i + 1 :]:
+        for j, other in enumerate(families[:i]):
             if frozenset({one, other}) not in COMMUTING:
                 raise ImpossiblePair(
                     Problem(
                         where,
-                        f"{group} is no direct product on {field}: {parts[0]} and {parts[1]} do not commute there",
-                        "factors that do, such as SO2 x scalings",
+                        f"{group} is no direct product on {field}: {parts[j]} and {parts[i]} do not make one there",
+                        "factors that commute and differ, such as SO2 x scalings",
                         "Measure them as two symmetries.",
                     )
                 )

@@ -44,7 +44,14 @@ class ZoomImage(Action):
         rows, columns = rows.unsqueeze(-3), columns.unsqueeze(-3)  # over channels
         if g.ndim == 1:
             rows, columns = rows.unsqueeze(1), columns.unsqueeze(1)  # over samples
-        return lambda x: rows @ (x - fill) @ columns.mT + fill
+
+        def move(x: Tensor) -> Tensor:
+            return rows @ (x - fill) @ columns.mT + fill
+
+        if like.device.type != "cuda":
+            return move
+        rows, columns = rows.double(), columns.double()  # TF32 would blur the images and be blamed on the model
+        return lambda x: move(x.double()).to(x.dtype)
 
 
 def zoom_matrix(factors: Tensor, length: int, *, circular: bool) -> Tensor:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from symbench.code import RAISED
 from symbench.datasets.base import Batch, Dataset, resize
 from symbench.errors import ConfigError, DataError, Problem
 from symbench.fields import Category, Image
@@ -53,7 +54,9 @@ class Items(Dataset):
                     self.where,
                     f"images have {len(shapes)} shapes, such as {sorted(shapes)[0]} and {sorted(shapes)[-1]}",
                     "one shape",
-                    "Give the model a size, and every image is brought to it.",
+                    "Give the model a size, and every image is brought to it."
+                    if len({shape[0] for shape in shapes}) == 1
+                    else "Convert them to one number of channels.",
                 )
             )
         targets = {"label": torch.tensor(labels, dtype=torch.int64)} if self.labelled else {}
@@ -71,7 +74,7 @@ class Items(Dataset):
     def _item(self, index: int) -> Any:
         try:
             return self.source[index]
-        except Exception as error:  # whatever the user's code raises is the sample's fault, not ours
+        except RAISED as error:  # whatever the user's code raises is the sample's fault, not ours
             raise DataError(
                 Problem(f"{self.where}, sample {index}", f"reading it raised {type(error).__name__}: {error}")
             ) from error
@@ -94,11 +97,16 @@ def to_image(value: Any, *, where: str) -> Tensor:
         DataError: the value is no image, or leaves [0, 1].
     """
     if hasattr(value, "convert") and hasattr(value, "getbands"):  # a PIL image, without importing PIL
-        array = np.array(value if value.mode in {"L", "RGB"} else value.convert("RGB"))
-        image = torch.from_numpy(array)
+        if value.mode in {"I", "F"}:
+            raise DataError(Problem(where, f"got an image of mode {value.mode}", "8 or 16 bits a channel"))
+        whole = value.mode in {"L", "RGB"} or value.mode.startswith("I;16")
+        array = np.array(value if whole else value.convert("RGB"))
+        image = torch.from_numpy(array.astype(np.int32) if array.dtype.itemsize == 2 else array)
+        if array.dtype.itemsize == 2:
+            image = image.float() / 65535
         image = image[None] if image.ndim == 2 else image.movedim(-1, 0)
     elif isinstance(value, (Tensor, np.ndarray)):
-        image = torch.as_tensor(value)
+        image = _from_array(value, where=where)
         image = image[None] if image.ndim == 2 else image
     else:
         raise DataError(Problem(where, f"got a {type(value).__name__}", "a PIL image, a tensor or an array"))
@@ -120,6 +128,17 @@ def to_image(value: Any, *, where: str) -> Tensor:
             )
         )
     return image
+
+
+def _from_array(value: Tensor | np.ndarray, *, where: str) -> Tensor:
+    if isinstance(value, Tensor):
+        return value.detach().cpu()
+    if value.dtype == np.uint16:
+        return torch.from_numpy(value.astype(np.float32) / 65535)
+    try:
+        return torch.from_numpy(np.ascontiguousarray(value))
+    except TypeError as error:
+        raise DataError(Problem(where, f"got an array of {value.dtype}", "uint8, or float in [0, 1]")) from error
 
 
 def _to_label(value: Any, *, where: str) -> int:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
-from symbench.assemble import load_weights, ready, weights_digest
+from symbench.assemble import is_foreign, load_weights, ready, weights_digest
 from symbench.environment import numeric_flags
 from symbench.errors import CellError, ModelError, Problem
 from symbench.evaluate import DEFAULT_BATCH, Job, evaluate
@@ -16,7 +17,7 @@ from symbench.events import Listener, Note
 from symbench.models.base import Model
 from symbench.plan.resolve import Cell, Plan, new_module
 from symbench.store import Store
-from symbench.train import Checkpoint, cached, obtain, restore
+from symbench.train import cached, obtain, restore
 
 
 @dataclass(frozen=True)
@@ -58,13 +59,13 @@ def run(
     Raises:
         Interrupted: asked to stop.
     """
-    numerics = plan.suite.numerics
-    models: dict[str, Loaded | CellError] = {}
-    with numeric_flags(tf32=numerics.tf32, deterministic=numerics.deterministic):
-        for cell in plan.cells:
-            reason = None
-            if not finished(plan, store, cell):
-                reason = _attempt(plan, store, settings, environment, cell, models, listen, stopped)
+    for name in dict.fromkeys(cell.pair.model for cell in plan.cells):
+        worker = _Worker(plan, store, settings, environment, listen, stopped)
+        cells = [cell for cell in plan.cells if cell.pair.model == name]
+        if name in plan.recipes and not all(finished(plan, store, cell) for cell in cells):
+            worker.train(name)  # first: all of a model's cells are to be of one and the same checkpoint
+        for cell in cells:
+            reason = None if finished(plan, store, cell) else worker.attempt(cell)
             report(cell, reason)
             if reason is not None:
                 listen(Note(f"{cell.pair}: failed: {reason}", warning=True))
@@ -81,80 +82,95 @@ def finished(plan: Plan, store: Store, cell: Cell) -> bool:
     return checkpoint is None or record.checkpoint == checkpoint.digest
 
 
-def _attempt(
-    plan: Plan,
-    store: Store,
-    settings: Settings,
-    environment: dict[str, Any],
-    cell: Cell,
-    models: dict[str, Loaded | CellError],
-    listen: Listener,
-    stopped: Callable[[], bool],
-) -> str | None:
-    name = cell.pair.model
-    try:
-        if name not in models:
-            models.clear()  # cells come model by model: one in memory at a time
-            models[name] = _load(plan, name, settings, listen, stopped, cell.pair.dataset)
-        loaded = models[name]
-        if isinstance(loaded, CellError):
-            return str(loaded)
-        with store.locked(cell.key):
-            record = store.cell(cell.key)
-            if record is not None and record.checkpoint == loaded.checkpoint:
-                return None  # another process was faster
-            if record is not None:
-                store.discard(cell.key)
-            evaluate(_job(plan, cell, loaded, settings, environment), store, listen=listen, stopped=stopped)
-    except CellError as error:
-        if name not in models:
-            models[name] = error
-        return str(error)
-    return None
+@dataclass
+class _Worker:
+    """Measures the cells of one model, which is loaded once for every shape that it has to take."""
 
+    plan: Plan
+    store: Store
+    settings: Settings
+    environment: dict[str, Any]
+    listen: Listener
+    stopped: Callable[[], bool]
+    models: dict[str, Loaded] = field(default_factory=dict)
+    failure: CellError | None = None
 
-def _load(
-    plan: Plan, name: str, settings: Settings, listen: Listener, stopped: Callable[[], bool], dataset: str
-) -> Loaded:
-    broken = plan.broken.get(name)
-    if broken is not None:
-        raise ModelError(broken.problems)
-    trained: Checkpoint | None = None
-    if name in plan.recipes:
-        trained = obtain(plan, name, device=settings.device, listen=listen, stopped=stopped)
-    module = new_module(plan, name, dataset)
-    facts: dict[str, float | None] = {}
-    checkpoint = weights_digest(plan.suite, name)
-    if trained is not None:
-        restore(module, trained)
-        checkpoint, facts = trained.digest, {"training_seconds": trained.seconds}
-    load_weights(module, plan.suite, name, trust_pickle=settings.trust_pickle)
-    try:
-        module = module.to(settings.device, _dtype(plan))
-    except RuntimeError as error:
-        raise ModelError(Problem(name, f"cannot be moved to {settings.device}: {error}".splitlines()[0])) from error
-    return Loaded(ready(module, plan.suite.models[name], name), checkpoint, facts)
+    def train(self, name: str) -> None:
+        """Obtain the checkpoint; a failure is kept, and becomes the reason of every cell."""
+        try:
+            with self._flags():
+                obtain(self.plan, name, device=self.settings.device, listen=self.listen, stopped=self.stopped)
+        except CellError as error:
+            self.failure = error
+
+    def attempt(self, cell: Cell) -> str | None:
+        """Measure one cell; None, or the reason why it failed."""
+        failure = self.plan.broken_reason(cell.pair) or self.failure
+        if failure is not None:
+            return str(failure)
+        try:
+            loaded = self._load(cell)
+            with self.store.locked(cell.key), self._flags():
+                record = self.store.cell(cell.key)
+                if record is not None and record.checkpoint == loaded.checkpoint:
+                    return None  # another process was faster
+                if record is not None:
+                    self.store.discard(cell.key)
+                evaluate(self._job(cell, loaded), self.store, listen=self.listen, stopped=self.stopped)
+        except CellError as error:
+            return str(error)
+        return None
+
+    def _flags(self) -> AbstractContextManager[None]:
+        numerics = self.plan.suite.numerics
+        return numeric_flags(tf32=numerics.tf32, deterministic=numerics.deterministic)
+
+    def _load(self, cell: Cell) -> Loaded:
+        name = cell.pair.model
+        entry = self.plan.suite.models[name]
+        built_for_data = entry.train is None and not is_foreign(entry.use)
+        key = cell.pair.dataset if built_for_data else ""
+        if key not in self.models:
+            self.models.clear()
+            self.models[key] = self._fresh(name, cell.pair.dataset)
+        return self.models[key]
+
+    def _fresh(self, name: str, dataset: str) -> Loaded:
+        suite, device = self.plan.suite, self.settings.device
+        module = new_module(self.plan, name, dataset)
+        facts: dict[str, float | None] = {}
+        checkpoint = weights_digest(suite, name)
+        if name in self.plan.recipes:
+            trained = obtain(self.plan, name, device=device, listen=self.listen, stopped=self.stopped)
+            restore(module, trained)
+            checkpoint, facts = trained.digest, {"training_seconds": trained.seconds}
+        load_weights(module, suite, name, trust_pickle=self.settings.trust_pickle)
+        try:
+            module = module.to(device, _dtype(self.plan))
+        except RuntimeError as error:
+            raise ModelError(Problem(name, f"cannot be moved to {device}: {error}".splitlines()[0])) from error
+        return Loaded(ready(module, suite.models[name], name), checkpoint, facts)
+
+    def _job(self, cell: Cell, loaded: Loaded) -> Job:
+        suite = self.plan.suite
+        return Job(
+            cell=cell,
+            model=loaded.model,
+            dataset=self.plan.data[cell.pair.dataset].dataset,
+            prepared=self.plan.symmetry_of(cell),
+            device=self.settings.device,
+            dtype=_dtype(self.plan),
+            canvas=suite.models[cell.pair.model].size,
+            batch=self.settings.batch,
+            limit=self.settings.limit,
+            probabilities=suite.scores == "probabilities",
+            seed=suite.seed,
+            checkpoint=loaded.checkpoint,
+            facts=loaded.facts,
+            environment=self.environment,
+        )
 
 
 def _dtype(plan: Plan) -> torch.dtype:
     found: torch.dtype = getattr(torch, plan.suite.numerics.dtype)
     return found
-
-
-def _job(plan: Plan, cell: Cell, loaded: Loaded, settings: Settings, environment: dict[str, Any]) -> Job:
-    return Job(
-        cell=cell,
-        model=loaded.model,
-        dataset=plan.datasets[cell.pair.dataset],
-        prepared=plan.symmetry_of(cell),
-        device=settings.device,
-        dtype=_dtype(plan),
-        canvas=plan.suite.models[cell.pair.model].size,
-        batch=settings.batch,
-        limit=settings.limit,
-        probabilities=plan.suite.scores == "probabilities",
-        seed=plan.suite.seed,
-        checkpoint=loaded.checkpoint,
-        facts=loaded.facts,
-        environment=environment,
-    )

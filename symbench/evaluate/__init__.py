@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from symbench.errors import Interrupted, Problem
+from symbench.errors import Interrupted, ModelError, Problem
 from symbench.evaluate.closing import close
 from symbench.evaluate.job import DEFAULT_BATCH, Job, load_leaves, pieces, run_model, sample_order
 from symbench.evaluate.reference import Reference, reference_pass
@@ -45,7 +45,7 @@ def evaluate(job: Job, store: Store, *, listen: Listener, stopped: Callable[[], 
     listen(Started(str(job.cell.pair), total, "images", done=0))
     try:
         with torch.inference_mode():
-            listed = reference_pass(job, order, scratch, listen)
+            listed = reference_pass(job, order, scratch, listen, stopped)
             for first, last in parts:
                 if scratch.has_part(first):
                     listen(Advanced((last - first) * (elements - 1)))
@@ -62,6 +62,9 @@ def evaluate(job: Job, store: Store, *, listen: Listener, stopped: Callable[[], 
                 measure_part(job, listed, order, first, last, scratch, listen)
                 done += 1
             return close(job, listed, order, parts, scratch, store)
+    except torch.OutOfMemoryError as error:
+        remedy = f"Use a --batch-size below {job.batch}."
+        raise ModelError(Problem(str(job.cell.pair), "ran out of device memory", None, remedy)) from error
     finally:
         listen(Finished())
 
@@ -82,7 +85,7 @@ def measure_part(
     sums: list[dict[str, Any]] = [{} for _ in listed]
     identity = job.prepared.elements.values[:1]
     for reference, filled in zip(listed, columns, strict=True):
-        raw = reference.rows(first, last, job.device)
+        raw = reference.rows(first, last, job.exact)
         _fill(filled, reference, identity, raw[None], raw, targets, slice(0, 1), slice(0, count))
     together = max(1, job.batch // count)  # elements in one forward pass, where a part is smaller than a batch
     for chunk in pieces(elements - 1, together):
@@ -94,8 +97,10 @@ def measure_part(
             here = {name: target[piece] for name, target in targets.items()}
             size = piece.stop - piece.start
             for reference, filled, kept in zip(listed, columns, sums, strict=True):
-                output = outputs[reference.task.output].unflatten(0, (len(g), size))
-                raw = reference.rows(first + piece.start, first + piece.stop, job.device)
+                output = outputs[reference.task.output]
+                check_shape(job, reference, output)
+                output = output.unflatten(0, (len(g), size))
+                raw = reference.rows(first + piece.start, first + piece.stop, job.exact)
                 _add(
                     kept,
                     _fill(filled, reference, g, output, raw, here, place, piece),
@@ -109,6 +114,13 @@ def measure_part(
         scratch.save(scratch.columns(reference.task.output, first), **filled.arrays)
         scratch.save(scratch.pairing(reference.task.output, first), **kept)
     scratch.save(scratch.part(first), done=np.array(1))
+
+
+def check_shape(job: Job, reference: Reference, output: Tensor) -> None:
+    """Refuse an output whose shape is not that of the identity pass."""
+    if tuple(output.shape[1:]) != reference.shape:
+        got = f"output {reference.task.output!r} has shape {tuple(output.shape[1:])} for moved inputs"
+        raise ModelError(Problem(job.model.name, got, f"{reference.shape}, as for unmoved ones"))
 
 
 def _fill(
@@ -125,7 +137,11 @@ def _fill(
     task = reference.task
     moved = compared(output, task)
     expected = reference.action.act(g, compared(raw, task))
-    columns.put("deviation_sq", place, piece, squared_distances(moved, expected))
+    deviation_sq = squared_distances(moved, expected)
+    if not torch.isfinite(deviation_sq).all():
+        got = f"output {task.output!r} is so large that its square overflows"
+        raise ModelError(Problem("deviation", got, "outputs below 1e150"))
+    columns.put("deviation_sq", place, piece, deviation_sq)
     target = targets[task.target] if task.target else None
     if task.classify:
         found = classification_columns(output, target, raw.argmax(-1))

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import torch
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from symbench.actions.base import TrivialAction
+from symbench.errors import ModelError
 from symbench.evaluate.job import Job, load_leaves, pieces, run_model
 from symbench.evaluate.reference import Reference
 from symbench.evaluate.scratch import Scratch
@@ -62,23 +64,30 @@ def _unrelated(job: Job, reference: Reference, parts: Sequence[tuple[int, int]],
     }
     sums = Sums(**total)
     deviation = np.concatenate([np.load(scratch.columns(name, first))["deviation_sq"] for first, _ in parts], axis=1)
-    means = (sums.moved_sum / deviation.shape[1]).to(job.device)  # (k, d)
+    means = (sums.moved_sum / deviation.shape[1]).to(job.exact)  # (k, d), measured from the mean of b
     elements = job.prepared.elements.values[1:]
     blocks = []
     for piece in pieces(deviation.shape[1], PART):
-        values = compared(reference.rows(piece.start, piece.stop, job.device), reference.task)
+        values = compared(reference.rows(piece.start, piece.stop, job.exact), reference.task)
+        offset = reference.mean.to(job.exact)
         if isinstance(reference.action, TrivialAction):
-            blocks.append(means @ values.flatten(1).T)  # the output is not moved: one product
+            blocks.append(
+                means @ (values - offset).reshape(len(values), -1).T
+            )  # the output is not moved: one product
         else:
             moved = (
-                reference.action.act(g[None], values)[0].flatten(1) @ mean
-                for g, mean in zip(elements, means, strict=True)
+                _centred(reference, g[None], values, offset) @ mean for g, mean in zip(elements, means, strict=True)
             )
             blocks.append(torch.stack(list(moved)))
     expected_dot = torch.cat(blocks, dim=1).cpu()
     result = np.full(deviation.shape, np.nan)
     result[1:] = unrelated(sums, expected_dot, torch.from_numpy(deviation[1:])).numpy()
     return result
+
+
+def _centred(reference: Reference, g: Tensor, values: Tensor, offset: Tensor) -> Tensor:
+    """``g.f(x)`` measured from its mean, ``(n, d)``."""
+    return (reference.action.act(g, values)[0] - reference.action.act(g, offset[None])[0]).flatten(1)
 
 
 def _rows(
@@ -128,7 +137,7 @@ def _record(
         **job.facts,
         "parameters": float(sum(p.numel() for p in job.model.module.parameters())),
         "flops": count_flops(job, order[:1]),
-        "seconds_per_sample": float(np.load(scratch.facts)["seconds"]),
+        "seconds_per_sample": float(np.median([np.load(scratch.seconds(part.first))["seconds"] for part in parts])),
     }
     return CellRecord(
         key=job.cell.key,
@@ -169,8 +178,14 @@ def describe_output(job: Job, reference: Reference) -> dict[str, Any]:
 
 
 def count_flops(job: Job, sample: Sequence[int]) -> float | None:
-    """Floating-point operations of one sample's forward pass, by torch's counter (a multiply-add is two)."""
+    """Floating-point operations of one sample's forward pass, by torch's counter (a multiply-add is two).
+
+    None where the model cannot take a batch of one, or uses nothing that torch can count.
+    """
     leaves, _ = load_leaves(job, sample)
-    with FlopCounterMode(display=False) as counter:
-        run_model(job, leaves)
+    try:
+        with torch.inference_mode(mode=False), torch.no_grad(), FlopCounterMode(display=False) as counter:
+            run_model(job, {name: x.clone() for name, x in leaves.items()})
+    except ModelError:
+        return None
     return float(counter.get_total_flops()) or None

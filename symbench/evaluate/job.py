@@ -11,8 +11,11 @@ import torch
 from torch import Tensor
 
 from symbench.assemble import Prepared, image_leaves, seed_for
+from symbench.code import RAISED
 from symbench.datasets.base import Dataset
-from symbench.errors import ModelError, Problem
+from symbench.environment import exact_device
+from symbench.errors import CellError, DataError, ModelError, Problem
+from symbench.fields import Category
 from symbench.models.base import Model
 from symbench.plan.resolve import Cell
 
@@ -54,6 +57,11 @@ class Job:
     facts: dict[str, float | None]
     environment: dict[str, Any]
 
+    @property
+    def exact(self) -> str:
+        """Where outputs are compared, in float64."""
+        return exact_device(self.device)
+
 
 def sample_order(job: Job) -> list[int]:
     """The seeded order in which a dataset's samples are evaluated; the same for every model and symmetry."""
@@ -68,8 +76,21 @@ def pieces(count: int, size: int) -> list[slice]:
 
 
 def load_leaves(job: Job, indices: Sequence[int]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Samples on the device, prepared (masked) and in the dtype they are transformed in, and their targets."""
-    batch = job.dataset.batch(indices, canvas=job.canvas)
+    """Samples on the device, prepared (masked) and in the dtype they are transformed in, and their targets.
+
+    Raises:
+        DataError: the dataset raised, or a label is negative or a target not finite.
+    """
+    try:
+        batch = job.dataset.batch(indices, canvas=job.canvas)
+    except CellError:
+        raise
+    except RAISED as error:  # a user's dataset may raise anything
+        raise DataError(
+            Problem(
+                job.cell.pair.dataset, f"reading samples raised {type(error).__name__}: {error}".replace("\n", " ")
+            )
+        ) from error
     precise = torch.float64 if job.dtype == torch.float64 else torch.float32
     leaves = {
         name: job.prepared.actions[name].prepare(
@@ -77,21 +98,33 @@ def load_leaves(job: Job, indices: Sequence[int]) -> tuple[dict[str, Tensor], di
         )
         for name, x in batch.leaves.items()
     }
-    return leaves, {name: target.to(job.device) for name, target in batch.targets.items()}
+    return leaves, {name: _checked_target(job, name, target) for name, target in batch.targets.items()}
+
+
+def _checked_target(job: Job, name: str, target: Tensor) -> Tensor:
+    where = f"{job.cell.pair.dataset}, target {name!r}"
+    if isinstance(job.dataset.targets[name], Category):
+        if target.is_floating_point() or target.ndim != 1 or int(target.min()) < 0:
+            raise DataError(
+                Problem(where, f"got {target.dtype} of shape {tuple(target.shape)}", "class indices (n,), 0 or more")
+            )
+        return target.to(job.exact, torch.int64)
+    if not torch.isfinite(target).all():
+        raise DataError(Problem(where, "is NaN or infinite", "finite numbers"))
+    return target.to(job.exact)
 
 
 def run_model(job: Job, leaves: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A forward pass in the suite's dtype. Raises ModelError on NaN and infinity."""
+    """A forward pass in the suite's dtype; the outputs come back where float64 can be had.
+
+    Raises:
+        ModelError: an output is NaN or infinite, or the model raised.
+    """
     cast = {name: x.to(job.dtype) if x.is_floating_point() else x for name, x in leaves.items()}
     outputs = job.model(cast, image_leaves(job.dataset))
     for name, value in outputs.items():
         if not torch.isfinite(value).all():
-            bad = int((~torch.isfinite(value)).flatten(1).any(1).sum())
-            raise ModelError(
-                Problem(
-                    job.model.name,
-                    f"output {name!r} is NaN or infinite for {bad} of {len(value)} inputs",
-                    "finite numbers",
-                )
-            )
-    return outputs
+            bad = int((~torch.isfinite(value)).reshape(len(value), -1).any(1).sum())
+            got = f"output {name!r} is NaN or infinite for {bad} of {len(value)} inputs"
+            raise ModelError(Problem(job.model.name, got, "finite numbers"))
+    return {name: value.to(job.exact) for name, value in outputs.items()}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,12 +13,12 @@ from torch import Tensor
 
 from symbench.actions.base import Action
 from symbench.environment import synchronise
-from symbench.errors import ModelError, Problem
+from symbench.errors import ConfigError, Interrupted, ModelError, Problem
 from symbench.evaluate.job import Job, load_leaves, pieces, run_model
-from symbench.evaluate.scratch import Growing, Scratch
+from symbench.evaluate.scratch import Scratch
 from symbench.events import Advanced, Listener
 from symbench.measure import Task, compared, tasks
-from symbench.store import PART
+from symbench.store import PART, written
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class Reference:
 
     Attributes:
         task: output and target.
-        raw: the model's outputs, ``(n, *output)`` float64, mapped from the scratch file.
+        scratch: holds the outputs, part by part.
+        shape: of one output.
         mean: of what is compared, over samples, ``(*output,)``.
         square: its mean squared length.
         action: how the group moves the output.
@@ -35,99 +36,107 @@ class Reference:
     """
 
     task: Task
-    raw: np.ndarray
+    scratch: Scratch
+    shape: tuple[int, ...]
     mean: Tensor
     square: float
     action: Action
     target_action: Action | None
 
     def rows(self, first: int, last: int, device: str) -> Tensor:
-        """Some samples' outputs, on the device."""
-        return torch.from_numpy(np.array(self.raw[first:last])).to(device)
+        """Outputs of the samples ``first`` to ``last`` of the order, all of one part; float64 on the device."""
+        start = first // PART * PART
+        mapped = np.load(self.scratch.raw(self.task.output, start), mmap_mode="r")
+        return torch.from_numpy(np.array(mapped[first - start : last - start])).to(device)
 
 
-def reference_pass(job: Job, order: Sequence[int], scratch: Scratch, listen: Listener) -> list[Reference]:
-    """Run every sample untransformed, and keep what deviations are measured from."""
+def reference_pass(
+    job: Job, order: Sequence[int], scratch: Scratch, listen: Listener, stopped: Callable[[], bool]
+) -> list[Reference]:
+    """Run every sample as it is, part by part, and keep what deviations are measured from.
+
+    Raises:
+        Interrupted: asked to stop; finished parts are kept.
+    """
     found = tasks(dict(job.model.outputs), dict(job.dataset.targets), probabilities=job.probabilities)
-    if scratch.facts.is_file():
-        listen(Advanced(len(order)))
-    else:
-        outputs = {task.output: Growing(scratch.raw(task.output), len(order)) for task in found}
-        seconds: list[float] = []
-        for piece in pieces(len(order), job.batch):
-            leaves, labels = load_leaves(job, order[piece])
-            check_labels(job, found, labels)
-            synchronise(job.device)
-            start = time.perf_counter()
-            results = run_model(job, leaves)
-            synchronise(job.device)
-            seconds.append((time.perf_counter() - start) / len(order[piece]))
-            for task in found:
-                check_output(job, task, results[task.output], labels)
-                outputs[task.output].put(piece, results[task.output])
-            listen(Advanced(len(order[piece])))
+    shapes: dict[str, tuple[int, ...]] = {}
+    for part in pieces(len(order), PART):
+        if not scratch.seconds(part.start).is_file():
+            if stopped():
+                raise Interrupted(
+                    Problem(str(job.cell.pair), "stopped in the first pass", None, "The same command resumes.")
+                )
+            _reference_part(job, found, order, part, scratch, shapes)
+        listen(Advanced(part.stop - part.start))
+    return [_reference(job, task, len(order), scratch) for task in found]
+
+
+def _reference_part(
+    job: Job,
+    found: Sequence[Task],
+    order: Sequence[int],
+    part: slice,
+    scratch: Scratch,
+    shapes: dict[str, tuple[int, ...]],
+) -> None:
+    kept: dict[str, list[np.ndarray]] = {task.output: [] for task in found}
+    seconds: list[float] = []
+    for piece in pieces(part.stop - part.start, job.batch):
+        indices = order[part.start + piece.start : part.start + piece.stop]
+        leaves, labels = load_leaves(job, indices)
+        synchronise(job.device)
+        start = time.perf_counter()
+        results = run_model(job, leaves)
+        synchronise(job.device)
+        seconds.append((time.perf_counter() - start) / len(indices))
         for task in found:
-            outputs[task.output].close()
-        # the first pass warms up: leave it out where there are others
-        scratch.save(scratch.facts, seconds=np.array(statistics.median(seconds[1:] or seconds)))
-    return [_reference(job, task, scratch) for task in found]
+            output = results[task.output]
+            check_output(job, task, output, labels, shapes)
+            kept[task.output].append(output.double().cpu().numpy())
+    for task in found:
+        with written(scratch.raw(task.output, part.start)) as temporary, temporary.open("wb") as file:
+            np.save(file, np.concatenate(kept[task.output]))
+    # the first pass warms up: leave it out where there are others
+    scratch.save(scratch.seconds(part.start), seconds=np.array(statistics.median(seconds[1:] or seconds)))
 
 
-def _reference(job: Job, task: Task, scratch: Scratch) -> Reference:
-    raw = np.load(scratch.raw(task.output), mmap_mode="r")
-    shape = tuple(raw.shape[1:])
-    action = job.prepared.action_on(task.field)
+def _reference(job: Job, task: Task, count: int, scratch: Scratch) -> Reference:
+    shape = tuple(np.load(scratch.raw(task.output, 0), mmap_mode="r").shape[1:])
+    try:
+        action = job.prepared.action_on(task.field)
+        target_action = job.prepared.action_on(task.target_field) if task.target_field is not None else None
+    except ConfigError as error:
+        raise ModelError(
+            Problem(job.model.name, f"output {task.output!r}: {error}", None, "Declare another field for it.")
+        ) from error
     reason = action.check(shape)
     if reason is not None:
-        raise ModelError(
-            Problem(
-                job.model.name,
-                f"output {task.output!r} cannot be moved: {reason}",
-                f"an output that is {task.field}",
-            )
-        )
-    target_action = job.prepared.action_on(task.target_field) if task.target_field is not None else None
+        got = f"output {task.output!r} cannot be moved: {reason}"
+        raise ModelError(Problem(job.model.name, got, f"an output that is {task.field}"))
+    unmeasured = Reference(task, scratch, shape, torch.zeros(shape), 0.0, action, target_action)
     total, square = torch.zeros(shape, dtype=torch.float64), 0.0
-    for piece in pieces(len(raw), PART):
-        values = compared(torch.from_numpy(np.array(raw[piece])), task)
+    for piece in pieces(count, PART):
+        values = compared(unmeasured.rows(piece.start, piece.stop, "cpu"), task)
         total += values.sum(0)
         square += values.square().sum().item()
-    return Reference(task, raw, total / len(raw), square / len(raw), action, target_action)
+    return replace(unmeasured, mean=total / count, square=square / count)
 
 
-def check_output(job: Job, task: Task, output: Tensor, labels: dict[str, Tensor]) -> None:
-    """Refuse class scores that are no ``(n, classes)`` or too few for the labels, and outputs unlike their target."""
+def check_output(
+    job: Job, task: Task, output: Tensor, labels: dict[str, Tensor], shapes: dict[str, tuple[int, ...]]
+) -> None:
+    """Refuse class scores that are no ``(n, classes)`` or too few, outputs unlike their target or one another."""
+    got = f"output {task.output!r} has shape {tuple(output.shape)}"
     if task.classify and output.ndim != 2:
-        raise ModelError(
-            Problem(
-                job.model.name,
-                f"output {task.output!r} has shape {tuple(output.shape)}",
-                "class scores (n, classes)",
-            )
-        )
+        raise ModelError(Problem(job.model.name, got, "class scores (n, classes)"))
+    first = shapes.setdefault(task.output, tuple(output.shape[1:]))
+    if tuple(output.shape[1:]) != first:
+        raise ModelError(Problem(job.model.name, got, f"(n, {', '.join(map(str, first))}) as in the batches before"))
     if task.target is None:
         return
     target = labels[task.target]
     if task.classify and int(target.max()) >= output.shape[1]:
-        raise ModelError(
-            Problem(
-                job.model.name,
-                f"has {output.shape[1]} outputs and a label is {int(target.max())}",
-                "as many outputs as classes",
-            )
-        )
+        got = f"has {output.shape[1]} outputs and a label is {int(target.max())}"
+        raise ModelError(Problem(job.model.name, got, "as many outputs as classes"))
     if not task.classify and output.shape != target.shape:
-        raise ModelError(
-            Problem(
-                job.model.name,
-                f"output {task.output!r} has shape {tuple(output.shape[1:])}",
-                f"the target's, {tuple(target.shape[1:])}",
-            )
-        )
-
-
-def check_labels(job: Job, found: Sequence[Task], labels: dict[str, Tensor]) -> None:
-    """Refuse targets that are not finite."""
-    for task in found:
-        if task.target is not None and not torch.isfinite(labels[task.target].double()).all():
-            raise ModelError(Problem(job.model.name, f"target {task.target!r} is NaN or infinite", "finite numbers"))
+        raise ModelError(Problem(job.model.name, got, f"the target's, {tuple(target.shape)}"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -28,14 +27,13 @@ class Scratch:
         if not note.is_file():
             write_text(note, stamp)
 
-    @property
-    def facts(self) -> Path:
-        """What the identity pass found out; written last, so that it marks the pass as done."""
-        return self.folder / "facts.npz"
+    def raw(self, output: str, first: int) -> Path:
+        """The file of a part's outputs for the samples as they are."""
+        return self.folder / f"reference-{output}-{first:08d}.npy"
 
-    def raw(self, output: str) -> Path:
-        """The file of an output's values for the untransformed samples."""
-        return self.folder / f"reference-{output}.npy"
+    def seconds(self, first: int) -> Path:
+        """The time per sample of a part's identity pass; written last, so that it marks the pass as done."""
+        return self.folder / f"seconds-{first:08d}.npz"
 
     def columns(self, output: str, first: int) -> Path:
         """The file of a part's columns."""
@@ -57,32 +55,6 @@ class Scratch:
         """Write arrays atomically."""
         with written(path) as temporary, temporary.open("wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
-
-
-class Growing:
-    """An array that is filled on disk and appears under its name when it is whole."""
-
-    def __init__(self, path: Path, count: int) -> None:
-        self.path = path
-        self.count = count
-        self.array: np.memmap[Any, np.dtype[np.float64]] | None = None
-
-    def put(self, piece: slice, values: Tensor) -> None:
-        """Store rows ``piece``, as float64."""
-        if self.array is None:
-            self.array = np.lib.format.open_memmap(
-                self.path.with_suffix(".part"),
-                mode="w+",
-                dtype=np.float64,
-                shape=(self.count, *values.shape[1:]),
-            )
-        self.array[piece] = values.double().cpu().numpy()
-
-    def close(self) -> None:
-        """Flush, and give the file its name."""
-        if self.array is not None:
-            self.array.flush()
-            self.path.with_suffix(".part").replace(self.path)
 
 
 @dataclass

@@ -74,6 +74,9 @@ class Group(ABC):
         Returns:
             The elements ``(count + 1, ...)`` and their quadrature weights ``(count + 1,)``, float64, adding up
             to 1; or None where the group has no such design and elements are drawn.
+
+        Raises:
+            ValueError: there is no design of that many; the message says what is expected instead.
         """
         del count
         return None
@@ -128,7 +131,10 @@ def choose(group: Group, count: int | None, *, generator: torch.Generator, where
             return Elements(values, torch.full((len(values),), 1 / len(values), dtype=torch.float64), "enumeration")
     count = 24 if count is None else count
     if group.count is None:
-        designed = group.design(count)
+        try:
+            designed = group.design(count)
+        except ValueError as error:
+            raise ConfigError(Problem(where, f"got {count}", str(error))) from error
         if designed is not None:
             return Elements(*designed, "design")
     values = draw_distinct(group, count, generator=generator)

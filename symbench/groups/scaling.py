@@ -7,7 +7,6 @@ import math
 import torch
 from torch import Tensor
 
-from symbench.errors import ConfigError, Problem
 from symbench.groups.base import Group
 
 
@@ -47,12 +46,10 @@ class Scalings(Group):
         """Equal steps in the logarithm from ``1 / reach`` to ``reach``, the identity first; trapezoid weights.
 
         Raises:
-            ConfigError: an odd count, which cannot be split evenly around the identity.
+            ValueError: an odd count, which cannot be split evenly around the identity.
         """
         if count % 2:
-            raise ConfigError(
-                Problem("scalings.elements", f"got {count}", "an even number: half enlarge, half reduce")
-            )
+            raise ValueError("an even number: half of them enlarge, half reduce")
         steps = torch.linspace(-1, 1, count + 1, dtype=torch.float64) * math.log2(self.reach)
         steps[count // 2] = 0.0
         weights = torch.full((count + 1,), 1 / count, dtype=torch.float64)

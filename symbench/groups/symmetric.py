@@ -10,6 +10,9 @@ from torch import Tensor
 
 from symbench.groups.base import Group
 
+MOST_LISTED = 8
+"""S_8 has 40,320 elements; larger groups are drawn from, and never enumerated."""
+
 
 class Symmetric(Group):
     """The permutations of n things. ``p`` sends place ``i`` to place ``p[i]``; int64 ``(k, n)``.
@@ -22,7 +25,7 @@ class Symmetric(Group):
 
     def __init__(self, n: int) -> None:
         self.n = n
-        self.count = math.factorial(n) if n <= 12 else None
+        self.count = math.factorial(n) if n <= MOST_LISTED else None
         self.name = f"S{n}"
 
     def identity(self) -> Tensor:
@@ -40,7 +43,7 @@ class Symmetric(Group):
 
     def elements(self) -> Tensor:
         """All n! permutations, in lexicographic order."""
-        if self.n > 8:
+        if self.count is None:
             raise ValueError(f"{self.name} has {self.n}! elements, too many to list")
         rows = torch.zeros(1, 0, dtype=torch.int64)
         for size in range(1, self.n + 1):

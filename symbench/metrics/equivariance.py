@@ -28,7 +28,7 @@ def _error(seen: Observed, elements: slice, label: str | None) -> Value:
     if not np.isfinite(above).all():
         return Value(None, element=label, reason="a deviation is not finite")
     if not null > seen.null_limit_sq:
-        reason = "a single sample has no others" if math.isnan(null) else "the outputs are the same for all samples"
+        reason = "a single sample has no others" if math.isnan(null) else "samples' outputs differ by rounding only"
         return Value(None, element=label, reason=reason)
     if label is not None:
         return Value(math.sqrt(above.mean() / null), n=len(above), element=label)

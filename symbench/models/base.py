@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from symbench.code import RAISED
 from symbench.errors import ModelError, Problem
 from symbench.fields import Field, Scalar
 
@@ -66,7 +68,7 @@ class Model:
             raise ModelError(
                 Problem(self.name, "ran out of device memory", None, f"Use a --batch-size below {count}.")
             ) from error
-        except Exception as error:  # a user's model may raise anything
+        except RAISED as error:  # a user's model may raise anything
             shapes = {name: tuple(x.shape) for name, x in ready.items()}
             raise ModelError(
                 Problem(self.name, f"raised {type(error).__name__}: {error} (inputs {shapes})".replace("\n", " "))
@@ -85,7 +87,7 @@ class Model:
                         "a tensor, or a dictionary that holds one for every declared output",
                     )
                 )
-            if value.ndim == 0 or len(value) != count or not value.is_floating_point():
+            if value.ndim == 0 or len(value) != count or not value.numel() or not value.is_floating_point():
                 raise ModelError(
                     Problem(
                         self.name,
@@ -97,8 +99,17 @@ class Model:
 
 
 def declared_outputs(module: nn.Module) -> Mapping[str, Field]:
-    """The module's own ``outputs`` where it declares them, else one named ``logits`` that no group moves."""
+    """The module's own ``outputs`` where it declares them, else one named ``logits`` that no group moves.
+
+    Raises:
+        ModelError: it declares one whose name could not be a file's.
+    """
     own = getattr(module, "outputs", None)
-    if isinstance(own, Mapping) and own and all(isinstance(value, Field) for value in own.values()):
-        return own
-    return {"logits": Scalar()}
+    if not (isinstance(own, Mapping) and own and all(isinstance(value, Field) for value in own.values())):
+        return {"logits": Scalar()}
+    for name in own:
+        if not (isinstance(name, str) and re.fullmatch(r"[A-Za-z_]\w{0,63}", name)):
+            raise ModelError(
+                Problem(type(module).__name__, f"declares an output {name!r}", "a name of letters, digits and _")
+            )
+    return own

@@ -4,6 +4,6 @@
 everything that a result depends on.
 """
 
-from symbench.plan.pairs import Pair, check_code, pairs, parse_only
+from symbench.plan.pairs import Pair, pairs, parse_only
 
-__all__ = ["Pair", "check_code", "pairs", "parse_only"]
+__all__ = ["Pair", "pairs", "parse_only"]

@@ -79,37 +79,6 @@ def pairs(suite: Suite, only: Selector | None = None) -> list[Pair]:
     return chosen
 
 
-def uses_code(suite: Suite) -> list[str]:
-    """The entries that would run code which is not part of symbench."""
-    named = [
-        *((f"datasets.{name}.use", entry.use) for name, entry in suite.datasets.items()),
-        *((f"models.{name}.use", entry.use) for name, entry in suite.models.items()),
-        *((f"symmetries.{name}.group", entry.group) for name, entry in suite.symmetries.items()),
-    ]
-    return [where for where, use in named if ":" in use or ("/" in use and not use.startswith("torchvision/"))]
-
-
-def check_code(suite: Suite) -> None:
-    """Refuse every entry that would run code beyond symbench's own (``--no-code``).
-
-    Raises:
-        ConfigError: with all such entries.
-    """
-    found = uses_code(suite)
-    if found:
-        raise ConfigError(
-            [
-                Problem(
-                    where,
-                    "would run code that is not part of symbench",
-                    "built-in names only",
-                    "Leave --no-code out if you trust the suite.",
-                )
-                for where in found
-            ]
-        )
-
-
 def _static_fields(suite: Suite, dataset: str) -> Mapping[str, Field] | None:
     use = suite.datasets[dataset].use
     return None if ":" in use else DATASETS.find(use)[0].fields
@@ -137,20 +106,24 @@ def _fits(suite: Suite, pair: Pair) -> bool:
     return sorted(f.key for f in inputs) == sorted(f.key for f in fields.values())
 
 
+def idle(suite: Suite, kind: str, name: str) -> Problem:
+    """What is said of an entry that no cell comes of."""
+    plural = {"model": "models", "dataset": "datasets", "symmetry": "symmetries"}[kind]
+    expected = {
+        "model": "a dataset with the fields that it takes (an image, unless its module declares inputs)",
+        "dataset": "a model that takes its fields, and a symmetry on one of its leaves",
+        "symmetry": "a dataset that has the leaf it is on, and a model for that dataset",
+    }[kind]
+    return Problem(suite.where(plural, name), "nothing in the suite fits it", expected)
+
+
 def _idle(suite: Suite, found: list[Pair], kinds: dict[str, list[str]]) -> list[Problem]:
     problems = []
     for kind, names in kinds.items():
         busy = {pair.names()[kind] for pair in found}
         for name in names:
             if name not in busy:
-                plural = {"model": "models", "dataset": "datasets", "symmetry": "symmetries"}[kind]
-                problems.append(
-                    Problem(
-                        f"{plural}.{name}",
-                        "nothing in the suite fits it",
-                        "a dataset, a model and a symmetry with the same fields and leaf",
-                    )
-                )
+                problems.append(idle(suite, kind, name))
     return problems
 
 
@@ -162,7 +135,9 @@ def _impossible(suite: Suite, found: list[Pair]) -> list[Problem]:
         if fields is None:
             continue
         try:
-            actions.find_all(entry.group, fields[entry.on], entry.action, where=f"symmetries.{pair.symmetry}")
+            actions.find_all(
+                entry.group, fields[entry.on], entry.action, where=suite.where("symmetries", pair.symmetry)
+            )
         except ConfigError as error:
             problems.update({str(p): p for p in error.problems})
     return list(problems.values())

@@ -12,12 +12,12 @@ from torch import nn
 from symbench import assemble
 from symbench.assemble import Prepared
 from symbench.datasets.base import Dataset
-from symbench.errors import ConfigError, ModelError, Problem, SymbenchError
+from symbench.errors import CellError, ConfigError, Problem, near_miss, one_of
 from symbench.fields import Image
 from symbench.models import MODELS
-from symbench.plan.pairs import Pair
+from symbench.plan.pairs import Pair, idle
 from symbench.store import content_key
-from symbench.suite import Suite, code_of
+from symbench.suite import Suite
 
 VERSIONS = {"evaluate": 1, "order": 1}
 """Raised when the numbers of an evaluation change: part of every key."""
@@ -33,31 +33,67 @@ class Cell:
 
 
 @dataclass
+class Data:
+    """A dataset, loaded, with what is found out about it once.
+
+    Attributes:
+        dataset: the dataset.
+        digest: of its contents.
+        broken: why it cannot be read; its cells fail with this reason.
+    """
+
+    dataset: Dataset
+    digest: str = ""
+    broken: CellError | None = None
+    outputs: int | None = None
+
+    @classmethod
+    def of(cls, dataset: Dataset, name: str) -> Data:
+        """Take the digest, which reads every sample once."""
+        try:
+            return cls(dataset, assemble.reading(dataset.digest, name))
+        except CellError as error:
+            return cls(dataset, broken=error)
+
+    def output_count(self) -> int:
+        """How many numbers a model of it has to return."""
+        if self.outputs is None:
+            self.outputs = assemble.output_count(self.dataset)
+        return self.outputs
+
+
+@dataclass
 class Plan:
     """Everything that a run needs to know beforehand.
 
     Attributes:
         suite: the suite.
         cells: in the order in which they will run, model by model.
-        datasets: loaded, by name.
+        data: datasets by name.
         training: training splits, by the name of the dataset.
         prepared: symmetries by (symmetry, dataset, size).
         recipes: the recipe's document of every model that is trained.
-        broken: models that cannot be built, with the reason.
+        states: SHA-256 of the weights with which users' code builds a model.
+        broken: models that cannot be built, with the reason; their cells fail.
     """
 
     suite: Suite
     cells: list[Cell] = field(default_factory=list)
-    datasets: dict[str, Dataset] = field(default_factory=dict)
-    training: dict[str, Dataset] = field(default_factory=dict)
+    data: dict[str, Data] = field(default_factory=dict)
+    training: dict[str, Data] = field(default_factory=dict)
     prepared: dict[tuple[str, str, int | None], Prepared] = field(default_factory=dict)
     recipes: dict[str, dict[str, Any]] = field(default_factory=dict)
-    broken: dict[str, SymbenchError] = field(default_factory=dict)
+    states: dict[str, str] = field(default_factory=dict)
+    broken: dict[str, CellError] = field(default_factory=dict)
 
     def symmetry_of(self, cell: Cell) -> Prepared:
         """The symmetry of a cell, built for its dataset and the model's canvas."""
         size = self.suite.models[cell.pair.model].size
         return self.prepared[cell.pair.symmetry, cell.pair.dataset, size]
+
+    def broken_reason(self, pair: Pair) -> CellError | None:
+        """Why a cell cannot be measured, if that is known before it is tried."""
+        return self.broken.get(pair.model) or self.data[pair.dataset].broken
 
 
 def resolve(
@@ -77,81 +113,124 @@ def resolve(
     """
     plan = Plan(suite)
     for name in dict.fromkeys(pair.dataset for pair in chosen):
-        plan.datasets[name] = assemble.load_dataset(suite, name)
-    digests = {name: dataset.digest() for name, dataset in plan.datasets.items()}
+        plan.data[name] = Data.of(assemble.load_dataset(suite, name), suite.where("datasets", name))
     for model in dict.fromkeys(pair.model for pair in chosen):
         mine = [pair for pair in chosen if pair.model == model]
         module = _built(plan, model, mine, trust_pickle=trust_pickle)
         for pair in mine:
             if _fits_loaded(plan, pair, module):
-                plan.cells.append(_cell(plan, pair, digests[pair.dataset], device=device, limit=limit))
-    if not plan.cells:
-        raise ConfigError(
-            Problem(
-                "the suite",
-                "no model takes the leaves of any dataset",
-                "a model whose inputs are the dataset's fields",
-            )
-        )
+                plan.cells.append(_cell(plan, pair, device=device, limit=limit))
+    problems = _unknown_leaves(plan, chosen)
+    if problems:
+        raise ConfigError(problems)
+    for kind in ("model", "dataset", "symmetry"):
+        busy = {cell.pair.names()[kind] for cell in plan.cells}
+        problems += [idle(suite, kind, n) for n in dict.fromkeys(p.names()[kind] for p in chosen) if n not in busy]
+    if problems:
+        raise ConfigError(problems)
     return plan
+
+
+def _unknown_leaves(plan: Plan, chosen: Sequence[Pair]) -> list[Problem]:
+    """Symmetries on a leaf that no dataset turns out to have."""
+    leaves = list(dict.fromkeys(leaf for data in plan.data.values() for leaf in data.dataset.fields))
+    found = []
+    for name in dict.fromkeys(pair.symmetry for pair in chosen):
+        on = plan.suite.symmetries[name].on
+        if on not in leaves:
+            where = plan.suite.where("symmetries", name, "on")
+            expected = f"a leaf of a dataset: one of {one_of(leaves)}"
+            found.append(Problem(where, f"got {on!r}", expected, near_miss(on, leaves)))
+    return found
 
 
 def _built(plan: Plan, name: str, mine: list[Pair], *, trust_pickle: bool) -> nn.Module | None:
     """Build the model once, to see that it can be: names, weights and shapes; remember it as broken if not."""
     suite = plan.suite
-    entry = suite.models[name]
     assemble.weights_digest(suite, name)
-    if entry.train is not None:
-        if entry.train.on not in plan.training:
-            plan.training[entry.train.on] = assemble.load_dataset(suite, entry.train.on, split="train")
-        plan.recipes[name] = assemble.recipe_document(suite, name, plan.training[entry.train.on])
-        if entry.train.augment is not None:
-            assemble.check_on(suite, entry.train.augment, plan.training[entry.train.on], entry.train.on)
     try:
+        if suite.models[name].train is not None:
+            _plan_training(plan, name)
         module = new_module(plan, name, mine[0].dataset)
-    except ModelError as error:
+        if assemble.is_foreign(suite.models[name].use):
+            plan.states[name] = assemble.state_digest(module)
+            if name in plan.recipes:
+                plan.recipes[name]["initial"] = plan.states[name]
+    except CellError as error:
         plan.broken[name] = error
         return None
     assemble.load_weights(module, suite, name, trust_pickle=trust_pickle)
     return module
 
 
+def _plan_training(plan: Plan, name: str) -> None:
+    suite = plan.suite
+    recipe = suite.models[name].train
+    if recipe is None:
+        return
+    if recipe.on not in plan.training:
+        dataset = assemble.load_dataset(suite, recipe.on, split="train")
+        plan.training[recipe.on] = Data.of(dataset, suite.where("datasets", recipe.on))
+    data = plan.training[recipe.on]
+    if data.broken is not None:
+        raise data.broken
+    where = suite.where("models", name, "train", "on")
+    if not data.dataset.targets:
+        raise ConfigError(Problem(where, f"{recipe.on} has no labels", "a dataset to train on that has"))
+    augment = None
+    if recipe.augment is not None:
+        if suite.symmetries[recipe.augment].on not in data.dataset.fields:
+            raise ConfigError(
+                Problem(where, f"{recipe.on} has no leaf for {recipe.augment}", "a symmetry on one of its leaves")
+            )
+        shapes = data.dataset.shapes(canvas=suite.models[name].size)
+        augment = assemble.prepare(suite, recipe.augment, data.dataset, shapes).document
+    plan.recipes[name] = assemble.recipe_document(suite, name, data.digest, augment)
+
+
 def new_module(plan: Plan, name: str, dataset: str) -> nn.Module:
     """A model's module with fresh weights, shaped for the data that it is trained on, or else for ``dataset``."""
     entry = plan.suite.models[name]
-    code = code_of(entry, plan.suite, "")
-    data = plan.training[entry.train.on] if entry.train is not None else plan.datasets[dataset]
-    if code is not None or MODELS.find(entry.use)[0].builds_itself:
+    data = plan.training[entry.train.on] if entry.train is not None else plan.data[dataset]
+    if ":" in entry.use or MODELS.find(entry.use)[0].builds_itself:
         return assemble.build_module(plan.suite, name, shape=(), outputs=0)
-    shape = next(iter(data.shapes(canvas=entry.size).values()))
-    return assemble.build_module(plan.suite, name, shape=shape, outputs=assemble.output_count(data))
+    if data.broken is not None:
+        raise data.broken
+    shape = next(iter(data.dataset.shapes(canvas=entry.size).values()))
+    return assemble.build_module(plan.suite, name, shape=shape, outputs=data.output_count())
 
 
 def _fits_loaded(plan: Plan, pair: Pair, module: nn.Module | None) -> bool:
     """What the static check had to leave open: code declares its fields only once it is loaded."""
-    dataset = plan.datasets[pair.dataset]
-    if ":" in plan.suite.datasets[pair.dataset].use:
-        assemble.check_on(plan.suite, pair.symmetry, dataset, pair.dataset)
+    fields = plan.data[pair.dataset].dataset.fields
+    if plan.suite.symmetries[pair.symmetry].on not in fields:
+        return False
     use = plan.suite.models[pair.model].use
     if ":" not in use:
-        return assemble.fits(MODELS.find(use)[0].inputs, dataset.fields)
+        return assemble.fits(MODELS.find(use)[0].inputs, fields)
+    if module is None:
+        return True  # it cannot be built and so cannot say: its cells fail
     inputs = getattr(module, "inputs", None)
-    return assemble.fits(inputs if isinstance(inputs, Mapping) else (Image(),), dataset.fields)
+    return assemble.fits(inputs if isinstance(inputs, Mapping) else (Image(),), fields)
 
 
-def _cell(plan: Plan, pair: Pair, digest: str, *, device: str, limit: int | None) -> Cell:
+def _cell(plan: Plan, pair: Pair, *, device: str, limit: int | None) -> Cell:
     suite = plan.suite
+    if plan.broken_reason(pair) is not None:
+        return Cell(pair, content_key(f"broken {uuid.uuid4()}"), {})
     entry = suite.models[pair.model]
     place = (pair.symmetry, pair.dataset, entry.size)
-    dataset = plan.datasets[pair.dataset]
+    data = plan.data[pair.dataset]
     if place not in plan.prepared:
-        plan.prepared[place] = assemble.prepare(suite, pair.symmetry, dataset, dataset.shapes(canvas=entry.size))
+        shapes = data.dataset.shapes(canvas=entry.size)
+        _check_normalisation(suite, pair.model, data.dataset, shapes)
+        plan.prepared[place] = assemble.prepare(suite, pair.symmetry, data.dataset, shapes)
     identity = {
         "model": _model_identity(plan, pair),
         "dataset": {
-            "digest": digest,
-            "fields": {k: str(v) for k, v in dataset.fields.items()},
-            "targets": {k: str(v) for k, v in dataset.targets.items()},
+            "digest": data.digest,
+            "fields": {k: str(v) for k, v in data.dataset.fields.items()},
+            "targets": {k: str(v) for k, v in data.dataset.targets.items()},
         },
         "preprocessing": {"size": entry.size, "mean": entry.mean, "std": entry.std},
         "symmetry": plan.prepared[place].document,
@@ -164,14 +243,25 @@ def _cell(plan: Plan, pair: Pair, digest: str, *, device: str, limit: int | None
     return Cell(pair, content_key(identity), identity)
 
 
+def _check_normalisation(suite: Suite, model: str, dataset: Dataset, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    entry = suite.models[model]
+    for leaf in assemble.image_leaves(dataset):
+        channels = shapes[leaf][0]
+        for key, values in (("mean", entry.mean), ("std", entry.std)):
+            if len(values) not in {0, 1, channels}:
+                where = suite.where("models", model, key)
+                raise ConfigError(Problem(where, f"got {len(values)} values", f"{channels}, one for each channel"))
+
+
 def _model_identity(plan: Plan, pair: Pair) -> dict[str, Any]:
     suite, name = plan.suite, pair.model
     if name in plan.recipes:
         return {"recipe": content_key(plan.recipes[name])}
-    code = assemble.code_digest(suite, name)
+    shapes = plan.data[pair.dataset].dataset.shapes(canvas=suite.models[name].size)
     return {
         **assemble.model_description(suite, name),
         "weights": assemble.weights_digest(suite, name),
-        "shapes": {k: list(v) for k, v in plan.datasets[pair.dataset].shapes(canvas=suite.models[name].size).items()},
-        "code": code or f"not cacheable {uuid.uuid4()}",
+        "state": plan.states.get(name),
+        "shapes": {leaf: list(shape) for leaf, shape in shapes.items()},
+        "code": assemble.code_digest(suite, name),
     }

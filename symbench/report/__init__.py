@@ -21,7 +21,10 @@ SCHEMA_VERSION = 1
 
 def document(manifest: Manifest, frame: pd.DataFrame) -> dict[str, Any]:
     """What ``report --json`` prints: strict JSON, null where there is no number."""
-    rows = json.loads(frame.to_json(orient="records", double_precision=15))
+    rows = [
+        {key: None if pd.isna(value) else value for key, value in row.items()}
+        for row in frame.astype(object).to_dict("records")
+    ]
     cells = [cell.model_dump() for cell in manifest.cells]
     return {"schema_version": SCHEMA_VERSION, "run": manifest.run, "estimates": rows, "cells": cells}
 
@@ -87,7 +90,7 @@ def elements(store: Store, manifest: Manifest) -> dict[tuple[str, str], pd.DataF
     """The elements of every symmetry on every dataset, with their parameters as columns."""
     found: dict[tuple[str, str], pd.DataFrame] = {}
     for cell in manifest.cells:
-        record = store.cell(cell.key) if cell.status == "done" else None
+        record = store.cell(cell.key) if cell.status != "failed" else None
         if record is not None and (cell.symmetry, cell.dataset) not in found:
             rows = [{"element": e.label, "kind": e.kind, "size": e.size, **e.parameters} for e in record.elements]
             found[cell.symmetry, cell.dataset] = pd.DataFrame(rows)

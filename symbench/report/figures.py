@@ -148,7 +148,10 @@ def heat_maps(data: pd.DataFrame) -> Figure:
     shown = None
     for axes, model in zip(grid.flat, models, strict=False):
         square = data[data["model"] == model].pivot(index="dy_px", columns="dx_px", values="estimate")
-        x, y = square.columns.to_numpy(), square.index.to_numpy()
+        reach = int(max(abs(data["dy_px"]).max(), abs(data["dx_px"]).max()))
+        side = np.arange(-reach, reach + 1)
+        square = square.reindex(index=side, columns=side)  # shifts that were not drawn stay empty
+        x, y = side, side
         edges = (x[0] - 0.5, x[-1] + 0.5, y[-1] + 0.5, y[0] - 0.5)
         shown = axes.imshow(square.to_numpy(), vmin=0, vmax=1, cmap="cividis", extent=edges)
         axes.add_patch(Rectangle((-0.5, -0.5), 1, 1, fill=False, edgecolor="white", linewidth=1.2))

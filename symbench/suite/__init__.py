@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from symbench import document
-from symbench.actions import ACTIONS
+from symbench.actions import ACTIONS, ActionRow
 from symbench.datasets import DATASETS
 from symbench.document import Document, Path_
 from symbench.errors import ConfigError, Problem, SuiteError, near_miss, one_of, quoted
@@ -27,6 +27,7 @@ from symbench.suite.entries import (
     Selector,
     Suite,
     SymmetryEntry,
+    check_code,
     code_of,
     unmatched,
 )
@@ -45,8 +46,12 @@ __all__ = [
 ]
 
 
-def load(path: Path | str) -> Suite:
+def load(path: Path | str, *, no_code: bool = False) -> Suite:
     """Read and check a suite file.
+
+    Args:
+        path: the file.
+        no_code: refuse entries that would run code of their own, before any plug-in is imported.
 
     Raises:
         SuiteError: with every problem of the file, each with its line.
@@ -63,11 +68,13 @@ def load(path: Path | str) -> Suite:
             )
         )
     try:
-        suite = Suite.model_validate({**source.data, "folder": path.resolve().parent})
+        suite = Suite.model_validate({**source.data, "folder": path.resolve().parent, "source": source})
     except ValidationError as error:
         raise SuiteError(problems_of(error, source, ())) from error
-    if "folder" in source.data:
-        raise SuiteError(Problem(source.where(("folder",)), "got unknown key 'folder'"))
+    for key in {"folder", "source"} & set(source.data):
+        raise SuiteError(Problem(source.where((key,)), f"got unknown key {quoted(key)}"))
+    if no_code:
+        check_code(suite)
     problems = [p for part in (_datasets, _models, _symmetries, _selectors) for p in part(suite, source)]
     if problems:
         raise SuiteError(problems)
@@ -127,6 +134,8 @@ def _symmetries(suite: Suite, source: Document) -> Iterator[Problem]:
             fits = row.family in families and (not keys or row.field in keys)
             if fits and (entry.action is None or entry.action == action):
                 known.append((row.options, {}))
+        brought = (ActionRow(path, "").load() for group, _ in rows for path in group.actions)
+        known += [(row.options, {}) for row in brought]
         yield from _options(entry, known, source, place)
 
 
@@ -200,7 +209,7 @@ def _options(
                 near_miss(key, names) or hint,
             )
     for model, named in known:
-        values = {**{k: v for k, v in extra.items() if k in model.model_fields}, **named}
+        values = {k: v for k, v in {**extra, **named}.items() if k in model.model_fields}
         try:
             entry.options.update(model(**values).model_dump())
         except ValidationError as error:

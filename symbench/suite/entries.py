@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from symbench.code import Code
-from symbench.errors import Problem, near_miss, one_of, quoted
+from symbench.document import Document
+from symbench.errors import Problem, SuiteError, near_miss, one_of, quoted
 from symbench.registry import Options
 
 NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
@@ -111,7 +112,9 @@ class Numerics(Options):
 class Suite(BaseModel):
     """A suite, checked: every name exists and every option is in range."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, arbitrary_types_allowed=True
+    )
 
     version: Literal[1]
     name: Name
@@ -122,6 +125,11 @@ class Suite(BaseModel):
     numerics: Numerics = Numerics()
     scores: Literal["probabilities", "logits"] = "probabilities"
     folder: Path = Field(default=Path(), exclude=True)
+    source: Document | None = Field(default=None, exclude=True)
+
+    def where(self, *path: str) -> str:
+        """A key with its file and line, for messages: ``quick.yaml:14: symmetries.rotations.elements``."""
+        return self.source.where(path) if self.source else ".".join(path)
 
     def resolved(self) -> dict[str, Any]:
         """The suite as plain data with every default filled in: what a manifest records."""
@@ -147,3 +155,27 @@ def unmatched(patterns: list[str], names: list[str], where: str) -> Iterator[Pro
                 f"one of {one_of(names)}",
                 near_miss(pattern, names),
             )
+
+
+def uses_code(suite: Suite) -> Iterator[tuple[str, str]]:
+    """The entries that would run code which is not part of symbench, as (key with line, name)."""
+    for kind, key in (("datasets", "use"), ("models", "use"), ("symmetries", "group")):
+        for name, entry in getattr(suite, kind).items():
+            use = getattr(entry, key)
+            if ":" in use or ("/" in use and not use.startswith("torchvision/")):
+                yield suite.where(kind, name, key), use
+
+
+def check_code(suite: Suite) -> None:
+    """Refuse every entry that would run code beyond symbench's own (``--no-code``).
+
+    Raises:
+        SuiteError: with all such entries.
+    """
+    remedy = "Leave --no-code out if you trust the suite."
+    found = [
+        Problem(where, f"got {quoted(use)}, which would run code of its own", "built-in names only", remedy)
+        for where, use in uses_code(suite)
+    ]
+    if found:
+        raise SuiteError(found)

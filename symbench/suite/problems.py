@@ -49,7 +49,7 @@ def _problem(details: dict[str, Any], source: Document, place: Path_) -> Problem
         return Problem(
             source.where(path),
             f"got unknown key {quoted(path[-1])}",
-            f"one of {one_of(names)}",
+            f"one of {one_of(names)}" if names else None,
             near_miss(str(path[-1]), names),
         )
     if kind == "missing":
@@ -73,4 +73,6 @@ def _siblings(path: Path_) -> list[str]:
         return [name for name in Suite.model_fields if name != "folder"]
     if path[0] == "numerics":
         return list(Numerics.model_fields)
-    return list(Selector.model_fields if path[-2] in {"only", "except"} else Recipe.model_fields)
+    if path[-2] in {"only", "except"}:
+        return list(Selector.model_fields)
+    return list(Recipe.model_fields) if path[-2] == "train" else []
