@@ -178,6 +178,11 @@ def prepare(suite: Suite, name: str, dataset: Dataset, shapes: Mapping[str, tupl
     )
 
 
+def canvas(suite: Suite, symmetry: str, size: int | None) -> int | None:
+    """Pixels a side to which images are brought: what the model sees, and the margin that a crop takes away."""
+    return None if size is None else size + 2 * int(suite.symmetries[symmetry].options.get("margin", 0))
+
+
 def fits(inputs: Mapping[str, Field] | tuple[Field, ...], fields: Mapping[str, Field]) -> bool:
     """Whether a model that takes ``inputs`` can be fed a dataset's leaves: the same fields, axes' names aside."""
     wanted = inputs.values() if isinstance(inputs, Mapping) else inputs

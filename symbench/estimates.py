@@ -52,9 +52,9 @@ def _failed(cell: CellStatus) -> Iterator[dict[str, Any]]:
 
 
 def _cell_rows(store: Store, cell: CellStatus, record: CellRecord, *, with_model: bool) -> Iterator[dict[str, Any]]:
-    observations = store.observations(cell.key)
+    observations, samples = store.observations(cell.key), store.samples(cell.key)
     for output in record.outputs:
-        whole = observed(observations, record, output)
+        whole = observed(observations, samples, record, output)
         kinds = sorted(set(whole.kinds[1:]))
         subsets = [(kinds[0] if len(kinds) == 1 else "all", whole)]
         if len(kinds) > 1:
@@ -72,7 +72,7 @@ def _cell_rows(store: Store, cell: CellStatus, record: CellRecord, *, with_model
                         yield _row(cell, name, metric, value, output=output, elements=kind, k=subset.moved, unit=unit)
 
 
-def observed(observations: Any, record: CellRecord, output: str) -> Observed:
+def observed(observations: Any, samples: Any, record: CellRecord, output: str) -> Observed:
     """The rows of one output as arrays ``(k, n)``, samples in ascending order."""
     table = observations.to_pandas()
     table = table[(table["output"] == output) & table["control"].isna()].sort_values(["element", "sample"])
@@ -93,6 +93,9 @@ def observed(observations: Any, record: CellRecord, output: str) -> Observed:
     return Observed(
         correct=column("correct"),
         prediction=column("prediction"),
+        target=column("target"),
+        confidence=column("confidence"),
+        averaged=_averaged(samples, output),
         loss=column("loss"),
         deviation_sq=deviation,
         unrelated_sq=np.full_like(deviation, np.nan) if unrelated is None else unrelated,
@@ -103,6 +106,12 @@ def observed(observations: Any, record: CellRecord, output: str) -> Observed:
         facts=record.facts,
         seed=BOOTSTRAP_SEED,
     )
+
+
+def _averaged(samples: Any, output: str) -> np.ndarray | None:
+    table = samples.to_pandas()
+    mine = table[table["output"] == output].sort_values("sample")["averaged_prediction"]
+    return None if mine.isna().all() else mine.to_numpy(dtype=np.float64)
 
 
 def _row(

@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -45,6 +45,16 @@ OBSERVATIONS = pa.schema(
 """One row per (control, output, sample, element). ``control`` is null for the measurement itself."""
 
 
+SAMPLES = pa.schema(
+    [
+        pa.field("output", pa.string(), nullable=False),
+        pa.field("sample", pa.int32(), nullable=False),
+        pa.field("averaged_prediction", pa.int32()),
+    ]
+)
+"""One row per (output, sample): what needs the outputs of a whole orbit."""
+
+
 class Record(BaseModel):
     """Base of what is written as JSON."""
 
@@ -71,6 +81,13 @@ class PartRecord(Record):
     sha256: str
 
 
+class FileRecord(Record):
+    """One file of a cell."""
+
+    file: str
+    sha256: str
+
+
 class CellRecord(Record):
     """``cell.json``: written last, so that a folder that has one is whole."""
 
@@ -83,6 +100,7 @@ class CellRecord(Record):
     elements_how: Literal["enumeration", "design", "draw"]
     elements: list[ElementRecord]
     parts: list[PartRecord]
+    samples_file: FileRecord
     facts: dict[str, float | None] = Field(description="parameters, flops, seconds_per_sample and the like")
     checkpoint: str | None = Field(description="SHA-256 of the weights that were measured")
     environment: dict[str, Any]
@@ -185,7 +203,8 @@ class Store:
             record = CellRecord.model_validate_json((folder / "cell.json").read_bytes())
         except (OSError, ValidationError):
             return None
-        return record if all((folder / part.file).is_file() for part in record.parts) else None
+        files = [record.samples_file.file, *(part.file for part in record.parts)]
+        return record if all((folder / file).is_file() for file in files) else None
 
     def observations(self, key: str) -> pa.Table:
         """All observations of a finished cell, parts checked against their checksums.
@@ -193,25 +212,36 @@ class Store:
         Raises:
             ConfigError: a file is missing or is not what was written.
         """
+        record, folder = self._finished(key), self.cell_folder(key)
+        return pa.concat_tables(self._table(folder / part.file, part.sha256, OBSERVATIONS) for part in record.parts)
+
+    def samples(self, key: str) -> pa.Table:
+        """The table of whole orbits of a finished cell, checked against its checksum.
+
+        Raises:
+            ConfigError: a file is missing or is not what was written.
+        """
+        record = self._finished(key)
+        return self._table(self.cell_folder(key) / record.samples_file.file, record.samples_file.sha256, SAMPLES)
+
+    def _finished(self, key: str) -> CellRecord:
         record = self.cell(key)
-        folder = self.cell_folder(key)
         if record is None:
             raise ConfigError(
-                Problem(str(folder), "the cell is missing or broken", "a finished cell", "Run the suite again.")
-            )
-        tables = []
-        for part in record.parts:
-            if sha256_file(folder / part.file) != part.sha256:
-                raise ConfigError(
-                    Problem(
-                        str(folder / part.file),
-                        "the checksum differs",
-                        part.sha256[:12],
-                        "Delete the cell's folder and run the suite again.",
-                    )
+                Problem(
+                    str(self.cell_folder(key)),
+                    "the cell is missing or broken",
+                    "a finished cell",
+                    "Run the suite again.",
                 )
-            tables.append(pq.read_table(folder / part.file, schema=OBSERVATIONS))
-        return pa.concat_tables(tables)
+            )
+        return record
+
+    def _table(self, path: Path, sha256: str, schema: pa.Schema) -> pa.Table:
+        if sha256_file(path) != sha256:
+            remedy = "Delete the cell's folder and run the suite again."
+            raise ConfigError(Problem(str(path), "the checksum differs", sha256[:12], remedy))
+        return pq.read_table(path, schema=schema)
 
     @contextlib.contextmanager
     def locked(self, key: str) -> Iterator[None]:
@@ -300,11 +330,27 @@ def read_manifest(path: Path) -> Manifest:
 
 def write_part(folder: Path, first: int, last: int, columns: Mapping[str, Any]) -> Path:
     """Write the observations of samples ``first`` to ``last`` of the cell's order."""
-    arrays = [pa.array(columns[f.name], type=f.type, from_pandas=True) for f in OBSERVATIONS]
     path = folder / f"observations-{first:08d}-{last:08d}.parquet"
-    with written(path) as temporary:
-        pq.write_table(pa.Table.from_arrays(arrays, schema=OBSERVATIONS), temporary, compression="zstd")
+    _write_table(path, columns, OBSERVATIONS)
     return path
+
+
+def write_samples(folder: Path, rows: Sequence[Mapping[str, Any]]) -> FileRecord:
+    """Write the table of whole orbits, the rows of one output after those of another."""
+    path = folder / "samples.parquet"
+    tables = [pa.Table.from_arrays(_arrays(columns, SAMPLES), schema=SAMPLES) for columns in rows]
+    with written(path) as temporary:
+        pq.write_table(pa.concat_tables(tables), temporary, compression="zstd")
+    return FileRecord(file=path.name, sha256=sha256_file(path))
+
+
+def _write_table(path: Path, columns: Mapping[str, Any], schema: pa.Schema) -> None:
+    with written(path) as temporary:
+        pq.write_table(pa.Table.from_arrays(_arrays(columns, schema), schema=schema), temporary, compression="zstd")
+
+
+def _arrays(columns: Mapping[str, Any], schema: pa.Schema) -> list[pa.Array]:
+    return [pa.array(columns[field.name], type=field.type, from_pandas=True) for field in schema]
 
 
 def sha256_file(path: Path) -> str:

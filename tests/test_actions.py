@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from symbench import actions, groups, testing
-from symbench.actions import ACTIONS
+from symbench.actions import ACTIONS, fourier
 from symbench.actions.base import Action
 from symbench.actions.border import disc_mask
 from symbench.actions.permute import PermuteRows
@@ -72,6 +72,9 @@ def test_permutations_obey_the_law_bit_for_bit(
 
 
 RESAMPLED = [("SO2", {"border": "zero"}), ("C8", {"border": "zero"}), ("D3", {}), ("SO2", {"border": "fill", "fill": 0.0}),
+             ("SO2", {"interpolation": "bicubic"}), ("SO2", {"interpolation": "fourier"}), ("D3", {"interpolation": "fourier"}),
+             ("R2", {}), ("R2", {"interpolation": "bicubic", "border": "reflect"}), ("R2", {"interpolation": "fourier", "border": "circular"}),
+             ("scalings", {"reach": 1.2, "interpolation": "bicubic", "border": "reflect"}),
              ("scalings", {"reach": 1.2}), ("SO2 x scalings", {"reach": 1.2}), ("D4 x scalings", {"reach": 1.2})]  # fmt: skip
 
 
@@ -84,7 +87,7 @@ def test_resampled_actions_obey_the_law_on_smooth_images(
 
 
 def test_every_registered_action_is_tested() -> None:
-    tested = {"turn", "shift", "zoom", "patches", "pixels", "rows"}
+    tested = {"turn", "shift", "slide", "zoom", "patches", "pixels", "rows"}
     assert tested == set(ACTIONS.rows)
 
 
@@ -171,7 +174,7 @@ def test_disc_masks_every_element_the_identity_too() -> None:
 @pytest.mark.parametrize("factor", [0.5, 0.8, 1.0])
 def test_zooming_out_is_antialiased_resizing(factor: float) -> None:
     """Reducing by f and padding is what ``interpolate(antialias=True)`` does where sizes come out whole."""
-    matrix = zoom_matrix(torch.tensor([factor], dtype=torch.float64), 20, circular=False)[0]
+    matrix = zoom_matrix(torch.tensor([factor], dtype=torch.float64), 20, border="zero")[0]
     x = noise(1, 1, 20, 20)
     ours = (matrix @ x @ matrix.mT)[0, 0]
     small = interpolate(x, size=round(20 * factor), mode="bilinear", antialias=True, align_corners=False)[0, 0]
@@ -182,7 +185,7 @@ def test_zooming_out_is_antialiased_resizing(factor: float) -> None:
 
 
 def test_zooming_in_is_bilinear() -> None:
-    matrix = zoom_matrix(torch.tensor([1.5], dtype=torch.float64), 21, circular=False)[0]
+    matrix = zoom_matrix(torch.tensor([1.5], dtype=torch.float64), 21, border="zero")[0]
     signal = noise(21)
     sources = (np.arange(21) - 10) / 1.5 + 10
     assert np.allclose((matrix @ signal).numpy(), np.interp(sources, np.arange(21), signal.numpy()), atol=1e-12)
@@ -190,7 +193,7 @@ def test_zooming_in_is_bilinear() -> None:
 
 @pytest.mark.parametrize("factor", [0.4, 0.7, 1.3])
 def test_circular_zoom_keeps_constants(factor: float) -> None:
-    matrix = zoom_matrix(torch.tensor([factor], dtype=torch.float64), 9, circular=True)
+    matrix = zoom_matrix(torch.tensor([factor], dtype=torch.float64), 9, border="circular")
     assert torch.allclose(matrix.sum(-1), torch.ones(1, 9, dtype=torch.float64))
 
 
@@ -283,6 +286,158 @@ def test_check_action_catches(broken: type[PermuteRows], generator: torch.Genera
     act = broken(group, Options())  # type: ignore[arg-type]
     with pytest.raises(AssertionError):
         testing.check_action(act, group, noise(2, 5, 1), generator=generator)
+
+
+# The reference resampler.
+
+ANGLES = [*np.arange(-360, 361, 15.5).tolist(), 45.0, -45.0, 135.0, 225.0, 45.1, 44.9, 80.0, 100.0, 134.9, 90.0, 1e-3]
+
+
+@pytest.mark.parametrize("size", [8, 9, 32, 33])
+def test_fourier_rotation_is_undone_exactly_at_every_angle(size: int) -> None:
+    x = torch.randn(1, 1, size, size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    angles = torch.tensor(ANGLES, dtype=torch.float64)
+    there = fourier.rotate(x.expand(len(angles), -1, -1, -1), angles)
+    back = fourier.rotate(there, -angles)
+    assert float((back - x).abs().max()) <= 1e-12
+
+
+@pytest.mark.parametrize("angle", [20.0, 70.0, 100.0, 200.0, 45.0, -30.0, 314.0])
+def test_fourier_rotation_turns_a_gaussian_to_where_it_belongs(angle: float) -> None:
+    """The closed form: a Gaussian about (x, y) turned counter-clockwise."""
+    place = torch.arange(43, dtype=torch.float64) - 21
+
+    def gaussian(x: float, y: float) -> Tensor:
+        return torch.exp(-((place[:, None] + y) ** 2 + (place[None, :] - x) ** 2) / 18)[None, None]
+
+    cos, sin = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))
+    found = fourier.rotate(gaussian(-4.0, -3.0), torch.tensor([angle], dtype=torch.float64))
+    expected = gaussian(-4.0 * cos + 3.0 * sin, -4.0 * sin - 3.0 * cos)
+    assert float((found - expected).abs().max()) < 1e-6
+
+
+def band_limited(size: int, canvas: int) -> Tensor:
+    """Noise limited to a disc of 0.75 Nyquist, softly tapered to zero, on an odd canvas with room around it."""
+    x = torch.zeros(4, 1, canvas, canvas, dtype=torch.float64)
+    m = (canvas - size) // 2
+    noise_ = torch.randn(4, 1, size, size, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    x[..., m : canvas - m, m : canvas - m] = noise_ * disc_mask(size, size, size / 3)
+    f = torch.fft.fftfreq(canvas, dtype=torch.float64)
+    radius = torch.hypot(f[:, None], f[None, :]) / 0.5
+    filter_ = (0.5 + 0.5 * torch.cos(torch.pi * (radius / 0.75).clamp(max=1))) * (radius < 0.75)
+    return torch.fft.ifft2(torch.fft.fft2(x) * filter_).real
+
+
+def composition_error(x: Tensor, interpolation: str, border: str) -> float:
+    """How far turning by a and then b is from turning by a + b, relative, within the inscribed disc."""
+    _, act = build("SO2", interpolation=interpolation, border=border)
+    mask = disc_mask(x.shape[-1], x.shape[-1], 4.0)
+    errors = []
+    for a, b in ((20.0, 37.0), (33.0, 61.0), (50.0, -77.0)):
+        g, h, gh = (torch.tensor([angle % 360], dtype=torch.float64) for angle in (a, b, a + b))
+        twice = act.act(h, act.act(g, x)[0])[0]
+        errors.append(float(((twice - act.act(gh, x)[0]) * mask).norm() / (x * mask).norm()))
+    return float(np.mean(errors))
+
+
+def test_fourier_composes_far_better_on_band_limited_images_with_room(capsys: pytest.CaptureFixture[str]) -> None:
+    from symbench.datasets.digits import load
+
+    digits = load(split="test", size=29).batch(range(4)).leaves["image"].double()
+    white = torch.randn(4, 1, 29, 29, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    images = {"band-limited on 43": band_limited(29, 43), "digits, full frame": digits, "white noise": white}
+    table = {
+        name: {
+            i: composition_error(x, i, "circular" if name.startswith("band") else "zero")
+            for i in ("bilinear", "bicubic", "fourier")
+        }
+        for name, x in images.items()
+    }
+    with capsys.disabled():
+        print()
+        for name, row in table.items():
+            print(f"  composition error, {name:<20}" + "".join(f" {i} {e:.1e}" for i, e in row.items()))
+    found = table["band-limited on 43"]
+    assert found["fourier"] <= found["bicubic"] / 2
+    assert found["fourier"] <= found["bilinear"] / 10
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_phase_ramps_shift_by_whole_pixels_as_roll_does(dtype: torch.dtype) -> None:
+    group, act = build("R2", reach=2.0, step=0.5, interpolation="fourier", border="circular")
+    x = noise(2, 1, 8, 9).to(dtype)
+    whole = torch.tensor([[1.0, -2.0]], dtype=torch.float64)
+    assert torch.allclose(
+        act.act(whole, x)[0], x.roll((1, -2), (-2, -1)), atol=1e-6 if dtype == torch.float32 else 1e-12
+    )
+    half = torch.tensor([[0.5, 0.25]], dtype=torch.float64)
+    smooth_ = smooth(33).to(dtype)
+    expected = ndimage.fourier_shift(np.fft.fft2(smooth_[0, 0].numpy()), (0.5, 0.25))
+    assert np.allclose(act.act(half, smooth_)[0, 0, 0].numpy(), np.fft.ifft2(expected).real, atol=1e-6)
+    assert group.labels(half) == ["(+0.5,+0.25)px"]
+
+
+def test_sub_pixel_shifts_are_scipys() -> None:
+    _, act = build("R2", reach=2.0, step=0.5, border="reflect")
+    x = noise(1, 1, 9, 9)
+    ours = act.act(torch.tensor([[0.7, -1.3]], dtype=torch.float64), x)[0, 0, 0].numpy()
+    theirs = ndimage.shift(np.asarray(x[0, 0], dtype=float), [0.7, -1.3], order=1, mode="mirror", prefilter=False)
+    assert np.abs(ours - theirs).max() < 1e-9
+
+
+def test_reflected_rotation_and_shift_are_scipys() -> None:
+    _, turn = build("SO2", border="reflect")
+    x = noise(1, 1, 12, 12)
+    ours = turn.act(torch.tensor([33.0], dtype=torch.float64), x)[0, 0, 0].numpy()
+    assert np.abs(ours - ndimage.rotate(x[0, 0].numpy(), 33.0, reshape=False, order=1, mode="mirror")).max() < 1e-9
+    group, move = build("translations", reach=3, border="reflect")
+    for (dy, dx), moved in zip(group.elements().tolist(), move.act(group.elements(), x), strict=True):
+        assert np.array_equal(moved[0, 0].numpy(), ndimage.shift(x[0, 0].numpy(), (dy, dx), order=0, mode="mirror"))
+
+
+def test_bicubic_rotation_is_torchvisions() -> None:
+    from torchvision.transforms.v2 import InterpolationMode
+    from torchvision.transforms.v2.functional import resize
+
+    x = noise(1, 1, 20, 20)
+    ours = zoom_matrix(torch.tensor([0.5], dtype=torch.float64), 20, cubic=True)[0]
+    small = (ours @ x @ ours.mT)[0, 0, 5:15, 5:15]
+    theirs = resize(x, [10, 10], interpolation=InterpolationMode.BICUBIC, antialias=True)[0, 0]
+    assert torch.allclose(small[2:-2, 2:-2], theirs[2:-2, 2:-2], atol=1e-9)
+    _, act = build("SO2", interpolation="bicubic", border="circular")
+    wrapped = act.act(torch.tensor([360.0 - 1e-9], dtype=torch.float64), x)[0]
+    assert torch.allclose(wrapped, x, atol=1e-6), "an angle next to 0 hardly moves anything"
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "margin"),
+    [
+        ("translations", {"reach": 3}, 3),
+        ("SO2", {}, 5),
+        ("SO2", {"interpolation": "bicubic"}, 6),
+        ("R2", {"reach": 1.0}, 3),
+        ("scalings", {"reach": 1.25}, 5),
+    ],
+)
+def test_a_crop_is_filled_from_within(
+    name: str, options: dict[str, Any], margin: int, generator: torch.Generator
+) -> None:
+    """What lies beyond the canvas does not matter: black and white surroundings give the same pixels."""
+    group, act = build(name, border="crop", margin=margin, **options)
+    x = noise(2, 1, 31, 31)
+    assert act.check((1, 31, 31)) is None
+    drawn = group.sample(6, generator=generator)
+    moved = act.finish(act.act(drawn, x))
+    assert moved.shape[-2:] == (31 - 2 * margin, 31 - 2 * margin)
+    flat = act.finish(act.act(drawn, torch.ones_like(x)))
+    assert torch.allclose(flat, torch.ones_like(flat), atol=1e-9)
+    _, narrow = build(name, border="crop", margin=1, **options)
+    assert "needs a margin of" in (narrow.check((1, 31, 31)) or "")
+
+
+def test_quarter_turns_need_no_margin() -> None:
+    _, act = build("D4", border="crop", margin=1)
+    assert act.check((1, 9, 9)) is None
 
 
 @pytest.mark.gpu

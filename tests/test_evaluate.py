@@ -75,6 +75,10 @@ def test_everything_agrees_with_a_plain_loop(folder: Folder) -> None:
     assert pick(frame, "orbit_loss") == pytest.approx(float(loss.mean()), rel=1e-6)
     assert pick(frame, "parameters") == 40 + 196 * 3 + 3
     assert pick(frame, "flops") == 2 * (9 * 4 * 49 + 196 * 3)
+    averaged = float((p.mean(0).argmax(-1) == y).double().mean())
+    assert pick(frame, "averaged_accuracy") == pytest.approx(averaged)
+    confidence = p.gather(-1, p[0].argmax(-1).expand(4, -1)[..., None])[..., 0]
+    assert pick(frame, "confidence_change") == pytest.approx(float((confidence[1:] - confidence[0]).abs().mean()))
     curve = frame[frame["metric"] == "element_accuracy"].set_index("element")["estimate"]
     assert curve.to_dict() == pytest.approx({f"{90 * k}°": float(correct[k].double().mean()) for k in range(4)})
 
@@ -370,7 +374,7 @@ def test_a_second_run_does_nothing_and_a_deleted_cell_is_computed_alone(
     assert symbench("run", folder.suite, "--results", folder.results).code == 0
     first = Counting.passes
     assert first > 0
-    stamps = {p: p.stat().st_mtime_ns for p in (folder.results / "cells").rglob("*.parquet")}
+    stamps = {p: p.stat().st_mtime_ns for p in (folder.results / "cells").rglob("observations-*.parquet")}
     ran = symbench("run", folder.suite, "--results", folder.results)
     assert "nothing to do" in ran.err
     assert Counting.passes == first
@@ -380,7 +384,7 @@ def test_a_second_run_does_nothing_and_a_deleted_cell_is_computed_alone(
         file.unlink()
     assert "2 cells, 1 of them" in symbench("run", folder.suite, "--results", folder.results).err
     assert first < Counting.passes < 2 * first
-    after = {p: p.stat().st_mtime_ns for p in (folder.results / "cells").rglob("*.parquet")}
+    after = {p: p.stat().st_mtime_ns for p in (folder.results / "cells").rglob("observations-*.parquet")}
     assert set(after) == set(stamps)
     assert [p for p in after if after[p] != stamps[p]] == [deleted]
 

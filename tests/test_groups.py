@@ -23,6 +23,7 @@ EXAMPLES: dict[str, list[str]] = {
     "SO2": ["SO2"],
     "translations": ["translations"],
     "scalings": ["scalings"],
+    "R2": ["R2"],
     "S<n>": ["S2", "S3", "S5", "S9"],
 }
 PRODUCTS = ["C4 x S3", "D4 x scalings", "SO2 x scalings", "S3 x D3"]
@@ -42,7 +43,7 @@ def test_group_laws(name: str, generator: torch.Generator) -> None:
     testing.check_group(build(name), generator=generator)
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if build(n).count and n != "translations" and n != "S9"])
+@pytest.mark.parametrize("name", [n for n in NAMES if build(n).count and n not in {"translations", "R2", "S9"}])
 def test_finite_groups_are_closed(name: str, generator: torch.Generator) -> None:
     testing.check_closed(build(name), generator=generator)
 
@@ -54,15 +55,15 @@ def test_sample_is_haar(name: str, generator: torch.Generator) -> None:
     testing.check_haar(group, generator=generator, count=20_000)
 
 
-@pytest.mark.parametrize("name", ["translations", "scalings"])
+@pytest.mark.parametrize("name", ["translations", "scalings", "R2"])
 def test_non_compact_groups_name_their_law(name: str, generator: torch.Generator) -> None:
     group = build(name)
     assert "uniform" in group.law
     drawn = group.sample(20_000, generator=generator).double().view(20_000, -1)
     assert (drawn.mean(0).abs() <= 4 * drawn.std(0) / math.sqrt(20_000)).all()
-    half = math.log2(1.5) if name == "scalings" else 3.0
+    half = {"scalings": math.log2(1.5), "translations": 3.0, "R2": 1.0}[name]
     assert drawn.abs().max() <= half
-    wanted = half / math.sqrt(3) if name == "scalings" else 2.0  # sd of a uniform law; (7^2 - 1) / 12 = 4
+    wanted = 2.0 if name == "translations" else half / math.sqrt(3)  # sd of a uniform law; (7^2 - 1) / 12 = 4
     assert torch.allclose(drawn.std(0), torch.full_like(drawn.std(0), wanted), rtol=0.02)
 
 

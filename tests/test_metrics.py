@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,9 @@ def observed(**changes: Any) -> Observed:
     found: dict[str, Any] = {
         "correct": (prediction == target).astype(float),
         "prediction": prediction.astype(float),
+        "target": np.broadcast_to(target, (K + 1, N)).astype(float),
+        "confidence": RNG.random((K + 1, N)),
+        "averaged": np.where(RNG.random(N) < 0.8, target, 0).astype(float),
         "loss": RNG.exponential(size=(K + 1, N)),
         "deviation_sq": np.vstack([np.zeros(N), RNG.exponential(size=(K, N))]),
         "unrelated_sq": np.vstack([np.full(N, np.nan), RNG.exponential(2.0, size=(K, N))]),
@@ -122,6 +126,64 @@ def test_losses() -> None:
     assert value("orbit_loss", seen) == pytest.approx((seen.weights @ seen.loss).mean())
 
 
+def test_consistency_of_the_right_ones() -> None:
+    seen = observed()
+    assert seen.prediction is not None
+    assert seen.correct is not None
+    p, c = seen.prediction, seen.correct
+    loop = np.mean([p[k, i] == p[0, i] for i in range(N) if c[0, i] for k in range(1, K + 1)])
+    assert value("consistency_correct", seen) == pytest.approx(loop)
+    assert value("consistency_correct", observed(correct=np.zeros((K + 1, N)))) is None
+
+
+def test_confidence_change() -> None:
+    seen = observed()
+    assert seen.confidence is not None
+    loop = np.mean([abs(seen.confidence[k, i] - seen.confidence[0, i]) for k in range(1, K + 1) for i in range(N)])
+    assert value("confidence_change", seen) == pytest.approx(loop)
+
+
+def test_averaged_accuracy() -> None:
+    seen = observed()
+    assert seen.averaged is not None
+    assert seen.target is not None
+    assert value("averaged_accuracy", seen) == pytest.approx(accuracy_score(seen.target[0], seen.averaged))
+    assert value("averaged_accuracy", seen.only("resampled")) is None
+
+
+def test_worst_of_m_is_the_mean_over_all_draws() -> None:
+    correct = (RNG.random((9, 12)) < 0.8).astype(float)
+    seen = observed(correct=correct, labels=list("abcdefghi"))
+    draws = list(itertools.combinations(range(1, 9), 5))
+    loop = np.mean([all(correct[k, i] for k in draw) for draw in draws for i in range(12)])
+    assert value("worst_of_m", seen) == pytest.approx(loop)
+    few = observed(correct=correct[:4], labels=list("abcd"))
+    assert value("worst_of_m", few) is None
+
+
+def test_kappa_given_label_is_its_definition_and_zero_when_only_the_label_agrees() -> None:
+    seen = observed()
+    assert seen.prediction is not None
+    assert seen.target is not None
+    p, y = seen.prediction, seen.target[0]
+    # every sample's pairs of the same label weigh as that sample: mean over samples of the mean over its partners
+    chances = []
+    for i in range(N):
+        others = [j for j in range(N) if j != i and y[j] == y[i]]
+        both = [int(p[k, i] == p[0, j]) + int(p[k, j] == p[0, i]) for k in range(1, K + 1) for j in others]
+        chances.append(np.mean(both) / 2)
+    chance, consistency = np.mean(chances), (p[1:] == p[0]).mean()
+    assert value("kappa_given_label", seen) == pytest.approx((consistency - chance) / (1 - chance))
+    rng = np.random.default_rng(1)
+    labels = rng.integers(3, size=6000)
+    drawn = np.stack([np.where(rng.random(6000) < 0.7, labels, rng.integers(3, size=6000)) for _ in range(3)]).astype(
+        float
+    )
+    blind = observed(prediction=drawn, target=np.broadcast_to(labels, (3, 6000)), labels=["e", "a", "b"])
+    assert value("kappa_given_label", blind) == pytest.approx(0, abs=0.03)
+    assert value("kappa", blind) > 0.3
+
+
 def test_constant_model() -> None:
     seen = observed(
         prediction=np.zeros((K + 1, N)), deviation_sq=np.zeros((K + 1, N)), unrelated_sq=np.full((K + 1, N), 1e-30)
@@ -134,7 +196,7 @@ def test_constant_model() -> None:
 
 
 def test_no_data_is_null_with_a_reason() -> None:
-    seen = observed(correct=None, prediction=None, loss=None)
+    seen = observed(correct=None, prediction=None, loss=None, target=None, confidence=None, averaged=None)
     for name, row in METRICS:
         for found in row.load()(seen):
             assert found.estimate is not None or found.reason, name

@@ -40,8 +40,9 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_published_schemas_are_those_of_the_code() -> None:
     for name, model in (("manifest", Manifest), ("cell", CellRecord)):
         assert json.loads((SCHEMAS / f"{name}-1.json").read_text()) == model.model_json_schema()
-    columns = [{"name": f.name, "type": str(f.type), "nullable": f.nullable} for f in store.OBSERVATIONS]
-    assert json.loads((SCHEMAS / "observations-1.json").read_text()) == {"schema_version": 1, "columns": columns}
+    for name, schema in (("observations", store.OBSERVATIONS), ("samples", store.SAMPLES)):
+        columns = [{"name": f.name, "type": str(f.type), "nullable": f.nullable} for f in schema]
+        assert json.loads((SCHEMAS / f"{name}-1.json").read_text()) == {"schema_version": 1, "columns": columns}
 
 
 def test_what_a_run_writes_validates(folder: Folder, symbench: Symbench) -> None:

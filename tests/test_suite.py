@@ -24,7 +24,7 @@ def test_the_quick_suite_and_the_template_are_right() -> None:
 def test_defaults_are_filled_in() -> None:
     loaded = suite.load(ROOT / "suites" / "quick.yaml")
     assert loaded.symmetries["rotations"].options == {
-        "interpolation": "bilinear", "border": "disc", "fill": 0.0, "taper": 4.0,
+        "interpolation": "bilinear", "border": "disc", "fill": 0.0, "margin": 0, "taper": 4.0,
     }  # fmt: skip
     assert loaded.resolved()["models"]["cnn"]["width"] == 24
 
@@ -39,8 +39,8 @@ def test_checking_a_suite_imports_no_torch() -> None:
 
 ERRORS = [
     ("interpolation: bilinear", "interpolation: bilinaer",
-     r"quick.yaml:\d+: symmetries.rotations.interpolation: got 'bilinaer', expected bilinear. Did you mean 'bilinear'"),
-    ("border: disc", "border: disk", r"got 'disk', expected one of zero, fill, circular, disc. Did you mean 'disc'"),
+     r"quick.yaml:\d+: symmetries.rotations.interpolation: got 'bilinaer', expected one of bilinear, bicubic, fourier. Did you mean 'bilinear'"),
+    ("border: disc", "border: disk", r"got 'disk', expected one of zero, fill, circular, reflect, crop, disc. Did you mean 'disc'"),
     ("epochs: 12", "epochs: '12'", r"models.cnn.train.epochs: got '12', expected a whole number"),
     ("epochs: 12", "epochs: true", r"models.cnn.train.epochs: got True, expected a whole number"),
     ("epochs: 12", "epohcs: 12", r"got unknown key 'epohcs', .*Did you mean 'epochs'"),

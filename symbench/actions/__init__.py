@@ -41,38 +41,50 @@ Fill = Annotated[float, Limits(ge=0, le=1)]
 
 
 class BorderOptions(Options):
-    """What lies beyond the edge. A fill that no border uses is a mistake, and would change the cell's key."""
+    """What lies beyond the edge of the frame. An option that no border uses is a mistake, and is refused.
+
+    ``crop`` looks at the middle of a larger canvas, ``margin`` pixels in from each side, so that nothing is filled
+    in: a model's ``size`` is what it sees, and images are brought to ``size + 2 margin``. ``disc`` fades every image,
+    the unmoved one too, to ``fill`` outside an inscribed disc with an edge of ``taper`` pixels.
+    """
 
     border: str
     fill: Fill = 0.0
+    margin: Annotated[int, Limits(ge=0, le=4096)] = 0
 
     @model_validator(mode="after")
-    def _fill_is_used(self) -> BorderOptions:
+    def _nothing_is_idle(self) -> BorderOptions:
         if self.fill and self.border not in {"fill", "disc"}:
             raise ValueError(f"fill: {self.fill} needs border: fill or disc, and border is {self.border}")
+        if bool(self.margin) != (self.border == "crop"):
+            raise ValueError("margin: N and border: crop need each other")
         return self
 
 
-class PlaneOptions(BorderOptions):
-    """How rotations resample. Quarter turns and mirrors never do, and heed only ``border: disc``."""
+Border = Literal["zero", "fill", "circular", "reflect", "crop", "disc"]
 
-    interpolation: Literal["bilinear"] = "bilinear"
-    border: Literal["zero", "fill", "circular", "disc"] = "zero"
+
+class ResampleOptions(BorderOptions):
+    """How pixels between pixels are found.
+
+    ``fourier`` is exact on band-limited images with room around them and worse than ``bicubic`` on full frames.
+    """
+
+    interpolation: Literal["bilinear", "bicubic", "fourier"] = "bilinear"
+    border: Border = "zero"
     taper: Annotated[float, Limits(ge=4)] = 4.0
+
+
+class ZoomOptions(ResampleOptions):
+    """How scalings resample: a filter widened when reducing (antialiased)."""
+
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
 
 
 class ShiftOptions(BorderOptions):
-    """Circular, zero and filled shifts are different questions, so the suite has to say which one it asks."""
+    """Circular, zero, reflected and cropped shifts are different questions: the suite has to say which it asks."""
 
-    border: Literal["circular", "zero", "fill"]
-
-
-class ZoomOptions(BorderOptions):
-    """How scalings resample: a triangle filter, widened when reducing (antialiased)."""
-
-    interpolation: Literal["bilinear"] = "bilinear"
-    border: Literal["zero", "fill", "circular", "disc"] = "zero"
-    taper: Annotated[float, Limits(ge=4)] = 4.0
+    border: Literal["circular", "zero", "fill", "reflect", "crop"]
 
 
 ACTIONS = Table(
@@ -82,12 +94,15 @@ ACTIONS = Table(
         "turn": ActionRow(
             "symbench.actions.plane:TurnImage",
             "rotate and mirror about the centre of the image",
-            PlaneOptions,
+            ResampleOptions,
             "plane",
             "Image",
         ),
         "shift": ActionRow(
             "symbench.actions.shift:ShiftImage", "move by whole pixels", ShiftOptions, "translations", "Image"
+        ),
+        "slide": ActionRow(
+            "symbench.actions.slide:SlideImage", "move by fractions of a pixel", ResampleOptions, "slides", "Image"
         ),
         "zoom": ActionRow(
             "symbench.actions.zoom:ZoomImage",

@@ -43,6 +43,10 @@ class Action(ABC):
         """What is done to every sample before any element, the identity too (a mask); shape kept."""
         return x
 
+    def finish(self, x: Tensor) -> Tensor:
+        """What is done to every sample after any element (a crop), before normalisation."""
+        return x
+
     def act(self, g: Tensor, x: Tensor) -> Tensor:
         """``g . x``: elements ``(k, ...)`` or ``(k, n, ...)``, values ``(n, ...)``; returns ``(k, n, ...)``."""
         return self.bind(g, x)(x)
@@ -86,6 +90,10 @@ class ProductAction(Action):
     def prepare(self, x: Tensor) -> Tensor:
         """The first factor's: factors share the border's options, and one mask is enough."""
         return self.parts[0].prepare(x)
+
+    def finish(self, x: Tensor) -> Tensor:
+        """The first factor's, likewise."""
+        return self.parts[0].finish(x)
 
     def bind(self, g: Tensor, like: Tensor) -> Move:
         """One factor after the other; after the first, elements are per (element, sample)."""

@@ -1,9 +1,54 @@
-"""What lies beyond the edge of an image: the border policies, shared by turning and zooming."""
+"""What lies beyond the edge of an image: the border policies, shared by everything that moves pixels."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import torch
 from torch import Tensor
+
+from symbench.actions import BorderOptions, ResampleOptions
+from symbench.actions.base import Action
+
+
+class FramedAction(Action):
+    """An action on images with a border policy: the disc before it and the crop after it are the same for all.
+
+    Attributes:
+        options: the symmetry's.
+    """
+
+    options: BorderOptions
+
+    @abstractmethod
+    def reach(self, side: int) -> float:
+        """Pixels around the middle that ``border: crop`` needs on ``side`` pixels, to fill it from within."""
+
+    def check(self, shape: tuple[int, ...]) -> str | None:
+        """Images, with room for the crop."""
+        if len(shape) != 3:
+            return f"an image has shape (c, h, w), got {shape}"
+        side = min(shape[1:])
+        if self.options.border == "crop":
+            needed = self.reach(side)
+            if self.options.margin < needed - 1e-9:
+                return (
+                    f"border: crop needs a margin of {needed:.1f} px or more on {side} px, got {self.options.margin}"
+                )
+            if 2 * self.options.margin >= side:
+                return f"a margin of {self.options.margin} px leaves nothing of {side} px"
+        return None
+
+    def prepare(self, x: Tensor) -> Tensor:
+        """The disc, where chosen."""
+        if isinstance(self.options, ResampleOptions) and self.options.border == "disc":
+            return apply_disc(x, self.options.taper, self.options.fill)
+        return x
+
+    def finish(self, x: Tensor) -> Tensor:
+        """The crop, where chosen."""
+        m = self.options.margin
+        return x[..., m : x.shape[-2] - m, m : x.shape[-1] - m] if m else x
 
 
 def disc_mask(height: int, width: int, taper: float) -> Tensor:

@@ -2,31 +2,49 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import Tensor
-from torch.nn.functional import grid_sample, pad
 
-from symbench.actions import PlaneOptions
-from symbench.actions.base import Action, Kind, Move, take
-from symbench.actions.border import apply_disc
+from symbench.actions import ResampleOptions
+from symbench.actions.base import Kind, Move, take
+from symbench.actions.border import FramedAction
+from symbench.actions.fourier import rotate
+from symbench.actions.resample import at_least_float32, grid_of, sample_at, with_room
 from symbench.groups.plane import PlaneGroup
 
+Oblique = Callable[[Tensor, Sequence[int]], Tensor]
 
-class TurnImage(Action):
+
+class TurnImage(FramedAction):
     """Rotates and mirrors images about the pixel-centre midpoint, counter-clockwise as displayed.
 
-    Quarter turns and mirrors are index tables, bit for bit; every other element is resampled bilinearly from
-    a grid built in float64.
+    ::
+
+        . . x              x . .
+        . . .   90 deg ->  . . .      the top right corner goes to the top left
+        . . .              . . .
+
+    Quarter turns and mirrors are index tables, bit for bit. Every other element is resampled: bilinear and bicubic
+    from a grid built in float64, ``fourier`` by three shears.
     """
 
-    def __init__(self, group: PlaneGroup, options: PlaneOptions) -> None:
+    def __init__(self, group: PlaneGroup, options: ResampleOptions) -> None:
         self.group = group
-        self.options = options
+        self.options: ResampleOptions = options
+
+    def reach(self, side: int) -> float:
+        """What the corners of the frame need under an oblique turn; quarter turns need nothing."""
+        quarters = self.group.count is not None and bool(_exact(self.group.matrices(self.group.elements())).all())
+        return 0.0 if quarters else side * (1 - math.sqrt(0.5)) / 2
 
     def check(self, shape: tuple[int, ...]) -> str | None:
         """Quarter turns need a square, and a grid needs two pixels a side."""
-        if len(shape) != 3:
-            return f"an image has shape (c, h, w), got {shape}"
+        reason = super().check(shape)
+        if reason is not None:
+            return reason
         _, height, width = shape
         if height != width and self.group.name not in {"C2", "D1", "D2"}:
             return f"turning needs a square image, got {height} x {width}"
@@ -38,59 +56,62 @@ class TurnImage(Action):
         """``permutation`` where the matrix holds only 0 and +-1."""
         return ["permutation" if exact else "resampled" for exact in _exact(self.group.matrices(g)).tolist()]
 
-    def prepare(self, x: Tensor) -> Tensor:
-        """The disc, where chosen."""
-        return apply_disc(x, self.options.taper, self.options.fill) if self.options.border == "disc" else x
-
     def bind(self, g: Tensor, like: Tensor) -> Move:
-        """Index tables for the exact elements and sampling grids for the others."""
+        """Index tables for the exact elements; sampling grids, or angles, for the others."""
         matrices = self.group.matrices(g)
         shared = g.ndim == 1 + self.group.element_ndim
-        height, width = like.shape[-2:]
         items = matrices.flatten(0, -3)  # (k, 2, 2) or (k * n, 2, 2)
         exact = _exact(items)
-        sources = _source_pixels(items, height, width)  # (items, h, w, 2), (row, column)
-        rounded = sources[exact].round().long()
-        tables = (rounded[..., 0] * width + rounded[..., 1]).flatten(1).to(like.device)
-        grids = self._grids(sources[~exact], height, width).to(like.device, _at_least_float32(like))
+        tables = _tables(items[exact], like)
+        oblique = self._oblique(g, items, ~exact, like)
         exact = exact.to(like.device)
+        places = (~exact).nonzero().flatten().tolist()
 
         def move(x: Tensor) -> Tensor:
             n = len(x)
             if shared:
                 out = x.new_empty(len(g), n, *x.shape[1:])
                 out[exact] = take(x.flatten(-2), tables).unflatten(-1, x.shape[-2:])
-                for place, grid in zip((~exact).nonzero().flatten().tolist(), grids, strict=True):
-                    out[place] = self._resample(x, grid.expand(n, *grid.shape))
+                for i, place in enumerate(places):
+                    out[place] = oblique(x, [i] * n)
                 return out
             each = x.expand(len(g), *x.shape).flatten(0, 1)  # (k * n, c, h, w)
             out = torch.empty_like(each)
             turned = take(each[exact].flatten(-2), tables[None])[0]
             out[exact] = turned.unflatten(-1, x.shape[-2:])
-            if len(grids):
-                out[~exact] = self._resample(each[~exact], grids)
+            if places:
+                out[~exact] = oblique(each[~exact], list(range(len(places))))
             return out.unflatten(0, (len(g), n))
 
         return move
 
-    def _grids(self, sources: Tensor, height: int, width: int) -> Tensor:
-        """``grid_sample``'s coordinates, -1 and 1 at the centres of the outermost pixels (``align_corners``)."""
-        row, column = sources.unbind(-1)
-        if self.options.border == "circular":  # one pixel of padding closes the circle, see _resample
-            row, column = torch.remainder(row, height), torch.remainder(column, width)
-            height, width = height + 1, width + 1
-        return torch.stack([2 * column / (width - 1) - 1, 2 * row / (height - 1) - 1], dim=-1)
+    def _oblique(self, g: Tensor, matrices: Tensor, chosen: Tensor, like: Tensor) -> Oblique:
+        """A function of images and, for each, the number of its element among the chosen ones."""
+        height, width = like.shape[-2:]
+        if self.options.interpolation == "fourier":
+            angles = self.group.angles_deg(g).flatten()[chosen]
+            mirrored = self.group.mirrored(g).flatten()[chosen]
+            return lambda x, which: self._by_shears(x, angles[which], mirrored[which])
+        grids = grid_of(_source_pixels(matrices[chosen], height, width), height, width, self.options)
+        grids = grids.to(like.device, at_least_float32(like))
+        return lambda x, which: sample_at(x, grids[which], self.options)
 
-    def _resample(self, x: Tensor, grid: Tensor) -> Tensor:
-        if self.options.border == "circular":
-            return grid_sample(pad(x, (0, 1, 0, 1), mode="circular"), grid, align_corners=True)
-        fill = self.options.fill if self.options.border in {"fill", "disc"} else 0.0
-        return grid_sample(x - fill, grid, align_corners=True) + fill
+    def _by_shears(self, x: Tensor, angles_deg: Tensor, mirrored: Tensor) -> Tensor:
+        flip = mirrored.to(x.device)[:, None, None, None]
+        ready = torch.where(flip, x.flip(-1), x) if bool(mirrored.any()) else x
+        return with_room(ready, lambda wide: rotate(wide, angles_deg), self.options)
 
 
 def _exact(matrices: Tensor) -> Tensor:
     """Which matrices only exchange and negate axes, ``(*batch,)`` bool."""
     return ((matrices == 0) | (matrices.abs() == 1)).all(dim=(-1, -2))
+
+
+def _tables(matrices: Tensor, like: Tensor) -> Tensor:
+    """Source pixels of exact elements, ``(items, h * w)`` int64."""
+    height, width = like.shape[-2:]
+    rounded = _source_pixels(matrices, height, width).round().long()
+    return (rounded[..., 0] * width + rounded[..., 1]).flatten(1).to(like.device)
 
 
 def _source_pixels(matrices: Tensor, height: int, width: int) -> Tensor:
@@ -104,7 +125,3 @@ def _source_pixels(matrices: Tensor, height: int, width: int) -> Tensor:
     back_x = x[None, :] * m[:, 0, 0] + y[:, None] * m[:, 1, 0]
     back_y = x[None, :] * m[:, 0, 1] + y[:, None] * m[:, 1, 1]
     return torch.stack([(height - 1) / 2 - back_y, back_x + (width - 1) / 2], dim=-1)
-
-
-def _at_least_float32(like: Tensor) -> torch.dtype:
-    return torch.promote_types(like.dtype, torch.float32) if like.is_floating_point() else torch.float32

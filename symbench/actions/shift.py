@@ -6,24 +6,32 @@ import torch
 from torch import Tensor
 
 from symbench.actions import ShiftOptions
-from symbench.actions.base import Action, Kind, Move, take
+from symbench.actions.base import Kind, Move, take
+from symbench.actions.border import FramedAction
 from symbench.groups.translation import Translations
 
 
-class ShiftImage(Action):
+class ShiftImage(FramedAction):
     """Moves an image by whole pixels, down and to the right for positive shifts.
 
-    Circular shifts are permutations. With a zero or filled border what leaves the frame is lost.
+    Circular shifts are permutations. With any other border what leaves the frame is lost; ``crop`` looks at the
+    middle only, into which real pixels move.
     """
 
     def __init__(self, group: Translations, options: ShiftOptions) -> None:
         self.group = group
-        self.options = options
+        self.options: ShiftOptions = options
+
+    def reach(self, side: int) -> float:
+        """The longest shift."""
+        del side
+        return self.group.reach
 
     def check(self, shape: tuple[int, ...]) -> str | None:
         """A shift by half the image or more comes round again, or leaves nothing."""
-        if len(shape) != 3:
-            return f"an image has shape (c, h, w), got {shape}"
+        reason = super().check(shape)
+        if reason is not None:
+            return reason
         reach, side = self.group.reach, min(shape[1:])
         return f"a reach of {reach} px needs more than {2 * reach} px, got {side}" if 2 * reach >= side else None
 
@@ -37,11 +45,20 @@ class ShiftImage(Action):
         height, width = like.shape[-2:]
         row = torch.arange(height) - g[..., 0, None]  # (*batch, h)
         column = torch.arange(width) - g[..., 1, None]
+        if self.options.border == "reflect":
+            row, column = _mirrored(row, height), _mirrored(column, width)
         inside = ((row >= 0) & (row < height))[..., :, None] & ((column >= 0) & (column < width))[..., None, :]
         table = torch.remainder(row, height)[..., :, None] * width + torch.remainder(column, width)[..., None, :]
         fill = None
-        if self.options.border != "circular":
+        if self.options.border in {"zero", "fill", "crop"}:
             table = torch.where(inside, table, -1)
-            fill = self.options.fill if self.options.border == "fill" else 0.0
+            fill = self.options.fill
         table = table.flatten(-2).to(like.device)
         return lambda x: take(x.flatten(-2), table, fill=fill).unflatten(-1, x.shape[-2:])
+
+
+def _mirrored(index: Tensor, length: int) -> Tensor:
+    """Indices beyond the edge mirrored about the outermost pixel's centre: ``2 1 0 1 2``."""
+    period = max(1, 2 * (length - 1))
+    folded = torch.remainder(index, period)
+    return torch.minimum(folded, period - folded)

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from symbench.assemble import is_foreign, load_weights, ready, weights_digest
+from symbench.assemble import canvas, is_foreign, load_weights, ready, weights_digest
 from symbench.environment import numeric_flags
 from symbench.errors import CellError, ModelError, Problem
 from symbench.evaluate import DEFAULT_BATCH, Job, evaluate
@@ -160,7 +160,7 @@ class _Worker:
             prepared=self.plan.symmetry_of(cell),
             device=self.settings.device,
             dtype=_dtype(self.plan),
-            canvas=suite.models[cell.pair.model].size,
+            canvas=canvas(suite, cell.pair.symmetry, suite.models[cell.pair.model].size),
             batch=self.settings.batch,
             limit=self.settings.limit,
             probabilities=suite.scores == "probabilities",

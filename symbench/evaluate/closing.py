@@ -20,7 +20,18 @@ from symbench.evaluate.job import Job, load_leaves, pieces, run_model
 from symbench.evaluate.reference import Reference
 from symbench.evaluate.scratch import Scratch
 from symbench.measure import Sums, compared, unrelated
-from symbench.store import OBSERVATIONS, PART, CellRecord, ElementRecord, PartRecord, Store, sha256_file, write_part
+from symbench.store import (
+    OBSERVATIONS,
+    PART,
+    CellRecord,
+    ElementRecord,
+    FileRecord,
+    PartRecord,
+    Store,
+    sha256_file,
+    write_part,
+    write_samples,
+)
 
 
 def close(
@@ -44,10 +55,27 @@ def close(
         path = write_part(folder, first, last - 1, columns)
         records.append(PartRecord(file=path.name, first=first, last=last - 1, sha256=sha256_file(path)))
     check_complete(folder, records, order, len(job.prepared.elements), len(listed))
-    record = _record(job, listed, order, records, scratch)
+    samples = write_samples(folder, [_sample_rows(r, order, parts, scratch) for r in listed])
+    record = _record(job, listed, order, records, samples, scratch)
     store.write_cell(record)
     shutil.rmtree(scratch.folder)
     return record
+
+
+def _sample_rows(
+    reference: Reference, order: Sequence[int], parts: Sequence[tuple[int, int]], scratch: Scratch
+) -> dict[str, np.ndarray]:
+    """One row per sample: the prediction of the orbit's mean output, null where outputs are no class scores."""
+    loaded = [np.load(scratch.pairing(reference.task.output, first)) for first, _ in parts]
+    known = all("averaged_prediction" in part for part in loaded)
+    averaged = (
+        np.concatenate([part["averaged_prediction"] for part in loaded]) if known else np.full(len(order), None)
+    )
+    return {
+        "output": np.full(len(order), reference.task.output, dtype=object),
+        "sample": np.array(order),
+        "averaged_prediction": averaged,
+    }
 
 
 def _unrelated(job: Job, reference: Reference, parts: Sequence[tuple[int, int]], scratch: Scratch) -> np.ndarray:
@@ -121,7 +149,12 @@ def check_complete(
 
 
 def _record(
-    job: Job, listed: Sequence[Reference], order: Sequence[int], parts: list[PartRecord], scratch: Scratch
+    job: Job,
+    listed: Sequence[Reference],
+    order: Sequence[int],
+    parts: list[PartRecord],
+    samples: FileRecord,
+    scratch: Scratch,
 ) -> CellRecord:
     group, elements = job.prepared.group, job.prepared.elements
     kinds = job.prepared.actions[job.prepared.on].kinds(elements.values)
@@ -151,6 +184,7 @@ def _record(
             for i, (label, kind, size, weight, parameters) in enumerate(rows)
         ],
         parts=parts,
+        samples_file=samples,
         facts=facts,
         checkpoint=job.checkpoint,
         environment=job.environment,

@@ -115,12 +115,15 @@ def _checked_target(job: Job, name: str, target: Tensor) -> Tensor:
 
 
 def run_model(job: Job, leaves: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A forward pass in the suite's dtype; the outputs come back where float64 can be had.
+    """Crop where the border policy says so, and run the model in the suite's dtype.
+
+    The outputs come back where float64 can be had.
 
     Raises:
         ModelError: an output is NaN or infinite, or the model raised.
     """
-    cast = {name: x.to(job.dtype) if x.is_floating_point() else x for name, x in leaves.items()}
+    finished = {name: job.prepared.actions[name].finish(x) for name, x in leaves.items()}
+    cast = {name: x.to(job.dtype) if x.is_floating_point() else x for name, x in finished.items()}
     outputs = job.model(cast, image_leaves(job.dataset))
     for name, value in outputs.items():
         if not torch.isfinite(value).all():

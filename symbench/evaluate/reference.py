@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from symbench.actions.base import Action
+from symbench.actions.border import FramedAction
 from symbench.environment import synchronise
 from symbench.errors import ConfigError, Interrupted, ModelError, Problem
 from symbench.evaluate.job import Job, load_leaves, pieces, run_model
@@ -110,6 +111,8 @@ def _reference(job: Job, task: Task, count: int, scratch: Scratch) -> Reference:
             Problem(job.model.name, f"output {task.output!r}: {error}", None, "Declare another field for it.")
         ) from error
     reason = action.check(shape)
+    if isinstance(action, FramedAction) and action.options.border == "crop":
+        reason = "border: crop says nothing of outputs; use circular or disc"
     if reason is not None:
         got = f"output {task.output!r} cannot be moved: {reason}"
         raise ModelError(Problem(job.model.name, got, f"an output that is {task.field}"))

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from torch import Tensor
 
 from symbench.store import write_text, written
 
@@ -55,19 +53,3 @@ class Scratch:
         """Write arrays atomically."""
         with written(path) as temporary, temporary.open("wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
-
-
-@dataclass
-class PartColumns:
-    """The columns of one part and output, ``(k, n)`` each; what a task does not have is not there."""
-
-    elements: int
-    count: int
-    arrays: dict[str, np.ndarray]
-
-    def put(self, name: str, place: slice, piece: slice, values: Tensor) -> None:
-        """Store a block of a column."""
-        block = values.cpu().numpy()
-        if name not in self.arrays:
-            self.arrays[name] = np.zeros((self.elements, self.count), dtype=block.dtype)
-        self.arrays[name][place, piece] = block

@@ -23,8 +23,8 @@ class GroupRow(Row):
 
     Attributes:
         family: what actions are looked up by: groups of one family give their elements in one form
-            (``plane``: a 2x2 matrix; ``translations``: pixels; ``scalings``: a factor; ``symmetric``: a
-            permutation). A plug-in may name its own.
+            (``plane``: a 2x2 matrix; ``translations`` and ``slides``: pixels; ``scalings``: a factor;
+            ``symmetric``: a permutation). A plug-in may name its own.
         actions: import paths of ``ActionRow``s that a plug-in's own family brings along.
     """
 
@@ -48,6 +48,13 @@ class TranslationOptions(Options):
     """``translations``: all integer shifts of at most ``reach`` pixels along either axis."""
 
     reach: Annotated[int, Field(ge=1, le=1000)]
+
+
+class SlideOptions(Options):
+    """``R2``: shifts of at most ``reach`` pixels along either axis, measured in steps of ``step``."""
+
+    reach: Annotated[float, Field(gt=0, le=1000)] = 1.0
+    step: Annotated[float, Field(gt=0, le=1000)] = 0.5
 
 
 class ScalingOptions(Options):
@@ -78,6 +85,9 @@ GROUPS = Table(
         "SO2": GroupRow("symbench.groups.rotation:SO2", "all rotations of the plane", Options, "plane"),
         "translations": GroupRow(
             "symbench.groups.translation:Translations", "integer shifts", TranslationOptions, "translations"
+        ),
+        "R2": GroupRow(
+            "symbench.groups.slide:PlaneTranslations", "shifts by fractions of a pixel", SlideOptions, "slides"
         ),
         "scalings": GroupRow("symbench.groups.scaling:Scalings", "zooming in and out", ScalingOptions, "scalings"),
         "S<n>": GroupRow(

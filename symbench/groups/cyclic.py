@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from symbench.groups.plane import PlaneGroup, angle_label, angle_size, rotation_matrices
+from symbench.groups.plane import PlaneGroup, angle_label, angle_size
 
 
 class Cyclic(PlaneGroup):
@@ -40,10 +40,6 @@ class Cyclic(PlaneGroup):
     def angles_deg(self, g: Tensor) -> Tensor:
         """The angle of each element in degrees, float64."""
         return torch.remainder(g, self.n).double() * 360.0 / self.n
-
-    def matrices(self, g: Tensor) -> Tensor:
-        """Rotation matrices."""
-        return rotation_matrices(self.angles_deg(g))
 
     def size(self, g: Tensor) -> Tensor:
         """The angle from 0, in degrees."""

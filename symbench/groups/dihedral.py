@@ -5,10 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from symbench.groups.plane import PlaneGroup, angle_label, angle_size, rotation_matrices
-
-MIRROR = torch.tensor([[-1.0, 0.0], [0.0, 1.0]], dtype=torch.float64)
-"""The left-right mirror, x to -x."""
+from symbench.groups.plane import MIRROR, PlaneGroup, angle_label, angle_size, rotation_matrices
 
 
 class Dihedral(PlaneGroup):
@@ -52,10 +49,9 @@ class Dihedral(PlaneGroup):
         """The angle of the turn, in degrees, float64."""
         return torch.remainder(g[..., 0], self.n).double() * 360.0 / self.n
 
-    def matrices(self, g: Tensor) -> Tensor:
-        """A rotation matrix, after the mirror where there is one."""
-        mirrors = torch.where((g[..., 1] == 1)[..., None, None], MIRROR, torch.eye(2, dtype=torch.float64))
-        return rotation_matrices(self.angles_deg(g)) @ mirrors
+    def mirrored(self, g: Tensor) -> Tensor:
+        """Where m is 1."""
+        return g[..., 1] == 1
 
     def size(self, g: Tensor) -> Tensor:
         """The angle of the turn from 0, in degrees; a mirror counts as half a turn, about its own axis."""

@@ -9,6 +9,9 @@ from torch import Tensor
 
 from symbench.groups.base import Group
 
+MIRROR = torch.tensor([[-1.0, 0.0], [0.0, 1.0]], dtype=torch.float64)
+"""The left-right mirror, x to -x."""
+
 
 class PlaneGroup(Group):
     """A group of rotations and mirrors about the centre: its elements are orthogonal 2x2 matrices.
@@ -19,8 +22,17 @@ class PlaneGroup(Group):
     size_unit = "degrees"
 
     @abstractmethod
+    def angles_deg(self, g: Tensor) -> Tensor:
+        """The angle of the turn in degrees, float64 ``(*batch,)``."""
+
+    def mirrored(self, g: Tensor) -> Tensor:
+        """Whether the left-right mirror comes before the turn, bool ``(*batch,)``."""
+        return torch.zeros_like(self.angles_deg(g), dtype=torch.bool)
+
     def matrices(self, g: Tensor) -> Tensor:
         """``(*batch, 2, 2)``, float64; entries of quarter turns are exactly 0, 1 or -1."""
+        mirrors = torch.where(self.mirrored(g)[..., None, None], MIRROR, torch.eye(2, dtype=torch.float64))
+        return rotation_matrices(self.angles_deg(g)) @ mirrors
 
 
 def rotation_matrices(angle_deg: Tensor) -> Tensor:

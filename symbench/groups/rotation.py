@@ -43,9 +43,9 @@ class SO2(PlaneGroup):
         angles = torch.arange(total, dtype=torch.float64) * 360.0 / total
         return angles, torch.full((total,), 1 / total, dtype=torch.float64)
 
-    def matrices(self, g: Tensor) -> Tensor:
-        """Rotation matrices."""
-        return rotation_matrices(g)
+    def angles_deg(self, g: Tensor) -> Tensor:
+        """The element itself."""
+        return g
 
     def size(self, g: Tensor) -> Tensor:
         """The angle from 0, in degrees."""

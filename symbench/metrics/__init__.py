@@ -55,6 +55,15 @@ METRICS = Table(
             "share",
             "higher",
         ),
+        "worst_of_m": _row(
+            "accuracy:worst_of_m",
+            "share that is right at all of 5 elements drawn at random: comparable between K",
+            "share",
+            "higher",
+        ),
+        "averaged_accuracy": _row(
+            "accuracy:averaged_accuracy", "accuracy of the output averaged over the orbit", "share", "higher"
+        ),
         "consistency": _row(
             "consistency:consistency",
             "share of moved samples that are predicted as they were unmoved",
@@ -62,11 +71,26 @@ METRICS = Table(
             "higher",
         ),
         "flip_rate": _row("consistency:flip_rate", "1 - consistency", "share", "lower"),
+        "consistency_correct": _row(
+            "consistency:consistency_correct",
+            "consistency of the samples that are right as they are",
+            "share",
+            "higher",
+        ),
+        "confidence_change": _row(
+            "consistency:confidence_change",
+            "mean change of the probability of the unmoved prediction",
+            "share",
+            "lower",
+        ),
         "kappa": _row(
             "consistency:kappa",
             "consistency beyond chance: 0 is chance, 1 is always the same",
             "kappa",
             "higher",
+        ),
+        "kappa_given_label": _row(
+            "consistency:kappa_given_label", "consistency beyond that of samples of the same label", "kappa", "higher"
         ),
         "equivariance_error": _row(
             "equivariance:equivariance_error",

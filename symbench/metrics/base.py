@@ -18,6 +18,10 @@ class Observed:
     Attributes:
         correct: 0 or 1, float64; None without labels or classes.
         prediction: top-1 class; None for other tasks.
+        target: class index; None without labels or classes.
+        confidence: probability of the reference's top-1 class; None for other tasks.
+        averaged: ``(n,)``, the prediction of the orbit's mean output, over all of the cell's elements; None where
+            outputs are no class scores, or for a subset of the elements.
         loss: None without labels.
         deviation_sq: ``|f(g.x) - g.f(x)|^2``.
         unrelated_sq: the same to all other samples; NaN for the identity.
@@ -31,6 +35,9 @@ class Observed:
 
     correct: Array | None
     prediction: Array | None
+    target: Array | None
+    confidence: Array | None
+    averaged: Array | None
     loss: Array | None
     deviation_sq: Array
     unrelated_sq: Array
@@ -55,11 +62,12 @@ class Observed:
         weights = weights[keep] / weights.sum()
         arrays: dict[str, Any] = {
             name: None if (values := getattr(self, name)) is None else values[keep]
-            for name in ("correct", "prediction", "loss", "deviation_sq", "unrelated_sq")
+            for name in ("correct", "prediction", "target", "confidence", "loss", "deviation_sq", "unrelated_sq")
         }
         return replace(
             self,
             **arrays,
+            averaged=None,
             weights=weights,
             labels=[label for label, k in zip(self.labels, keep, strict=True) if k],
             kinds=[kind for kind, k in zip(self.kinds, keep, strict=True) if k],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from symbench import statistics
-from symbench.metrics.base import Observed, Value
+from symbench.metrics.base import NO_LABELS, Observed, Value
 from symbench.statistics import Array
 
 NO_CLASSES = Value(None, reason="no class predictions")
@@ -25,6 +25,26 @@ def flip_rate(seen: Observed) -> list[Value]:
     return [Value.of(statistics.bounded_mean(1 - _same(seen.prediction).mean(axis=0)))]
 
 
+def consistency_correct(seen: Observed) -> list[Value]:
+    """:func:`consistency` over the samples that are right as they are: it does not rise with accuracy by itself."""
+    if seen.prediction is None:
+        return [NO_CLASSES]
+    if seen.correct is None:
+        return [NO_LABELS]
+    right = seen.correct[0] == 1
+    if not right.any():
+        return [Value(None, reason="no sample is right as it is")]
+    return [Value.of(statistics.bounded_mean(_same(seen.prediction).mean(axis=0)[right]))]
+
+
+def confidence_change(seen: Observed) -> list[Value]:
+    """Mean absolute change of the probability of the reference's top-1 class, over i and k > 0."""
+    if seen.confidence is None:
+        return [NO_CLASSES]
+    change = np.abs(seen.confidence[1:] - seen.confidence[0]).mean(axis=0)
+    return [Value.of(statistics.bounded_mean(change.clip(0, 1)))]
+
+
 def kappa(seen: Observed) -> list[Value]:
     """Cohen's kappa: ``(consistency - chance) / (1 - chance)``.
 
@@ -38,10 +58,32 @@ def kappa(seen: Observed) -> list[Value]:
     by_chance = chance_of_difference(seen.prediction).mean(axis=0)
     if by_chance.mean() <= 1e-12:
         return [Value(None, reason="one class is always predicted: chance is 1")]
-    disagreement = statistics.ratio(differs, by_chance, seed=seen.seed)
+    return [_kappa(differs, by_chance, seen.seed)]
+
+
+def kappa_given_label(seen: Observed) -> list[Value]:
+    """:func:`kappa` with chance taken over other samples of the same label: 0 when only the label agrees."""
+    if seen.prediction is None:
+        return [NO_CLASSES]
+    if seen.target is None:
+        return [NO_LABELS]
+    labels = seen.target[0]
+    differs, by_chance = [], []
+    for label in np.unique(labels):
+        mine = seen.prediction[:, labels == label]
+        if mine.shape[1] > 1:
+            differs.append(1 - _same(mine).mean(axis=0))
+            by_chance.append(chance_of_difference(mine).mean(axis=0))
+    if not differs or np.concatenate(by_chance).mean() <= 1e-12:
+        return [Value(None, reason="within every label one class is always predicted: chance is 1")]
+    return [_kappa(np.concatenate(differs), np.concatenate(by_chance), seen.seed)]
+
+
+def _kappa(differs: Array, by_chance: Array, seed: int) -> Value:
+    disagreement = statistics.ratio(differs, by_chance, seed=seed)
     low = None if disagreement.high is None else 1 - disagreement.high
     high = None if disagreement.low is None else 1 - disagreement.low
-    return [Value(1 - disagreement.estimate, low, high, disagreement.n)]
+    return Value(1 - disagreement.estimate, low, high, disagreement.n)
 
 
 def _same(prediction: Array) -> Array:

@@ -183,6 +183,8 @@ def _plan_training(plan: Plan, name: str) -> None:
             raise ConfigError(
                 Problem(where, f"{recipe.on} has no leaf for {recipe.augment}", "a symmetry on one of its leaves")
             )
+        if suite.symmetries[recipe.augment].options.get("margin"):
+            raise ConfigError(Problem(where, f"{recipe.augment} crops", "a symmetry that keeps the frame"))
         shapes = data.dataset.shapes(canvas=suite.models[name].size)
         augment = assemble.prepare(suite, recipe.augment, data.dataset, shapes).document
     plan.recipes[name] = assemble.recipe_document(suite, name, data.digest, augment)
@@ -222,7 +224,7 @@ def _cell(plan: Plan, pair: Pair, *, device: str, limit: int | None) -> Cell:
     place = (pair.symmetry, pair.dataset, entry.size)
     data = plan.data[pair.dataset]
     if place not in plan.prepared:
-        shapes = data.dataset.shapes(canvas=entry.size)
+        shapes = data.dataset.shapes(canvas=assemble.canvas(suite, pair.symmetry, entry.size))
         _check_normalisation(suite, pair.model, data.dataset, shapes)
         plan.prepared[place] = assemble.prepare(suite, pair.symmetry, data.dataset, shapes)
     identity = {

@@ -1,0 +1,108 @@
+"""One part under measurement: outputs go in block by block, columns and sums come out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from symbench.actions.base import TrivialAction
+from symbench.errors import ModelError, Problem
+from symbench.evaluate.reference import Reference
+from symbench.evaluate.scratch import Scratch
+from symbench.measure import Sums, classification_columns, compared, regression_columns, squared_distances
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some elements of some samples of a part.
+
+    Attributes:
+        elements: ``(k, ...)``.
+        place: their numbers.
+        samples: which of the part's.
+    """
+
+    elements: Tensor
+    place: slice
+    samples: slice
+
+
+class Part:
+    """What is kept of one output for one part: columns ``(elements, n)``, sums, and the mean over the orbit."""
+
+    def __init__(self, reference: Reference, weights: Tensor, count: int) -> None:
+        self.reference = reference
+        self.weights = weights
+        self.shape = (len(weights), count)
+        self.columns: dict[str, np.ndarray] = {}
+        self.sums: dict[str, np.ndarray] = {}
+        self.orbit_mean: np.ndarray | None = None
+
+    def put(self, block: Block, output: Tensor, raw: Tensor, targets: dict[str, Tensor]) -> None:
+        """Take in the outputs of a block.
+
+        Args:
+            block: which.
+            output: ``f(g.x)``, ``(k, n, *output)``.
+            raw: ``f(x)``, ``(n, *output)``.
+            targets: of the whole part.
+
+        Raises:
+            ModelError: a square overflows.
+        """
+        reference, g = self.reference, block.elements
+        task = reference.task
+        moved = compared(output, task)
+        expected = reference.action.act(g, compared(raw, task))
+        deviation_sq = squared_distances(moved, expected)
+        if not torch.isfinite(deviation_sq).all():
+            got = f"output {task.output!r} is so large that its square overflows"
+            raise ModelError(Problem("deviation", got, "outputs below 1e150"))
+        self._column("deviation_sq", block, deviation_sq)
+        target = targets[task.target][block.samples] if task.target else None
+        for name, values in self._task_columns(g, output, raw, target).items():
+            self._column(name, block, values)
+        mean = reference.action.act(g, reference.mean.to(output.device)[None])[:, 0]
+        self._sums(block, Sums.of(moved, expected, mean))
+        if task.classify and isinstance(reference.action, TrivialAction):
+            self._average(block, moved)
+
+    def save(self, scratch: Scratch, first: int) -> None:
+        """Write what was taken in."""
+        name = self.reference.task.output
+        if self.orbit_mean is not None:
+            self.sums["averaged_prediction"] = self.orbit_mean.argmax(-1)
+        scratch.save(scratch.columns(name, first), **self.columns)
+        scratch.save(scratch.pairing(name, first), **self.sums)
+
+    def _task_columns(self, g: Tensor, output: Tensor, raw: Tensor, target: Tensor | None) -> dict[str, Tensor]:
+        if self.reference.task.classify:
+            found = classification_columns(output, target, raw.argmax(-1))
+            return found if target is None else {**found, "target": target.expand(len(g), -1)}
+        action = self.reference.target_action
+        wanted = action.act(g, target.double()) if target is not None and action is not None else None
+        return regression_columns(output, wanted)
+
+    def _column(self, name: str, block: Block, values: Tensor) -> None:
+        found = values.cpu().numpy()
+        column = self.columns.setdefault(name, np.zeros(self.shape, dtype=found.dtype))
+        column[block.place, block.samples] = found
+
+    def _sums(self, block: Block, sums: Sums) -> None:
+        for field in fields(sums):
+            found = getattr(sums, field.name).cpu().numpy()
+            if field.name.endswith("_sum"):
+                kept = self.sums.setdefault(field.name, np.zeros((self.shape[0], found.shape[1])))
+                kept[block.place] += found
+            else:
+                self.sums.setdefault(field.name, np.zeros(self.shape))[block.place, block.samples] = found
+
+    def _average(self, block: Block, outputs: Tensor) -> None:
+        """Add to the orbit's mean output: what averaging over the group at test time would answer."""
+        weighted = torch.einsum("k,knc->nc", self.weights[block.place].to(outputs), outputs).cpu().numpy()
+        if self.orbit_mean is None:
+            self.orbit_mean = np.zeros((self.shape[1], weighted.shape[1]))
+        self.orbit_mean[block.samples] += weighted
