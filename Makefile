@@ -10,7 +10,7 @@ KEY := $(shell { $(PYTHON) -c '$(LIST)' && $(PYTHON) -c 'import sys; print(sys.v
 DEPS := $(CACHE)/dependencies-$(KEY)
 VENV ?= .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed-$(KEY)
+STAMP := $(VENV)/.installed-$(KEY)-$(shell sha256sum pyproject.toml | cut -c1-8)
 
 .PHONY: demo test check format bench clean setup
 .DELETE_ON_ERROR:

@@ -13,7 +13,8 @@ from symbench import plan as planning
 from symbench import suite as suites
 from symbench.errors import ConfigError, Problem
 from symbench.events import Listener, Note, ignore
-from symbench.store import CellStatus, Manifest, Store
+from symbench.records import CellStatus, Manifest
+from symbench.store import Store
 from symbench.suite import Suite
 from symbench.suite.entries import check_code
 
@@ -144,12 +145,12 @@ def run(
     if results is not None:
         choices = Choices(**{**vars(choices), "results": Path(results)})
     resolved, device = prepare(suite, choices)
-    store = Store(choices.results)
-    store.check_writable()
     if resolved.recipes:
         from symbench.train import check_writable
 
         check_writable()
+    store = Store(choices.results)
+    store.check_writable()
     return _Progress(resolved, store, choices, device).run(listen, stopped)
 
 

@@ -15,15 +15,16 @@ from typing import Any, TypeVar
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from symbench import actions, groups
 from symbench.actions.base import Action, TrivialAction
-from symbench.code import RAISED, digest_module, digest_source
+from symbench.code import digest_module, digest_source, foreign
 from symbench.datasets import DATASETS
 from symbench.datasets.base import Dataset
 from symbench.datasets.items import Items
 from symbench.errors import CellError, ConfigError, DataError, ImpossiblePair, ModelError, Problem
-from symbench.fields import Category, Field, Image
+from symbench.fields import Category, Field, Image, Scalar
 from symbench.groups.base import Elements, Group, choose
 from symbench.models import MODELS
 from symbench.models.base import Model, Normalisation, declared_outputs
@@ -64,7 +65,8 @@ def load_dataset(suite: Suite, name: str, *, split: str | None = None) -> Datase
                     )
                 )
             arguments["split"] = split
-        return _as_dataset(_called(lambda: code.call(**arguments), where), where)
+        with foreign(ConfigError, where, "loading it"):
+            return _as_dataset(code.call(**arguments), where)
     row, parameters = DATASETS.find(entry.use, where=where)
     arguments = {**entry.options, **parameters}
     if split is not None:
@@ -72,20 +74,10 @@ def load_dataset(suite: Suite, name: str, *, split: str | None = None) -> Datase
             raise ConfigError(Problem(where, f"{entry.use} has no training split", "a dataset with the option split"))
         arguments["split"] = split
     factory = row.load()
-    if "folder" in inspect.signature(factory).parameters:
-        arguments["folder"] = suite.folder
-    return _as_dataset(_called(lambda: factory(**arguments), where), where)
-
-
-def _called(make: Any, where: str) -> Any:
-    try:
-        return make()
-    except ConfigError:
-        raise
-    except RAISED as error:  # a user's or a plug-in's code may raise anything
-        raise ConfigError(
-            Problem(where, f"loading it raised {type(error).__name__}: {error}".replace("\n", " "))
-        ) from error
+    takes = inspect.signature(factory).parameters
+    arguments |= {k: v for k, v in (("folder", suite.folder), ("where", where)) if k in takes}
+    with foreign(ConfigError, where, "loading it"):
+        return _as_dataset(factory(**arguments), where)
 
 
 def _as_dataset(found: Any, where: str) -> Dataset:
@@ -97,19 +89,18 @@ def _as_dataset(found: Any, where: str) -> Dataset:
         raise ConfigError(error.problems) from error
 
 
-def output_count(dataset: Dataset) -> int:
+def output_count(dataset: Dataset, canvas: int | None) -> int:
     """How many numbers a model for this dataset's target has to return: classes, or the target's size."""
     if not dataset.targets:
-        raise ConfigError(
-            Problem("models", "a built-in model needs labels to know its number of outputs", "a labelled dataset")
-        )
+        got = "a built-in model needs labels to know its number of outputs"
+        raise ConfigError(Problem("models", got, "a labelled dataset"))
     name, field = next(iter(dataset.targets.items()))
-    if isinstance(field, Category):
-        if field.classes is not None:
-            return field.classes
-        batches = (range(i, min(i + 1024, len(dataset))) for i in range(0, len(dataset), 1024))
-        return 1 + max(int(dataset.batch(indices).targets[name].max()) for indices in batches)
-    return int(dataset.batch([0]).targets[name][0].numel())
+    if not isinstance(field, Category):
+        return int(dataset.batch([0], canvas=canvas).targets[name][0].numel())
+    if field.classes is not None:
+        return field.classes
+    batches = (range(i, min(i + 1024, len(dataset))) for i in range(0, len(dataset), 1024))
+    return 1 + max(int(dataset.batch(indices, canvas=canvas).targets[name].max()) for indices in batches)
 
 
 @dataclass(frozen=True)
@@ -209,18 +200,13 @@ def build_module(suite: Suite, name: str, *, shape: tuple[int, ...], outputs: in
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
-            if code is not None:
-                module = code.call(**entry.args)
-            else:
-                row, parameters = MODELS.find(entry.use)
-                sized = {} if row.builds_itself else {"shape": shape, "outputs": outputs}
-                module = row.load()(**sized, **entry.options, **parameters)
-        except ConfigError:
-            raise
-        except RAISED as error:  # a user's constructor may raise anything
-            raise ModelError(
-                Problem(name, f"building it raised {type(error).__name__}: {error}".replace("\n", " "))
-            ) from error
+            with foreign(ModelError, name, "building it"):
+                if code is not None:
+                    module = code.call(**entry.args)
+                else:
+                    row, parameters = MODELS.find(entry.use)
+                    sized = {} if row.builds_itself else {"shape": shape, "outputs": outputs}
+                    module = row.load()(**sized, **entry.options, **parameters)
         finally:
             torch.set_default_dtype(default_dtype)  # a model's code may have changed it, for the next one too
     if not isinstance(module, nn.Module):
@@ -239,12 +225,28 @@ def is_foreign(use: str) -> bool:
     return ":" in use or "/" in use
 
 
-def state_digest(module: nn.Module) -> str:
-    """SHA-256 of a module's state dict: what its own code made or loaded."""
+def built_for_data(entry: ModelEntry) -> bool:
+    """Whether a model's module depends on the dataset that it meets: its shape and its number of classes."""
+    return entry.train is None and ":" not in entry.use and not MODELS.find(entry.use)[0].builds_itself
+
+
+def state_digest(module: nn.Module, name: str) -> str:
+    """SHA-256 of a module's state dict: what its own code made or loaded.
+
+    Raises:
+        ModelError: the state cannot be read.
+    """
     digest = hashlib.sha256()
-    for key, value in sorted(module.state_dict().items()):
-        digest.update(f"{key} {value.dtype} {tuple(value.shape)}\0".encode())
-        digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    with foreign(ModelError, name, "reading its state"):
+        for key, value in sorted(module.state_dict().items()):
+            if is_lazy(value):
+                got, remedy = f"{key} has no shape yet", "Call the model on one input before it is returned."
+                raise ModelError(Problem(name, got, "a model whose weights are made", remedy))
+            if not isinstance(value, torch.Tensor):
+                digest.update(f"{key} {value!r}\0".encode())
+                continue
+            digest.update(f"{key} {value.dtype} {tuple(value.shape)}\0".encode())
+            digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 
@@ -266,13 +268,8 @@ def reading(read: Callable[[], T], where: str) -> T:
     Raises:
         DataError: with what was raised.
     """
-    try:
+    with foreign(DataError, where, "reading it"):
         return read()
-    except CellError:
-        raise
-    except RAISED as error:
-        got = f"reading it raised {type(error).__name__}: {error}".replace("\n", " ")
-        raise DataError(Problem(where, got)) from error
 
 
 def load_weights(module: nn.Module, suite: Suite, name: str, *, trust_pickle: bool) -> None:
@@ -324,9 +321,16 @@ def recipe_document(suite: Suite, name: str, data: str, augment: dict[str, Any] 
 
 
 def ready(module: nn.Module, entry: ModelEntry, name: str) -> Model:
-    """The module behind its normalisation, in evaluation mode."""
-    module.eval()
-    return Model(module, declared_outputs(module), Normalisation(entry.mean, entry.std), name)
+    """The module behind its normalisation, in evaluation mode.
+
+    Raises:
+        ModelError: its own code raised, or it declares outputs that cannot be.
+    """
+    otherwise = {"logits": Scalar()} if ":" in entry.use else MODELS.find(entry.use)[0].outputs
+    with foreign(ModelError, name, "reading what it declares"):
+        module.eval()
+        outputs = declared_outputs(module, otherwise)
+    return Model(module, outputs, Normalisation(entry.mean, entry.std), name)
 
 
 def image_leaves(dataset: Dataset) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import json as json_module
 import os
 import signal
 import sys
@@ -28,7 +28,7 @@ results_option = click.option(
     "--results", type=click.Path(path_type=Path, file_okay=False), default=Path("results"), show_default=True,
     help="The results folder.",
 )  # fmt: skip
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document to stdout.")
+json_option = click.option("--json", "json", is_flag=True, help="Print one JSON document to stdout.")
 only_option = click.option(
     "--only", metavar="SELECT", help="Part of the suite: model=NAME,symmetry=NAME; globs work."
 )
@@ -68,7 +68,7 @@ def cli() -> None:
 @no_code_option
 @trust_option
 @json_option
-def run(suite: Path, as_json: bool, batch_size: int, **options: Any) -> None:
+def run(suite: Path, json: bool, batch_size: int, **options: Any) -> None:
     """Train what is untrained, measure what is unmeasured, print the tables.
 
     The same command resumes what was interrupted, and does nothing where nothing has changed. Models trained by the
@@ -80,7 +80,7 @@ def run(suite: Path, as_json: bool, batch_size: int, **options: Any) -> None:
     progress = Progress()
     with interruptible(progress) as stop, redirect_stdout(sys.stderr):  # a model may print
         done = api.run(suite, choices=_choices(batch=batch_size, **options), listen=progress, stopped=stop.asked)
-    _show(done, as_json)
+    _show(done, json)
     progress.line(f"run {done.manifest.run}; figures and tables: symbench report{_results_hint(options['results'])}")
     if done.manifest.status != "complete":
         raise click.exceptions.Exit(EXIT_INCOMPLETE)
@@ -90,18 +90,19 @@ def run(suite: Path, as_json: bool, batch_size: int, **options: Any) -> None:
 @click.argument("run", required=False)
 @results_option
 @click.option("--output", type=click.Path(path_type=Path), help="Where to write it. [default: RESULTS/reports/RUN]")
-@click.option("--format", "formats", help="Of md,csv,json,png,svg, with commas between. [default: all]")
+@click.option("--format", "format", help="Of md,csv,json,png,svg, with commas between. [default: all]")
 @json_option
-def report(run: str | None, results: Path, output: Path | None, formats: str | None, as_json: bool) -> None:
+def report(run: str | None, results: Path, output: Path | None, format: str | None, json: bool) -> None:
     """Write a run's report: Markdown, CSV, JSON and figures. RUN is an id; the newest by default."""
     from symbench import api
     from symbench.terminal import Progress
 
     opened = api.open_run(run, results=results)
-    frame = opened.estimates()
-    chosen = [name.strip() for name in formats.split(",")] if formats else None
+    with redirect_stdout(sys.stderr):  # a plug-in's metric may print
+        frame = opened.estimates()
+    chosen = [name.strip() for name in format.split(",")] if format else None
     files = api.write_report(opened, output=output, formats=chosen, frame=frame)
-    _show(opened, as_json, frame)
+    _show(opened, json, frame)
     Progress().line(f"report: {files[0]}" if files else "nothing written")
     if not opened.whole:
         raise click.exceptions.Exit(EXIT_INCOMPLETE)
@@ -116,7 +117,7 @@ def report(run: str | None, results: Path, output: Path | None, formats: str | N
 @no_code_option
 @trust_option
 @json_option
-def validate(suite: Path, as_json: bool, **options: Any) -> None:
+def validate(suite: Path, json: bool, **options: Any) -> None:
     """Check a suite: load its data and code, build its models, list its cells. Measures and writes nothing."""
     from symbench import api
     from symbench.store import Store
@@ -126,12 +127,16 @@ def validate(suite: Path, as_json: bool, **options: Any) -> None:
         plan, device = api.prepare(suite, _choices(**options))
     store = Store(options["results"])
     rows = [{**cell.pair.names(), "key": cell.key, **_planned(plan, store, cell)} for cell in plan.cells]
-    if as_json:
+    if json:
         _print_json({"schema_version": 1, "suite": plan.suite.name, "device": device, "cells": rows})
         return
     heading = ("model", "dataset", "symmetry", "K", "chosen by", "state")
     keys = ("model", "dataset", "symmetry", "elements", "chosen_by", "state")
     show_columns([heading, *(tuple("-" if row[key] is None else str(row[key]) for key in keys) for row in rows)])
+    failing = sum(row["elements"] is None for row in rows)
+    if failing:
+        click.echo(f"{suite}: {failing} of {len(rows)} cells will fail", err=True)
+        raise click.exceptions.Exit(EXIT_INCOMPLETE)
     click.echo(f"{suite} is right: {len(rows)} cells on {device}", err=True)
 
 
@@ -149,7 +154,7 @@ def _planned(plan: Plan, store: Store, cell: Cell) -> dict[str, Any]:
 @cli.command("list")
 @click.argument("kind", required=False, type=click.Choice(["groups", "actions", "datasets", "models", "metrics"]))
 @json_option
-def list_names(kind: str | None, as_json: bool) -> None:
+def list_names(kind: str | None, json: bool) -> None:
     """What can be named in a suite, with one line each."""
     from symbench.actions import ACTIONS
     from symbench.datasets import DATASETS
@@ -171,7 +176,7 @@ def list_names(kind: str | None, as_json: bool) -> None:
         for plural, table in chosen.items()
         for name, row in table  # type: ignore[attr-defined]
     ]
-    if as_json:
+    if json:
         _print_json({"schema_version": 1, "names": found})
         return
     for plural, table in chosen.items():
@@ -210,7 +215,7 @@ def _results_hint(results: Path) -> str:
     return "" if results == Path("results") else f" --results {results}"
 
 
-def _show(opened: Run, as_json: bool, frame: Any = None) -> None:
+def _show(opened: Run, json: bool, frame: Any = None) -> None:
     from symbench import report as reports
     from symbench.metrics import METRICS
     from symbench.report import tables
@@ -218,15 +223,16 @@ def _show(opened: Run, as_json: bool, frame: Any = None) -> None:
 
     for reason in METRICS.broken().values():
         click.echo(f"left out: {printable(reason)}", err=True)
-    frame = opened.estimates() if frame is None else frame
-    if as_json:
+    with redirect_stdout(sys.stderr):
+        frame = opened.estimates() if frame is None else frame
+    if json:
         _print_json(reports.document(opened.manifest, frame))
     else:
         show_boards([*tables.boards(frame), tables.costs(frame)])
 
 
 def _print_json(document: Any) -> None:
-    click.echo(json.dumps(document, allow_nan=False))
+    click.echo(json_module.dumps(document, allow_nan=False))
 
 
 class Stop:
@@ -246,7 +252,7 @@ class Stop:
         self.signals += 1
         if self.signals > 1:
             raise KeyboardInterrupt
-        self.progress.line("stopping after the part in hand; once more to abort")
+        self.progress.line("stopping after the part in hand (a training is dropped); once more to abort")
 
 
 @contextmanager

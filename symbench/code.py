@@ -7,6 +7,7 @@ part of a cell's key, so that editing a model's file recomputes that model's cel
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
 import importlib
 import importlib.metadata
@@ -19,13 +20,36 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from symbench.errors import ConfigError, Problem, near_miss
+from symbench.errors import ConfigError, Problem, SymbenchError, near_miss
 
 MOST_FILES = 2000
 """A package with more source files than this is identified by its version alone."""
 
 RAISED = (Exception, SystemExit)
 """What code that is not ours may raise: a module that calls ``sys.exit`` must not end the run."""
+
+
+@contextlib.contextmanager
+def foreign(
+    kind: type[SymbenchError], where: str, doing: str, expected: str | None = None, remedy: str | None = None
+) -> Iterator[None]:
+    """Turn whatever code that is not ours raises into an error of ours, with what it was doing.
+
+    Args:
+        kind: the error to raise.
+        where: the suite's key, or the name of the thing.
+        doing: as in ``building it``.
+        expected: what would be right.
+        remedy: what to do.
+    """
+    try:
+        yield
+    except SymbenchError:
+        raise
+    except RAISED as error:
+        got = " ".join(f"{doing} raised {type(error).__name__}: {error}".split())
+        raise kind(Problem(where, got, expected, remedy)) from error
+
 
 _loaded: dict[tuple[Path, str | None], ModuleType] = {}
 
@@ -96,12 +120,8 @@ class Code:
         return digest_module(self.module)
 
     def _attribute(self) -> Any:
-        try:
+        with foreign(ConfigError, self.where, f"importing {self.module!r}"):
             module = self._module()
-        except RAISED as error:
-            raise ConfigError(
-                Problem(self.where, f"importing {self.module!r} raised {type(error).__name__}: {error}")
-            ) from error
         found = getattr(module, self.attribute, None)
         if found is None:
             known = [name for name in vars(module) if not name.startswith("_")]
@@ -167,7 +187,7 @@ def digest_module(name: str) -> str | None:
         return None
     origin = Path(spec.origin)
     if not spec.submodule_search_locations:
-        return _digest_files(origin.parent, [origin])
+        return _digest_files(origin.parent, sorted(_with_siblings(origin)))
     files = sorted(origin.parent.rglob("*.py"))
     if len(files) <= MOST_FILES:
         return _digest_files(origin.parent, files)

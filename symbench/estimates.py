@@ -5,16 +5,20 @@ No torch: everything here works on a laptop that has only the results folder.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from symbench.code import foreign
+from symbench.errors import CellError
 from symbench.metrics import METRICS, MetricRow
 from symbench.metrics.base import Observed, Value
+from symbench.records import CellRecord, CellStatus, Manifest
 from symbench.statistics import LEVEL
-from symbench.store import CellRecord, CellStatus, Manifest, Store
+from symbench.store import Store
 
 COLUMNS = (
     "model", "replica", "dataset", "symmetry", "output", "element", "elements", "k", "metric", "estimate", "low",
@@ -29,11 +33,15 @@ def of_run(store: Store, manifest: Manifest) -> pd.DataFrame:
     """Every estimate of a run, one row each, in the order of the plan. A failed cell is rows with its reason."""
     rows: list[dict[str, Any]] = []
     seen: set[tuple[str, str]] = set()
+    seconds = _seconds(store, manifest)
     for cell in manifest.cells:
         record = store.cell(cell.key) if cell.status != "failed" else None
         if record is None:
             rows.extend(_failed(cell))
             continue
+        record = record.model_copy(
+            update={"facts": {**record.facts, "seconds_per_sample": seconds[cell.model, cell.dataset]}}
+        )
         fresh = (cell.model, cell.dataset) not in seen
         seen.add((cell.model, cell.dataset))
         rows.extend(_cell_rows(store, cell, record, with_model=fresh))
@@ -42,6 +50,16 @@ def of_run(store: Store, manifest: Manifest) -> pd.DataFrame:
     frame[numbers] = frame[numbers].astype("float64")
     frame[["k", "n", "replica"]] = frame[["k", "n", "replica"]].astype("Int64")
     return frame
+
+
+def _seconds(store: Store, manifest: Manifest) -> dict[tuple[str, str], float]:
+    """The time per sample of every model on every dataset: the median over its cells, each of which took one."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for cell in manifest.cells:
+        record = store.cell(cell.key) if cell.status != "failed" else None
+        if record is not None:
+            found.setdefault((cell.model, cell.dataset), []).append(record.facts["seconds_per_sample"] or 0.0)
+    return {key: float(np.median(values)) for key, values in found.items()}
 
 
 def _failed(cell: CellStatus) -> Iterator[dict[str, Any]]:
@@ -53,14 +71,15 @@ def _failed(cell: CellStatus) -> Iterator[dict[str, Any]]:
 
 def _cell_rows(store: Store, cell: CellStatus, record: CellRecord, *, with_model: bool) -> Iterator[dict[str, Any]]:
     observations, samples = store.observations(cell.key), store.samples(cell.key)
+    controls = store.controls(cell.key).to_pandas()
     for output in record.outputs:
-        whole = observed(observations, samples, record, output)
+        whole = with_controls(observed(observations, samples, record, output), controls[controls["output"] == output])
         kinds = sorted(set(whole.kinds[1:]))
         subsets = [(kinds[0] if len(kinds) == 1 else "all", whole)]
         if len(kinds) > 1:
             subsets += [(kind, whole.only(kind)) for kind in kinds]
         for name, metric in METRICS:
-            function = metric.load()
+            function = _guarded(name, metric)
             if metric.scope == "model":
                 if with_model and output == next(iter(record.outputs)):
                     yield from (_row(cell, name, metric, v, symmetry=None, output=None) for v in function(whole))
@@ -69,7 +88,34 @@ def _cell_rows(store: Store, cell: CellStatus, record: CellRecord, *, with_model
             for number, (kind, subset) in enumerate(subsets):
                 for value in function(subset):
                     if value.element is None or number == 0:
-                        yield _row(cell, name, metric, value, output=output, elements=kind, k=subset.moved, unit=unit)
+                        floor = (
+                            whole.controls.get(metric.floor) if metric.floor and value.estimate is not None else None
+                        )
+                        yield _row(
+                            cell,
+                            name,
+                            metric,
+                            value,
+                            output=output,
+                            elements=kind,
+                            k=subset.moved,
+                            unit=unit,
+                            floor=floor,
+                        )
+
+
+def _guarded(name: str, metric: MetricRow) -> Callable[[Observed], list[Value]]:
+    """A metric that cannot break the table: what a plug-in's raises becomes the row's reason."""
+
+    def compute(seen: Observed) -> list[Value]:
+        try:
+            with foreign(CellError, f"metric {name}", "computing it"):
+                found: list[Value] = metric.load()(seen)
+                return found
+        except CellError as error:
+            return [Value(None, reason=str(error), failed=True)]
+
+    return compute
 
 
 def observed(observations: Any, samples: Any, record: CellRecord, output: str) -> Observed:
@@ -92,6 +138,7 @@ def observed(observations: Any, samples: Any, record: CellRecord, output: str) -
     weights = np.array([e.weight for e in record.elements])
     return Observed(
         correct=column("correct"),
+        samples=table["sample"].to_numpy()[: record.samples],
         prediction=column("prediction"),
         target=column("target"),
         confidence=column("confidence"),
@@ -103,9 +150,46 @@ def observed(observations: Any, samples: Any, record: CellRecord, output: str) -
         labels=[e.label for e in record.elements],
         kinds=[e.kind for e in record.elements],
         null_limit_sq=record.outputs[output]["null_limit_sq"],
+        controls={},
         facts=record.facts,
         seed=BOOTSTRAP_SEED,
     )
+
+
+def with_controls(seen: Observed, rows: pd.DataFrame) -> Observed:
+    """Add what the controls came to: floors, E in two precisions, and the limit of a null that can be told apart.
+
+    The floor of E is three times the largest of the distances of repeat, re-batch and precision, in units of the null
+    (MEASURE.md "Whose fault"); of deviations the same without the unit; of behaviour the largest share of predictions
+    that repeating or re-batching alone changes.
+    """
+    known = dict(iter(rows.groupby("control")))
+    null = float(np.nanmean(seen.unrelated_sq[1:])) if np.isfinite(seen.unrelated_sq[1:]).any() else 0.0
+    squares = {n: float(known[n]["deviation_sq"].mean()) for n in ("repeat", "re-batch", "precision") if n in known}
+    found: dict[str, float] = {}
+    if squares:
+        largest = max(squares.values())
+        found["deviation"] = 3 * largest**0.5
+        if null > 0:
+            found["error"] = 3 * (largest / null) ** 0.5
+    changed = [_changed(seen, known[name]) for name in ("repeat", "re-batch") if name in known]
+    if changed and seen.prediction is not None:
+        found["behaviour"] = max(changed)
+    for control, name in (("float32", "e32"), ("float64", "e64")):
+        if control in known and known[control]["unrelated_sq"].mean() > 0:
+            found[name] = float(
+                (known[control]["deviation_sq"].mean() / known[control]["unrelated_sq"].mean()) ** 0.5
+            )
+    limit = max(seen.null_limit_sq, 1e4 * squares.get("precision", 0.0))
+    return replace(seen, controls=found, null_limit_sq=limit)
+
+
+def _changed(seen: Observed, rows: pd.DataFrame) -> float:
+    """The share of control samples whose prediction is not that of the identity pass."""
+    if seen.prediction is None or rows["prediction"].isna().any():
+        return 0.0
+    before = dict(zip(seen.samples.tolist(), seen.prediction[0].tolist(), strict=True))
+    return float(np.mean([before[s] != p for s, p in zip(rows["sample"], rows["prediction"], strict=True)]))
 
 
 def _averaged(samples: Any, output: str) -> np.ndarray | None:
@@ -122,6 +206,6 @@ def _row(
         "element": value.element, "elements": None, "k": None, "metric": name, "estimate": value.estimate,
         "low": value.low, "high": value.high, "level": LEVEL if value.low is not None else None, "n": value.n,
         "unit": metric.unit, "better": metric.better, "floor": None,
-        "status": status or ("ok" if value.estimate is not None else "undefined"), "reason": value.reason,
+        "status": status or value.status, "reason": value.reason,
     }  # fmt: skip
     return {**found, **more}

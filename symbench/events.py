@@ -8,12 +8,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Started:
-    """A task of ``total`` ``unit``s has begun, ``done`` of them already there."""
+    """A task of ``total`` ``unit``s has begun."""
 
     task: str
     total: int
     unit: str
-    done: int = 0
 
 
 @dataclass(frozen=True)

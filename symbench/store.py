@@ -11,126 +11,18 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
-from symbench.errors import ConfigError, Problem, near_miss
+from symbench.errors import CellError, ConfigError, Problem, near_miss
+from symbench.records import OBSERVATIONS, SAMPLES, SCHEMA_VERSION, CellRecord, FileRecord, Manifest
 
-SCHEMA_VERSION = 1
 PART = 1024
 """Samples in one part of a cell's observations, whatever the batch size."""
-
-OBSERVATIONS = pa.schema(
-    [
-        pa.field("control", pa.string()),
-        pa.field("output", pa.string(), nullable=False),
-        pa.field("sample", pa.int32(), nullable=False),
-        pa.field("element", pa.int32(), nullable=False),
-        pa.field("prediction", pa.int32()),
-        pa.field("target", pa.int32()),
-        pa.field("correct", pa.bool_()),
-        pa.field("valid", pa.bool_(), nullable=False),
-        pa.field("loss", pa.float64()),
-        pa.field("score", pa.float64()),
-        pa.field("confidence", pa.float64()),
-        pa.field("target_probability", pa.float64()),
-        pa.field("deviation_sq", pa.float64()),
-        pa.field("unrelated_sq", pa.float64()),
-    ]
-)
-"""One row per (control, output, sample, element). ``control`` is null for the measurement itself."""
-
-
-SAMPLES = pa.schema(
-    [
-        pa.field("output", pa.string(), nullable=False),
-        pa.field("sample", pa.int32(), nullable=False),
-        pa.field("averaged_prediction", pa.int32()),
-    ]
-)
-"""One row per (output, sample): what needs the outputs of a whole orbit."""
-
-
-class Record(BaseModel):
-    """Base of what is written as JSON."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class ElementRecord(Record):
-    """One element of a cell; the identity is element 0."""
-
-    element: int
-    label: str
-    kind: Literal["permutation", "lossy", "resampled"]
-    size: float
-    weight: float
-    parameters: dict[str, float]
-
-
-class PartRecord(Record):
-    """One file of observations, samples ``first`` to ``last`` of the cell's order."""
-
-    file: str
-    first: int
-    last: int
-    sha256: str
-
-
-class FileRecord(Record):
-    """One file of a cell."""
-
-    file: str
-    sha256: str
-
-
-class CellRecord(Record):
-    """``cell.json``: written last, so that a folder that has one is whole."""
-
-    schema_version: Literal[1] = 1
-    key: str
-    identity: dict[str, Any] = Field(description="what the key is the SHA-256 of, as canonical JSON")
-    samples: int
-    outputs: dict[str, dict[str, Any]] = Field(description="field, task, unit and null limit of each output")
-    size_unit: str
-    elements_how: Literal["enumeration", "design", "draw"]
-    elements: list[ElementRecord]
-    parts: list[PartRecord]
-    samples_file: FileRecord
-    facts: dict[str, float | None] = Field(description="parameters, flops, seconds_per_sample and the like")
-    checkpoint: str | None = Field(description="SHA-256 of the weights that were measured")
-    environment: dict[str, Any]
-
-
-class CellStatus(Record):
-    """One planned cell in a manifest."""
-
-    model: str
-    dataset: str
-    symmetry: str
-    key: str
-    status: Literal["planned", "done", "failed"]
-    reason: str | None = None
-
-
-class Manifest(Record):
-    """``runs/<id>.json``: what was asked for, what was planned and what became of it."""
-
-    schema_version: Literal[1] = 1
-    run: str
-    suite: dict[str, Any]
-    plan: list[str] = Field(description="the plan's cells as model/dataset/symmetry")
-    cells: list[CellStatus]
-    environment: dict[str, Any]
-    status: Literal["running", "interrupted", "incomplete", "complete"]
-    limit: int | None = None
-    only: list[str] = Field(default_factory=list)
-    started: str
-    finished: str | None = None
 
 
 def canonical(document: Any) -> str:
@@ -203,7 +95,7 @@ class Store:
             record = CellRecord.model_validate_json((folder / "cell.json").read_bytes())
         except (OSError, ValidationError):
             return None
-        files = [record.samples_file.file, *(part.file for part in record.parts)]
+        files = [record.samples_file.file, record.controls_file.file, *(part.file for part in record.parts)]
         return record if all((folder / file).is_file() for file in files) else None
 
     def observations(self, key: str) -> pa.Table:
@@ -223,6 +115,16 @@ class Store:
         """
         record = self._finished(key)
         return self._table(self.cell_folder(key) / record.samples_file.file, record.samples_file.sha256, SAMPLES)
+
+    def controls(self, key: str) -> pa.Table:
+        """The rows of a finished cell's controls, checked against their checksum.
+
+        Raises:
+            ConfigError: a file is missing or is not what was written.
+        """
+        record = self._finished(key)
+        file = record.controls_file
+        return self._table(self.cell_folder(key) / file.file, file.sha256, OBSERVATIONS)
 
     def _finished(self, key: str) -> CellRecord:
         record = self.cell(key)
@@ -248,7 +150,7 @@ class Store:
         """Hold a cell against other processes that would compute the same.
 
         Raises:
-            ConfigError: another process holds it for over a minute.
+            CellError: another process holds it for over a minute.
         """
         folder = self.root / "cells" / key[:2]
         folder.mkdir(parents=True, exist_ok=True)
@@ -256,9 +158,8 @@ class Store:
             with FileLock(folder / f"{key}.lock", timeout=60):
                 yield
         except Timeout as error:
-            raise ConfigError(
-                Problem(str(folder / key), "another run is computing this cell", None, "Wait for it to end.")
-            ) from error
+            remedy = "The same command takes its result once it is there."
+            raise CellError(Problem(key[:12], "another run is computing this cell", None, remedy)) from error
 
     def discard(self, key: str) -> None:
         """Remove a cell's folder."""
@@ -333,6 +234,13 @@ def write_part(folder: Path, first: int, last: int, columns: Mapping[str, Any]) 
     path = folder / f"observations-{first:08d}-{last:08d}.parquet"
     _write_table(path, columns, OBSERVATIONS)
     return path
+
+
+def write_controls(folder: Path, columns: Mapping[str, Any]) -> FileRecord:
+    """Write the rows of the controls."""
+    path = folder / "controls.parquet"
+    _write_table(path, columns, OBSERVATIONS)
+    return FileRecord(file=path.name, sha256=sha256_file(path))
 
 
 def write_samples(folder: Path, rows: Sequence[Mapping[str, Any]]) -> FileRecord:

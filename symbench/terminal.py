@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, TextIO
 
-from symbench.events import Advanced, Event, Finished, Note, Started
+from symbench.events import Advanced, Event, Finished, Started
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,9 +20,8 @@ EVERY_SECONDS = 30
 class Progress:
     """Listens to a run: a bar on a terminal, else one line every 30 seconds; always on stderr."""
 
-    def __init__(self, stream: TextIO | None = None, *, quiet: bool = False) -> None:
+    def __init__(self, stream: TextIO | None = None) -> None:
         self.stream = stream or sys.stderr
-        self.quiet = quiet
         self.bar: Any = None
         self.task: Started | None = None
         self.done = 0
@@ -30,8 +29,6 @@ class Progress:
 
     def __call__(self, event: Event) -> None:
         """Show an event."""
-        if self.quiet and not (isinstance(event, Note) and event.warning):
-            return
         if isinstance(event, Started):
             self._start(event)
         elif isinstance(event, Advanced):
@@ -51,12 +48,12 @@ class Progress:
             self.bar.refresh()
 
     def _start(self, event: Started) -> None:
-        self.task, self.done = event, event.done
+        self.task, self.done = event, 0
         if self.stream.isatty():
             from tqdm import tqdm
 
             self.bar = tqdm(
-                total=event.total, initial=event.done, desc=event.task, unit=f" {event.unit}", file=self.stream,
+                total=event.total, desc=event.task, unit=f" {event.unit}", file=self.stream,
                 leave=False, dynamic_ncols=True, unit_scale=event.unit == "images",
             )  # fmt: skip
 
@@ -98,7 +95,9 @@ def show_boards(boards: Iterable[Board], stream: TextIO | None = None) -> None:
             table.add_column(heading, justify="left" if i == 0 else "right", no_wrap=i == 0)
         for name, cells in board.rows:
             shown = [
-                Text.assemble(c.value, *([("\n" + c.detail, "dim")] if c.detail.startswith("[") else []))
+                Text.assemble(
+                    c.value, *([("\n" + c.detail, "dim")] if c.detail.startswith(("[", "at the floor")) else [])
+                )
                 for c in cells
             ]
             table.add_row(Text(printable(name), style="bold"), *shown)

@@ -7,11 +7,12 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from filelock import FileLock
 from platformdirs import user_cache_path
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -20,7 +21,7 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import OneCycleLR
 
 from symbench.assemble import Prepared, image_leaves, prepare, seed_for
-from symbench.code import RAISED
+from symbench.code import foreign
 from symbench.datasets.base import Dataset
 from symbench.errors import ConfigError, Interrupted, ModelError, Problem
 from symbench.events import Advanced, Finished, Listener, Started
@@ -29,7 +30,7 @@ from symbench.models.base import Normalisation
 from symbench.models.weights import digest_file
 from symbench.plan.resolve import Plan, new_module
 from symbench.store import content_key, write_text, written
-from symbench.suite import ModelEntry
+from symbench.suite import ModelEntry, Recipe
 
 PRELOAD_BYTES = 2 << 30
 """Training sets up to this size are decoded once and kept in memory."""
@@ -92,27 +93,34 @@ def cached(plan: Plan, name: str) -> Checkpoint | None:
 
 
 def obtain(plan: Plan, name: str, *, device: str, listen: Listener, stopped: Callable[[], bool]) -> Checkpoint:
-    """The model's checkpoint: from the cache, or trained now.
+    """The model's checkpoint: from the cache, or trained now. Two runs do not train the same model at once.
 
     Raises:
         ModelError: the model raised, or ended in weights that are not finite.
         Interrupted: asked to stop; nothing is kept of an unfinished training.
     """
-    found = cached(plan, name)
-    if found is not None:
-        return found
     path = _place(plan, name)
-    entry = plan.suite.models[name]
-    if entry.train is None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        found = cached(plan, name)
+        return found if found is not None else _trained(plan, name, path, device, listen, stopped)
+
+
+def _trained(
+    plan: Plan, name: str, path: Path, device: str, listen: Listener, stopped: Callable[[], bool]
+) -> Checkpoint:
+    recipe = plan.suite.models[name].train
+    if recipe is None:
         raise ValueError(f"{name} is not trained")
-    module = new_module(plan, name, entry.train.on)
+    module = new_module(plan, name, recipe.on)
     start = time.perf_counter()
-    fit(plan, name, module, device=device, listen=listen, stopped=stopped)
-    seconds = time.perf_counter() - start
-    state = {key: value.detach().cpu().contiguous() for key, value in module.state_dict().items()}
-    with written(path) as temporary:
-        save_file(state, temporary)
-    digest = digest_file(path)
+    with foreign(ModelError, name, "training it", "a model of the training set's images and classes"):
+        fit(plan, name, module, device=device, listen=listen, stopped=stopped)
+        # copies, so that tied weights do not share memory in the file
+        state = {key: value.detach().cpu().clone().contiguous() for key, value in module.state_dict().items()}
+        with written(path) as temporary:
+            save_file(state, temporary)
+    digest, seconds = digest_file(path), time.perf_counter() - start
     note = {"seconds": seconds, "sha256": digest, "recipe": plan.recipes[name]}
     write_text(path.with_suffix(".json"), json.dumps(note) + "\n")
     return Checkpoint(path, digest, seconds)
@@ -136,17 +144,15 @@ def fit(
         listen: hears one step per batch.
         stopped: asked after every batch.
     """
-    suite = plan.suite
-    entry = suite.models[name]
+    suite, entry = plan.suite, plan.suite.models[name]
     recipe = entry.train
     if recipe is None:
         raise ValueError(f"{name} is not trained")
-    data = plan.training[recipe.on].dataset
-    key = content_key(plan.recipes[name])
+    data, key = plan.training[recipe.on].dataset, content_key(plan.recipes[name])
     generator = torch.Generator().manual_seed(seed_for(suite.seed, "training", key))
     augment = None
     if recipe.augment is not None:
-        augment = prepare(suite, recipe.augment, data, data.shapes(canvas=entry.size))
+        augment = prepare(suite, recipe.augment, data, plan.training[recipe.on].shapes(entry.size))
     batches = math.ceil(len(data) / recipe.batch)
     module.to(device).train()
     optimiser = AdamW(module.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
@@ -156,35 +162,30 @@ def fit(
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed_for(suite.seed, "dropout", key))
-            for _ in range(recipe.epochs):
-                for indices in torch.randperm(len(data), generator=generator).split(recipe.batch):
-                    if len(indices) == 1 and recipe.batch > 1 and batches > 1:
-                        schedule.step()  # a last batch of one has no batch statistics
-                        continue
+            for indices in _batches(len(data), recipe, generator):
+                if len(indices) > 1 or recipe.batch == 1 or batches == 1:  # a last one alone has no batch statistics
                     leaves, targets = read(indices)
-                    leaves = _moved(leaves, augment, generator)
-                    try:
-                        loss = _step(module, leaves, targets, data, entry, device)
-                        optimiser.zero_grad()
-                        loss.backward()
-                    except RAISED as error:  # a user's model may raise anything
-                        got = f"training it raised {type(error).__name__}: {error}".replace("\n", " ")
-                        raise ModelError(
-                            Problem(name, got, "a model of the training set's images and classes")
-                        ) from error
+                    loss = _step(module, _moved(leaves, augment, generator), targets, data, entry, device)
+                    optimiser.zero_grad()
+                    loss.backward()
                     optimiser.step()
-                    schedule.step()
                     listen(Advanced(1, f"loss {loss.item():.3f}"))
-                    if stopped():
-                        raise Interrupted(
-                            Problem(name, "training was interrupted", None, "The same command starts it again.")
-                        )
+                schedule.step()
+                if stopped():
+                    raise Interrupted(
+                        Problem(name, "training was interrupted", None, "The same command starts it again.")
+                    )
     finally:
         listen(Finished())
     if not all(torch.isfinite(p).all() for p in module.parameters()):
-        raise ModelError(
-            Problem(name, "training ended in weights that are not finite", None, "Lower its learning_rate.")
-        )
+        got = "training ended in weights that are not finite"
+        raise ModelError(Problem(name, got, None, "Lower its learning_rate."))
+
+
+def _batches(count: int, recipe: Recipe, generator: torch.Generator) -> Iterator[Tensor]:
+    """Shuffled indices, epoch after epoch."""
+    for _ in range(recipe.epochs):
+        yield from torch.randperm(count, generator=generator).split(recipe.batch)
 
 
 Reader = Callable[[Tensor], tuple[dict[str, Tensor], dict[str, Tensor]]]

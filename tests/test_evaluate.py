@@ -14,7 +14,8 @@ from conftest import MODEL, Folder, Symbench
 from torch import Tensor, nn
 
 import symbench as sb
-from symbench.store import PART, CellRecord, Store
+from symbench.records import CellRecord
+from symbench.store import PART, Store
 
 CONV = """
 import torch
@@ -225,7 +226,7 @@ def test_many_parts_agree_with_one(folder: Folder, monkeypatch: pytest.MonkeyPat
     folder.write(model=CONV)
     run(folder)
     _, whole = record(folder)
-    for module in ("__init__", "closing", "reference"):
+    for module in ("__init__", "closing", "reference", "controls"):
         name = "symbench.evaluate" if module == "__init__" else f"symbench.evaluate.{module}"
         monkeypatch.setattr(f"{name}.PART", 7)
     other = Folder(folder.path / "other")
@@ -427,8 +428,8 @@ def test_whatever_changes_a_result_changes_the_key(folder: Folder, old: str, new
 
 
 def test_an_interrupted_run_resumes_with_the_parts_it_has(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("symbench.evaluate", "symbench.evaluate.closing", "symbench.evaluate.reference"):
-        monkeypatch.setattr(f"{module}.PART", 5)
+    for module in ("", ".closing", ".reference", ".controls"):
+        monkeypatch.setattr(f"symbench.evaluate{module}.PART", 5)
     folder.suite.write_text(folder.suite.read_text().replace("model.py:build", "test_evaluate:Counting"))
     monkeypatch.setattr(Counting, "passes", 0)
     asked = iter([False] * 7 + [True])
@@ -464,6 +465,94 @@ def test_parts_of_other_weights_are_dropped(tmp_path: Path) -> None:
     assert not Scratch(tmp_path / "scratch", "abd").has_part(0)
 
 
+# Controls.
+
+HEAD = "import sys\nimport torch\nfrom torch import nn\nclass Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.h = nn.Linear(1, 3)\n"
+
+
+def controls(folder: Folder) -> tuple[CellRecord, pd.DataFrame]:
+    found, _ = record(folder)
+    return found, Store(folder.results).controls(found.key).to_pandas()
+
+
+def test_controls_of_an_ordinary_model(folder: Folder) -> None:
+    folder.write(model=CONV)
+    frame = run(folder)
+    found, rows = controls(folder)
+    assert found.controls == {"repeat": None, "re-batch": None, "precision": None, "exactness": None}
+    assert rows.groupby("control").size().to_dict() == {
+        "repeat": 24, "re-batch": 24, "precision": 24, "float32": 72, "float64": 72,
+    }  # fmt: skip
+    assert (rows[rows["control"] == "repeat"]["deviation_sq"] == 0).all(), "the same twice on a CPU"
+    precision = float(rows[rows["control"] == "precision"]["deviation_sq"].mean() ** 0.5)
+    assert 0 < precision < 1e-5
+    errors = frame[(frame["metric"] == "equivariance_error") & frame["element"].isna()].iloc[0]
+    _, all_rows = record(folder)
+    null = float(all_rows["unrelated_sq"].mean() ** 0.5)
+    rebatch = float(rows[rows["control"] == "re-batch"]["deviation_sq"].mean() ** 0.5)
+    assert errors["floor"] == pytest.approx(3 * max(precision, rebatch) / null)
+    assert frame[frame["metric"] == "consistency"]["floor"].iloc[0] == 0
+    exact = frame[frame["metric"] == "equivariance_error_float64"].iloc[0]
+    assert exact["reason"].startswith("broken")
+    assert exact["estimate"] == pytest.approx(errors["estimate"], rel=1e-4)
+
+
+def test_an_exact_model_is_exact_in_float64_and_at_the_floor_in_float32(folder: Folder) -> None:
+    folder.suite.write_text(
+        "version: 1\nname: p4\ndatasets: {digits: {use: digits, size: 17}}\nmodels: {p4: {use: p4-cnn}}\n"
+        "symmetries: {turns: {group: C4, on: image}}\nscores: logits\n"
+    )
+    frame = run(folder, limit=60)
+    exact = frame[frame["metric"] == "equivariance_error_float64"].iloc[0]
+    assert exact["estimate"] < 1e-10
+    assert exact["reason"].startswith("exact")
+    errors = frame[(frame["metric"] == "equivariance_error") & frame["element"].isna()].iloc[0]
+    assert errors["estimate"] / exact["estimate"] > 1e6
+    assert errors["estimate"] < 3 * errors["floor"]
+
+
+def test_lower_precision_inside_is_undetermined(folder: Folder) -> None:
+    inside = "class Inner(nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.net = [P4Cnn(shape=(1, 17, 17), outputs=10, width=4).eval()]\n        self.scale = nn.Parameter(torch.ones(1))\n    def forward(self, x):\n        return self.net[0](x.float()).to(x.dtype) * self.scale\n"
+    folder.write(
+        model=f"import torch\nfrom torch import nn\nfrom symbench.models.p4_cnn import P4Cnn\n{inside}def build():\n    return Inner()\n"
+    )
+    folder.suite.write_text(folder.suite.read_text().replace('"data.py:load"', "digits, size: 17"))
+    frame = run(folder, limit=60)
+    assert frame[frame["metric"] == "equivariance_error_float64"].iloc[0]["reason"].startswith("undetermined")
+
+
+NOT_REPEATABLE = {
+    "dropout": ("return self.h(torch.dropout(x, 0.5, True).mean((2, 3)) * 50)", "is another for the same input"),
+    "batch statistics": ("return self.h((x.mean((2, 3)) - x.mean()) * 50)", "depends on its batch"),
+    "state": (
+        "self.n = getattr(self, 'n', 0) + 1\n        return self.h(x.mean((2, 3)) * 50 + self.n)",
+        "is another for the same input",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", list(NOT_REPEATABLE))
+def test_what_is_not_repeatable_is_refused(folder: Folder, symbench: Symbench, case: str) -> None:
+    body, message = NOT_REPEATABLE[case]
+    folder.write(models='  bad: {use: "bad.py:Net"}')
+    (folder.path / "bad.py").write_text(HEAD + f"    def forward(self, x):\n        {body}\n")
+    ran = symbench("run", folder.suite, "--results", folder.results)
+    assert ran.code == 3
+    assert message in ran.err
+    assert "mine" in ran.out
+
+
+def test_a_batch_norm_left_in_train_mode_is_refused(folder: Folder, symbench: Symbench) -> None:
+    folder.write(
+        model="from torch import nn\nclass Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.b = nn.BatchNorm2d(1)\n        self.h = nn.Linear(81, 3)\n"
+        "    def train(self, mode=True):\n        return super().train(True)\n    def forward(self, x):\n        return self.h(self.b(x).flatten(1)) * 9\n"
+    )
+    folder.suite.write_text(folder.suite.read_text().replace("model.py:build", "model.py:Net"))
+    ran = symbench("run", folder.suite, "--results", folder.results)
+    assert ran.code == 3
+    assert "depends on its batch" in ran.err or "another for the same input" in ran.err
+
+
 # What users' code may do wrong, each once seen to end the run.
 
 
@@ -473,7 +562,6 @@ def edit(folder: Folder, old: str, new: str) -> None:
     folder.suite.write_text(text.replace(old, new))
 
 
-HEAD = "import sys\nimport torch\nfrom torch import nn\nclass Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.h = nn.Linear(1, 3)\n"
 FAILS = {
     "exits in forward": (HEAD + "    def forward(self, x):\n        sys.exit(0)\n", "raised SystemExit"),
     "exits when built": (HEAD + "    def __new__(cls):\n        sys.exit(0)\n", "building it raised SystemExit"),
@@ -484,7 +572,7 @@ FAILS = {
     "changes shape": (
         HEAD
         + "    def forward(self, x):\n        self.n = getattr(self, 'n', 3) + 1\n        return x.new_ones(len(x), self.n)\n",
-        "as for unmoved ones",
+        "has shapes (",
     ),
     "overflows": (
         HEAD

@@ -26,6 +26,8 @@ def observed(**changes: Any) -> Observed:
     prediction = np.where(RNG.random((K + 1, N)) < 0.6, target, RNG.integers(CLASSES, size=(K + 1, N)))
     weights = np.array([0.0, 1, 2, 3, 4, 5])
     found: dict[str, Any] = {
+        "samples": np.arange(N),
+        "controls": {"e32": 0.5, "e64": 0.5, "error": 1e-6},
         "correct": (prediction == target).astype(float),
         "prediction": prediction.astype(float),
         "target": np.broadcast_to(target, (K + 1, N)).astype(float),
@@ -109,6 +111,24 @@ def test_equivariance_error_is_a_ratio_of_means() -> None:
         per_element = np.sqrt(seen.deviation_sq[k].mean() / seen.unrelated_sq[k].mean())
         assert found[k].estimate == pytest.approx(per_element)
         assert found[k].element == seen.labels[k]
+
+
+@pytest.mark.parametrize(
+    ("e32", "e64", "verdict"),
+    [
+        (1e-7, 1e-16, "exact: 1e+09 times less"),
+        (0.9, 0.9001, "broken"),
+        (1e-7, 1e-7, "undetermined"),
+        (0.9, 0.1, "undetermined"),
+        (0, 0, "exact"),
+    ],
+)
+def test_exactness(e32: float, e64: float, verdict: str) -> None:
+    seen = observed(controls={"e32": e32, "e64": e64, "error": 3e-7})
+    found = METRICS.find("equivariance_error_float64")[0].load()(seen)[0]
+    assert found.estimate == e64
+    assert found.reason.startswith(verdict)
+    assert value("equivariance_error_float64", observed(controls={})) is None
 
 
 def test_absolute_errors() -> None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from symbench.code import Code, digest_module
 from symbench.errors import ConfigError, ModelError
+from symbench.fields import Scalar
 from symbench.models import MODELS
 from symbench.models.base import Model, Normalisation, declared_outputs
 from symbench.models.p4_cnn import P4Cnn, P4Conv
@@ -114,9 +115,9 @@ def test_what_a_model_may_not_return(value: Any, message: str) -> None:
 
 def test_declared_outputs() -> None:
     module = Returns(lambda x: x)
-    assert list(declared_outputs(module)) == ["logits"]
+    assert list(declared_outputs(module, {"logits": Scalar()})) == ["logits"]
     module.outputs = {"maps": MODELS.find("cnn")[0].inputs[0]}  # type: ignore[assignment]
-    assert list(declared_outputs(module)) == ["maps"]
+    assert list(declared_outputs(module, {"logits": Scalar()})) == ["maps"]
 
 
 # Weights.

@@ -35,7 +35,7 @@ def test_every_format_is_there(reported: Path) -> None:
     names = {p.name for p in reported.iterdir()}
     assert names == {
         "report.md", "estimates.csv", "estimates.json",
-        *(f"{stem}.{kind}" for stem in ("polar-rotations-blobs", "polar-mixed-blobs", "shifts-shifts-blobs", "worst-case") for kind in ("png", "svg", "csv")),
+        *(f"{stem}.{kind}" for stem in ("polar.rotations.blobs", "polar.mixed.blobs", "shifts.shifts.blobs", "worst-case") for kind in ("png", "svg", "csv")),
     }  # fmt: skip
 
 
@@ -64,7 +64,7 @@ def test_tables_agree(reported: Path) -> None:
 
     assert list(frame.columns) == list(COLUMNS)
     assert list(document["estimates"][0]) == list(COLUMNS)
-    data = pd.read_csv(reported / "polar-rotations-blobs.csv")
+    data = pd.read_csv(reported / "polar.rotations.blobs.csv")
     assert {"angle_deg", "estimate", "low", "high", "model"} <= set(data)
 
 

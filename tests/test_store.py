@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 from conftest import ROOT, Folder, Symbench
 
-from symbench import store
 from symbench.errors import ConfigError
-from symbench.store import CellRecord, Manifest, Store, canonical, content_key, written
+from symbench.records import OBSERVATIONS, SAMPLES, CellRecord, Manifest
+from symbench.store import Store, canonical, content_key, written
 
 SCHEMAS = ROOT / "symbench" / "schemas"
 
@@ -40,7 +40,7 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_published_schemas_are_those_of_the_code() -> None:
     for name, model in (("manifest", Manifest), ("cell", CellRecord)):
         assert json.loads((SCHEMAS / f"{name}-1.json").read_text()) == model.model_json_schema()
-    for name, schema in (("observations", store.OBSERVATIONS), ("samples", store.SAMPLES)):
+    for name, schema in (("observations", OBSERVATIONS), ("samples", SAMPLES)):
         columns = [{"name": f.name, "type": str(f.type), "nullable": f.nullable} for f in schema]
         assert json.loads((SCHEMAS / f"{name}-1.json").read_text()) == {"schema_version": 1, "columns": columns}
 
@@ -55,7 +55,7 @@ def test_what_a_run_writes_validates(folder: Folder, symbench: Symbench) -> None
     record = CellRecord.model_validate_json(cells[0].read_bytes())
     assert content_key(record.identity) == record.key == cells[0].parent.name
     table = pa.parquet.read_table(cells[0].parent / record.parts[0].file)
-    assert table.schema.equals(store.OBSERVATIONS)
+    assert table.schema.equals(OBSERVATIONS)
     assert (folder.results / "latest").read_text().strip() == manifests[0].stem
     assert not (cells[0].parent / "scratch").exists()
 

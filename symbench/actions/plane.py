@@ -46,11 +46,18 @@ class TurnImage(FramedAction):
         if reason is not None:
             return reason
         _, height, width = shape
-        if height != width and self.group.name not in {"C2", "D1", "D2"}:
+        if height != width and not self._keeps_axes():
             return f"turning needs a square image, got {height} x {width}"
         if min(height, width) < 2:
             return f"turning needs at least 2 x 2 pixels, got {height} x {width}"
         return None
+
+    def _keeps_axes(self) -> bool:
+        """Whether no element exchanges rows and columns, as with flips and half turns."""
+        if self.group.count is None:
+            return False
+        matrices = self.group.matrices(self.group.elements())
+        return bool((matrices[:, 0, 1] == 0).all())
 
     def kinds(self, g: Tensor) -> list[Kind]:
         """``permutation`` where the matrix holds only 0 and +-1."""

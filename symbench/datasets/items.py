@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image as Pil
 from torch import Tensor
 
-from symbench.code import RAISED
+from symbench.code import foreign
 from symbench.datasets.base import Batch, Dataset, resize
 from symbench.errors import ConfigError, DataError, Problem
 from symbench.fields import Category, Image
@@ -72,12 +73,8 @@ class Items(Dataset):
         return digest.hexdigest()
 
     def _item(self, index: int) -> Any:
-        try:
+        with foreign(DataError, f"{self.where}, sample {index}", "reading it"):
             return self.source[index]
-        except RAISED as error:  # whatever the user's code raises is the sample's fault, not ours
-            raise DataError(
-                Problem(f"{self.where}, sample {index}", f"reading it raised {type(error).__name__}: {error}")
-            ) from error
 
     def _pair(self, index: int) -> tuple[Tensor, int]:
         where = f"{self.where}, sample {index}"
@@ -96,7 +93,7 @@ def to_image(value: Any, *, where: str) -> Tensor:
     Raises:
         DataError: the value is no image, or leaves [0, 1].
     """
-    if hasattr(value, "convert") and hasattr(value, "getbands"):  # a PIL image, without importing PIL
+    if isinstance(value, Pil.Image):
         if value.mode in {"I", "F"}:
             raise DataError(Problem(where, f"got an image of mode {value.mode}", "8 or 16 bits a channel"))
         whole = value.mode in {"L", "RGB"} or value.mode.startswith("I;16")

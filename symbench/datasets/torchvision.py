@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
+from typing import Any
 
+from symbench.code import foreign
 from symbench.datasets.items import Items
 from symbench.errors import ConfigError, Problem, near_miss, one_of
 
 
-def load(*, name: str, split: str, root: str, download: bool, folder: Path = Path()) -> Items:
+def load(*, name: str, split: str, root: str, download: bool, folder: Path = Path(), where: str = "") -> Items:
     """``torchvision.datasets.NAME``, read from ``root``; downloaded only when asked.
 
     Args:
@@ -18,33 +20,39 @@ def load(*, name: str, split: str, root: str, download: bool, folder: Path = Pat
         root: where the files are; relative to the suite's folder.
         download: fetch them if they are missing.
         folder: what a relative ``root`` starts from.
+        where: the suite's key, for messages.
 
     Raises:
         ConfigError: there is no such class, or its files are missing or broken.
     """
     from torchvision import datasets
 
-    where = f"torchvision/{name}"
+    where = where or f"torchvision/{name}"
     known = [n for n in datasets.__all__ if inspect.isclass(getattr(datasets, n))]
     if name not in known:
         raise ConfigError(Problem(where, f"got {name!r}", f"one of {one_of(known)}", near_miss(name, known)))
     factory = getattr(datasets, name)
     takes = inspect.signature(factory).parameters
-    arguments: dict[str, object] = {"root": str(folder / root)}
-    if "train" in takes:
-        arguments["train"] = split == "train"
-    elif "split" in takes:
-        arguments["split"] = split
-    if "download" in takes:
-        arguments["download"] = download
-    try:
-        source = factory(**arguments)
-    except Exception as error:  # torchvision raises RuntimeError, ValueError, OSError and more for bad files
-        remedy = f"Set root: to where the files of {name} are" + (
-            ", or download: true to fetch them." if "download" in takes else "."
-        )
-        raise ConfigError(
-            Problem(where, f"{error} (looked in {folder / root})".replace("\n", " "), None, remedy)
-        ) from error
+    if split == "train" and not {"train", "split"} & set(takes):
+        raise ConfigError(Problem(where, f"torchvision's {name} has no training split", "a set that has one"))
+    arguments: dict[str, object] = {"train": split == "train", "split": split, "download": download}
+    arguments = {key: value for key, value in arguments.items() if key in takes}
+    if "root" in takes:
+        arguments["root"] = str(folder / root)
+    remedy = f"Set root: to where the files of {name} are" if "root" in takes else None
+    if remedy:
+        remedy += ", or download: true to fetch them." if "download" in takes else "."
+    with foreign(ConfigError, where, f"torchvision's {name}, in {folder / root},", None, remedy):
+        source = _made(factory, arguments)
     classes = vars(source).get("classes") or getattr(type(source), "classes", None)
     return Items(source, where=where, classes=classes if isinstance(classes, (list, tuple)) else None)
+
+
+def _made(factory: Any, arguments: dict[str, object]) -> Any:
+    """The set; where its test split is called ``val``, that one."""
+    try:
+        return factory(**arguments)
+    except ValueError as error:
+        if arguments.get("split") == "test" and "val" in str(error):
+            return factory(**{**arguments, "split": "val"})
+        raise

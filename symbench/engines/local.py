@@ -9,9 +9,10 @@ from typing import Any
 
 import torch
 
-from symbench.assemble import canvas, is_foreign, load_weights, ready, weights_digest
+from symbench.assemble import built_for_data, canvas, load_weights, ready, weights_digest
+from symbench.code import foreign
 from symbench.environment import numeric_flags
-from symbench.errors import CellError, ModelError, Problem
+from symbench.errors import CellError, ModelError
 from symbench.evaluate import DEFAULT_BATCH, Job, evaluate
 from symbench.events import Listener, Note
 from symbench.models.base import Model
@@ -128,8 +129,7 @@ class _Worker:
     def _load(self, cell: Cell) -> Loaded:
         name = cell.pair.model
         entry = self.plan.suite.models[name]
-        built_for_data = entry.train is None and not is_foreign(entry.use)
-        key = cell.pair.dataset if built_for_data else ""
+        key = cell.pair.dataset if built_for_data(entry) else ""
         if key not in self.models:
             self.models.clear()
             self.models[key] = self._fresh(name, cell.pair.dataset)
@@ -145,10 +145,8 @@ class _Worker:
             restore(module, trained)
             checkpoint, facts = trained.digest, {"training_seconds": trained.seconds}
         load_weights(module, suite, name, trust_pickle=self.settings.trust_pickle)
-        try:
+        with foreign(ModelError, name, f"moving it to {device}"):
             module = module.to(device, _dtype(self.plan))
-        except RuntimeError as error:
-            raise ModelError(Problem(name, f"cannot be moved to {device}: {error}".splitlines()[0])) from error
         return Loaded(ready(module, suite.models[name], name), checkpoint, facts)
 
     def _job(self, cell: Cell, loaded: Loaded) -> Job:
@@ -163,6 +161,7 @@ class _Worker:
             canvas=canvas(suite, cell.pair.symmetry, suite.models[cell.pair.model].size),
             batch=self.settings.batch,
             limit=self.settings.limit,
+            control_samples=suite.controls.samples,
             probabilities=suite.scores == "probabilities",
             seed=suite.seed,
             checkpoint=loaded.checkpoint,

@@ -15,17 +15,18 @@ from torch import Tensor
 
 from symbench.errors import Interrupted, ModelError, Problem
 from symbench.evaluate.closing import close
+from symbench.evaluate.controls import run_controls
 from symbench.evaluate.job import DEFAULT_BATCH, Job, load_leaves, pieces, run_model, sample_order
 from symbench.evaluate.part import Block, Part
 from symbench.evaluate.reference import Reference, reference_pass
 from symbench.evaluate.scratch import Scratch
 from symbench.events import Advanced, Finished, Listener, Started
-from symbench.store import PART, CellRecord, Store
+from symbench.store import PART, Store
 
 __all__ = ["DEFAULT_BATCH", "Job", "evaluate"]
 
 
-def evaluate(job: Job, store: Store, *, listen: Listener, stopped: Callable[[], bool]) -> CellRecord:
+def evaluate(job: Job, store: Store, *, listen: Listener, stopped: Callable[[], bool]) -> None:
     """Measure one cell, or finish what an earlier run began.
 
     Raises:
@@ -40,10 +41,11 @@ def evaluate(job: Job, store: Store, *, listen: Listener, stopped: Callable[[], 
     elements = len(job.prepared.elements)
     done = sum(scratch.has_part(first) for first, _ in parts)
     total = len(order) * elements
-    listen(Started(str(job.cell.pair), total, "images", done=0))
+    listen(Started(str(job.cell.pair), total, "images"))
     try:
         with torch.inference_mode():
             listed = reference_pass(job, order, scratch, listen, stopped)
+            controls = run_controls(job, listed, order)
             for first, last in parts:
                 if scratch.has_part(first):
                     listen(Advanced((last - first) * (elements - 1)))
@@ -59,7 +61,7 @@ def evaluate(job: Job, store: Store, *, listen: Listener, stopped: Callable[[], 
                     )
                 measure_part(job, listed, order, first, last, scratch, listen)
                 done += 1
-            return close(job, listed, order, parts, scratch, store)
+            close(job, listed, order, parts, controls, scratch, store)
     except torch.OutOfMemoryError as error:
         remedy = f"Use a --batch-size below {job.batch}."
         raise ModelError(Problem(str(job.cell.pair), "ran out of device memory", None, remedy)) from error

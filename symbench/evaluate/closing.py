@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +16,23 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from symbench.actions.base import TrivialAction
 from symbench.errors import ModelError
+from symbench.evaluate.controls import Controls
 from symbench.evaluate.job import Job, load_leaves, pieces, run_model
 from symbench.evaluate.reference import Reference
 from symbench.evaluate.scratch import Scratch
 from symbench.measure import Sums, compared, unrelated
-from symbench.store import (
-    OBSERVATIONS,
-    PART,
-    CellRecord,
-    ElementRecord,
-    FileRecord,
-    PartRecord,
-    Store,
-    sha256_file,
-    write_part,
-    write_samples,
-)
+from symbench.records import OBSERVATIONS, CellRecord, ElementRecord, FileRecord, PartRecord
+from symbench.store import PART, Store, sha256_file, write_controls, write_part, write_samples
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files of a closed cell, and why a control is not among them."""
+
+    parts: list[PartRecord]
+    samples: FileRecord
+    controls: FileRecord
+    reasons: dict[str, str | None]
 
 
 def close(
@@ -39,9 +40,10 @@ def close(
     listed: Sequence[Reference],
     order: Sequence[int],
     parts: Sequence[tuple[int, int]],
+    controls: Controls,
     scratch: Scratch,
     store: Store,
-) -> CellRecord:
+) -> None:
     """Fill in what needs the whole cell, write the observations and the record, and drop the scratch files."""
     folder = store.cell_folder(job.cell.key)
     whole = [_unrelated(job, reference, parts, scratch) for reference in listed]
@@ -56,10 +58,9 @@ def close(
         records.append(PartRecord(file=path.name, first=first, last=last - 1, sha256=sha256_file(path)))
     check_complete(folder, records, order, len(job.prepared.elements), len(listed))
     samples = write_samples(folder, [_sample_rows(r, order, parts, scratch) for r in listed])
-    record = _record(job, listed, order, records, samples, scratch)
-    store.write_cell(record)
+    files = Files(records, samples, write_controls(folder, controls.rows), controls.reasons)
+    store.write_cell(_record(job, listed, order, files, scratch))
     shutil.rmtree(scratch.folder)
-    return record
 
 
 def _sample_rows(
@@ -152,8 +153,7 @@ def _record(
     job: Job,
     listed: Sequence[Reference],
     order: Sequence[int],
-    parts: list[PartRecord],
-    samples: FileRecord,
+    files: Files,
     scratch: Scratch,
 ) -> CellRecord:
     group, elements = job.prepared.group, job.prepared.elements
@@ -170,7 +170,9 @@ def _record(
         **job.facts,
         "parameters": float(sum(p.numel() for p in job.model.module.parameters())),
         "flops": count_flops(job, order[:1]),
-        "seconds_per_sample": float(np.median([np.load(scratch.seconds(part.first))["seconds"] for part in parts])),
+        "seconds_per_sample": float(
+            np.median([np.load(scratch.seconds(part.first))["seconds"] for part in files.parts])
+        ),
     }
     return CellRecord(
         key=job.cell.key,
@@ -183,8 +185,10 @@ def _record(
             ElementRecord(element=i, label=label, kind=kind, size=size, weight=weight, parameters=parameters)
             for i, (label, kind, size, weight, parameters) in enumerate(rows)
         ],
-        parts=parts,
-        samples_file=samples,
+        parts=files.parts,
+        samples_file=files.samples,
+        controls_file=files.controls,
+        controls=files.reasons,
         facts=facts,
         checkpoint=job.checkpoint,
         environment=job.environment,

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from symbench.assemble import Prepared, image_leaves, seed_for
-from symbench.code import RAISED
+from symbench.code import foreign
 from symbench.datasets.base import Dataset
 from symbench.environment import exact_device
-from symbench.errors import CellError, DataError, ModelError, Problem
+from symbench.errors import DataError, ModelError, Problem
 from symbench.fields import Category
 from symbench.models.base import Model
 from symbench.plan.resolve import Cell
@@ -36,6 +36,7 @@ class Job:
         canvas: pixels a side that images are brought to, or None.
         batch: images in one forward pass.
         limit: the first samples of the order only.
+        control_samples: how many samples the controls are run on.
         probabilities: whether classifications are compared on probabilities.
         seed: the suite's.
         checkpoint: SHA-256 of the weights, where they come from a file.
@@ -51,6 +52,7 @@ class Job:
     canvas: int | None
     batch: int
     limit: int | None
+    control_samples: int
     probabilities: bool
     seed: int
     checkpoint: str | None
@@ -81,16 +83,8 @@ def load_leaves(job: Job, indices: Sequence[int]) -> tuple[dict[str, Tensor], di
     Raises:
         DataError: the dataset raised, or a label is negative or a target not finite.
     """
-    try:
+    with foreign(DataError, job.cell.pair.dataset, "reading samples"):
         batch = job.dataset.batch(indices, canvas=job.canvas)
-    except CellError:
-        raise
-    except RAISED as error:  # a user's dataset may raise anything
-        raise DataError(
-            Problem(
-                job.cell.pair.dataset, f"reading samples raised {type(error).__name__}: {error}".replace("\n", " ")
-            )
-        ) from error
     precise = torch.float64 if job.dtype == torch.float64 else torch.float32
     leaves = {
         name: job.prepared.actions[name].prepare(

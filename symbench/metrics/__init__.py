@@ -19,14 +19,23 @@ class MetricRow(Row):
     Attributes:
         unit: of the estimate; ``output`` stands for the output's own.
         better: which direction is an improvement.
+        floor: how the floor below which it means nothing is found: ``error`` from distances, ``deviation`` from
+            deviations in the output's unit, ``behaviour`` from predictions that change by repeating alone.
         scope: ``symmetry`` for one estimate per cell; ``model`` for what no symmetry changes.
-        version: raised when its numbers change.
     """
 
     unit: str = ""
     better: Literal["higher", "lower", "neither"] = "higher"
     scope: Literal["symmetry", "model"] = "symmetry"
-    version: int = 1
+    floor: Literal["error", "deviation", "behaviour"] | None = None
+
+
+FLOORS: dict[str, Literal["error", "deviation", "behaviour"]] = {
+    "equivariance": "deviation",
+    "accuracy": "behaviour",
+    "consistency": "behaviour",
+}
+"""The floor of our own metrics, by the file they stand in."""
 
 
 def _row(
@@ -36,7 +45,9 @@ def _row(
     better: Literal["higher", "lower", "neither"],
     scope: Literal["symmetry", "model"] = "symmetry",
 ) -> MetricRow:
-    return MetricRow(f"symbench.metrics.{path}", summary, Options, unit, better, scope)
+    file, _, name = path.partition(":")
+    floor = "error" if name.startswith("equivariance_error") else FLOORS.get(file)
+    return MetricRow(f"symbench.metrics.{path}", summary, Options, unit, better, scope, floor)
 
 
 METRICS = Table(
@@ -95,6 +106,12 @@ METRICS = Table(
         "equivariance_error": _row(
             "equivariance:equivariance_error",
             "deviation over the distance to other samples' outputs: 0 is exact, 1 is unrelated",
+            "E",
+            "lower",
+        ),
+        "equivariance_error_float64": _row(
+            "equivariance:equivariance_error_float64",
+            "E in float64 on the control samples: below 1e-10 the model is exact by construction",
             "E",
             "lower",
         ),

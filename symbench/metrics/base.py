@@ -16,6 +16,7 @@ class Observed:
     """The observations of one output of one cell, as arrays ``(k, n)``; element 0 is the identity.
 
     Attributes:
+        samples: ``(n,)``, the dataset's index of each.
         correct: 0 or 1, float64; None without labels or classes.
         prediction: top-1 class; None for other tasks.
         target: class index; None without labels or classes.
@@ -29,10 +30,14 @@ class Observed:
         labels: of the elements.
         kinds: of the elements' actions.
         null_limit_sq: below this, the mean of ``unrelated_sq`` is rounding.
+        controls: what the control evaluations came to: ``e32`` and ``e64`` (E on some permutation elements, in the
+            suite's dtype and in float64), and the floors ``error``, ``deviation`` and ``behaviour``; without those
+            that could not run.
         facts: of the model: parameters, flops and times.
         seed: seeds the bootstrap.
     """
 
+    samples: Array
     correct: Array | None
     prediction: Array | None
     target: Array | None
@@ -45,6 +50,7 @@ class Observed:
     labels: Sequence[str]
     kinds: Sequence[str]
     null_limit_sq: float
+    controls: Mapping[str, float]
     facts: Mapping[str, float | None]
     seed: int
 
@@ -84,7 +90,8 @@ class Value:
         high: upper confidence limit.
         n: base samples.
         element: the element's label, where the estimate is about one.
-        reason: why there is no estimate.
+        reason: why there is no estimate, or a verdict on it.
+        failed: the metric itself raised.
     """
 
     estimate: float | None
@@ -93,6 +100,12 @@ class Value:
     n: int | None = None
     element: str | None = None
     reason: str | None = None
+    failed: bool = False
+
+    @property
+    def status(self) -> str:
+        """``ok``, ``undefined`` (there is no such number, with the reason) or ``failed`` (computing it raised)."""
+        return "failed" if self.failed else "undefined" if self.estimate is None else "ok"
 
     @classmethod
     def of(cls, interval: Interval, *, element: str | None = None) -> Value:

@@ -37,6 +37,30 @@ def _error(seen: Observed, elements: slice, label: str | None) -> Value:
     return Value(math.sqrt(squared.estimate), limits[0], limits[1], squared.n)
 
 
+EXACT = 1e-10
+"""E in float64 below which a model is exact by construction."""
+SINGLE = 1e-5
+"""E that the rounding of float32 can reach: a model that computes in float32 inside is not broken for that."""
+
+
+def equivariance_error_float64(seen: Observed) -> list[Value]:
+    """E of the same weights in float64, on the control samples and some permutation elements.
+
+    The reason holds the verdict: ``exact`` below 1e-10; ``broken`` where E does not move with precision; otherwise
+    ``undetermined``, as of a model that computes in float32 inside.
+    """
+    if "e64" not in seen.controls or "e32" not in seen.controls:
+        return [Value(None, reason="the exactness control did not run")]
+    e64, e32, floor = seen.controls["e64"], seen.controls["e32"], seen.controls.get("error", 0.0)
+    if e64 < EXACT:
+        verdict = "exact" if e64 == 0 else f"exact: {e32 / e64:.0e} times less than in the suite's dtype"
+    elif e64 > max(10 * floor, SINGLE) and 0.5 <= e32 / e64 <= 2:
+        verdict = "broken: precision does not matter"
+    else:
+        verdict = "undetermined: is there lower precision inside?"
+    return [Value(e64, reason=verdict)]
+
+
 def absolute_error(seen: Observed) -> list[Value]:
     """Mean of ``|f(g.x) - g.f(x)|`` over i and k > 0, in the output's unit, then one for each element."""
     deviation = np.sqrt(seen.deviation_sq[1:])

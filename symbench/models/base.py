@@ -98,15 +98,15 @@ class Model:
         return {name: outputs[name] for name in self.outputs}
 
 
-def declared_outputs(module: nn.Module) -> Mapping[str, Field]:
-    """The module's own ``outputs`` where it declares them, else one named ``logits`` that no group moves.
+def declared_outputs(module: nn.Module, otherwise: Mapping[str, Field]) -> Mapping[str, Field]:
+    """The module's own ``outputs`` where it declares them, else what is known of models of its kind.
 
     Raises:
         ModelError: it declares one whose name could not be a file's.
     """
     own = getattr(module, "outputs", None)
     if not (isinstance(own, Mapping) and own and all(isinstance(value, Field) for value in own.values())):
-        return {"logits": Scalar()}
+        return otherwise
     for name in own:
         if not (isinstance(name, str) and re.fullmatch(r"[A-Za-z_]\w{0,63}", name)):
             raise ModelError(

@@ -51,7 +51,7 @@ def read(path: Path, *, where: str, trust_pickle: bool = False) -> dict[str, Ten
             found: dict[str, Tensor] = load_file(path)
         except (SafetensorError, OSError) as error:
             raise ConfigError(Problem(where, f"{path.name} cannot be read: {error}", "a safetensors file")) from error
-        return found
+        return _plain(found)
     release = tuple(int(part) for part in torch.__version__.split("+")[0].split(".")[:2])
     if release < PICKLE_SAFE_FROM and not trust_pickle:
         raise ConfigError(
@@ -82,11 +82,18 @@ def _unwrap(state: object, path: Path, where: str) -> dict[str, Tensor]:
     for key in ("state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+    if not isinstance(state, dict) or not all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()
+    ):
         raise ConfigError(Problem(where, f"{path.name} holds a {type(state).__name__}", "a state dict of tensors"))
+    return _plain(state)
+
+
+def _plain(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Without the prefix that data-parallel training leaves."""
     prefix = "module."
-    if state and all(str(key).startswith(prefix) for key in state):
-        state = {key.removeprefix(prefix): value for key, value in state.items()}
+    if state and all(key.startswith(prefix) for key in state):
+        return {key.removeprefix(prefix): value for key, value in state.items()}
     return state
 
 

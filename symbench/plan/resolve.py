@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,8 +10,9 @@ from torch import nn
 
 from symbench import assemble
 from symbench.assemble import Prepared
+from symbench.code import foreign
 from symbench.datasets.base import Dataset
-from symbench.errors import CellError, ConfigError, Problem, near_miss, one_of
+from symbench.errors import CellError, ConfigError, DataError, ModelError, Problem, near_miss, one_of
 from symbench.fields import Image
 from symbench.models import MODELS
 from symbench.plan.pairs import Pair, idle
@@ -38,28 +38,43 @@ class Data:
 
     Attributes:
         dataset: the dataset.
+        name: the suite's key, for messages.
         digest: of its contents.
+        known: shapes and number of outputs, by canvas.
         broken: why it cannot be read; its cells fail with this reason.
     """
 
     dataset: Dataset
+    name: str
     digest: str = ""
     broken: CellError | None = None
-    outputs: int | None = None
+    known: dict[int | None, tuple[dict[str, tuple[int, ...]], int]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, dataset: Dataset, name: str) -> Data:
         """Take the digest, which reads every sample once."""
+        found = cls(dataset, name)
         try:
-            return cls(dataset, assemble.reading(dataset.digest, name))
+            if assemble.reading(lambda: len(dataset), name) < 1:
+                raise DataError(Problem(name, "the dataset is empty", "at least one sample"))
+            found.digest = assemble.reading(dataset.digest, name)
         except CellError as error:
-            return cls(dataset, broken=error)
+            found.broken = error
+        return found
 
-    def output_count(self) -> int:
-        """How many numbers a model of it has to return."""
-        if self.outputs is None:
-            self.outputs = assemble.output_count(self.dataset)
-        return self.outputs
+    def shapes(self, canvas: int | None) -> dict[str, tuple[int, ...]]:
+        """The shape of every leaf; looked up once for each canvas."""
+        if canvas not in self.known:
+            self.known[canvas] = (assemble.reading(lambda: self.dataset.shapes(canvas=canvas), self.name), 0)
+        return self.known[canvas][0]
+
+    def outputs(self, canvas: int | None) -> int:
+        """How many numbers a model of it has to return; counted once."""
+        shapes = self.shapes(canvas)
+        if not self.known[canvas][1]:
+            count = assemble.reading(lambda: assemble.output_count(self.dataset, canvas), self.name)
+            self.known[canvas] = (shapes, count)
+        return self.known[canvas][1]
 
 
 @dataclass
@@ -118,7 +133,11 @@ def resolve(
         mine = [pair for pair in chosen if pair.model == model]
         module = _built(plan, model, mine, trust_pickle=trust_pickle)
         for pair in mine:
-            if _fits_loaded(plan, pair, module):
+            try:
+                if _fits_loaded(plan, pair, module):
+                    plan.cells.append(_cell(plan, pair, device=device, limit=limit))
+            except CellError as error:  # a model that cannot say what it takes, or a dataset that cannot be read
+                plan.broken[model] = error
                 plan.cells.append(_cell(plan, pair, device=device, limit=limit))
     problems = _unknown_leaves(plan, chosen)
     if problems:
@@ -146,20 +165,24 @@ def _unknown_leaves(plan: Plan, chosen: Sequence[Pair]) -> list[Problem]:
 
 def _built(plan: Plan, name: str, mine: list[Pair], *, trust_pickle: bool) -> nn.Module | None:
     """Build the model once, to see that it can be: names, weights and shapes; remember it as broken if not."""
-    suite = plan.suite
+    suite, entry = plan.suite, plan.suite.models[name]
     assemble.weights_digest(suite, name)
+    datasets = list(dict.fromkeys(pair.dataset for pair in mine))
+    module = None
     try:
-        if suite.models[name].train is not None:
+        if entry.train is not None:
             _plan_training(plan, name)
-        module = new_module(plan, name, mine[0].dataset)
-        if assemble.is_foreign(suite.models[name].use):
-            plan.states[name] = assemble.state_digest(module)
+        for dataset in datasets if assemble.built_for_data(entry) else datasets[:1]:
+            if plan.data[dataset].broken is None or entry.train is not None:
+                module = new_module(plan, name, dataset)
+                assemble.load_weights(module, suite, name, trust_pickle=trust_pickle)
+        if module is not None and assemble.is_foreign(entry.use):
+            plan.states[name] = assemble.state_digest(module, name)
             if name in plan.recipes:
                 plan.recipes[name]["initial"] = plan.states[name]
     except CellError as error:
         plan.broken[name] = error
         return None
-    assemble.load_weights(module, suite, name, trust_pickle=trust_pickle)
     return module
 
 
@@ -175,6 +198,12 @@ def _plan_training(plan: Plan, name: str) -> None:
     if data.broken is not None:
         raise data.broken
     where = suite.where("models", name, "train", "on")
+    use = suite.models[name].use
+    if ":" not in use and not assemble.fits(MODELS.find(use)[0].inputs, data.dataset.fields):
+        fields = ", ".join(f"{leaf} ({field})" for leaf, field in data.dataset.fields.items())
+        raise ConfigError(
+            Problem(where, f"{use} cannot be trained on {recipe.on}: {fields}", "a dataset with its fields")
+        )
     if not data.dataset.targets:
         raise ConfigError(Problem(where, f"{recipe.on} has no labels", "a dataset to train on that has"))
     augment = None
@@ -185,7 +214,7 @@ def _plan_training(plan: Plan, name: str) -> None:
             )
         if suite.symmetries[recipe.augment].options.get("margin"):
             raise ConfigError(Problem(where, f"{recipe.augment} crops", "a symmetry that keeps the frame"))
-        shapes = data.dataset.shapes(canvas=suite.models[name].size)
+        shapes = data.shapes(suite.models[name].size)
         augment = assemble.prepare(suite, recipe.augment, data.dataset, shapes).document
     plan.recipes[name] = assemble.recipe_document(suite, name, data.digest, augment)
 
@@ -198,8 +227,8 @@ def new_module(plan: Plan, name: str, dataset: str) -> nn.Module:
         return assemble.build_module(plan.suite, name, shape=(), outputs=0)
     if data.broken is not None:
         raise data.broken
-    shape = next(iter(data.dataset.shapes(canvas=entry.size).values()))
-    return assemble.build_module(plan.suite, name, shape=shape, outputs=data.output_count())
+    shape = next(iter(data.shapes(entry.size).values()))
+    return assemble.build_module(plan.suite, name, shape=shape, outputs=data.outputs(entry.size))
 
 
 def _fits_loaded(plan: Plan, pair: Pair, module: nn.Module | None) -> bool:
@@ -212,19 +241,21 @@ def _fits_loaded(plan: Plan, pair: Pair, module: nn.Module | None) -> bool:
         return assemble.fits(MODELS.find(use)[0].inputs, fields)
     if module is None:
         return True  # it cannot be built and so cannot say: its cells fail
-    inputs = getattr(module, "inputs", None)
+    with foreign(ModelError, pair.model, "reading what it declares"):
+        inputs = getattr(module, "inputs", None)
     return assemble.fits(inputs if isinstance(inputs, Mapping) else (Image(),), fields)
 
 
 def _cell(plan: Plan, pair: Pair, *, device: str, limit: int | None) -> Cell:
     suite = plan.suite
-    if plan.broken_reason(pair) is not None:
-        return Cell(pair, content_key(f"broken {uuid.uuid4()}"), {})
+    reason = plan.broken_reason(pair)
+    if reason is not None:
+        return Cell(pair, content_key(["broken", str(pair), str(reason)]), {})
     entry = suite.models[pair.model]
     place = (pair.symmetry, pair.dataset, entry.size)
     data = plan.data[pair.dataset]
     if place not in plan.prepared:
-        shapes = data.dataset.shapes(canvas=assemble.canvas(suite, pair.symmetry, entry.size))
+        shapes = data.shapes(assemble.canvas(suite, pair.symmetry, entry.size))
         _check_normalisation(suite, pair.model, data.dataset, shapes)
         plan.prepared[place] = assemble.prepare(suite, pair.symmetry, data.dataset, shapes)
     identity = {
@@ -238,6 +269,7 @@ def _cell(plan: Plan, pair: Pair, *, device: str, limit: int | None) -> Cell:
         "symmetry": plan.prepared[place].document,
         "numerics": {**suite.numerics.model_dump(), "device": device.partition(":")[0]},
         "scores": suite.scores,
+        "controls": suite.controls.model_dump(),
         "seed": suite.seed,
         "limit": limit,
         "versions": VERSIONS,
@@ -259,7 +291,7 @@ def _model_identity(plan: Plan, pair: Pair) -> dict[str, Any]:
     suite, name = plan.suite, pair.model
     if name in plan.recipes:
         return {"recipe": content_key(plan.recipes[name])}
-    shapes = plan.data[pair.dataset].dataset.shapes(canvas=suite.models[name].size)
+    shapes = plan.data[pair.dataset].shapes(suite.models[name].size)
     return {
         **assemble.model_description(suite, name),
         "weights": assemble.weights_digest(suite, name),

@@ -9,11 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from symbench import estimates
 from symbench.errors import ConfigError, Problem, near_miss, one_of
+from symbench.records import Manifest
 from symbench.report import figures, tables
 from symbench.report.markdown import render
-from symbench.store import Manifest, Store, write_text
+from symbench.store import Store, write_text
 
 FORMATS = ("md", "csv", "json", "png", "svg")
 SCHEMA_VERSION = 1
@@ -95,8 +95,3 @@ def elements(store: Store, manifest: Manifest) -> dict[tuple[str, str], pd.DataF
             rows = [{"element": e.label, "kind": e.kind, "size": e.size, **e.parameters} for e in record.elements]
             found[cell.symmetry, cell.dataset] = pd.DataFrame(rows)
     return found
-
-
-def load(store: Store, manifest: Manifest) -> pd.DataFrame:
-    """The run's estimates."""
-    return estimates.of_run(store, manifest)

@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg", force=False)
 import numpy as np
 import pandas as pd
 from cycler import cycler
@@ -92,11 +89,11 @@ def _curves(accuracy: pd.DataFrame, elements: Elements) -> Iterator[Sketch]:
         if "angle_deg" in table and "mirror" not in table and len(table) >= FEWEST_ANGLES:
             title = f"Accuracy over angle: {symmetry} on {dataset}"
             alt = f"Polar plot of accuracy against the angle of rotation, one curve for each model. {_ranges(data)}"
-            yield f"polar-{symmetry}-{dataset}", title, alt, polar(data), data
+            yield f"polar.{symmetry}.{dataset}", title, alt, polar(data), data
         elif "dy_px" in table:
             title = f"Accuracy over shifts: {symmetry} on {dataset}"
             alt = f"Heat maps of accuracy over vertical and horizontal shifts, one for each model. {_ranges(data)}"
-            yield f"shifts-{symmetry}-{dataset}", title, alt, heat_maps(data), data
+            yield f"shifts.{symmetry}.{dataset}", title, alt, heat_maps(data), data
 
 
 def _ranges(data: pd.DataFrame) -> str:

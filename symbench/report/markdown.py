@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from symbench.records import Manifest
 from symbench.report.tables import Board
-from symbench.store import Manifest
 
 if TYPE_CHECKING:
     from symbench.report.figures import Drawn

@@ -146,6 +146,9 @@ def _cell(row: object, show: Callable[[float], str]) -> Cell:
     estimate, low, high = (float(getattr(row, name)) for name in ("estimate", "low", "high"))
     if math.isnan(estimate):
         return Cell("–", str(getattr(row, "reason", "")))
+    floor = float(getattr(row, "floor", math.nan))
+    if getattr(row, "metric", "") == "equivariance_error" and estimate <= floor:
+        return Cell(show(estimate), f"at the floor, {show(floor)}")
     return Cell(show(estimate), "" if math.isnan(low) else f"[{show(low)}, {show(high)}]")
 
 

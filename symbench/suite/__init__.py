@@ -1,6 +1,7 @@
 """Suites: YAML to a frozen, checked value, without torch.
 
-Every error names file, line and key, what was got and what was expected; all of a file's errors come at once.
+Every error names file, line and key, what was got and what was expected. A file's errors come together: those of its
+form, or else those of its names and options.
 """
 
 from __future__ import annotations
@@ -198,7 +199,7 @@ def _options(
     """Check the keys beyond the entry's own against all options models, and keep them with defaults filled in."""
     extra = entry.model_extra or {}
     fields = {field for model, named in known for field in model.model_fields if field not in named}
-    own = {field.alias or name for name, field in type(entry).model_fields.items() if name != "options"}
+    own = {field.alias or name for name, field in type(entry).model_fields.items()}
     for key in extra:
         if key not in fields:
             names = sorted(fields | own)

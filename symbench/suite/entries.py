@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
 
 from symbench.code import Code
 from symbench.document import Document
@@ -51,7 +51,12 @@ class Entry(BaseModel):
 
     only: Selector | None = None
     except_: Selector | None = Field(default=None, alias="except")
-    options: dict[str, Any] = Field(default_factory=dict, exclude=True)
+    _options: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of the thing named, checked, with defaults filled in."""
+        return self._options
 
 
 class DatasetEntry(Entry):
@@ -109,6 +114,12 @@ class Numerics(Options):
     deterministic: bool = True
 
 
+class Controls(Options):
+    """Evaluations whose right answer is known, in every cell, on the first ``samples`` of its order."""
+
+    samples: Annotated[int, Field(ge=2, le=100_000)] = 256
+
+
 class Suite(BaseModel):
     """A suite, checked: every name exists and every option is in range."""
 
@@ -123,6 +134,7 @@ class Suite(BaseModel):
     models: Annotated[dict[Name, ModelEntry], Field(min_length=1)]
     symmetries: Annotated[dict[Name, SymmetryEntry], Field(min_length=1)]
     numerics: Numerics = Numerics()
+    controls: Controls = Controls()
     scores: Literal["probabilities", "logits"] = "probabilities"
     folder: Path = Field(default=Path(), exclude=True)
     source: Document | None = Field(default=None, exclude=True)

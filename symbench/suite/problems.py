@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from symbench.document import Document, Path_
 from symbench.errors import Problem, near_miss, one_of, quoted
-from symbench.suite.entries import Numerics, Recipe, Selector, Suite
+from symbench.suite.entries import Controls, Numerics, Recipe, Selector, Suite
 
 EXPECTED = {
     "int_type": "a whole number",
@@ -70,9 +70,9 @@ def _problem(details: dict[str, Any], source: Document, place: Path_) -> Problem
 def _siblings(path: Path_) -> list[str]:
     """The keys that could stand where the last step of ``path`` does."""
     if len(path) == 1:
-        return [name for name in Suite.model_fields if name != "folder"]
-    if path[0] == "numerics":
-        return list(Numerics.model_fields)
+        return [name for name in Suite.model_fields if name not in {"folder", "source"}]
+    if path[0] in {"numerics", "controls"}:
+        return list((Numerics if path[0] == "numerics" else Controls).model_fields)
     if path[-2] in {"only", "except"}:
         return list(Selector.model_fields)
     return list(Recipe.model_fields) if path[-2] == "train" else []

@@ -1,0 +1,126 @@
+"""What is written: the schemas of observations, and the records of cells and runs. Published in ``schemas/``."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION = 1
+
+OBSERVATIONS = pa.schema(
+    [
+        pa.field("control", pa.string()),
+        pa.field("output", pa.string(), nullable=False),
+        pa.field("sample", pa.int32(), nullable=False),
+        pa.field("element", pa.int32(), nullable=False),
+        pa.field("prediction", pa.int32()),
+        pa.field("target", pa.int32()),
+        pa.field("correct", pa.bool_()),
+        pa.field("valid", pa.bool_(), nullable=False),
+        pa.field("loss", pa.float64()),
+        pa.field("score", pa.float64()),
+        pa.field("confidence", pa.float64()),
+        pa.field("target_probability", pa.float64()),
+        pa.field("deviation_sq", pa.float64()),
+        pa.field("unrelated_sq", pa.float64()),
+    ]
+)
+"""One row per (control, output, sample, element). ``control`` is null for the measurement itself.
+
+The controls of a cell stand in a file of their own: ``repeat`` and ``re-batch`` (the unmoved samples again),
+``precision`` (against float64), and ``float32`` and ``float64``, which hold what E is made of on the control samples.
+"""
+
+
+SAMPLES = pa.schema(
+    [
+        pa.field("output", pa.string(), nullable=False),
+        pa.field("sample", pa.int32(), nullable=False),
+        pa.field("averaged_prediction", pa.int32()),
+    ]
+)
+"""One row per (output, sample): what needs the outputs of a whole orbit."""
+
+
+class Record(BaseModel):
+    """Base of what is written as JSON."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ElementRecord(Record):
+    """One element of a cell; the identity is element 0."""
+
+    element: int
+    label: str
+    kind: Literal["permutation", "lossy", "resampled"]
+    size: float
+    weight: float
+    parameters: dict[str, float]
+
+
+class PartRecord(Record):
+    """One file of observations, samples ``first`` to ``last`` of the cell's order."""
+
+    file: str
+    first: int
+    last: int
+    sha256: str
+
+
+class FileRecord(Record):
+    """One file of a cell."""
+
+    file: str
+    sha256: str
+
+
+class CellRecord(Record):
+    """``cell.json``: written last, so that a folder that has one is whole."""
+
+    schema_version: Literal[1] = 1
+    key: str
+    identity: dict[str, Any] = Field(description="what the key is the SHA-256 of, as canonical JSON")
+    samples: int
+    outputs: dict[str, dict[str, Any]] = Field(description="field, task, unit and null limit of each output")
+    size_unit: str
+    elements_how: Literal["enumeration", "design", "draw"]
+    elements: list[ElementRecord]
+    parts: list[PartRecord]
+    samples_file: FileRecord
+    controls_file: FileRecord
+    controls: dict[str, str | None] = Field(
+        description="each control, null where it ran or the reason why it could not"
+    )
+    facts: dict[str, float | None] = Field(description="parameters, flops, seconds_per_sample and the like")
+    checkpoint: str | None = Field(description="SHA-256 of the weights that were measured")
+    environment: dict[str, Any]
+
+
+class CellStatus(Record):
+    """One planned cell in a manifest."""
+
+    model: str
+    dataset: str
+    symmetry: str
+    key: str
+    status: Literal["planned", "done", "failed"]
+    reason: str | None = None
+
+
+class Manifest(Record):
+    """``runs/<id>.json``: what was asked for, what was planned and what became of it."""
+
+    schema_version: Literal[1] = 1
+    run: str
+    suite: dict[str, Any]
+    plan: list[str] = Field(description="the plan's cells as model/dataset/symmetry")
+    cells: list[CellStatus]
+    environment: dict[str, Any]
+    status: Literal["running", "interrupted", "incomplete", "complete"]
+    limit: int | None = None
+    only: list[str] = Field(default_factory=list)
+    started: str
+    finished: str | None = None
