@@ -27,6 +27,8 @@ COLUMNS = (
 """One row each; DESIGN.md "Files of a run". ``status`` is ``ok``, ``undefined`` (with a reason) or ``failed``."""
 
 BOOTSTRAP_SEED = 0
+SINGLE = 30 * 2.0**-23
+"""Relative error that a network's rounding in float32 stays below."""
 
 
 def of_run(store: Store, manifest: Manifest) -> pd.DataFrame:
@@ -73,7 +75,11 @@ def _cell_rows(store: Store, cell: CellStatus, record: CellRecord, *, with_model
     observations, samples = store.observations(cell.key), store.samples(cell.key)
     controls = store.controls(cell.key).to_pandas()
     for output in record.outputs:
-        whole = with_controls(observed(observations, samples, record, output), controls[controls["output"] == output])
+        whole = with_controls(
+            observed(observations, samples, record, output),
+            controls[controls["output"] == output],
+            record.outputs[output]["mean_square"],
+        )
         kinds = sorted(set(whole.kinds[1:]))
         subsets = [(kinds[0] if len(kinds) == 1 else "all", whole)]
         if len(kinds) > 1:
@@ -156,7 +162,7 @@ def observed(observations: Any, samples: Any, record: CellRecord, output: str) -
     )
 
 
-def with_controls(seen: Observed, rows: pd.DataFrame) -> Observed:
+def with_controls(seen: Observed, rows: pd.DataFrame, mean_square: float) -> Observed:
     """Add what the controls came to: floors, E in two precisions, and the limit of a null that can be told apart.
 
     The floor of E is three times the largest of the distances of repeat, re-batch and precision, in units of the null
@@ -180,6 +186,8 @@ def with_controls(seen: Observed, rows: pd.DataFrame) -> Observed:
             found[name] = float(
                 (known[control]["deviation_sq"].mean() / known[control]["unrelated_sq"].mean()) ** 0.5
             )
+    if "float64" in known and known["float64"]["unrelated_sq"].mean() > 0:
+        found["single"] = SINGLE * (mean_square / float(known["float64"]["unrelated_sq"].mean())) ** 0.5
     limit = max(seen.null_limit_sq, 1e4 * squares.get("precision", 0.0))
     return replace(seen, controls=found, null_limit_sq=limit)
 

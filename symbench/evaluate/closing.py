@@ -211,6 +211,7 @@ def describe_output(job: Job, reference: Reference) -> dict[str, Any]:
         "labelled": task.target is not None,
         "measured_on": measured,
         "unit": "probability" if task.probabilities else "logit" if task.classify else "output",
+        "mean_square": reference.square,
         "null_limit_sq": (100 * eps / 4) ** 2 * reference.square,
     }
 
