@@ -78,6 +78,13 @@ RESAMPLED = [("SO2", {"border": "zero"}), ("C8", {"border": "zero"}), ("D3", {})
              ("scalings", {"reach": 1.2}), ("SO2 x scalings", {"reach": 1.2}), ("D4 x scalings", {"reach": 1.2})]  # fmt: skip
 
 
+@pytest.mark.parametrize("border", ["circular", "reflect", "disc", "fill"])
+def test_the_law_holds_whatever_the_border(border: str, generator: torch.Generator) -> None:
+    group, act = build("SO2", interpolation="bicubic", border=border, fill=0.25 if border == "fill" else 0.0)
+    x = smooth() if border != "fill" else smooth().clamp(min=1e-3) * 0 + 0.25 + smooth()
+    testing.check_action(act, group, act.prepare(x), generator=generator, tolerance=0.02)
+
+
 @pytest.mark.parametrize(("name", "options"), RESAMPLED, ids=lambda v: str(v))
 def test_resampled_actions_obey_the_law_on_smooth_images(
     name: str, options: dict[str, Any], generator: torch.Generator
@@ -280,7 +287,24 @@ class MovesNothing(PermuteRows):
         return lambda x: torch.full((len(g), *x.shape), torch.nan, dtype=x.dtype)
 
 
-@pytest.mark.parametrize("broken", [RightAction, MovesNothing])
+class MovesTheIdentity(PermuteRows):
+    def bind(self, g: Tensor, like: Tensor) -> Any:
+        move = super().bind(g, like)
+        return lambda x: move(x.flip(1)).flip(2) + (1e-9 if len(g) == 1 else 0)
+
+
+class DependsOnTheBatch(PermuteRows):
+    def bind(self, g: Tensor, like: Tensor) -> Any:
+        move = super().bind(g, like)
+        return lambda x: move(x) * (1 if len(g) == 1 else 1 + 1e-9)
+
+
+class IgnoresTheSample(PermuteRows):
+    def bind(self, g: Tensor, like: Tensor) -> Any:
+        return super().bind(g if g.ndim == 2 else g.flip(-1), like)
+
+
+@pytest.mark.parametrize("broken", [RightAction, MovesNothing, MovesTheIdentity, DependsOnTheBatch, IgnoresTheSample])
 def test_check_action_catches(broken: type[PermuteRows], generator: torch.Generator) -> None:
     group = groups.load("S5", {})
     act = broken(group, Options())  # type: ignore[arg-type]

@@ -33,9 +33,10 @@ def imports(path: Path, text: str | None = None) -> set[str]:
     for node in ast.walk(ast.parse(path.read_text() if text is None else text)):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            inner = node.module == "symbench"
-            names = [f"symbench.{alias.name}" for alias in node.names] if inner else [node.module]
+        elif isinstance(node, ast.ImportFrom):
+            package = [*path.relative_to(PACKAGE.parent).parts][: -node.level] if node.level else []
+            stem = ".".join([*package, *([node.module] if node.module else [])])
+            names = [f"symbench.{alias.name}" for alias in node.names] if stem == "symbench" else [stem]
         else:
             continue
         found |= {name.split(".")[1] for name in names if name.startswith("symbench.")}
@@ -73,6 +74,8 @@ def test_modules_import_lower_levels_only(path: Path) -> None:
         "from symbench import cli",
         "import symbench.plan.pairs",
         "from symbench.report.tables import boards",
+        "from .plan import pairs",
+        "from . import cli",
         "def f():\n    from symbench import train",
     ],
 )

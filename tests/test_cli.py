@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import click
 import pytest
 import torch
 from conftest import ROOT, Folder, Symbench, subprocess_symbench
@@ -66,6 +67,15 @@ def test_validate_lists_cells_and_writes_nothing(folder: Folder, symbench: Symbe
     assert "mine" in ran.out
     assert "to be measured" in ran.out
     assert [p for p in sorted(folder.path.rglob("*")) if "__pycache__" not in str(p)] == before
+
+
+def test_validate_says_what_will_fail(folder: Folder, symbench: Symbench) -> None:
+    folder.write(models='  bad: {use: "bad.py:build"}')
+    (folder.path / "bad.py").write_text("def build():\n    raise KeyError('w')\n")
+    ran = symbench("validate", folder.suite, "--results", folder.results)
+    assert ran.code == 3
+    assert "will fail: bad: building it raised KeyError: 'w'" in ran.out
+    assert "1 of 2 cells will fail" in ran.err
 
 
 def test_new_writes_a_suite_that_is_right_and_never_overwrites(tmp_path: Path, symbench: Symbench) -> None:
@@ -188,8 +198,38 @@ def test_options_from_the_environment_but_not_trust(
     assert symbench("run", folder.suite).code == 0
     manifest = json.loads(next((folder.results / "runs").glob("*.json")).read_text())
     assert manifest["limit"] == 7
-    trust = next(o for o in cli.run.params if o.name == "trust_pickle")
-    assert trust.value_from_envvar(cli.cli.make_context("symbench", ["list"])) is None
+
+
+class Wants:
+    """A pickle that calls something when it is read."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (str, ("code ran",))
+
+
+def test_trust_is_never_taken_from_the_environment(
+    folder: Folder, symbench: Symbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.save({"a": Wants()}, folder.path / "w.pt")
+    folder.suite.write_text(folder.suite.read_text().replace('"model.py:build"', '"model.py:build", weights: w.pt'))
+    monkeypatch.setenv("SYMBENCH_RUN_TRUST_PICKLE", "1")
+    refused = symbench("run", folder.suite, "--results", folder.results)
+    assert refused.code == 2
+    assert "--trust-pickle" in refused.err
+    allowed = symbench("run", folder.suite, "--results", folder.results, "--trust-pickle")
+    assert "--trust-pickle" not in allowed.err
+    assert "holds a dict, expected a state dict of tensors" in allowed.err
+
+
+def test_every_option_has_a_variable_of_its_name(
+    folder: Folder, symbench: Symbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, command in cli.cli.commands.items():
+        for option in command.params:
+            if isinstance(option, click.Option) and option.name not in {"trust_pickle", "help"}:
+                assert option.opts[0].lstrip("-").replace("-", "_") == option.name, f"{name} {option.opts}"
+    monkeypatch.setenv("SYMBENCH_RUN_JSON", "1")
+    strict(symbench("run", folder.suite, "--results", folder.results).out)
 
 
 def test_every_command_has_help(symbench: Symbench) -> None:

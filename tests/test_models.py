@@ -150,13 +150,16 @@ def test_bad_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     (tmp_path / "junk.safetensors").write_bytes(b"junk" * 10)
     (tmp_path / "junk.pt").write_bytes(b"junk" * 10)
     torch.save({"a": Evil()}, tmp_path / "evil.pt")
+    torch.save({0: torch.zeros(1), "a": torch.zeros(1)}, tmp_path / "numbers.pt")
+    (tmp_path / "w.onnx").write_text("x")
     for name, message in [
         ("empty.pt", "is empty"),
         ("junk.safetensors", "cannot be read"),
         ("junk.pt", "junk.pt (cannot be read|is no plain state dict|is a pickle)"),
         ("evil.pt", "--trust-pickle"),
         ("gone.pt", r"got 'gone.pt', expected a file at"),
-        ("w.onnx", r"got|expected"),
+        ("w.onnx", "got 'w.onnx', expected a .safetensors, .pt or .pth file"),
+        ("numbers.pt", "expected a state dict of tensors"),
     ]:
         with pytest.raises(ConfigError, match=message):
             read(tmp_path / name, where="models.m.weights")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -50,6 +51,24 @@ def test_a_plug_in_is_used_by_its_name(folder: Folder, symbench: Symbench) -> No
     assert refused.code == 2
     assert "models.a.use" in refused.err
     assert "symmetries.half.group" in refused.err
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_metric_that_raises_is_a_row_with_its_reason(
+    folder: Folder, symbench: Symbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from symbench_example import things
+
+    def broken(seen: object) -> object:
+        print("on stdout")
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(things, "certainty", broken)
+    folder.suite.write_text(SUITE)
+    ran = symbench("run", folder.suite, "--results", folder.results, "--json")
+    rows = [row for row in json.loads(ran.out)["estimates"] if row["metric"] == "example/certainty"]
+    assert [row["status"] for row in rows] == ["failed"]
+    assert "ZeroDivisionError" in rows[0]["reason"]
 
 
 @pytest.mark.usefixtures("installed")

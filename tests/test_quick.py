@@ -55,7 +55,6 @@ def test_the_second_run_trains_nothing_and_runs_no_model(quick: Quick) -> None:
     done = subprocess_symbench("run", ROOT / "suites" / "quick.yaml", "--results", quick.results)
     assert done.returncode == 0
     assert "nothing to do: 22 cells" in done.stderr
-    assert "training" not in done.stderr.replace("training  ", "")
     assert {p: p.stat().st_mtime_ns for p in (quick.results / "cells").rglob("*.parquet")} == before
 
 
@@ -75,4 +74,4 @@ def test_an_untrained_mlp_is_no_better_than_unrelated(quick: Quick) -> None:
     with tempfile.TemporaryDirectory() as folder:
         frame = symbench.run(narrow, results=folder).estimates()
     rows = frame[(frame["metric"] == "equivariance_error") & (frame["element"] == "90°")]
-    assert 0.9 < float(rows["estimate"].iloc[0]) < 1.1
+    assert 0.95 < float(rows["estimate"].iloc[0]) < 1.05

@@ -20,6 +20,17 @@ def test_pictures_and_links_exist() -> None:
         assert (ROOT / target).is_file(), target
 
 
+def test_the_shown_numbers_are_those_of_the_committed_result() -> None:
+    report = (ROOT / "results" / "quick" / "report.md").read_text().replace("\\", "")
+    section = report[report.index("## quarter-turns on digits") : report.index("## flips on digits")]
+    shown = next(text for _, language, text in BLOCKS if language == "text" and "quarter-turns" in text)
+    for model in ("p4-cnn", "cnn"):
+        row = next(line for line in section.splitlines() if line.startswith(f"| {model} |"))
+        values = [cell.split()[0] for cell in row.split("|")[2:9]]
+        line = next(line for line in shown.splitlines() if line.startswith(f"{model} "))
+        assert line.split()[1:] == values
+
+
 def test_make_targets_exist() -> None:
     targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), flags=re.M)
     named = re.findall(r"(?:\$ |`)make (\w+)", README)

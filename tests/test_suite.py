@@ -84,10 +84,11 @@ def test_every_error_says_where_and_what(tmp_path: Path, old: str, new: str, mes
 
 def test_all_errors_come_at_once(tmp_path: Path) -> None:
     path = tmp_path / "quick.yaml"
-    path.write_text(QUICK.replace("epochs: 12", "epochs: x").replace("use: mlp", "use: mlp, depht: 3"))
-    with pytest.raises(SuiteError) as caught:
-        suite.load(path)
-    assert len(caught.value.problems) >= 1
+    for first, second in (("epochs: x", "width: 3, on: 4"), ("epochs: 12, augment: nothing", "use: mlp, depht: 3")):
+        path.write_text(QUICK.replace("epochs: 12", first).replace("use: mlp", second))
+        with pytest.raises(SuiteError) as caught:
+            suite.load(path)
+        assert len(caught.value.problems) >= 2
 
 
 def test_lines_are_those_of_the_file(tmp_path: Path) -> None:

@@ -14,8 +14,11 @@ from torch import Tensor, nn
 import symbench as sb
 from symbench import train
 from symbench.api import prepare
+from symbench.assemble import prepare as prepare_symmetry
 from symbench.events import Advanced, Event, Started, ignore
 from symbench.models.weights import digest_file
+from symbench.suite import load
+from symbench.testing import Blobs
 
 RECIPE = """\
 version: 1
@@ -71,36 +74,13 @@ def test_training_uses_the_training_split(folder: Folder, symbench: Any) -> None
 
 
 def test_augmentation_draws_one_element_for_each_sample() -> None:
-    from symbench.assemble import Prepared  # noqa: F401
-    from symbench.assemble import prepare as prepare_symmetry
-    from symbench.datasets.base import Arrays
-    from symbench.suite import load
-
-    folder = Path(__file__).parent.parent / "suites"
-    suite = load(folder / "quick.yaml")
-    x = torch.rand(64, 1, 33, 33)
-    data = Arrays(
-        {"image": x},
-        {"label": torch.zeros(64).long()},
-        fields={"image": sb_image()},
-        target_fields={"label": sb_label()},
-    )
+    suite = load(Path(__file__).parent.parent / "suites" / "quick.yaml")
+    data = Blobs(64, size=33)
+    x = data.leaves["image"]
     symmetry = prepare_symmetry(suite, "quarter-turns", data, data.shapes())
     moved = train._moved({"image": x}, symmetry, torch.Generator().manual_seed(0))["image"]
     turns = [next(k for k in range(4) if torch.equal(torch.rot90(x[i], k, (1, 2)), moved[i])) for i in range(64)]
     assert set(turns) == {0, 1, 2, 3}
-
-
-def sb_image() -> Any:
-    from symbench.fields import Image
-
-    return Image()
-
-
-def sb_label() -> Any:
-    from symbench.fields import Category
-
-    return Category(2)
 
 
 class Explodes(nn.Module):
@@ -164,6 +144,7 @@ def test_a_retrained_model_makes_its_cells_stale(
         ("raise ValueError('no')", "training it raised ValueError: no"),
         ("return self.h(x.mean((2, 3)))[:, :2]", "training it raised"),
         ("sys.exit(0)", "training it raised SystemExit"),
+        ("return x.mean((1, 2, 3))[:, None].expand(-1, 3)  # nothing to train", "training it raised"),
     ],
 )
 def test_a_model_that_fails_in_training_fails_its_cells(
@@ -240,3 +221,27 @@ def test_batches_of_one_are_trained_on(folder: Folder, tmp_path: Path, monkeypat
     monkeypatch.setenv("SYMBENCH_CACHE_DIR", str(tmp_path))
     sb.run(folder.suite, results=folder.results, listen=heard.append)
     assert sum(isinstance(e, Advanced) and e.note.startswith("loss") for e in heard) == 72
+
+
+def test_tied_weights_are_kept(folder: Folder) -> None:
+    folder.write(models='  tied: {use: "tied.py:Net", train: {on: blobs, epochs: 1}}')
+    (folder.path / "tied.py").write_text(
+        "from torch import nn\nclass Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.a = nn.Linear(81, 81)\n        self.b = nn.Linear(81, 81)\n        self.b.weight = self.a.weight\n"
+        "        self.h = nn.Linear(81, 3)\n    def forward(self, x):\n        return self.h(self.b(self.a(x.flatten(1))))\n"
+    )
+    assert sb.run(folder.suite, results=folder.results).failed == []
+
+
+def test_a_model_is_not_trained_on_what_it_cannot_take(folder: Folder, symbench: Any) -> None:
+    write(folder)
+    folder.suite.write_text(
+        folder.suite.read_text()
+        .replace("models:\n", "  sets: {use: sets}\nmodels:\n  d: {use: deep-sets}\n")
+        .replace("on: blobs", "on: sets")
+        + "  order: {group: S16, on: set, elements: 2}\n"
+    )
+    ran = symbench("run", folder.suite, "--results", folder.results)
+    assert ran.code == 2
+    assert "mlp cannot be trained on sets: set (Nodes" in ran.err
+    assert not folder.results.exists()

@@ -30,9 +30,9 @@ class Observed:
         labels: of the elements.
         kinds: of the elements' actions.
         null_limit_sq: below this, the mean of ``unrelated_sq`` is rounding.
-        controls: what the control evaluations came to: ``e32`` and ``e64`` (E on some permutation elements, in the
-            suite's dtype and in float64), ``single`` (what E comes to from rounding in float32), and the floors ``error``, ``deviation`` and ``behaviour``; without those
-            that could not run.
+        controls: what the control evaluations came to, without those that could not run: ``e32`` and ``e64`` (E on
+            some permutation elements, in the suite's dtype and in float64), ``single`` (what E comes to from rounding
+            in float32), and the floors ``error``, ``deviation`` and ``behaviour``.
         facts: of the model: parameters, flops and times.
         seed: seeds the bootstrap.
     """
