@@ -174,12 +174,6 @@ def canvas(suite: Suite, symmetry: str, size: int | None) -> int | None:
     return None if size is None else size + 2 * int(suite.symmetries[symmetry].options.get("margin", 0))
 
 
-def fits(inputs: Mapping[str, Field] | tuple[Field, ...], fields: Mapping[str, Field]) -> bool:
-    """Whether a model that takes ``inputs`` can be fed a dataset's leaves: the same fields, axes' names aside."""
-    wanted = inputs.values() if isinstance(inputs, Mapping) else inputs
-    return sorted(f.key for f in wanted) == sorted(f.key for f in fields.values())
-
-
 def build_module(suite: Suite, name: str, *, shape: tuple[int, ...], outputs: int) -> nn.Module:
     """The model's module with freshly drawn weights, seeded by the suite and the model's own description.
 

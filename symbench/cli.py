@@ -268,7 +268,7 @@ def interruptible(progress: Progress) -> Iterator[Stop]:
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run the command line and exit with DESIGN.md's codes; click's own handling would exit 1 for too much."""
+    """Run the command line and exit with the codes of README; click's own handling would exit 1 for too much."""
     sys.exit(_status(arguments))
 
 

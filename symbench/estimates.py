@@ -24,7 +24,7 @@ COLUMNS = (
     "model", "replica", "dataset", "symmetry", "output", "element", "elements", "k", "metric", "estimate", "low",
     "high", "level", "n", "unit", "better", "floor", "status", "reason",
 )  # fmt: skip
-"""One row each; DESIGN.md "Files of a run". ``status`` is ``ok``, ``undefined`` (with a reason) or ``failed``."""
+"""The columns, one row for each estimate. ``status`` is ``ok``, ``undefined`` (with a reason) or ``failed``."""
 
 BOOTSTRAP_SEED = 0
 SINGLE = 30 * 2.0**-23
@@ -165,9 +165,9 @@ def observed(observations: Any, samples: Any, record: CellRecord, output: str) -
 def with_controls(seen: Observed, rows: pd.DataFrame, mean_square: float) -> Observed:
     """Add what the controls came to: floors, E in two precisions, and the limit of a null that can be told apart.
 
-    The floor of E is three times the largest of the distances of repeat, re-batch and precision, in units of the null
-    (MEASURE.md "Whose fault"); of deviations the same without the unit; of behaviour the largest share of predictions
-    that repeating or re-batching alone changes.
+    The floor of E is three times the largest of the distances of repeat, re-batch and precision, in units of the
+    null; of deviations the same without the unit; of behaviour the largest share of predictions that repeating or
+    re-batching alone changes.
     """
     known = dict(iter(rows.groupby("control")))
     null = float(np.nanmean(seen.unrelated_sq[1:])) if np.isfinite(seen.unrelated_sq[1:]).any() else 0.0

@@ -73,7 +73,7 @@ def compared(output: Tensor, task: Task) -> Tensor:
 
 
 def squared_distances(moved: Tensor, expected: Tensor) -> Tensor:
-    """How far ``f(g.x)`` is from ``g.f(x)``: the numerator of E, MEASURE.md "Equivariance error".
+    """How far ``f(g.x)`` is from ``g.f(x)``: the numerator of the equivariance error E.
 
     Args:
         moved: ``f(g_k.x_i)``, shape ``(k, n, *output)``, floating point.
@@ -171,7 +171,7 @@ class Sums:
 def unrelated(sums: Sums, expected_dot: Tensor, deviation_sq: Tensor) -> Tensor:
     """The denominator of E for each sample: its mean squared distance to all *other* samples, both ways round.
 
-    MEASURE.md's ``unrelated_i = (n (h_a(i) + h_b(i) - M) - |a_i - b_i|^2) / (n - 1)``, where b has mean 0: then
+    In general ``unrelated_i = (n (h_a(i) + h_b(i) - M) - |a_i - b_i|^2) / (n - 1)``, where b has mean 0: then
     ``h_a + h_b - M = |a_i|^2 + |b_i|^2 - 2 b_i . A``. The mean over i is the mean of ``|a_i - b_j|^2`` over all pairs
     with i != j, in O(n).
 

@@ -1,7 +1,7 @@
 """Estimates with intervals. The unit of resampling is the base sample: the copies of an orbit are not independent.
 
-scipy and statsmodels hold the distributions; this file chooses which interval fits which estimator (MEASURE.md
-"Statistics"). NumPy in, floats out, no torch.
+scipy and statsmodels hold the distributions; this file chooses which interval fits which estimator.
+NumPy in, floats out, no torch.
 """
 
 from __future__ import annotations

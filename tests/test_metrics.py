@@ -271,7 +271,7 @@ def test_unrelated_is_the_mean_over_all_other_samples(n: int, offset: float) -> 
 
 
 def test_unrelated_is_measures_closed_form() -> None:
-    """MEASURE.md "Equivariance error", term by term."""
+    """The general closed form, term by term: ``(n (h_a + h_b - M) - |a - b|^2) / (n - 1)``."""
     n = 9
     a, b = (torch.randn(1, n, 5, dtype=torch.float64)[0] + shift for shift in (1.0, 4.0))
     mean_a, mean_b = a.mean(0), b.mean(0)

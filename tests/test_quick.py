@@ -47,7 +47,20 @@ def test_deep_sets_is_exact_and_the_set_mlp_is_not(quick: Quick) -> None:
 
 def test_everything_was_measured(quick: Quick) -> None:
     assert len(quick.frame[["model", "dataset", "symmetry"]].dropna().drop_duplicates()) == 22
-    assert set(quick.frame["status"]) == {"ok"}
+    assert set(quick.frame["status"]) == {"ok", "undefined"}
+    undefined = quick.frame[quick.frame["status"] == "undefined"]
+    assert set(undefined["metric"]) == {"worst_of_m", "equivariance_error_float64"}
+    assert undefined["reason"].str.contains("fewer than 5 elements|exactness control did not run").all()
+
+
+def test_the_controls_tell_exact_models_from_broken_ones(quick: Quick) -> None:
+    rows = quick.frame[quick.frame["metric"] == "equivariance_error_float64"]
+    known = rows.dropna(subset="estimate").to_dict("records")
+    verdicts = {(row["model"], row["symmetry"]): row["reason"].split(":")[0] for row in known}
+    assert verdicts["p4-cnn", "quarter-turns"] == "exact"
+    assert verdicts["deep-sets", "reorderings"] == "exact"
+    assert verdicts["cnn", "quarter-turns"] == verdicts["set-mlp", "reorderings"] == "broken"
+    assert value(quick.frame, "p4-cnn", "quarter-turns", "equivariance_error_float64") < 1e-10
 
 
 def test_the_second_run_trains_nothing_and_runs_no_model(quick: Quick) -> None:

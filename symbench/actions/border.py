@@ -54,7 +54,7 @@ class FramedAction(Action):
 def disc_mask(height: int, width: int, taper: float) -> Tensor:
     """A disc inscribed in the image, ``(h, w)`` float64: 1 inside, 0 outside, a raised-cosine edge between.
 
-    A hard edge would ring under resampling (MEASURE.md "Image actions").
+    A hard edge would ring under resampling.
 
     Args:
         height: pixels.

@@ -7,7 +7,7 @@ sampled images", Optics Communications 139 (1997). Every step is undone by the o
 ``r(-a) r(a)`` is the identity to rounding at every angle, on odd and even sizes, even on white noise.
 
 It is exact for what is band-limited and has room around it. On full-frame images, whose periodic continuation has
-edges, it rings, and bicubic is better (MEASURE.md "Image actions").
+edges, it rings, and bicubic is better.
 """
 
 from __future__ import annotations

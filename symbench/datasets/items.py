@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from typing import Any
 
 import numpy as np
@@ -25,13 +25,13 @@ class Items(Dataset):
     """
 
     def __init__(self, source: Any, *, where: str = "dataset", classes: Sequence[str] | None = None) -> None:
-        if not (hasattr(source, "__len__") and hasattr(source, "__getitem__")):
+        if not isinstance(source, Sized) or not callable(getattr(source, "__getitem__", None)):
             raise ConfigError(
                 Problem(where, f"got a {type(source).__name__}", "a sequence with len() and [index]", None)
             )
         if len(source) == 0:
             raise ConfigError(Problem(where, "the dataset is empty", "at least one sample"))
-        self.source = source
+        self.source: Any = source
         self.where = where
         self.labelled = isinstance(self._item(0), tuple)
         self.fields = {"image": Image()}

@@ -2,8 +2,7 @@
 
 ``repeat``: the same samples again, which has to give the same. ``re-batch``: at another batch size and place.
 ``precision``: against the same weights in float64. And what E is made of on some permutation elements, in the suite's
-dtype and in float64: an exact model's error falls by eight orders of magnitude, a broken one's does not move
-(MEASURE.md "Whose fault").
+dtype and in float64: an exact model's error falls by eight orders of magnitude, a broken one's does not move.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ def _same(prediction: Array) -> Array:
 def chance_of_difference(prediction: Array) -> Array:
     """For each sample its part of ``P(yhat_i(g_k) != yhat_j(g_0))`` over i != j, both ways round; ``(k - 1, n)``.
 
-    The closed form of MEASURE.md's ``unrelated_i`` for one-hot outputs, halved: its mean over i is that
+    The closed form of ``symbench.measure.unrelated`` for one-hot outputs, halved: its mean over i is that
     probability, and resampling it by sample is right.
     """
     k, n = prediction.shape

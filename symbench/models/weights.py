@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from symbench.errors import ConfigError, Problem, near_miss, one_of
 
 PICKLE_SAFE_FROM = (2, 10)
-"""The torch release from which ``weights_only=True`` has no known hole (DESIGN.md "Security")."""
+"""The torch release from which ``weights_only=True`` has no known hole."""
 
 
 def digest_file(path: Path) -> str:

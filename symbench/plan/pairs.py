@@ -79,6 +79,12 @@ def pairs(suite: Suite, only: Selector | None = None) -> list[Pair]:
     return chosen
 
 
+def fits(inputs: Mapping[str, Field] | tuple[Field, ...], fields: Mapping[str, Field]) -> bool:
+    """Whether a model that takes ``inputs`` can be fed a dataset's leaves: the same fields, axes' names aside."""
+    wanted = inputs.values() if isinstance(inputs, Mapping) else inputs
+    return sorted(f.key for f in wanted) == sorted(f.key for f in fields.values())
+
+
 def _static_fields(suite: Suite, dataset: str) -> Mapping[str, Field] | None:
     use = suite.datasets[dataset].use
     return None if ":" in use else DATASETS.find(use)[0].fields
@@ -102,8 +108,7 @@ def _fits(suite: Suite, pair: Pair) -> bool:
     use = suite.models[pair.model].use
     if ":" in use:
         return True
-    inputs = MODELS.find(use)[0].inputs
-    return sorted(f.key for f in inputs) == sorted(f.key for f in fields.values())
+    return fits(MODELS.find(use)[0].inputs, fields)
 
 
 def idle(suite: Suite, kind: str, name: str) -> Problem:

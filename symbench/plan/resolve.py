@@ -15,7 +15,7 @@ from symbench.datasets.base import Dataset
 from symbench.errors import CellError, ConfigError, DataError, ModelError, Problem, near_miss, one_of
 from symbench.fields import Image
 from symbench.models import MODELS
-from symbench.plan.pairs import Pair, idle
+from symbench.plan.pairs import Pair, fits, idle
 from symbench.store import content_key
 from symbench.suite import Suite
 
@@ -199,7 +199,7 @@ def _plan_training(plan: Plan, name: str) -> None:
         raise data.broken
     where = suite.where("models", name, "train", "on")
     use = suite.models[name].use
-    if ":" not in use and not assemble.fits(MODELS.find(use)[0].inputs, data.dataset.fields):
+    if ":" not in use and not fits(MODELS.find(use)[0].inputs, data.dataset.fields):
         fields = ", ".join(f"{leaf} ({field})" for leaf, field in data.dataset.fields.items())
         raise ConfigError(
             Problem(where, f"{use} cannot be trained on {recipe.on}: {fields}", "a dataset with its fields")
@@ -238,12 +238,12 @@ def _fits_loaded(plan: Plan, pair: Pair, module: nn.Module | None) -> bool:
         return False
     use = plan.suite.models[pair.model].use
     if ":" not in use:
-        return assemble.fits(MODELS.find(use)[0].inputs, fields)
+        return fits(MODELS.find(use)[0].inputs, fields)
     if module is None:
         return True  # it cannot be built and so cannot say: its cells fail
     with foreign(ModelError, pair.model, "reading what it declares"):
         inputs = getattr(module, "inputs", None)
-    return assemble.fits(inputs if isinstance(inputs, Mapping) else (Image(),), fields)
+    return fits(inputs if isinstance(inputs, Mapping) else (Image(),), fields)
 
 
 def _cell(plan: Plan, pair: Pair, *, device: str, limit: int | None) -> Cell:
