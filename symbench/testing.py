@@ -1,6 +1,6 @@
-"""Checks that a group or an action is what it claims to be, for our tests and for those of plug-ins.
+"""For tests: :func:`assert_equivariant` for models, law checks for groups and actions, a tiny model and dataset.
 
-Each raises ``AssertionError`` with what was compared. Limits are written so that NaN fails.
+Each check raises ``AssertionError`` with what was compared. Limits are written so that NaN fails.
 """
 
 from __future__ import annotations
@@ -10,8 +10,22 @@ from torch import Tensor, nn
 
 from symbench.actions.base import Action
 from symbench.datasets.base import Arrays
+from symbench.equivariant import Deviation, assert_equivariant
 from symbench.fields import Category, Image
 from symbench.groups.base import Group
+
+__all__ = [
+    "Blobs",
+    "Brightness",
+    "Deviation",
+    "assert_equivariant",
+    "check_action",
+    "check_closed",
+    "check_design",
+    "check_group",
+    "check_haar",
+    "same_elements",
+]
 
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
 """Largest relative error by dtype, where a law holds up to rounding."""

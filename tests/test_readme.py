@@ -51,7 +51,7 @@ def test_every_command_and_file(quick: Quick, tmp_path: Path) -> None:
                 [sys.executable, "-c", text], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
             )
             assert done.returncode == 0, done.stderr
-            assert "quarter-turns" in done.stdout
+            assert done.stdout, "every example prints something"
         elif language == "console":
             for line in re.findall(r"^\$ (.+)$", text, flags=re.M):
                 if line.startswith("symbench "):
