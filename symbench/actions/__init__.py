@@ -67,7 +67,7 @@ Border = Literal["zero", "fill", "circular", "reflect", "crop", "disc"]
 class ResampleOptions(BorderOptions):
     """How pixels between pixels are found.
 
-    ``fourier`` is exact on band-limited images with room around them and worse than ``bicubic`` on full frames.
+    ``fourier`` is exact on band-limited images with room around them, and worse than ``bicubic`` on noise.
     """
 
     interpolation: Literal["bilinear", "bicubic", "fourier"] = "bilinear"

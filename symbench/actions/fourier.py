@@ -6,8 +6,8 @@ IEEE Trans. Image Processing 4 (1995); Larkin, Oldfield & Klemm, "Fast Fourier m
 sampled images", Optics Communications 139 (1997). Every step is undone by the one of opposite sign, so that
 ``r(-a) r(a)`` is the identity to rounding at every angle, on odd and even sizes, even on white noise.
 
-It is exact for what is band-limited and has room around it. On full-frame images, whose periodic continuation has
-edges, it rings, and bicubic is better.
+It is exact for what is band-limited and has room around it. On full-frame images, whose continuation has
+edges, it rings and is no better than bicubic, and on white noise it is worse.
 """
 
 from __future__ import annotations
