@@ -88,9 +88,8 @@ def show_boards(boards: Iterable[Board], stream: TextIO | None = None) -> None:
     out = stream or sys.stdout
     console = Console(file=out, width=None if out.isatty() else 140, highlight=False, soft_wrap=False)
     for board in boards:
-        table = Table(
-            title=Text(printable(board.title), style="bold"), title_justify="left", box=None, pad_edge=False
-        )
+        console.print(Text(printable(board.title), style="bold"))
+        table = Table(box=None, pad_edge=False)
         for i, heading in enumerate(board.columns):
             table.add_column(heading, justify="left" if i == 0 else "right", no_wrap=i == 0)
         for name, cells in board.rows:
@@ -101,7 +100,8 @@ def show_boards(boards: Iterable[Board], stream: TextIO | None = None) -> None:
                 for c in cells
             ]
             table.add_row(Text(printable(name), style="bold"), *shown)
-        console.print(table)
+        if board.rows:
+            console.print(table)
         for name, reason in board.failed:
             console.print(Text(f"{printable(name)}: no numbers: {printable(reason)}", style="red"))
         console.print(Text(board.note, style="dim"))

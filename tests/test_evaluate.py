@@ -704,6 +704,21 @@ def test_adding_to_every_logit_changes_nothing(folder: Folder, scores: str) -> N
     assert one == pytest.approx(more, rel=1e-5)
 
 
+@pytest.mark.parametrize("use", ["mlp, width: 4", '"model.py:build"'])
+def test_a_broken_dataset_does_not_spoil_a_model_for_the_others(folder: Folder, symbench: Symbench, use: str) -> None:
+    (folder.path / "broken.py").write_text(
+        "from symbench.testing import Blobs\nclass D(Blobs):\n    def batch(self, i, canvas=None):\n        raise OSError('gone')\n"
+    )
+    text = folder.suite.read_text().replace("datasets:\n", 'datasets:\n  bad: {use: "broken.py:D"}\n')
+    folder.suite.write_text(text.replace('use: "model.py:build"', f"use: {use}"))
+    ran = symbench("run", folder.suite, "--results", folder.results, "--json")
+    assert ran.code == 3, ran.err
+    assert [(c["dataset"], c["status"]) for c in json.loads(ran.out)["cells"]] == [
+        ("bad", "failed"),
+        ("blobs", "done"),
+    ]
+
+
 def test_weights_that_code_loads_itself_are_part_of_the_key(folder: Folder) -> None:
     from symbench.api import prepare
 

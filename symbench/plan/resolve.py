@@ -136,7 +136,10 @@ def resolve(
             try:
                 if _fits_loaded(plan, pair, module):
                     plan.cells.append(_cell(plan, pair, device=device, limit=limit))
-            except CellError as error:  # a model that cannot say what it takes, or a dataset that cannot be read
+            except DataError as error:
+                plan.data[pair.dataset].broken = error
+                plan.cells.append(_cell(plan, pair, device=device, limit=limit))
+            except CellError as error:  # it cannot say what it takes
                 plan.broken[model] = error
                 plan.cells.append(_cell(plan, pair, device=device, limit=limit))
     problems = _unknown_leaves(plan, chosen)
@@ -173,9 +176,7 @@ def _built(plan: Plan, name: str, mine: list[Pair], *, trust_pickle: bool) -> nn
         if entry.train is not None:
             _plan_training(plan, name)
         for dataset in datasets if assemble.built_for_data(entry) else datasets[:1]:
-            if plan.data[dataset].broken is None or entry.train is not None:
-                module = new_module(plan, name, dataset)
-                assemble.load_weights(module, suite, name, trust_pickle=trust_pickle)
+            module = _tried(plan, name, dataset, trust_pickle=trust_pickle) or module
         if module is not None and assemble.is_foreign(entry.use):
             plan.states[name] = assemble.state_digest(module, name)
             if name in plan.recipes:
@@ -183,6 +184,20 @@ def _built(plan: Plan, name: str, mine: list[Pair], *, trust_pickle: bool) -> nn
     except CellError as error:
         plan.broken[name] = error
         return None
+    return module
+
+
+def _tried(plan: Plan, name: str, dataset: str, *, trust_pickle: bool) -> nn.Module | None:
+    """The model's module with its weights; None where it is built for a dataset that cannot be read."""
+    entry = plan.suite.models[name]
+    try:
+        module = new_module(plan, name, dataset)
+    except DataError as error:
+        if not assemble.built_for_data(entry):
+            raise
+        plan.data[dataset].broken = error
+        return None
+    assemble.load_weights(module, plan.suite, name, trust_pickle=trust_pickle)
     return module
 
 
