@@ -252,13 +252,30 @@ def test_other_dtypes(folder: Folder, dtype: str, largest: float) -> None:
     assert pick(run(folder), "equivariance_error") < largest
 
 
-def test_normalisation_comes_after_the_transformation(folder: Folder) -> None:
-    """A black border is black before normalisation, so the model sees -mean/std there, not 0."""
-    seen = "import torch\nfrom torch import nn\nclass Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.h = nn.Linear(1, 3)\n    def forward(self, x):\n        assert x.min() >= -1.0001 and x[:, :, 0].max() >= -1\n        self.low = x.amin()\n        return self.h(x.mean((2, 3)))\n"
-    folder.write(model=seen, symmetries="  falls: {group: translations, on: image, reach: 2, border: zero}")
-    text = folder.suite.read_text().replace('"model.py:build"', '"model.py:Net", mean: [0.5], std: [0.5]')
-    folder.suite.write_text(text)
+class Spy(nn.Module):
+    """Keeps the value of every image row that is one colour: what a border was filled with, as the model sees it."""
+
+    fills: set[float] = set()  # noqa: RUF012
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(1, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        plain = x.amax(3) == x.amin(3)
+        self.fills.update(x.amax(3)[plain].tolist())
+        out: Tensor = self.head(x.mean((2, 3)))
+        return out
+
+
+def test_normalisation_comes_after_the_transformation(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A black border is black before normalisation: the model sees -mean/std there, and not 0."""
+    monkeypatch.setattr(Spy, "fills", set())
+    folder.write(symmetries="  falls: {group: translations, on: image, reach: 2, border: zero}")
+    text = folder.suite.read_text()
+    folder.suite.write_text(text.replace('"model.py:build"', '"test_evaluate:Spy", mean: [0.5], std: [0.25]'))
     run(folder)
+    assert Spy.fills == {-2.0}
 
 
 def test_size_is_the_canvas(folder: Folder) -> None:
@@ -653,7 +670,7 @@ def test_a_module_with_extra_state_is_no_obstacle(folder: Folder) -> None:
         + "    def get_extra_state(self):\n        return {'version': 1}\n    def set_extra_state(self, state):\n        pass\n    def forward(self, x):\n        return self.h(x.mean((2, 3)))\n"
     )
     edit(folder, "model.py:build", "model.py:Net")
-    run(folder)
+    assert pick(run(folder), "consistency") == 1
 
 
 @pytest.mark.parametrize("body", ["return -1", "raise OSError('gone')"])
@@ -673,7 +690,8 @@ def test_sizes_that_differ_are_brought_to_the_models(folder: Folder) -> None:
         data="import torch\ndef load(split='test'):\n    return [(torch.rand(1, 8 + i % 3, 8 + i % 3), i % 2) for i in range(12)]\n"
     )
     edit(folder, 'use: "model.py:build"', "use: cnn, size: 9")
-    run(folder)
+    assert pick(run(folder), "parameters") > 0
+    assert record(folder)[0].samples == 12
 
 
 def test_c4_averaged_model_is_at_the_floor(folder: Folder) -> None:
