@@ -152,7 +152,9 @@ def _planned(plan: Plan, store: Store, cell: Cell) -> dict[str, Any]:
 
 
 @cli.command("list")
-@click.argument("kind", required=False, type=click.Choice(["groups", "actions", "datasets", "models", "metrics"]))
+@click.argument(
+    "kind", required=False, type=click.Choice(["groups", "presets", "actions", "datasets", "models", "metrics"])
+)
 @json_option
 def list_names(kind: str | None, json: bool) -> None:
     """What can be named in a suite, with one line each."""
@@ -161,10 +163,12 @@ def list_names(kind: str | None, json: bool) -> None:
     from symbench.groups import GROUPS
     from symbench.metrics import METRICS
     from symbench.models import MODELS
+    from symbench.presets import PRESETS
     from symbench.terminal import show_columns
 
     tables = {
         "groups": GROUPS,
+        "presets": PRESETS,
         "actions": ACTIONS,
         "datasets": DATASETS,
         "models": MODELS,

@@ -5,7 +5,7 @@ No torch: everything here works on a laptop that has only the results folder.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -67,7 +67,7 @@ def _seconds(store: Store, manifest: Manifest) -> dict[tuple[str, str], float]:
 def _failed(cell: CellStatus) -> Iterator[dict[str, Any]]:
     status = "failed" if cell.status == "failed" else "missing"
     for name, metric in METRICS:
-        if metric.scope == "symmetry":
+        if metric.scope != "model":
             yield _row(cell, name, metric, Value(None, reason=cell.reason or "not measured yet"), status=status)
 
 
@@ -77,8 +77,9 @@ def _cell_rows(store: Store, cell: CellStatus, record: CellRecord, *, with_model
     for output in record.outputs:
         whole = with_controls(
             observed(observations, samples, record, output),
-            controls[controls["output"] == output],
-            record.outputs[output]["mean_square"],
+            controls[(controls["output"] == output) | (controls["control"] == "layer")],
+            record,
+            output,
         )
         kinds = sorted(set(whole.kinds[1:]))
         subsets = [(kinds[0] if len(kinds) == 1 else "all", whole)]
@@ -91,7 +92,7 @@ def _cell_rows(store: Store, cell: CellStatus, record: CellRecord, *, with_model
                     yield from (_row(cell, name, metric, v, symmetry=None, output=None) for v in function(whole))
                 continue
             unit = record.outputs[output]["unit"] if metric.unit == "output" else metric.unit
-            for number, (kind, subset) in enumerate(subsets):
+            for number, (kind, subset) in enumerate(subsets[:1] if metric.scope == "control" else subsets):
                 for value in function(subset):
                     if value.element is None or number == 0:
                         floor = (
@@ -102,7 +103,7 @@ def _cell_rows(store: Store, cell: CellStatus, record: CellRecord, *, with_model
                             name,
                             metric,
                             value,
-                            output=output,
+                            output=value.output or output,
                             elements=kind,
                             k=subset.moved,
                             unit=unit,
@@ -156,20 +157,22 @@ def observed(observations: Any, samples: Any, record: CellRecord, output: str) -
         labels=[e.label for e in record.elements],
         kinds=[e.kind for e in record.elements],
         null_limit_sq=record.outputs[output]["null_limit_sq"],
+        valid=table["valid"].to_numpy(dtype=bool).reshape(elements, record.samples),
         controls={},
         facts=record.facts,
         seed=BOOTSTRAP_SEED,
     )
 
 
-def with_controls(seen: Observed, rows: pd.DataFrame, mean_square: float) -> Observed:
+def with_controls(seen: Observed, rows: pd.DataFrame, record: CellRecord, output: str) -> Observed:
     """Add what the controls came to: floors, E in two precisions, and the limit of a null that can be told apart.
 
     The floor of E is three times the largest of the distances of repeat, re-batch and precision, in units of the
     null; of deviations the same without the unit; of behaviour the largest share of predictions that repeating or
-    re-batching alone changes.
+    re-batching alone changes; of the model's share of E three times what two routes to one element differ by.
     """
-    known = dict(iter(rows.groupby("control")))
+    known: dict[str, pd.DataFrame] = {str(name): group for name, group in rows.groupby("control")}
+    mean_square = record.outputs[output]["mean_square"]
     null = float(np.nanmean(seen.unrelated_sq[1:])) if np.isfinite(seen.unrelated_sq[1:]).any() else 0.0
     squares = {n: float(known[n]["deviation_sq"].mean()) for n in ("repeat", "re-batch", "precision") if n in known}
     found: dict[str, float] = {}
@@ -188,8 +191,69 @@ def with_controls(seen: Observed, rows: pd.DataFrame, mean_square: float) -> Obs
             )
     if "float64" in known and known["float64"]["unrelated_sq"].mean() > 0:
         found["single"] = SINGLE * (mean_square / float(known["float64"]["unrelated_sq"].mean())) ** 0.5
+    split = _split(known, seen)
+    if split and split["unrelated"].mean() > 0:
+        own = 3 * float(split["two routes"].mean() / split["unrelated"].mean()) ** 0.5
+        found["reference"] = max(own, found.get("error", 0.0))
     limit = max(seen.null_limit_sq, 1e4 * squares.get("precision", 0.0))
-    return replace(seen, controls=found, null_limit_sq=limit)
+    return replace(
+        seen,
+        controls=found,
+        null_limit_sq=limit,
+        split=split,
+        lie={g.label: _lie(known, number) for number, g in enumerate(record.generators) if "Lie central" in known},
+        layers=_layers(known) if output == next(iter(record.outputs)) else {},
+        sizes=record.sizes,
+        reasons={name: reason for name, reason in record.controls.items() if reason is not None},
+    )
+
+
+def _split(known: Mapping[str, pd.DataFrame], seen: Observed) -> dict[str, np.ndarray]:
+    """Means over the split elements, per sample."""
+    if "reference" not in known:
+        return {}
+    found = {n: _per_sample(known[n], "deviation_sq") for n in ("total", "reference", "remainder", "two routes")}
+    found["unrelated"] = _per_sample(known["reference"], "unrelated_sq")
+    back = known["round trip"]
+    if seen.prediction is not None and back["prediction"].notna().all():
+        before = dict(zip(seen.samples.tolist(), seen.prediction[0].tolist(), strict=True))
+        survived = back["sample"].map(before) == back["prediction"]
+        found["survived"] = _per_sample(back.assign(survived=survived.astype("float64")), "survived")
+    return found
+
+
+def _per_sample(rows: pd.DataFrame, column: str) -> np.ndarray:
+    """The mean over elements, samples in ascending order."""
+    means: np.ndarray = rows.groupby("sample")[column].mean().to_numpy(dtype=np.float64)
+    return means
+
+
+def _lie(known: Mapping[str, pd.DataFrame], number: int) -> dict[str, np.ndarray]:
+    found: dict[str, np.ndarray] = {}
+    for control, name, column in (
+        ("Lie central", "central", "deviation_sq"),
+        ("Lie central", "unrelated", "unrelated_sq"),
+        ("Lie central", "dimension", "score"),
+        ("Lie forward", "forward", "deviation_sq"),
+        ("Lie gap", "gap", "deviation_sq"),
+    ):
+        if control in known and (known[control]["element"] == number).any():
+            found[name] = _per_sample(known[control][known[control]["element"] == number], column)
+    return found
+
+
+def _layers(known: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, np.ndarray]]:
+    if "layer" not in known:
+        return {}
+    found = {}
+    for name, rows in known["layer"].groupby("output", sort=False):
+        ordered = rows.sort_values(["element", "sample"])
+        elements = ordered["element"].nunique()
+        found[str(name)] = {
+            short: ordered[column].to_numpy(dtype=np.float64).reshape(elements, -1)
+            for short, column in (("deviation", "deviation_sq"), ("unrelated", "unrelated_sq"))
+        }
+    return found
 
 
 def _changed(seen: Observed, rows: pd.DataFrame) -> float:

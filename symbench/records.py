@@ -30,7 +30,10 @@ OBSERVATIONS = pa.schema(
 """One row per (control, output, sample, element). ``control`` is null for the measurement itself.
 
 The controls of a cell stand in a file of their own: ``repeat`` and ``re-batch`` (the unmoved samples again),
-``precision`` (against float64), and ``float32`` and ``float64``, which hold what E is made of on the control samples.
+``precision`` (against float64); ``float32`` and ``float64``, what E is made of on the control samples; ``total``,
+``reference``, ``remainder``, ``two routes`` and ``round trip``, the split of E; ``layer``, with the layer's name as
+the output; and ``Lie forward``, ``Lie central`` and ``Lie gap``, with the generator's number as the element and the
+output's dimension as the score.
 """
 
 
@@ -42,6 +45,19 @@ SAMPLES = pa.schema(
     ]
 )
 """One row per (output, sample): what needs the outputs of a whole orbit."""
+
+
+VIEWS = pa.schema(
+    [
+        pa.field("sample", pa.int32(), nullable=False),
+        pa.field("element", pa.int32(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("size", pa.float64(), nullable=False),
+        pa.field("label", pa.string(), nullable=False),
+        pa.field("parameters", pa.map_(pa.string(), pa.float64()), nullable=False),
+    ]
+)
+"""One row per (sample, element) where every sample has elements of its own."""
 
 
 class Record(BaseModel):
@@ -59,6 +75,13 @@ class ElementRecord(Record):
     size: float
     weight: float
     parameters: dict[str, float]
+
+
+class GeneratorRecord(Record):
+    """A one-parameter subgroup of a cell's symmetry, along which Lie derivatives are taken."""
+
+    label: str
+    unit: Literal["rad", "px"]
 
 
 class PartRecord(Record):
@@ -86,13 +109,20 @@ class CellRecord(Record):
     samples: int
     outputs: dict[str, dict[str, Any]] = Field(description="field, task, unit and null limit of each output")
     size_unit: str
-    elements_how: Literal["enumeration", "design", "draw"]
+    elements_how: Literal["enumeration", "design", "draw", "per sample"]
     elements: list[ElementRecord]
     parts: list[PartRecord]
     samples_file: FileRecord
     controls_file: FileRecord
     controls: dict[str, str | None] = Field(
         description="each control, null where it ran or the reason why it could not"
+    )
+    generators: list[GeneratorRecord] = Field(default_factory=list)
+    sizes: dict[int, float] = Field(
+        default_factory=dict, description="E in float64 by the side of the image, at the measured size and around it"
+    )
+    views_file: FileRecord | None = Field(
+        default=None, description="the elements of every sample, where each has its own"
     )
     facts: dict[str, float | None] = Field(description="parameters, flops, seconds_per_sample and the like")
     checkpoint: str | None = Field(description="SHA-256 of the weights that were measured")

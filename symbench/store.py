@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from symbench.errors import CellError, ConfigError, Problem, near_miss
-from symbench.records import OBSERVATIONS, SAMPLES, SCHEMA_VERSION, CellRecord, FileRecord, Manifest
+from symbench.records import OBSERVATIONS, SAMPLES, SCHEMA_VERSION, VIEWS, CellRecord, FileRecord, Manifest
 
 PART = 1024
 """Samples in one part of a cell's observations, whatever the batch size."""
@@ -96,6 +96,7 @@ class Store:
         except (OSError, ValidationError):
             return None
         files = [record.samples_file.file, record.controls_file.file, *(part.file for part in record.parts)]
+        files += [record.views_file.file] if record.views_file else []
         return record if all((folder / file).is_file() for file in files) else None
 
     def observations(self, key: str) -> pa.Table:
@@ -125,6 +126,15 @@ class Store:
         record = self._finished(key)
         file = record.controls_file
         return self._table(self.cell_folder(key) / file.file, file.sha256, OBSERVATIONS)
+
+    def views(self, key: str) -> pa.Table | None:
+        """The elements of every sample of a finished cell, checked against its checksum; None where they are shared.
+
+        Raises:
+            ConfigError: the file is missing or is not what was written.
+        """
+        file = self._finished(key).views_file
+        return None if file is None else self._table(self.cell_folder(key) / file.file, file.sha256, VIEWS)
 
     def _finished(self, key: str) -> CellRecord:
         record = self.cell(key)
@@ -249,6 +259,13 @@ def write_samples(folder: Path, rows: Sequence[Mapping[str, Any]]) -> FileRecord
     tables = [pa.Table.from_arrays(_arrays(columns, SAMPLES), schema=SAMPLES) for columns in rows]
     with written(path) as temporary:
         pq.write_table(pa.concat_tables(tables), temporary, compression="zstd")
+    return FileRecord(file=path.name, sha256=sha256_file(path))
+
+
+def write_views(folder: Path, columns: Mapping[str, Any]) -> FileRecord:
+    """Write the elements of every sample, where each has its own."""
+    path = folder / "views.parquet"
+    _write_table(path, columns, VIEWS)
     return FileRecord(file=path.name, sha256=sha256_file(path))
 
 

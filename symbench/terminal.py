@@ -105,6 +105,8 @@ def show_boards(boards: Iterable[Board], stream: TextIO | None = None) -> None:
         for name, reason in board.failed:
             console.print(Text(f"{printable(name)}: no numbers: {printable(reason)}", style="red"))
         console.print(Text(board.note, style="dim"))
+        for verdict in board.verdicts:
+            console.print(Text(printable(verdict), style="dim"))
         if board.summary:
             console.print(Text(printable(board.summary)))
         console.print()

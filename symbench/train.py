@@ -218,7 +218,11 @@ def _moved(leaves: dict[str, Tensor], augment: Prepared | None, generator: torch
         return leaves
     count = len(next(iter(leaves.values())))
     drawn = augment.group.sample(count, generator=generator)[None]  # (1, n, ...), one element for each sample
-    return {name: augment.actions[name].act(drawn, augment.actions[name].prepare(x))[0] for name, x in leaves.items()}
+    actions = augment.actions
+    return {
+        name: actions[name].finish(actions[name].act(drawn, actions[name].prepare(x))[0])
+        for name, x in leaves.items()
+    }
 
 
 def _step(

@@ -75,6 +75,7 @@ def test_permutations_obey_the_law_bit_for_bit(
 RESAMPLED = [("SO2", {"border": "zero"}), ("C8", {"border": "zero"}), ("D3", {}), ("SO2", {"border": "fill", "fill": 0.0}),
              ("SO2", {"interpolation": "bicubic"}), ("SO2", {"interpolation": "fourier"}), ("D3", {"interpolation": "fourier"}),
              ("R2", {}), ("R2", {"interpolation": "bicubic", "border": "reflect"}), ("R2", {"interpolation": "fourier", "border": "circular"}),
+             ("SE2", {}), ("SE2", {"interpolation": "bicubic"}), ("SE2", {"interpolation": "fourier"}),
              ("scalings", {"reach": 1.2, "interpolation": "bicubic", "border": "reflect"}),
              ("scalings", {"reach": 1.2}), ("SO2 x scalings", {"reach": 1.2}), ("D4 x scalings", {"reach": 1.2})]  # fmt: skip
 
@@ -95,7 +96,7 @@ def test_resampled_actions_obey_the_law_on_smooth_images(
 
 
 def test_every_registered_action_is_tested() -> None:
-    tested = {"turn", "shift", "slide", "zoom", "patches", "pixels", "rows"}
+    tested = {"turn", "shift", "slide", "move", "zoom", "patches", "pixels", "rows"}
     assert tested == set(ACTIONS.rows)
 
 
@@ -266,6 +267,15 @@ def test_impossible_pairs(name: str, field: Field, action: str | None, message: 
         ("S9", "pixels", {}, (1, 4, 4), "needs 9 pixels, got 16"),
         ("C4", None, {}, (1, 8, 9), "square"),
         ("translations", None, {"reach": 5, "border": "zero"}, (1, 9, 9), "needs more than 10 px"),
+        (
+            "translations",
+            None,
+            {"reach": 5, "back": 4, "border": "circular"},
+            (1, 9, 9),
+            "and 4 px back needs more than 9 px",
+        ),
+        ("SE2", None, {}, (1, 8, 9), "square"),
+        ("SE2", None, {}, (1, 6, 6), "a reach of 3 px needs more than 6 px"),
         ("C4", None, {}, (8,), "an image has shape"),
     ],
 )
@@ -437,10 +447,15 @@ def test_bicubic_rotation_is_torchvisions() -> None:
     ("name", "options", "margin"),
     [
         ("translations", {"reach": 3}, 3),
+        ("translations", {"reach": 1, "back": 3}, 3),
+        ("SE2", {"reach": 1.0}, 6),
+        ("SE2", {"reach": 1.0, "interpolation": "bicubic"}, 7),
         ("SO2", {}, 5),
         ("SO2", {"interpolation": "bicubic"}, 6),
         ("R2", {"reach": 1.0}, 3),
         ("scalings", {"reach": 1.25}, 5),
+        ("scalings", {"reach": 1.25, "interpolation": "bicubic"}, 6),
+        ("SO2 x scalings", {"reach": 1.1, "oversample": 2}, 9),
     ],
 )
 def test_a_crop_is_filled_from_within(
@@ -451,9 +466,9 @@ def test_a_crop_is_filled_from_within(
     x = noise(2, 1, 31, 31)
     assert act.check((1, 31, 31)) is None
     drawn = group.sample(6, generator=generator)
-    moved = act.finish(act.act(drawn, x))
+    moved = act.finish(act.act(drawn, act.prepare(x)))
     assert moved.shape[-2:] == (31 - 2 * margin, 31 - 2 * margin)
-    flat = act.finish(act.act(drawn, torch.ones_like(x)))
+    flat = act.finish(act.act(drawn, act.prepare(torch.ones_like(x))))
     assert torch.allclose(flat, torch.ones_like(flat), atol=1e-9)
     _, narrow = build(name, border="crop", margin=1, **options)
     assert "needs a margin of" in (narrow.check((1, 31, 31)) or "")
@@ -465,7 +480,7 @@ def test_quarter_turns_need_no_margin() -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("name", ["D4", "SO2", "scalings"])
+@pytest.mark.parametrize("name", ["D4", "SO2", "SE2", "scalings"])
 def test_same_elements_and_images_on_the_gpu(name: str, generator: torch.Generator) -> None:
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")

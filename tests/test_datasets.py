@@ -201,3 +201,15 @@ def test_resize_keeps_what_fits() -> None:
     assert resize(x, 5) is x
     assert resize(x, None) is x
     assert resize(x, 9).shape == (1, 1, 9, 9)
+
+
+@pytest.mark.parametrize("shape", [(30, 50), (51, 40), (47, 31), (24, 24), (200, 91)])
+@pytest.mark.parametrize("canvas", [24, 33])
+def test_resize_is_torchvisions_resize_and_centre_crop(shape: tuple[int, int], canvas: int) -> None:
+    from torchvision.transforms.functional import center_crop
+    from torchvision.transforms.functional import resize as by_torchvision
+
+    x = torch.rand(2, 3, *shape, generator=torch.Generator().manual_seed(0))
+    expected = center_crop(by_torchvision(x, [canvas], antialias=True), [canvas, canvas])
+    assert resize(x, canvas).shape == (2, 3, canvas, canvas)
+    assert torch.allclose(resize(x, canvas), expected, atol=1e-6)

@@ -496,7 +496,9 @@ def test_controls_of_an_ordinary_model(folder: Folder) -> None:
     folder.write(model=CONV)
     frame = run(folder)
     found, rows = controls(folder)
-    assert found.controls == {"repeat": None, "re-batch": None, "precision": None, "exactness": None}
+    assert {name for name, reason in found.controls.items() if reason is None} >= {
+        "repeat", "re-batch", "precision", "exactness"
+    }  # fmt: skip
     assert rows.groupby("control").size().to_dict() == {
         "repeat": 24, "re-batch": 24, "precision": 24, "float32": 72, "float64": 72,
     }  # fmt: skip

@@ -24,6 +24,7 @@ EXAMPLES: dict[str, list[str]] = {
     "translations": ["translations"],
     "scalings": ["scalings"],
     "R2": ["R2"],
+    "SE2": ["SE2"],
     "S<n>": ["S2", "S3", "S5", "S9"],
 }
 PRODUCTS = ["C4 x S3", "D4 x scalings", "SO2 x scalings", "S3 x D3"]
@@ -43,7 +44,9 @@ def test_group_laws(name: str, generator: torch.Generator) -> None:
     testing.check_group(build(name), generator=generator)
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if build(n).count and n not in {"translations", "R2", "S9"}])
+@pytest.mark.parametrize(
+    "name", [n for n in NAMES if build(n).count and n not in {"translations", "R2", "SE2", "S9"}]
+)
 def test_finite_groups_are_closed(name: str, generator: torch.Generator) -> None:
     testing.check_closed(build(name), generator=generator)
 
@@ -55,16 +58,36 @@ def test_sample_is_haar(name: str, generator: torch.Generator) -> None:
     testing.check_haar(group, generator=generator, count=20_000)
 
 
-@pytest.mark.parametrize("name", ["translations", "scalings", "R2"])
+@pytest.mark.parametrize("name", ["translations", "scalings", "R2", "SE2"])
 def test_non_compact_groups_name_their_law(name: str, generator: torch.Generator) -> None:
     group = build(name)
     assert "uniform" in group.law
     drawn = group.sample(20_000, generator=generator).double().view(20_000, -1)
     assert (drawn.mean(0).abs() <= 4 * drawn.std(0) / math.sqrt(20_000)).all()
-    half = {"scalings": math.log2(1.5), "translations": 3.0, "R2": 1.0}[name]
-    assert drawn.abs().max() <= half
-    wanted = 2.0 if name == "translations" else half / math.sqrt(3)  # sd of a uniform law; (7^2 - 1) / 12 = 4
-    assert torch.allclose(drawn.std(0), torch.full_like(drawn.std(0), wanted), rtol=0.02)
+    halves = {"scalings": [math.log2(1.5)], "translations": [3.0, 3.0], "R2": [1.0, 1.0], "SE2": [30.0, 3.0, 3.0]}
+    half = torch.tensor(halves[name], dtype=torch.float64)
+    assert (drawn.abs() <= half).all()
+    wanted = (
+        half * 2 / 3 if name == "translations" else half / math.sqrt(3)
+    )  # sd of a uniform law; (7^2 - 1) / 12 = 4
+    assert torch.allclose(drawn.std(0), wanted, rtol=0.02)
+
+
+def test_translations_may_go_less_far_back(generator: torch.Generator) -> None:
+    group = groups.load("translations", {"reach": 16, "back": 15})
+    testing.check_group(group, generator=generator)
+    assert group.count == 32 * 32
+    sides = [set(column.tolist()) for column in group.elements().T]
+    assert sides == [set(range(-15, 17))] * 2
+    drawn = group.sample(20_000, generator=generator)
+    assert (int(drawn.min()), int(drawn.max())) == (-15, 16)
+    counts = torch.bincount(drawn[:, 0] + 15).double() / 20_000
+    assert ((counts - 1 / 32).abs() <= 4 * math.sqrt(31) / 32 / math.sqrt(20_000)).all(), "uniform, the ends too"
+    assert group.law == "uniform on the shifts from -15 to 16 px along either axis"
+    assert groups.load("translations", {"reach": 3, "back": 3}).law == build("translations").law
+    assert groups.load("translations", {"reach": 3, "back": 0}).count == 16
+    with pytest.raises(ConfigError, match=r"(?s)back.*greater than or equal to 0"):
+        groups.load("translations", {"reach": 3, "back": -1})
 
 
 @pytest.mark.parametrize("count", [5, 8, 23, 24])

@@ -40,9 +40,12 @@ def observed(**changes: Any) -> Observed:
         "labels": ["e", "a", "b", "c", "d", "f"],
         "kinds": ["permutation"] * 3 + ["resampled"] * 3,
         "null_limit_sq": 1e-12,
+        "valid": np.ones((K + 1, N), dtype=bool),
         "facts": {"parameters": 10.0, "flops": None},
         "seed": 0,
     }
+    if "correct" in changes:
+        found["valid"] = np.ones(changes["correct"].shape, dtype=bool)
     return Observed(**{**found, **changes})
 
 
@@ -58,11 +61,46 @@ def test_accuracies_are_their_definitions() -> None:
     assert value("accuracy", seen) == pytest.approx(accuracy_score(np.ones(N), c[0]))
     loop = np.mean([sum(w[k] * c[k, i] for k in range(K + 1)) for i in range(N)])
     assert value("orbit_accuracy", seen) == pytest.approx(loop)
-    assert value("worst_element_accuracy", seen) == pytest.approx(min(c[k].mean() for k in range(K + 1)))
-    assert value("worst_case_accuracy", seen) == pytest.approx(np.mean([all(c[:, i]) for i in range(N)]))
+    assert value("worst_element_accuracy", seen) == pytest.approx(min(c[k].mean() for k in range(1, K + 1)))
+    assert value("worst_case_accuracy", seen) == pytest.approx(np.mean([all(c[1:, i]) for i in range(N)]))
+    enumerated = observed(weights=np.full(K + 1, 1 / (K + 1)), correct=c)  # here the identity is one of them
+    assert value("worst_case_accuracy", enumerated) == pytest.approx(np.mean([all(c[:, i]) for i in range(N)]))
     curve = METRICS.find("element_accuracy")[0].load()(seen)
     assert [v.element for v in curve] == list(seen.labels)
     assert [v.estimate for v in curve] == pytest.approx([row.mean() for row in c])
+
+
+def test_pairs_whose_label_changes_leave_accuracy() -> None:
+    """Each metric against a loop over the pairs that are left."""
+    valid = RNG.random((K + 1, N)) < 0.7
+    valid[:, :3] = False  # three samples that no element keeps
+    seen = observed(valid=valid)
+    assert seen.correct is not None
+    assert seen.loss is not None
+    c, w = seen.correct, seen.weights
+    kept = {i: [k for k in range(K + 1) if valid[k, i] and w[k] > 0] for i in range(N)}
+    kept = {i: ks for i, ks in kept.items() if ks}
+    assert value("accuracy", seen) == pytest.approx(np.mean([c[0, i] for i in range(N) if valid[0, i]]))
+    orbit = [sum(w[k] * c[k, i] for k in ks) / sum(w[k] for k in ks) for i, ks in kept.items()]
+    assert value("orbit_accuracy", seen) == pytest.approx(np.mean(orbit))
+    loss = [sum(w[k] * seen.loss[k, i] for k in ks) / sum(w[k] for k in ks) for i, ks in kept.items()]
+    assert value("orbit_loss", seen) == pytest.approx(np.mean(loss))
+    assert value("worst_case_accuracy", seen) == pytest.approx(
+        np.mean([min(c[k, ks_i] for k in ks) for ks_i, ks in kept.items()])
+    )
+    curve = [np.mean([c[k, i] for i in range(N) if valid[k, i]]) for k in range(K + 1)]
+    assert [v.estimate for v in METRICS.find("element_accuracy")[0].load()(seen)] == pytest.approx(curve)
+    assert value("worst_element_accuracy", seen) == pytest.approx(min(curve[1:]))
+    assert value("excluded_pairs", seen) == (~valid[1:]).sum()
+    gone = valid.copy()
+    gone[2] = False
+    without = METRICS.find("element_accuracy")[0].load()(observed(valid=gone))[2]
+    assert without.estimate is None
+    assert without.reason == "the element changes every label"
+    nothing = observed(valid=np.zeros((K + 1, N), dtype=bool))
+    for name in ("accuracy", "orbit_accuracy", "worst_case_accuracy", "worst_element_accuracy", "averaged_accuracy",
+                 "orbit_loss", "loss"):  # fmt: skip
+        assert value(name, nothing) is None
 
 
 def test_consistency_and_flip_rate() -> None:

@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, Quick
 
+from symbench import suite
+from symbench.plan import pairs
+
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"(?:`([\w-]+\.(?:py|yaml))`:\n\n)?```(\w+)\n(.*?)```", README, flags=re.S)
 
@@ -65,6 +68,16 @@ def test_every_command_and_file(quick: Quick, tmp_path: Path) -> None:
                     assert line in {"make demo", "make test", "pip install ."}, line
     assert {"run", "report", "validate", "new", "list"} <= set(ran)
     assert (tmp_path / "own-report" / "report.md").is_file()
+
+
+def test_the_suite_of_a_published_table_can_be_read(tmp_path: Path) -> None:
+    """It needs weights and images that are not here; all else of it is checked."""
+    for name, _, text in BLOCKS:
+        if name:
+            (tmp_path / name).write_text(text)
+    found = suite.load(tmp_path / "zhang.yaml")
+    assert found.symmetries["crops"].options["margin"] == 16
+    assert [str(pair) for pair in pairs(found)][0] == "resnet18/imagenet/crops"
 
 
 def test_the_shown_error_is_the_real_one(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def test_failed_cells_are_named_with_reasons_and_nothing_is_markup(reported: Pat
 def test_markdown_tables_are_tables(reported: Path) -> None:
     lines = (reported / "report.md").read_text().splitlines()
     rules = [i for i, line in enumerate(lines) if line.startswith("|---")]
-    assert len(rules) == 6
+    assert len(rules) == 9
     for i in rules:
         columns = lines[i].count("|")
         assert lines[i - 1].startswith("|")

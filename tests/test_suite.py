@@ -24,7 +24,7 @@ def test_the_quick_suite_and_the_template_are_right() -> None:
 def test_defaults_are_filled_in() -> None:
     loaded = suite.load(ROOT / "suites" / "quick.yaml")
     assert loaded.symmetries["rotations"].options == {
-        "interpolation": "bilinear", "border": "disc", "fill": 0.0, "margin": 0, "taper": 4.0,
+        "interpolation": "bilinear", "border": "disc", "fill": 0.0, "margin": 0, "taper": 4.0, "oversample": 1,
     }  # fmt: skip
     assert loaded.resolved()["models"]["cnn"]["width"] == 24
 

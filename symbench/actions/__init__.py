@@ -75,7 +75,27 @@ class ResampleOptions(BorderOptions):
     taper: Annotated[float, Limits(ge=4)] = 4.0
 
 
-class ZoomOptions(ResampleOptions):
+class TurnOptions(ResampleOptions):
+    """How turns resample.
+
+    With ``oversample: N`` every image, the unmoved one too, is moved on a canvas N times as fine and averaged back:
+    all are low-passed alike, and resampling blurs little where pixels are small. It is done to inputs only, for
+    outputs have the model's own pixels.
+    """
+
+    oversample: Annotated[int, Limits(ge=1, le=8)] = 1
+
+    @model_validator(mode="after")
+    def _fourier_needs_none(self) -> TurnOptions:
+        if self.oversample > 1 and self.interpolation == "fourier":
+            raise ValueError(
+                f"oversample: {self.oversample} needs interpolation: bilinear or bicubic; fourier is exact on what "
+                "oversampling would help"
+            )
+        return self
+
+
+class ZoomOptions(TurnOptions):
     """How scalings resample: a filter widened when reducing (antialiased)."""
 
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
@@ -94,7 +114,7 @@ ACTIONS = Table(
         "turn": ActionRow(
             "symbench.actions.plane:TurnImage",
             "rotate and mirror about the centre of the image",
-            ResampleOptions,
+            TurnOptions,
             "plane",
             "Image",
         ),
@@ -103,6 +123,13 @@ ACTIONS = Table(
         ),
         "slide": ActionRow(
             "symbench.actions.slide:SlideImage", "move by fractions of a pixel", ResampleOptions, "slides", "Image"
+        ),
+        "move": ActionRow(
+            "symbench.actions.move:MoveImage",
+            "rotate about the centre and move, in one interpolation",
+            ResampleOptions,
+            "rigid",
+            "Image",
         ),
         "zoom": ActionRow(
             "symbench.actions.zoom:ZoomImage",

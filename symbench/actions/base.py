@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from typing import Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -14,9 +15,26 @@ from symbench.groups.product import Product
 
 Kind = Literal["permutation", "lossy", "resampled"]
 """``permutation`` only moves the stored numbers, bit for bit; ``lossy`` is whole-numbered but loses some."""
+KINDS: tuple[Kind, ...] = get_args(Kind)
+"""From the best to the worst."""
 
 Move = Callable[[Tensor], Tensor]
 """``(n, ...) -> (k, n, ...)``: elements bound to one shape and device, with their grids and tables built."""
+
+
+@dataclass(frozen=True)
+class Generator:
+    """A one-parameter subgroup ``exp(tX)``, acting by the reference action.
+
+    Attributes:
+        unit: of t: ``rad`` or ``px``.
+        flow: values ``(n, ...)`` and t to ``exp(tX) x``.
+        derivative: values to ``X x``, the flow's derivative at 0.
+    """
+
+    unit: str
+    flow: Callable[[Tensor, float], Tensor]
+    derivative: Callable[[Tensor], Tensor]
 
 
 class Action(ABC):
@@ -40,12 +58,29 @@ class Action(ABC):
         """
 
     def prepare(self, x: Tensor) -> Tensor:
-        """What is done to every sample before any element, the identity too (a mask); shape kept."""
+        """What is done to every sample before any element, the identity too: a mask, a finer canvas."""
         return x
 
     def finish(self, x: Tensor) -> Tensor:
-        """What is done to every sample after any element (a crop), before normalisation."""
+        """What is done to every sample after any element, before normalisation: back to its own pixels, a crop."""
         return x
+
+    def reference(self, g: Tensor, *, steps: int = 1) -> Move | None:
+        """The same elements by the reference action, which resampling errors are measured against.
+
+        That is Fourier interpolation on a canvas with room around the image; whatever only permutes is its own
+        reference. None where there is no such action.
+
+        Args:
+            g: elements, as for :meth:`bind`.
+            steps: in how many equal parts to go there: two routes show the reference's own error.
+        """
+        del g, steps
+        return None
+
+    def generators(self) -> Mapping[str, Generator]:
+        """The group's one-parameter subgroups; empty where it has none, or none that can be differentiated."""
+        return {}
 
     def act(self, g: Tensor, x: Tensor) -> Tensor:
         """``g . x``: elements ``(k, ...)`` or ``(k, n, ...)``, values ``(n, ...)``; returns ``(k, n, ...)``."""
@@ -67,6 +102,10 @@ class TrivialAction(Action):
         """A view."""
         return lambda x: x.expand(len(g), *x.shape)
 
+    def reference(self, g: Tensor, *, steps: int = 1) -> Move:
+        """The same."""
+        return lambda x: x.expand(len(g), *x.shape)
+
 
 class ProductAction(Action):
     """``(a, b) . x = a . (b . x)`` for factors whose actions commute."""
@@ -83,9 +122,8 @@ class ProductAction(Action):
 
     def kinds(self, g: Tensor) -> list[Kind]:
         """The worst of the factors' kinds."""
-        order: list[Kind] = ["permutation", "lossy", "resampled"]
         rows = zip(*(a.kinds(p) for a, p in zip(self.parts, self.group.split(g), strict=True)), strict=True)
-        return [max(row, key=order.index) for row in rows]
+        return [max(row, key=KINDS.index) for row in rows]
 
     def prepare(self, x: Tensor) -> Tensor:
         """The first factor's: factors share the border's options, and one mask is enough."""

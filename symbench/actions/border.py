@@ -6,13 +6,17 @@ from abc import abstractmethod
 
 import torch
 from torch import Tensor
+from torch.nn.functional import avg_pool2d, interpolate
 
-from symbench.actions import BorderOptions, ResampleOptions
+from symbench.actions import BorderOptions, ResampleOptions, TurnOptions
 from symbench.actions.base import Action
 
 
 class FramedAction(Action):
-    """An action on images with a border policy: the disc before it and the crop after it are the same for all.
+    """An action on images with a border policy: what comes before it and after it is the same for all.
+
+    Before it the disc, then the finer canvas of ``oversample``; after it back to the image's own pixels, and a crop.
+    Whether pixels are finer in between makes no difference to turning and zooming about the centre.
 
     Attributes:
         options: the symmetry's.
@@ -40,15 +44,34 @@ class FramedAction(Action):
         return None
 
     def prepare(self, x: Tensor) -> Tensor:
-        """The disc, where chosen."""
+        """The disc, and the finer canvas, where chosen."""
         if isinstance(self.options, ResampleOptions) and self.options.border == "disc":
-            return apply_disc(x, self.options.taper, self.options.fill)
-        return x
+            x = apply_disc(x, self.options.taper, self.options.fill)
+        return refined(x, self._finer())
 
     def finish(self, x: Tensor) -> Tensor:
-        """The crop, where chosen."""
-        m = self.options.margin
+        """Back from the finer canvas, and the crop, where chosen."""
+        x, m = averaged(x, self._finer()), self.options.margin
         return x[..., m : x.shape[-2] - m, m : x.shape[-1] - m] if m else x
+
+    def _finer(self) -> int:
+        return self.options.oversample if isinstance(self.options, TurnOptions) else 1
+
+
+def refined(x: Tensor, times: int) -> Tensor:
+    """Images ``(n, c, h, w)`` on a canvas ``times`` as fine: each pixel becomes ``times`` x ``times``, bilinearly."""
+    if times == 1:
+        return x
+    size = (times * x.shape[-2], times * x.shape[-1])
+    return interpolate(x, size=size, mode="bilinear", align_corners=False)
+
+
+def averaged(x: Tensor, times: int) -> Tensor:
+    """The means of ``times`` x ``times`` pixels, ``(..., c, times * h, times * w)`` to ``(..., c, h, w)``.
+
+    Turned images come out as turned averages up to rounding: sums are taken in another order.
+    """
+    return x if times == 1 else avg_pool2d(x.flatten(0, -4), times).unflatten(0, x.shape[:-3])
 
 
 def disc_mask(height: int, width: int, taper: float) -> Tensor:

@@ -75,6 +75,32 @@ def _sheared(x: Tensor, angles_deg: Tensor) -> Tensor:
     return shift(shift(shift(x, across, -1), down, -2), across, -1)
 
 
+def derivative(x: Tensor, dim: int) -> Tensor:
+    """The derivative of every line of ``x`` along ``dim``, per pixel: what :func:`shift` does at distance 0, negated.
+
+    The Nyquist frequency of even sizes has none: :func:`shift` leaves it as it is for small distances.
+
+    Args:
+        x: ``(..., h, w)``, floating point.
+        dim: -1 or -2.
+    """
+    length = x.shape[dim]
+    shape = [1, 1]
+    shape[dim] = -1
+    frequency = torch.fft.rfftfreq(length, dtype=torch.float64).view(shape)
+    if length % 2 == 0:
+        frequency = torch.where(frequency == 0.5, 0.0, frequency)
+    spectrum = torch.fft.rfft(x, dim=dim)
+    factor = (2j * torch.pi * frequency).to(spectrum.device, spectrum.dtype)
+    return torch.fft.irfft(spectrum * factor, n=length, dim=dim)
+
+
+def spin(x: Tensor) -> Tensor:
+    """The derivative of :func:`rotate` at 0, per radian: ``(column d/drow - row d/dcolumn) x`` about the midpoint."""
+    places = (torch.arange(x.shape[-1], dtype=torch.float64) - (x.shape[-1] - 1) / 2).to(x)
+    return places * derivative(x, -2) - places[:, None] * derivative(x, -1)
+
+
 def padded_size(size: int, room: float = 1.45) -> int:
     """The smallest number of pixels that gives ``room`` times ``size``, evenly on both sides; odd where size is."""
     wanted = math.ceil(room * size)

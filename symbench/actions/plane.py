@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from symbench.actions import ResampleOptions
-from symbench.actions.base import Kind, Move, take
+from symbench.actions import TurnOptions
+from symbench.actions.base import Generator, Kind, Move, take
 from symbench.actions.border import FramedAction
-from symbench.actions.fourier import rotate
-from symbench.actions.resample import at_least_float32, grid_of, sample_at, with_room
+from symbench.actions.fourier import rotate, spin
+from symbench.actions.resample import (
+    at_least_float32,
+    fill_value,
+    grid_of,
+    neighbours,
+    reference_options,
+    sample_at,
+    with_room,
+)
 from symbench.groups.plane import PlaneGroup
 
 Oblique = Callable[[Tensor, Sequence[int]], Tensor]
@@ -27,18 +35,24 @@ class TurnImage(FramedAction):
         . . .   90 deg ->  . . .      the top right corner goes to the top left
         . . .              . . .
 
+        . x . .              . . . .
+        . . . .   90 deg ->  . . . .      between the four middle pixels of an even size: what is half a pixel left of
+        . . . .              x . . .      it and 1.5 above goes to 1.5 left of it and half a pixel below
+        . . . .              . . . .
+
+    A pixel is a square about its centre, and the midpoint is that of the frame, ``((h - 1) / 2, (w - 1) / 2)``.
     Quarter turns and mirrors are index tables, bit for bit. Every other element is resampled: bilinear and bicubic
     from a grid built in float64, ``fourier`` by three shears.
     """
 
-    def __init__(self, group: PlaneGroup, options: ResampleOptions) -> None:
+    def __init__(self, group: PlaneGroup, options: TurnOptions) -> None:
         self.group = group
-        self.options: ResampleOptions = options
+        self.options: TurnOptions = options
 
     def reach(self, side: int) -> float:
         """What the corners of the frame need under an oblique turn; quarter turns need nothing."""
         quarters = self.group.count is not None and bool(_exact(self.group.matrices(self.group.elements())).all())
-        return 0.0 if quarters else side * (1 - math.sqrt(0.5)) / 2
+        return 0.0 if quarters else side * (1 - math.sqrt(0.5)) / 2 + neighbours(self.options)
 
     def check(self, shape: tuple[int, ...]) -> str | None:
         """Quarter turns need a square, and a grid needs two pixels a side."""
@@ -91,6 +105,41 @@ class TurnImage(FramedAction):
             return out.unflatten(0, (len(g), n))
 
         return move
+
+    def reference(self, g: Tensor, *, steps: int = 1) -> Move:
+        """Three shears, by the shorter way round."""
+        shared, options = g.ndim == 1 + self.group.element_ndim, reference_options(self.options)
+        angles = torch.remainder(self.group.angles_deg(g) + 180.0, 360.0) - 180.0
+        mirrored = self.group.mirrored(g)
+
+        def move(x: Tensor) -> Tensor:
+            n = len(x)
+            each = x.expand(len(g), *x.shape).flatten(0, 1)
+            angle = (angles.repeat_interleave(n) if shared else angles.flatten()) / steps
+            flip = (mirrored.repeat_interleave(n) if shared else mirrored.flatten()).to(x.device)
+            ready = torch.where(flip[:, None, None, None], each.flip(-1), each)
+
+            def go(wide: Tensor) -> Tensor:
+                for _ in range(steps):
+                    wide = rotate(wide, angle)
+                return wide
+
+            return with_room(ready, go, options).unflatten(0, (len(g), n))
+
+        return move
+
+    def generators(self) -> Mapping[str, Generator]:
+        """Rotation, per radian, where the group holds all angles."""
+        if self.group.count is not None:
+            return {}
+        options = reference_options(self.options)
+        fill = fill_value(options)
+
+        def flow(x: Tensor, t: float) -> Tensor:
+            angles = torch.full((len(x),), math.degrees(t), dtype=torch.float64)
+            return with_room(x, lambda wide: rotate(wide, angles), options)
+
+        return {"rotation": Generator("rad", flow, lambda x: with_room(x, spin, options) - fill)}
 
     def _oblique(self, g: Tensor, matrices: Tensor, chosen: Tensor, like: Tensor) -> Oblique:
         """A function of images and, for each, the number of its element among the chosen ones."""

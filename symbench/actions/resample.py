@@ -54,26 +54,38 @@ def grid_of(sources: Tensor, height: int, width: int, options: ResampleOptions) 
     return torch.stack([2 * column / (width - 1) - 1, 2 * row / (height - 1) - 1], dim=-1)
 
 
-def with_room(x: Tensor, move: Callable[[Tensor], Tensor], options: ResampleOptions) -> Tensor:
+def neighbours(options: ResampleOptions) -> int:
+    """Pixels that count beyond the nearest ones: 0 for bilinear; for ``fourier`` all do, and one is asked for."""
+    return 0 if options.interpolation == "bilinear" else 1
+
+
+def with_room(x: Tensor, move: Callable[[Tensor], Tensor], options: ResampleOptions, *, room: float = 1.45) -> Tensor:
     """Apply a periodic move on a canvas with room around the image, continued as the border policy says.
 
     Args:
         x: ``(n, c, h, w)``.
         move: periodic, shape kept.
         options: ``circular`` needs no room; ``reflect`` mirrors the image into it; all others fill it.
+        room: how many times as large as the image the canvas is, at least.
     """
     if options.border == "circular":
         return move(x)
     height, width = x.shape[-2:]
-    down = (padded_size(height) - height) // 2
-    across = (padded_size(width) - width) // 2
-    room = (across, across, down, down)
+    down = (padded_size(height, room) - height) // 2
+    across = (padded_size(width, room) - width) // 2
+    edges = (across, across, down, down)
     if options.border == "reflect":
-        wide, fill = pad(x, room, mode="reflect"), 0.0
+        wide, fill = pad(x, edges, mode="reflect"), 0.0
     else:
         fill = fill_value(options)
-        wide = pad(x - fill, room)
+        wide = pad(x - fill, edges)
     return move(wide)[..., down : down + height, across : across + width] + fill
+
+
+def reference_options(options: ResampleOptions) -> ResampleOptions:
+    """Those of the reference action: Fourier, with room around the image in the colour beyond its edge."""
+    fill = fill_value(options)
+    return ResampleOptions(interpolation="fourier", border="fill" if fill else "zero", fill=fill)
 
 
 def at_least_float32(like: Tensor) -> torch.dtype:

@@ -25,15 +25,16 @@ class ShiftImage(FramedAction):
     def reach(self, side: int) -> float:
         """The longest shift."""
         del side
-        return self.group.reach
+        return max(self.group.reach, self.group.back)
 
     def check(self, shape: tuple[int, ...]) -> str | None:
-        """A shift by half the image or more comes round again, or leaves nothing."""
+        """Shifts a whole image apart coincide where they come round again, and leave nothing where they do not."""
         reason = super().check(shape)
         if reason is not None:
             return reason
-        reach, side = self.group.reach, min(shape[1:])
-        return f"a reach of {reach} px needs more than {2 * reach} px, got {side}" if 2 * reach >= side else None
+        reach, back, side = self.group.reach, self.group.back, min(shape[1:])
+        got = f"a reach of {reach} px" if back == reach else f"a reach of {reach} px and {back} px back"
+        return f"{got} needs more than {reach + back} px, got {side}" if reach + back >= side else None
 
     def kinds(self, g: Tensor) -> list[Kind]:
         """``permutation`` when circular or not shifted at all, else ``lossy``."""

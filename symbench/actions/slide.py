@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
 from symbench.actions import ResampleOptions
-from symbench.actions.base import Kind, Move
+from symbench.actions.base import Generator, Kind, Move
 from symbench.actions.border import FramedAction
-from symbench.actions.fourier import shift
-from symbench.actions.resample import at_least_float32, grid_of, sample_at, with_room
+from symbench.actions.fourier import derivative, shift
+from symbench.actions.resample import at_least_float32, fill_value, grid_of, reference_options, sample_at, with_room
 from symbench.groups.slide import PlaneTranslations
 
 
@@ -50,8 +52,7 @@ class SlideImage(FramedAction):
                 return x
             if self.options.interpolation != "fourier":
                 return sample_at(x, grids[which], self.options)
-            down, across = (items[which][:, i, None, None, None] for i in (0, 1))
-            return with_room(x, lambda wide: shift(shift(wide, down, -2), across, -1), self.options)
+            return with_room(x, lambda wide: _ramp(wide, items[which]), self.options)
 
         def move(x: Tensor) -> Tensor:
             if shared:
@@ -60,3 +61,46 @@ class SlideImage(FramedAction):
             return slide(each, list(range(len(items)))).unflatten(0, (len(g), len(x)))
 
         return move
+
+    def _reference_options(self) -> ResampleOptions:
+        """A circular shift is itself an action and needs no room."""
+        circular = self.options.border == "circular"
+        return self.options if circular else reference_options(self.options)
+
+    def reference(self, g: Tensor, *, steps: int = 1) -> Move:
+        """Phase ramps."""
+        shared, options = g.ndim == 2, self._reference_options()
+
+        def move(x: Tensor) -> Tensor:
+            each = x.expand(len(g), *x.shape).flatten(0, 1)
+            distances = (g.repeat_interleave(len(x), 0) if shared else g.flatten(0, 1)) / steps
+
+            def go(wide: Tensor) -> Tensor:
+                for _ in range(steps):
+                    wide = _ramp(wide, distances)
+                return wide
+
+            return with_room(each, go, options).unflatten(0, (len(g), len(x)))
+
+        return move
+
+    def generators(self) -> Mapping[str, Generator]:
+        """Down and to the right, per pixel."""
+        options = self._reference_options()
+        fill = fill_value(options)
+
+        def along(dim: int) -> Generator:
+            unit = torch.tensor([[1.0, 0.0]] if dim == -2 else [[0.0, 1.0]], dtype=torch.float64)
+            return Generator(
+                "px",
+                lambda x, t: with_room(x, lambda wide: _ramp(wide, t * unit), options),
+                lambda x: with_room(x, lambda wide: -derivative(wide, dim), options) - fill,
+            )
+
+        return {"down": along(-2), "right": along(-1)}
+
+
+def _ramp(wide: Tensor, distances: Tensor) -> Tensor:
+    """Shift images ``(n, c, h, w)`` periodically, each by its ``(down, right)``, ``(n or 1, 2)``."""
+    down, across = (distances[:, i, None, None, None] for i in (0, 1))
+    return shift(shift(wide, down, -2), across, -1)

@@ -8,7 +8,7 @@ from torch import Tensor
 from symbench.actions import ZoomOptions
 from symbench.actions.base import Kind, Move
 from symbench.actions.border import FramedAction
-from symbench.actions.resample import fill_value
+from symbench.actions.resample import fill_value, neighbours
 from symbench.groups.scaling import Scalings
 
 
@@ -24,8 +24,8 @@ class ZoomImage(FramedAction):
         self.options: ZoomOptions = options
 
     def reach(self, side: int) -> float:
-        """What comes into view when reducing most."""
-        return side / 2 * (1 - 1 / self.group.reach) + 1
+        """What comes into view when reducing most, and the width of the filter there."""
+        return side / 2 * (1 - 1 / self.group.reach) + 1 + neighbours(self.options)
 
     def kinds(self, g: Tensor) -> list[Kind]:
         """Everything but factor 1 is resampled."""

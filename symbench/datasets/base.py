@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +12,9 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from symbench.fields import Field, Image
+
+Valid = Callable[[int, Mapping[str, float]], bool]
+"""``(label, element's parameters) -> bool``, parameters as the group names them: ``{"angle_deg": 180.0}``."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +32,14 @@ class Dataset(ABC):
         fields: the field of every leaf.
         targets: the field of every target; empty where there are no labels.
         classes: the names of the classes, where they are known.
+        valid: whether a sample of a class still belongs to it when it is moved by an element with these parameters;
+            None where every element keeps every label.
     """
 
     fields: Mapping[str, Field]
     targets: Mapping[str, Field]
     classes: Sequence[str] | None = None
+    valid: Valid | None = None
 
     @abstractmethod
     def __len__(self) -> int:
@@ -67,6 +73,7 @@ class Arrays(Dataset):
         fields: Mapping[str, Field],
         target_fields: Mapping[str, Field],
         classes: Sequence[str] | None = None,
+        valid: Valid | None = None,
     ) -> None:
         lengths = {name: len(values) for name, values in {**leaves, **targets}.items()}
         if len(set(lengths.values())) != 1:
@@ -78,6 +85,7 @@ class Arrays(Dataset):
         self.fields = dict(fields)
         self.targets = dict(target_fields)
         self.classes = classes
+        self.valid = valid
 
     def __len__(self) -> int:
         return len(next(iter(self.leaves.values())))
@@ -101,7 +109,16 @@ class Arrays(Dataset):
 
 
 def resize(images: Tensor, canvas: int | None) -> Tensor:
-    """Bring ``(n, c, h, w)`` to ``canvas`` pixels a side, bilinear and antialiased; unchanged where it fits."""
-    if canvas is None or tuple(images.shape[-2:]) == (canvas, canvas):
+    """Bring ``(n, c, h, w)`` to ``canvas`` pixels a side; unchanged where it fits.
+
+    The shorter side is resized, bilinear and antialiased, and the middle of the longer one is kept: what
+    torchvision's ``Resize(canvas)`` and ``CenterCrop(canvas)`` do.
+    """
+    height, width = images.shape[-2:]
+    if canvas is None or (height, width) == (canvas, canvas):
         return images
-    return interpolate(images, size=(canvas, canvas), mode="bilinear", antialias=True, align_corners=False)
+    short = min(height, width)
+    size = (int(canvas * height / short), int(canvas * width / short))
+    resized = interpolate(images, size=size, mode="bilinear", antialias=True, align_corners=False)
+    top, left = round((size[0] - canvas) / 2), round((size[1] - canvas) / 2)
+    return resized[..., top : top + canvas, left : left + canvas]

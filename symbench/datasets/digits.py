@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from torch.nn.functional import interpolate, pad
@@ -36,4 +38,12 @@ def load(*, split: str, size: int) -> Arrays:
         fields={"image": Image()},
         target_fields={"label": Category(10)},
         classes=[str(digit) for digit in range(10)],
+        valid=readable,
     )
+
+
+def readable(digit: int, element: Mapping[str, float]) -> bool:
+    """Whether a digit is still itself: a 6 or a 9 that is turned by 135 to 225 degrees reads as the other."""
+    angle = next((value for key, value in element.items() if key.endswith("angle_deg")), 0.0)
+    mirrored = any(value for key, value in element.items() if key.endswith("mirror"))
+    return mirrored or digit not in {6, 9} or abs(angle % 360 - 180) > 45

@@ -21,7 +21,8 @@ class Items(Dataset):
     """Wraps an object with ``__len__`` and ``__getitem__``; nothing is kept in memory.
 
     An image is a PIL image, or ``(c, h, w)`` (or ``(h, w)``) as a tensor or array, uint8 or float in [0, 1].
-    A label is a class index; without labels accuracy is null and consistency still means something.
+    A label is a class index; without labels accuracy is null and consistency still means something. An object that
+    has a method ``valid(label, element)`` says with it which elements keep a label.
     """
 
     def __init__(self, source: Any, *, where: str = "dataset", classes: Sequence[str] | None = None) -> None:
@@ -37,6 +38,8 @@ class Items(Dataset):
         self.fields = {"image": Image()}
         self.targets = {"label": Category(len(classes) if classes else None)} if self.labelled else {}
         self.classes = classes
+        own = getattr(source, "valid", None)
+        self.valid = own if callable(own) else None
 
     def __len__(self) -> int:
         return len(self.source)

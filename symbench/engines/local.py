@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from symbench.assemble import built_for_data, canvas, load_weights, ready, weights_digest
+from symbench.assemble import built_for_data, canvas, layer_fields, load_weights, ready, weights_digest
 from symbench.code import foreign
 from symbench.environment import numeric_flags
 from symbench.errors import CellError, ModelError
@@ -167,6 +167,7 @@ class _Worker:
             checkpoint=loaded.checkpoint,
             facts=loaded.facts,
             environment=self.environment,
+            layers=layer_fields(suite.models[cell.pair.model]),
         )
 
 

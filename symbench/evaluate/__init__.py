@@ -16,10 +16,12 @@ from torch import Tensor
 from symbench.errors import Interrupted, ModelError, Problem
 from symbench.evaluate.closing import close
 from symbench.evaluate.controls import run_controls
-from symbench.evaluate.job import DEFAULT_BATCH, Job, load_leaves, pieces, run_model, sample_order
-from symbench.evaluate.part import Block, Part
+from symbench.evaluate.job import DEFAULT_BATCH, Job, load_leaves, run_model, sample_order
+from symbench.evaluate.moves import Blocks, Moves
+from symbench.evaluate.part import Part
 from symbench.evaluate.reference import Reference, reference_pass
 from symbench.evaluate.scratch import Scratch
+from symbench.evaluate.validity import Validity
 from symbench.events import Advanced, Finished, Listener, Started
 from symbench.store import PART, Store
 
@@ -46,6 +48,7 @@ def evaluate(job: Job, store: Store, *, listen: Listener, stopped: Callable[[], 
         with torch.inference_mode():
             listed = reference_pass(job, order, scratch, listen, stopped)
             controls = run_controls(job, listed, order)
+            moves, valid = Moves(job.prepared), Validity(job)
             for first, last in parts:
                 if scratch.has_part(first):
                     listen(Advanced((last - first) * (elements - 1)))
@@ -59,7 +62,7 @@ def evaluate(job: Job, store: Store, *, listen: Listener, stopped: Callable[[], 
                             "The same command resumes.",
                         )
                     )
-                measure_part(job, listed, order, first, last, scratch, listen)
+                measure_part(job, listed, order, slice(first, last), moves, valid, scratch, listen)
                 done += 1
             close(job, listed, order, parts, controls, scratch, store)
     except torch.OutOfMemoryError as error:
@@ -73,32 +76,34 @@ def measure_part(
     job: Job,
     listed: Sequence[Reference],
     order: Sequence[int],
-    first: int,
-    last: int,
+    span: slice,
+    moves: Moves,
+    valid: Validity,
     scratch: Scratch,
     listen: Listener,
 ) -> None:
-    """Run one part under every element, and keep its columns and sums. The identity is known already."""
-    count, elements = last - first, job.prepared.elements
-    leaves, targets = load_leaves(job, order[first:last])
-    parts = [Part(reference, elements.weights, count) for reference in listed]
-    whole = Block(elements.values[:1], slice(0, 1), slice(0, count))
+    """Run one part under every element, and keep its columns and sums. The reference view is known already."""
+    first, samples = span.start, order[span]
+    leaves, targets = load_leaves(job, samples)
+    elements = job.prepared.elements.at(samples)
+    blocks = Blocks(elements, job.prepared.from_reference(elements), per_sample=job.prepared.elements.shared is None)
+    parts = []
+    for reference in listed:
+        labels = targets[reference.task.target] if reference.task.classify and reference.task.target else None
+        kept = valid.of(elements, labels, len(samples))
+        parts.append(Part(reference, job.prepared.elements.weights, kept))
+    whole = blocks.block(slice(0, 1), slice(0, len(samples)))
     for part in parts:
-        raw = part.reference.rows(first, last, job.exact)
+        raw = part.reference.rows(span.start, span.stop, job.exact)
         part.put(whole, raw[None], raw, targets)
-    together = max(1, job.batch // count)  # elements in one forward pass, where a part is smaller than a batch
-    for chunk in pieces(len(elements) - 1, together):
-        g = elements.values[1:][chunk]
-        moves = {name: job.prepared.actions[name].bind(g, x) for name, x in leaves.items()}
-        for piece in pieces(count, max(1, job.batch // len(g))):
-            outputs = run_model(job, {name: moves[name](x[piece]).flatten(0, 1) for name, x in leaves.items()})
-            block = Block(g, slice(chunk.start + 1, chunk.stop + 1), piece)
-            for part in parts:
-                output = outputs[part.reference.task.output]
-                check_shape(job, part.reference, output)
-                raw = part.reference.rows(first + piece.start, first + piece.stop, job.exact)
-                part.put(block, output.unflatten(0, (len(g), len(raw))), raw, targets)
-            listen(Advanced(len(g) * (piece.stop - piece.start)))
+    for block in blocks.all(len(samples), job.batch):
+        outputs = run_model(job, moves.of(block, leaves))
+        for part in parts:
+            output = outputs[part.reference.task.output]
+            check_shape(job, part.reference, output)
+            raw = part.reference.rows(first + block.samples.start, first + block.samples.stop, job.exact)
+            part.put(block, output.unflatten(0, (len(block.elements), len(raw))), raw, targets)
+        listen(Advanced(len(block.elements) * (block.samples.stop - block.samples.start)))
     for part in parts:
         part.save(scratch, first)
     scratch.save(scratch.part(first), done=np.array(1))

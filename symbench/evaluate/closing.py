@@ -14,15 +14,14 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from symbench.actions.base import TrivialAction
 from symbench.errors import ModelError
 from symbench.evaluate.controls import Controls
-from symbench.evaluate.job import Job, load_leaves, pieces, run_model
+from symbench.evaluate.job import Job, kinds, load_leaves, pieces, run_model
 from symbench.evaluate.reference import Reference
 from symbench.evaluate.scratch import Scratch
 from symbench.measure import Sums, compared, unrelated
 from symbench.records import OBSERVATIONS, CellRecord, ElementRecord, FileRecord, PartRecord
-from symbench.store import PART, Store, sha256_file, write_controls, write_part, write_samples
+from symbench.store import PART, Store, sha256_file, write_controls, write_part, write_samples, write_views
 
 
 @dataclass(frozen=True)
@@ -31,8 +30,8 @@ class Files:
 
     parts: list[PartRecord]
     samples: FileRecord
+    views: FileRecord | None
     controls: FileRecord
-    reasons: dict[str, str | None]
 
 
 def close(
@@ -58,8 +57,9 @@ def close(
         records.append(PartRecord(file=path.name, first=first, last=last - 1, sha256=sha256_file(path)))
     check_complete(folder, records, order, len(job.prepared.elements), len(listed))
     samples = write_samples(folder, [_sample_rows(r, order, parts, scratch) for r in listed])
-    files = Files(records, samples, write_controls(folder, controls.rows), controls.reasons)
-    store.write_cell(_record(job, listed, order, files, scratch))
+    views = write_views(folder, _views(job, order)) if job.prepared.elements.shared is None else None
+    files = Files(records, samples, views, write_controls(folder, controls.rows))
+    store.write_cell(_record(job, listed, order, files, controls, scratch))
     shutil.rmtree(scratch.folder)
 
 
@@ -94,16 +94,14 @@ def _unrelated(job: Job, reference: Reference, parts: Sequence[tuple[int, int]],
     sums = Sums(**total)
     deviation = np.concatenate([np.load(scratch.columns(name, first))["deviation_sq"] for first, _ in parts], axis=1)
     means = (sums.moved_sum / deviation.shape[1]).to(job.exact)  # (k, d), measured from the mean of b
-    elements = job.prepared.elements.values[1:]
     blocks = []
     for piece in pieces(deviation.shape[1], PART):
         values = compared(reference.rows(piece.start, piece.stop, job.exact), reference.task)
         offset = reference.mean.to(job.exact)
-        if isinstance(reference.action, TrivialAction):
-            blocks.append(
-                means @ (values - offset).reshape(len(values), -1).T
-            )  # the output is not moved: one product
+        if reference.in_place:
+            blocks.append(means @ (values - offset).reshape(len(values), -1).T)  # one product for all elements
         else:
+            elements = job.prepared.elements.values[1:]
             moved = (
                 _centred(reference, g[None], values, offset) @ mean for g, mean in zip(elements, means, strict=True)
             )
@@ -128,7 +126,6 @@ def _rows(
     elements, count = pairing.shape
     found["sample"] = np.broadcast_to(np.array(samples), (elements, count))
     found["element"] = np.broadcast_to(np.arange(elements)[:, None], (elements, count))
-    found["valid"] = np.ones((elements, count), dtype=bool)
     rows = {name: values.reshape(-1) for name, values in found.items()}
     rows["output"] = np.full(elements * count, reference.task.output, dtype=object)
     return {name: rows.get(name, np.full(elements * count, None, dtype=object)) for name in OBSERVATIONS.names}
@@ -154,18 +151,9 @@ def _record(
     listed: Sequence[Reference],
     order: Sequence[int],
     files: Files,
+    controls: Controls,
     scratch: Scratch,
 ) -> CellRecord:
-    group, elements = job.prepared.group, job.prepared.elements
-    kinds = job.prepared.actions[job.prepared.on].kinds(elements.values)
-    rows = zip(
-        group.labels(elements.values),
-        kinds,
-        group.size(elements.values).tolist(),
-        elements.weights.tolist(),
-        group.parameters(elements.values),
-        strict=True,
-    )
     facts = {
         **job.facts,
         "parameters": float(sum(p.numel() for p in job.model.module.parameters())),
@@ -179,20 +167,53 @@ def _record(
         identity=job.cell.identity,
         samples=len(order),
         outputs={r.task.output: describe_output(job, r) for r in listed},
-        size_unit=group.size_unit,
-        elements_how=elements.how,
-        elements=[
-            ElementRecord(element=i, label=label, kind=kind, size=size, weight=weight, parameters=parameters)
-            for i, (label, kind, size, weight, parameters) in enumerate(rows)
-        ],
+        size_unit=job.prepared.group.size_unit,
+        elements_how=job.prepared.elements.how,
+        elements=_elements(job, order),
         parts=files.parts,
         samples_file=files.samples,
         controls_file=files.controls,
-        controls=files.reasons,
+        controls=controls.reasons,
+        generators=controls.generators,
+        sizes=controls.sizes,
+        views_file=files.views,
         facts=facts,
         checkpoint=job.checkpoint,
         environment=job.environment,
     )
+
+
+def _elements(job: Job, order: Sequence[int]) -> list[ElementRecord]:
+    """One record per element; where every sample has its own, one per view, with the mean size and no parameters."""
+    group, elements = job.prepared.group, job.prepared.elements
+    weights = elements.weights.tolist()
+    if elements.shared is None:
+        sizes = [group.size(g).mean().item() for g in elements.at(order)]
+        labels = ["reference", *(f"view {k}" for k in range(1, len(elements)))]
+        parameters: list[dict[str, float]] = [{}] * len(elements)
+    else:
+        sizes, labels = group.size(elements.shared).tolist(), group.labels(elements.shared)
+        parameters = group.parameters(elements.shared)
+    rows = zip(labels, kinds(job, order), sizes, weights, parameters, strict=True)
+    return [
+        ElementRecord(element=i, label=label, kind=kind, size=size, weight=weight, parameters=named)
+        for i, (label, kind, size, weight, named) in enumerate(rows)
+    ]
+
+
+def _views(job: Job, order: Sequence[int]) -> dict[str, Any]:
+    """The columns of a cell's views: which element each sample was moved by."""
+    group, elements = job.prepared.group, job.prepared.elements.at(order)  # (k, n, ...)
+    k, n = elements.shape[:2]
+    flat = elements.flatten(0, 1)
+    return {
+        "sample": np.tile(np.array(order), k),
+        "element": np.repeat(np.arange(k), n),
+        "kind": job.prepared.actions[job.prepared.on].kinds(flat),
+        "size": group.size(flat).numpy(),
+        "label": group.labels(flat),
+        "parameters": [list(named.items()) for named in group.parameters(flat)],
+    }
 
 
 def describe_output(job: Job, reference: Reference) -> dict[str, Any]:

@@ -1,47 +1,56 @@
 """Evaluations whose right answer is known: they give the floor below which a number means nothing.
 
 ``repeat``: the same samples again, which has to give the same. ``re-batch``: at another batch size and place.
-``precision``: against the same weights in float64. And what E is made of on some permutation elements, in the suite's
-dtype and in float64: an exact model's error falls by eight orders of magnitude, a broken one's does not move.
+``precision``: against the same weights in float64. The others have files of their own beside this one.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from symbench.errors import ModelError, Problem
-from symbench.evaluate.job import Job, load_leaves, pieces, run_model
+from symbench.evaluate.exactness import compare_precisions, exact_sizes
+from symbench.evaluate.job import Job
+from symbench.evaluate.layers import measure_layers
+from symbench.evaluate.lie import LieRows, lie_derivatives
 from symbench.evaluate.reference import Reference
-from symbench.measure import Sums, compared, flat, squared_distances, unrelated
-from symbench.records import OBSERVATIONS
+from symbench.evaluate.rows import Columns, Outputs, as_compared, distances, outputs_of, table
+from symbench.evaluate.split import split_by_reference
+from symbench.measure import compared, squared_distances
+from symbench.records import OBSERVATIONS, GeneratorRecord
 from symbench.store import PART
 
-MOST_ELEMENTS, MOST_SAMPLES = 8, 64
-"""Permutation elements and samples on which E is compared in two precisions: enough to tell 1e-7 from 1e-16."""
 REPEATABLE = 1e-2
 """A model whose outputs for one input differ by more than this, in units of the null, is refused: there is nothing
 to measure. Rounding on any device stays far below."""
 
-Outputs = dict[str, Tensor]
 
-
-@dataclass(frozen=True)
+@dataclass
 class Controls:
     """What the controls of a cell came to.
 
     Attributes:
-        rows: columns of observations.
+        tables: columns of observations.
         reasons: each control, None where it ran.
+        generators: of the Lie derivative's rows.
+        sizes: E in float64 by the side of the image, around the size that is measured.
     """
 
-    rows: dict[str, np.ndarray]
-    reasons: dict[str, str | None]
+    tables: list[Columns] = field(default_factory=list)
+    reasons: dict[str, str | None] = field(default_factory=dict)
+    generators: list[GeneratorRecord] = field(default_factory=list)
+    sizes: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> Columns:
+        """All rows together."""
+        return {name: np.concatenate([rows[name] for rows in self.tables]) for name in OBSERVATIONS.names}
 
 
 def run_controls(job: Job, listed: Sequence[Reference], order: Sequence[int]) -> Controls:
@@ -51,61 +60,75 @@ def run_controls(job: Job, listed: Sequence[Reference], order: Sequence[int]) ->
         ModelError: the model is not repeatable, or depends on what else is in the batch.
     """
     chosen = list(order[: job.control_samples])
+    found = Controls()
     first = [compared(_rows_of(r, len(chosen), job), r.task) for r in listed]
-    nulls = [_identity_null(values) for values in first]
-    collected: list[dict[str, np.ndarray]] = []
-    reasons: dict[str, str | None] = {}
-    for control, outputs in (("repeat", _run(job, chosen, job.batch)), ("re-batch", _rebatched(job, chosen))):
-        reasons[control] = None
-        for reference, values, null in zip(listed, first, nulls, strict=True):
-            again = compared(outputs[reference.task.output], reference.task)
-            collected.append(_rows(control, reference, chosen, values, again))
-            _refuse_if_different(job, control, reference, values, again, null)
+    _repeat(job, listed, chosen, first, found)
     exact, reason = _in_float64(job)
-    reasons["precision"] = reasons["exactness"] = reason
+    for name in ("precision", "exactness", "geometry", "Lie derivative"):
+        found.reasons[name] = reason
     if exact is not None:
-        try:
-            outputs = _run(exact, chosen, job.batch)
-            for reference, values in zip(listed, first, strict=True):
-                again = compared(outputs[reference.task.output].to(job.exact), reference.task)
-                collected.append(_rows("precision", reference, chosen, values, again))
-            reasons["exactness"] = _exactness(job, exact, listed, chosen[:MOST_SAMPLES], collected)
-        except ModelError as error:
-            reasons["precision"] = reasons["exactness"] = f"the model does not run in float64: {error}"
-    return Controls(
-        {name: np.concatenate([rows[name] for rows in collected]) for name in OBSERVATIONS.names}, reasons
-    )
+        _try(found, "precision", lambda: _precision(job, exact, listed, chosen, first, found))
+        if found.reasons["precision"] is None:
+            _try(found, "exactness", lambda: compare_precisions(job, exact, listed, chosen, found.tables))
+            _try(found, "geometry", lambda: exact_sizes(job, exact, listed, chosen, found.sizes))
+            _try(found, "Lie derivative", lambda: _lie(exact, listed, chosen, found))
+    _try(found, "reference split", lambda: split_by_reference(job, listed, chosen, found.tables))
+    _try(found, "layers", lambda: measure_layers(job, chosen, found.tables))
+    return found
+
+
+def _try(found: Controls, name: str, control: Callable[[], str | None]) -> None:
+    """Run a control; what a model raises, such as on an image of another size, is the reason why there is none."""
+    try:
+        found.reasons[name] = control()
+    except ModelError as error:
+        found.reasons[name] = str(error)
+
+
+def _repeat(job: Job, listed: Sequence[Reference], chosen: list[int], first: list[Tensor], found: Controls) -> None:
+    nulls = [_reference_null(values) for values in first]
+    for control, outputs in (("repeat", outputs_of(job, chosen)), ("re-batch", _rebatched(job, chosen))):
+        found.reasons[control] = None
+        for reference, values, null in zip(listed, first, nulls, strict=True):
+            again = as_compared(outputs, reference.task)
+            columns = distances(values, again, reference.task)
+            found.tables.append(table(control, reference.task.output, chosen, 0, columns))
+            _refuse_if_different(job, control, reference, values, again, null)
+
+
+def _precision(
+    job: Job, exact: Job, listed: Sequence[Reference], chosen: list[int], first: list[Tensor], found: Controls
+) -> str | None:
+    try:
+        outputs = outputs_of(exact, chosen)
+    except ModelError as error:
+        return f"the model does not run in float64: {error}"
+    for reference, values in zip(listed, first, strict=True):
+        columns = distances(values, as_compared(outputs, reference.task).to(job.exact), reference.task)
+        found.tables.append(table("precision", reference.task.output, chosen, 0, columns))
+    return None
+
+
+def _lie(exact: Job, listed: Sequence[Reference], chosen: list[int], found: Controls) -> str | None:
+    rows: LieRows = lie_derivatives(exact, listed, chosen)
+    found.generators += rows.generators
+    found.tables += rows.tables
+    return rows.reason
 
 
 def _rows_of(reference: Reference, count: int, job: Job) -> Tensor:
-    """The identity pass's outputs of the first ``count`` samples, which may span parts."""
+    """The reference pass's outputs of the first ``count`` samples, which may span parts."""
     found = [reference.rows(start, min(start + PART, count), job.exact) for start in range(0, count, PART)]
     return torch.cat(found)
 
 
-def _run(job: Job, samples: Sequence[int], batch: int, g: Tensor | None = None) -> Outputs:
-    """Outputs for samples, unmoved or moved by one element, ``(n, *output)`` each."""
-    kept: dict[str, list[Tensor]] = {}
-    for piece in pieces(len(samples), batch):
-        leaves, _ = load_leaves(job, samples[piece])
-        if g is not None:
-            leaves = {name: job.prepared.actions[name].act(g, x)[0] for name, x in leaves.items()}
-        for name, value in run_model(job, leaves).items():
-            found = kept.setdefault(name, [])
-            if found and found[0].shape[1:] != value.shape[1:]:
-                shapes = f"{tuple(found[0].shape[1:])} and {tuple(value.shape[1:])}"
-                raise ModelError(Problem(job.model.name, f"output {name!r} has shapes {shapes}", "one shape"))
-            found.append(value)
-    return {name: torch.cat(values) for name, values in kept.items()}
-
-
 def _rebatched(job: Job, samples: Sequence[int]) -> Outputs:
     """The same samples from last to first, in batches of another size; back in their order."""
-    outputs = _run(job, samples[::-1], max(1, min(job.batch, len(samples)) * 2 // 3))
+    outputs = outputs_of(job, samples[::-1], batch=max(1, min(job.batch, len(samples)) * 2 // 3))
     return {name: values.flip(0) for name, values in outputs.items()}
 
 
-def _identity_null(values: Tensor) -> float:
+def _reference_null(values: Tensor) -> float:
     """Mean squared distance between the outputs of different samples, ``(n, *output)``."""
     centred = values.reshape(len(values), -1)
     return float(2 * centred.var(dim=0, correction=1).sum()) if len(values) > 1 else 0.0
@@ -138,74 +161,8 @@ def _in_float64(job: Job) -> tuple[Job | None, str | None]:
     if job.device.startswith("mps"):
         return None, "the device has no float64"
     try:
-        module = copy.deepcopy(job.model.module).double()
+        with torch.inference_mode(mode=False):  # so that it can be differentiated
+            module = copy.deepcopy(job.model.module).double()
     except Exception as error:  # a user's module may refuse to be copied
         return None, f"the model cannot be copied: {type(error).__name__}: {error}"
     return replace(job, model=replace(job.model, module=module), dtype=torch.float64), None
-
-
-def _exactness(
-    job: Job,
-    exact: Job,
-    listed: Sequence[Reference],
-    samples: Sequence[int],
-    collected: list[dict[str, np.ndarray]],
-) -> str | None:
-    """What E is made of, on some permutation elements, in the suite's dtype and in float64."""
-    elements = job.prepared.elements.values
-    kinds = job.prepared.actions[job.prepared.on].kinds(elements)
-    permutations = [k for k, kind in enumerate(kinds) if kind == "permutation" and k > 0]
-    if not permutations:
-        return "there are no permutation elements"
-    if len(samples) < 2:
-        return "a single sample has no others"
-    step = max(1, len(permutations) // MOST_ELEMENTS)
-    numbers = permutations[::step][:MOST_ELEMENTS]
-    for control, each in (("float32", job), ("float64", exact)):
-        unmoved = _run(each, samples, each.batch)
-        for number in numbers:
-            g = elements[number][None]
-            moved = _run(each, samples, each.batch, g)
-            for reference in listed:
-                name = reference.task.output
-                b = reference.action.act(g, compared(unmoved[name], reference.task))
-                a = compared(moved[name], reference.task)[None]
-                collected.append(_pairing_rows(control, reference, samples, number, a, b))
-    return None
-
-
-def _pairing_rows(
-    control: str, reference: Reference, samples: Sequence[int], number: int, a: Tensor, b: Tensor
-) -> dict[str, np.ndarray]:
-    mean = b.double().mean(1)
-    deviation = squared_distances(a, b)
-    dot = torch.einsum("knd,kd->kn", flat(b.double() - mean[:, None]), flat(a.double() - mean[:, None]).mean(1))
-    null = unrelated(Sums.of(a, b, mean), dot, deviation)
-    columns = {"deviation_sq": deviation[0].cpu().numpy(), "unrelated_sq": null[0].cpu().numpy()}
-    return _table(control, reference, samples, number, columns)
-
-
-def _rows(
-    control: str, reference: Reference, samples: Sequence[int], values: Tensor, again: Tensor
-) -> dict[str, np.ndarray]:
-    columns = {"deviation_sq": squared_distances(again[None], values[None])[0].cpu().numpy()}
-    if reference.task.classify:
-        probabilities = again if reference.task.probabilities else again.softmax(-1)
-        columns["prediction"] = again.argmax(-1).cpu().numpy()
-        columns["confidence"] = probabilities.gather(-1, values.argmax(-1, keepdim=True))[..., 0].cpu().numpy()
-    return _table(control, reference, samples, 0, columns)
-
-
-def _table(
-    control: str, reference: Reference, samples: Sequence[int], element: int, columns: dict[str, np.ndarray]
-) -> dict[str, np.ndarray]:
-    count = len(samples)
-    found: dict[str, np.ndarray] = {
-        **columns,
-        "control": np.full(count, control, dtype=object),
-        "output": np.full(count, reference.task.output, dtype=object),
-        "sample": np.array(samples),
-        "element": np.full(count, element),
-        "valid": np.ones(count, dtype=bool),
-    }
-    return {name: found.get(name, np.full(count, None, dtype=object)) for name in OBSERVATIONS.names}

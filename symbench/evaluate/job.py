@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from symbench.actions.base import KINDS, Kind
 from symbench.assemble import Prepared, image_leaves, seed_for
 from symbench.code import foreign
 from symbench.datasets.base import Dataset
 from symbench.environment import exact_device
 from symbench.errors import DataError, ModelError, Problem
-from symbench.fields import Category
+from symbench.fields import Category, Field
 from symbench.models.base import Model
 from symbench.plan.resolve import Cell
 
@@ -41,6 +42,8 @@ class Job:
         seed: the suite's.
         checkpoint: SHA-256 of the weights, where they come from a file.
         facts: what is already known of the model, such as what its training took.
+        environment: versions, device and flags.
+        layers: the field of every layer that the suite names, by the submodule's name.
     """
 
     cell: Cell
@@ -58,6 +61,7 @@ class Job:
     checkpoint: str | None
     facts: dict[str, float | None]
     environment: dict[str, Any]
+    layers: Mapping[str, Field] = field(default_factory=dict)
 
     @property
     def exact(self) -> str:
@@ -106,6 +110,27 @@ def _checked_target(job: Job, name: str, target: Tensor) -> Tensor:
     if not torch.isfinite(target).all():
         raise DataError(Problem(where, "is NaN or infinite", "finite numbers"))
     return target.to(job.exact)
+
+
+def view_leaves(job: Job, indices: Sequence[int], number: int = 0) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Samples as one of their views shows them, and their targets, unmoved; number 0 is the reference view.
+
+    Raises:
+        DataError: as :func:`load_leaves`.
+    """
+    leaves, targets = load_leaves(job, indices)
+    if number == 0 and not job.prepared.elements.moved_reference:
+        return leaves, targets
+    g = job.prepared.elements.at(indices)[number : number + 1]
+    return {name: job.prepared.actions[name].act(g, x)[0] for name, x in leaves.items()}, targets
+
+
+def kinds(job: Job, samples: Sequence[int]) -> list[Kind]:
+    """The kind of every view: the worst of its samples', where every sample has elements of its own."""
+    action, elements = job.prepared.actions[job.prepared.on], job.prepared.elements
+    if elements.shared is not None:
+        return action.kinds(elements.shared)
+    return [max(action.kinds(g), key=KINDS.index) for g in elements.at(samples)]
 
 
 def run_model(job: Job, leaves: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 import numpy as np
 import torch
@@ -10,34 +10,20 @@ from torch import Tensor
 
 from symbench.actions.base import TrivialAction
 from symbench.errors import ModelError, Problem
+from symbench.evaluate.moves import Block
 from symbench.evaluate.reference import Reference
 from symbench.evaluate.scratch import Scratch
-from symbench.measure import Sums, classification_columns, compared, regression_columns, squared_distances
-
-
-@dataclass(frozen=True)
-class Block:
-    """Some elements of some samples of a part.
-
-    Attributes:
-        elements: ``(k, ...)``.
-        place: their numbers.
-        samples: which of the part's.
-    """
-
-    elements: Tensor
-    place: slice
-    samples: slice
+from symbench.measure import Sums, classification_columns, regression_columns, squared_distances
 
 
 class Part:
     """What is kept of one output for one part: columns ``(elements, n)``, sums, and the mean over the orbit."""
 
-    def __init__(self, reference: Reference, weights: Tensor, count: int) -> None:
+    def __init__(self, reference: Reference, weights: Tensor, valid: np.ndarray) -> None:
         self.reference = reference
-        self.weights = weights
-        self.shape = (len(weights), count)
-        self.columns: dict[str, np.ndarray] = {}
+        self.weights = weights.numpy()[:, None] * valid  # (elements, n)
+        self.shape = valid.shape
+        self.columns: dict[str, np.ndarray] = {"valid": valid}
         self.sums: dict[str, np.ndarray] = {}
         self.orbit_mean: np.ndarray | None = None
 
@@ -53,19 +39,16 @@ class Part:
         Raises:
             ModelError: a square overflows.
         """
-        reference, g = self.reference, block.elements
-        task = reference.task
-        moved = compared(output, task)
-        expected = reference.action.act(g, compared(raw, task))
+        reference, task = self.reference, self.reference.task
+        moved, expected, mean = reference.pair(block.relative, output, raw)
         deviation_sq = squared_distances(moved, expected)
         if not torch.isfinite(deviation_sq).all():
             got = f"output {task.output!r} is so large that its square overflows"
             raise ModelError(Problem("deviation", got, "outputs below 1e150"))
         self._column("deviation_sq", block, deviation_sq)
         target = targets[task.target][block.samples] if task.target else None
-        for name, values in self._task_columns(g, output, raw, target).items():
+        for name, values in self._task_columns(block.elements, output, raw, target).items():
             self._column(name, block, values)
-        mean = reference.action.act(g, reference.mean.to(output.device)[None])[:, 0]
         self._sums(block, Sums.of(moved, expected, mean))
         if task.classify and isinstance(reference.action, TrivialAction):
             self._average(block, moved)
@@ -102,7 +85,8 @@ class Part:
 
     def _average(self, block: Block, outputs: Tensor) -> None:
         """Add to the orbit's mean output: what averaging over the group at test time would answer."""
-        weighted = torch.einsum("k,knc->nc", self.weights[block.place].to(outputs), outputs).cpu().numpy()
+        weights = torch.from_numpy(self.weights[block.place, block.samples]).to(outputs)
+        weighted = torch.einsum("kn,knc->nc", weights, outputs).cpu().numpy()
         if self.orbit_mean is None:
             self.orbit_mean = np.zeros((self.shape[1], weighted.shape[1]))
         self.orbit_mean[block.samples] += weighted

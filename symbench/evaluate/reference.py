@@ -1,4 +1,4 @@
-"""The identity pass: what every deviation is measured from."""
+"""The reference pass, mostly the identity: what every deviation is measured from."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from symbench.actions.base import Action
+from symbench.actions.base import Action, TrivialAction
 from symbench.actions.border import FramedAction
+from symbench.assemble import Prepared
 from symbench.environment import synchronise
 from symbench.errors import ConfigError, Interrupted, ModelError, Problem
-from symbench.evaluate.job import Job, load_leaves, pieces, run_model
+from symbench.evaluate.job import Job, pieces, run_model, view_leaves
 from symbench.evaluate.scratch import Scratch
 from symbench.events import Advanced, Listener
 from symbench.measure import Task, compared, tasks
@@ -34,6 +35,7 @@ class Reference:
         square: its mean squared length.
         action: how the group moves the output.
         target_action: how it moves the target.
+        prepared: the symmetry.
     """
 
     task: Task
@@ -43,6 +45,36 @@ class Reference:
     square: float
     action: Action
     target_action: Action | None
+    prepared: Prepared
+
+    @property
+    def in_place(self) -> bool:
+        """Whether outputs are compared where the unmoved ones are: they do not move, or are moved back."""
+        return isinstance(self.action, TrivialAction) or self.prepared.elements.shared is None
+
+    def pair(self, g: Tensor, output: Tensor, raw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What is compared with what: ``f(g.x)`` with ``g.f(x)``.
+
+        Where every sample has elements of its own, ``g^-1.f(g.x)`` with ``f(x)``: the same where the action on
+        outputs only permutes, and then other samples' outputs are comparable too.
+
+        Args:
+            g: what takes the reference view to the views, ``(k, ...)`` or ``(k, n, ...)``.
+            output: ``f`` of the views, ``(k, n, *output)``.
+            raw: ``f`` of the reference view, ``(n, *output)``.
+
+        Returns:
+            Both as :func:`~symbench.measure.compared`, ``(k, n, *output)``, and the latter's mean over all samples,
+            ``(k, *output)``.
+        """
+        moved, still = compared(output, self.task), compared(raw, self.task)
+        mean = self.mean.to(output.device)
+        if not self.in_place:
+            return moved, self.action.act(g, still), self.action.act(g, mean[None])[:, 0]
+        if not isinstance(self.action, TrivialAction):
+            back = self.prepared.group.inverse(g.flatten(0, 1))[None]
+            moved = self.action.act(back, moved.flatten(0, 1))[0].unflatten(0, moved.shape[:2])
+        return moved, still.expand_as(moved), mean.expand(len(g), *mean.shape)
 
     def rows(self, first: int, last: int, device: str) -> Tensor:
         """Outputs of the samples ``first`` to ``last`` of the order, all of one part; float64 on the device."""
@@ -84,7 +116,7 @@ def _reference_part(
     seconds: list[float] = []
     for piece in pieces(part.stop - part.start, job.batch):
         indices = order[part.start + piece.start : part.start + piece.stop]
-        leaves, labels = load_leaves(job, indices)
+        leaves, labels = view_leaves(job, indices)
         synchronise(job.device)
         start = time.perf_counter()
         results = run_model(job, leaves)
@@ -116,7 +148,7 @@ def _reference(job: Job, task: Task, count: int, scratch: Scratch) -> Reference:
     if reason is not None:
         got = f"output {task.output!r} cannot be moved: {reason}"
         raise ModelError(Problem(job.model.name, got, f"an output that is {task.field}"))
-    unmeasured = Reference(task, scratch, shape, torch.zeros(shape), 0.0, action, target_action)
+    unmeasured = Reference(task, scratch, shape, torch.zeros(shape), 0.0, action, target_action, job.prepared)
     total, square = torch.zeros(shape, dtype=torch.float64), 0.0
     for piece in pieces(count, PART):
         values = compared(unmeasured.rows(piece.start, piece.stop, "cpu"), task)

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from symbench.errors import ConfigError, Problem
 from symbench.registry import Options, Row, Table
@@ -23,8 +24,8 @@ class GroupRow(Row):
 
     Attributes:
         family: what actions are looked up by: groups of one family give their elements in one form
-            (``plane``: a 2x2 matrix; ``translations`` and ``slides``: pixels; ``scalings``: a factor;
-            ``symmetric``: a permutation). A plug-in may name its own.
+            (``plane``: a 2x2 matrix; ``translations`` and ``slides``: pixels; ``rigid``: an angle and pixels;
+            ``scalings``: a factor; ``symmetric``: a permutation). A plug-in may name its own.
         actions: import paths of ``ActionRow``s that a plug-in's own family brings along.
     """
 
@@ -45,9 +46,13 @@ class DihedralOptions(Options):
 
 
 class TranslationOptions(Options):
-    """``translations``: all integer shifts of at most ``reach`` pixels along either axis."""
+    """``translations``: all integer shifts from ``-back`` to ``reach`` pixels along either axis.
+
+    Without ``back`` it is ``reach``. Offsets 0 to 31 of a crop with a margin of 16 are ``reach: 16, back: 15``.
+    """
 
     reach: Annotated[int, Field(ge=1, le=1000)]
+    back: Annotated[int, Field(ge=0, le=1000)] | None = None
 
 
 class SlideOptions(Options):
@@ -55,6 +60,27 @@ class SlideOptions(Options):
 
     reach: Annotated[float, Field(gt=0, le=1000)] = 1.0
     step: Annotated[float, Field(gt=0, le=1000)] = 0.5
+
+
+def _odd(value: int) -> int:
+    if value % 2 == 0:
+        raise PydanticCustomError("odd", "an odd number")
+    return value
+
+
+Odd = Annotated[int, Field(ge=3, le=1001), AfterValidator(_odd)]
+
+
+class RigidOptions(Options):
+    """``SE2``: shifts up to ``reach`` pixels along either axis and turns up to ``angle`` degrees either way.
+
+    The grid has ``shifts`` places along either axis and ``angles`` angles: odd numbers, so that the identity is one.
+    """
+
+    reach: Annotated[float, Field(gt=0, le=1000)] = 3.0
+    shifts: Odd = 5
+    angle: Annotated[float, Field(gt=0, le=180)] = 30.0
+    angles: Odd = 31
 
 
 class ScalingOptions(Options):
@@ -89,6 +115,7 @@ GROUPS = Table(
         "R2": GroupRow(
             "symbench.groups.slide:PlaneTranslations", "shifts by fractions of a pixel", SlideOptions, "slides"
         ),
+        "SE2": GroupRow("symbench.groups.rigid:SE2", "rotations and shifts of the plane", RigidOptions, "rigid"),
         "scalings": GroupRow("symbench.groups.scaling:Scalings", "zooming in and out", ScalingOptions, "scalings"),
         "S<n>": GroupRow(
             "symbench.groups.symmetric:Symmetric",

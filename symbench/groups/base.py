@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -92,20 +93,41 @@ class Group(ABC):
 
 @dataclass(frozen=True)
 class Elements:
-    """The elements that a symmetry is measured at; the identity stands first.
+    """The elements that a symmetry is measured at; the reference view, mostly the identity, stands first.
 
     Attributes:
-        values: ``(k, ...)``, on the CPU, distinct.
+        shared: ``(k, ...)``, on the CPU, distinct, the identity first; None where every sample has its own.
         weights: ``(k,)``, float64, adding up to 1: what orbit means use. The identity's is 0 in a draw.
-        how: ``enumeration`` (all of them), ``design`` (evenly spread) or ``draw`` (random).
+        how: ``enumeration`` (all of them), ``design`` (evenly spread), ``draw`` (random) or ``per sample``.
+        each: the elements ``(k, ...)`` of the sample with this number, where every sample has its own.
+        moved_reference: the reference view is no identity, but drawn for each sample like the others.
     """
 
-    values: Tensor
+    shared: Tensor | None
     weights: Tensor
-    how: Literal["enumeration", "design", "draw"]
+    how: Literal["enumeration", "design", "draw", "per sample"]
+    each: Callable[[int], Tensor] | None = None
+    moved_reference: bool = False
 
     def __len__(self) -> int:
-        return len(self.values)
+        return len(self.weights)
+
+    @property
+    def values(self) -> Tensor:
+        """The elements ``(k, ...)`` that all samples share.
+
+        Raises:
+            ValueError: every sample has its own.
+        """
+        if self.shared is None:
+            raise ValueError("every sample has elements of its own")
+        return self.shared
+
+    def at(self, samples: Sequence[int]) -> Tensor:
+        """The elements of these samples: ``(k, ...)`` shared, or ``(k, n, ...)``."""
+        if self.each is None:
+            return self.values
+        return torch.stack([self.each(sample) for sample in samples], dim=1)
 
 
 def choose(group: Group, count: int | None, *, generator: torch.Generator, where: str = "") -> Elements:

@@ -11,17 +11,23 @@ from symbench.groups.base import Group
 class Translations(Group):
     """Shifts by whole pixels, int64 ``(k, 2)``: ``(dy, dx)``, down and to the right as displayed.
 
-    The group is Z^2; ``reach`` only says which of its elements are enumerated and drawn.
+    The group is Z^2; ``reach`` and ``back`` only say which of its elements are enumerated and drawn.
+
+    Args:
+        reach: the longest shift down and to the right.
+        back: the longest shift up and to the left; None is as far as ``reach``.
     """
 
     element_ndim = 1
     size_unit = "px"
 
-    def __init__(self, reach: int) -> None:
+    def __init__(self, reach: int, back: int | None = None) -> None:
         self.reach = reach
-        self.count = (2 * reach + 1) ** 2
+        self.back = reach if back is None else back
+        self.count = (self.back + reach + 1) ** 2
         self.name = "translations"
-        self.law = f"uniform on the shifts of at most {reach} px along either axis"
+        span = f"of at most {reach}" if self.back == reach else f"from {-self.back} to {reach}"
+        self.law = f"uniform on the shifts {span} px along either axis"
 
     def identity(self) -> Tensor:
         """No shift."""
@@ -37,13 +43,13 @@ class Translations(Group):
 
     def elements(self) -> Tensor:
         """The box of shifts, the identity first, then row by row."""
-        side = torch.arange(-self.reach, self.reach + 1)
+        side = torch.arange(-self.back, self.reach + 1)
         box = torch.cartesian_prod(side, side)
         return torch.cat([self.identity(), box[(box != 0).any(dim=1)]])
 
     def sample(self, count: int, *, generator: torch.Generator) -> Tensor:
         """Uniform on the box: Z^2 is not compact and has no Haar probability."""
-        return torch.randint(-self.reach, self.reach + 1, (count, 2), generator=generator)
+        return torch.randint(-self.back, self.reach + 1, (count, 2), generator=generator)
 
     def size(self, g: Tensor) -> Tensor:
         """The length of the shift in pixels."""

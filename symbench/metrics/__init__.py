@@ -11,6 +11,9 @@ from typing import Literal
 
 from symbench.registry import Options, Row, Table
 
+Scope = Literal["symmetry", "control", "model"]
+Floor = Literal["error", "deviation", "behaviour", "reference"]
+
 
 @dataclass(frozen=True)
 class MetricRow(Row):
@@ -20,22 +23,28 @@ class MetricRow(Row):
         unit: of the estimate; ``output`` stands for the output's own.
         better: which direction is an improvement.
         floor: how the floor below which it means nothing is found: ``error`` from distances, ``deviation`` from
-            deviations in the output's unit, ``behaviour`` from predictions that change by repeating alone.
-        scope: ``symmetry`` for one estimate per cell; ``model`` for what no symmetry changes.
+            deviations in the output's unit, ``behaviour`` from predictions that change by repeating alone,
+            ``reference`` from what the reference action itself gets wrong.
+        scope: ``symmetry`` for one estimate per cell and kind of element; ``control`` for one per cell, from its
+            control evaluations; ``model`` for what no symmetry changes.
     """
 
     unit: str = ""
     better: Literal["higher", "lower", "neither"] = "higher"
-    scope: Literal["symmetry", "model"] = "symmetry"
-    floor: Literal["error", "deviation", "behaviour"] | None = None
+    scope: Scope = "symmetry"
+    floor: Floor | None = None
 
 
-FLOORS: dict[str, Literal["error", "deviation", "behaviour"]] = {
+FLOORS: dict[str, Floor] = {
     "equivariance": "deviation",
     "accuracy": "behaviour",
     "consistency": "behaviour",
 }
 """The floor of our own metrics, by the file they stand in."""
+IN_UNITS_OF_E = (
+    "equivariance_error", "equivariance_error_float64", "split_error", "remainder_error",
+    "reference_error", "layer_error",
+)  # fmt: skip
 
 
 def _row(
@@ -43,10 +52,10 @@ def _row(
     summary: str,
     unit: str,
     better: Literal["higher", "lower", "neither"],
-    scope: Literal["symmetry", "model"] = "symmetry",
+    scope: Scope = "symmetry",
 ) -> MetricRow:
     file, _, name = path.partition(":")
-    floor = "error" if name.startswith("equivariance_error") else FLOORS.get(file)
+    floor = "error" if name in IN_UNITS_OF_E else "reference" if name == "model_error" else FLOORS.get(file)
     return MetricRow(f"symbench.metrics.{path}", summary, Options, unit, better, scope, floor)
 
 
@@ -114,6 +123,61 @@ METRICS = Table(
             "E in float64 on the control samples: below 1e-10 the model is exact by construction",
             "E",
             "lower",
+            "control",
+        ),
+        "split_error": _row(
+            "attribution:split_error", "E on the samples and elements that are split", "E", "lower", "control"
+        ),
+        "model_error": _row(
+            "attribution:model_error",
+            "the model's share of E, by the reference action: rank models by it where elements are resampled",
+            "E",
+            "lower",
+            "control",
+        ),
+        "remainder_error": _row(
+            "attribution:remainder_error", "what resampling adds, in units of E", "E", "neither", "control"
+        ),
+        "cross_term": _row(
+            "attribution:cross_term", "twice the product of the two shares", "E^2", "neither", "control"
+        ),
+        "reference_error": _row(
+            "attribution:reference_error",
+            "the reference action's own error: a model's share below it is not resolved",
+            "E",
+            "neither",
+            "control",
+        ),
+        "round_trip_consistency": _row(
+            "attribution:round_trip_consistency",
+            "share of predictions that survive being moved there and back",
+            "share",
+            "higher",
+            "control",
+        ),
+        "lie_derivative": _row(
+            "attribution:lie_derivative",
+            "mean squared Lie derivative per output number, for each generator",
+            "per rad^2 or px^2",
+            "lower",
+            "control",
+        ),
+        "lie_derivative_central": _row(
+            "attribution:lie_derivative_central",
+            "the same by central differences",
+            "per rad^2 or px^2",
+            "lower",
+            "control",
+        ),
+        "lie_slope": _row(
+            "attribution:lie_slope", "the slope of E at the identity", "E per rad or px", "lower", "control"
+        ),
+        "layer_error": _row("attribution:layer_error", "E of each named layer", "E", "lower", "control"),
+        "excluded_pairs": _row(
+            "accuracy:excluded_pairs",
+            "pairs that leave accuracy because the element changes the label",
+            "pairs",
+            "neither",
         ),
         "absolute_error": _row("equivariance:absolute_error", "mean deviation", "output", "lower"),
         "absolute_error_p95": _row(

@@ -2,74 +2,117 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.special import gammaln
 
 from symbench import statistics
 from symbench.metrics.base import NO_LABELS, Observed, Value
+from symbench.statistics import Array
 
 DRAWS = 5
 """m of worst_of_m."""
+NONE_VALID = Value(None, reason="the element changes every label")
 
 
 def accuracy(seen: Observed) -> list[Value]:
     """``mean_i c_i(g_0)``: the samples as they are."""
     if seen.correct is None:
         return [NO_LABELS]
-    return [Value.of(statistics.bounded_mean(seen.correct[0]))]
+    if not seen.valid[0].any():
+        return [NONE_VALID]
+    return [Value.of(statistics.bounded_mean(seen.correct[0][seen.valid[0]]))]
 
 
 def orbit_accuracy(seen: Observed) -> list[Value]:
-    """``mean_i sum_k w_k c_i(g_k)``: the weighted mean over the elements, per sample."""
+    """``mean_i sum_k w_k c_i(g_k)``: the weighted mean over the elements that keep the label, per sample."""
     if seen.correct is None:
         return [NO_LABELS]
-    return [Value.of(statistics.bounded_mean((seen.weights @ seen.correct).clip(0, 1)))]
+    means = orbit_means(seen, seen.correct)
+    return [Value.of(statistics.bounded_mean(means.clip(0, 1)))] if len(means) else [NONE_VALID]
+
+
+def orbit_means(seen: Observed, values: Array) -> Array:
+    """The weighted mean of ``values`` ``(k, n)`` over the elements that keep the label, for each sample with any."""
+    weights = seen.weights[:, None] * seen.valid
+    total = weights.sum(axis=0)
+    some = total > 0
+    means: Array = (weights * values).sum(axis=0)[some] / total[some]
+    return means
 
 
 def element_accuracy(seen: Observed) -> list[Value]:
-    """``mean_i c_i(g_k)`` for each k: the curve."""
+    """``mean_i c_i(g_k)`` for each k, over the samples whose label it keeps: the curve."""
     if seen.correct is None:
         return [NO_LABELS]
     return [
-        Value.of(statistics.bounded_mean(row), element=label)
-        for row, label in zip(seen.correct, seen.labels, strict=True)
+        Value.of(statistics.bounded_mean(row[valid]), element=label)
+        if valid.any()
+        else replace(NONE_VALID, element=label)
+        for row, valid, label in zip(seen.correct, seen.valid, seen.labels, strict=True)
     ]
 
 
 def worst_element_accuracy(seen: Observed) -> list[Value]:
-    """``min_k mean_i c_i(g_k)``, with limits that allow for its being a minimum."""
+    """``min_k mean_i c_i(g_k)`` over the elements of the design, with limits that allow for its being a minimum."""
     if seen.correct is None:
         return [NO_LABELS]
-    return [Value.of(statistics.smallest_mean(seen.correct, seed=seen.seed))]
+    chosen = seen.weights > 0
+    if not seen.valid[chosen].any():
+        return [NONE_VALID]
+    return [Value.of(statistics.smallest_mean(seen.correct[chosen], seen.valid[chosen], seed=seen.seed))]
 
 
 def worst_case_accuracy(seen: Observed) -> list[Value]:
-    """``mean_i min_k c_i(g_k)``: an adversary picks the element (Engstrom et al. 2019). Falls with K."""
+    """``mean_i min_k c_i(g_k)``: an adversary picks the element (Engstrom et al. 2019). Falls with K.
+
+    Over the elements of the design that keep the label: the identity is among them in an enumeration or an even
+    design, and not where elements are drawn.
+    """
     if seen.correct is None:
         return [NO_LABELS]
-    return [Value.of(statistics.bounded_mean(seen.correct.min(axis=0)))]
+    valid = seen.valid & (seen.weights > 0)[:, None]
+    worst = np.where(valid, seen.correct, 1.0).min(axis=0)[valid.any(axis=0)]
+    return [Value.of(statistics.bounded_mean(worst))] if len(worst) else [NONE_VALID]
 
 
 def worst_of_m(seen: Observed) -> list[Value]:
     """``mean_i C(K - s_i, m) / C(K, m)`` for m = 5, s_i of the K moved copies of sample i being wrong.
 
-    The same adversary with m draws without repetition: comparable between different K.
+    The same adversary with m draws without repetition: comparable between different K. K counts the elements that
+    keep the sample's label.
     """
     if seen.correct is None:
         return [NO_LABELS]
-    k = seen.moved
-    if k < DRAWS:
+    k = seen.valid[1:].sum(axis=0)
+    enough = k >= DRAWS
+    if not enough.any():
         return [Value(None, reason=f"fewer than {DRAWS} elements besides the identity")]
-    right = seen.correct[1:].sum(axis=0)  # K - s_i
+    right = (seen.correct[1:] * seen.valid[1:]).sum(axis=0)[enough]  # K - s_i
+    k = k[enough]
     with np.errstate(invalid="ignore"):
         logs = gammaln(right + 1) - gammaln(right - DRAWS + 1) - gammaln(k + 1) + gammaln(k - DRAWS + 1)
     return [Value.of(statistics.bounded_mean(np.where(right < DRAWS, 0.0, np.exp(logs)).clip(0, 1)))]
 
 
 def averaged_accuracy(seen: Observed) -> list[Value]:
-    """Accuracy of the output averaged over the orbit (test-time averaging): what symmetrising would buy."""
+    """Accuracy of the output averaged over the orbit (test-time averaging): what symmetrising would buy.
+
+    Averaged over the elements that keep the label.
+    """
     if seen.target is None:
         return [NO_LABELS]
     if seen.averaged is None:
         return [Value(None, reason="averages are over all elements of a cell, and of class scores")]
-    return [Value.of(statistics.bounded_mean((seen.averaged == seen.target[0]).astype(float)))]
+    some = (seen.valid & (seen.weights > 0)[:, None]).any(axis=0)
+    if not some.any():
+        return [NONE_VALID]
+    return [Value.of(statistics.bounded_mean((seen.averaged == seen.target[0]).astype(float)[some]))]
+
+
+def excluded_pairs(seen: Observed) -> list[Value]:
+    """How many (sample, element) pairs leave accuracy, because the element changes the label (6 and 9)."""
+    if seen.correct is None:
+        return [NO_LABELS]
+    return [Value(float((~seen.valid[seen.weights > 0]).sum()), n=seen.valid.shape[1])]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -30,9 +30,18 @@ class Observed:
         labels: of the elements.
         kinds: of the elements' actions.
         null_limit_sq: below this, the mean of ``unrelated_sq`` is rounding.
+        valid: whether the label still holds, bool; pairs where it does not leave accuracy.
         controls: what the control evaluations came to, without those that could not run: ``e32`` and ``e64`` (E on
             some permutation elements, in the suite's dtype and in float64), ``single`` (what E comes to from rounding
-            in float32), and the floors ``error``, ``deviation`` and ``behaviour``.
+            in float32), and the floors ``error``, ``deviation``, ``behaviour`` and ``reference``.
+        split: of E by the reference action, on the control samples: per sample the mean over some elements of the
+            squares ``total``, ``reference``, ``remainder``, ``two routes`` and of ``unrelated``, and ``survived``,
+            the share of predictions that survive the round trip.
+        lie: by generator, on the control samples: per sample ``central``, ``unrelated`` and ``dimension``, and where
+            forward-mode differentiation was possible ``forward`` and ``gap``, all but the dimension squared.
+        layers: by layer, ``deviation`` and ``unrelated``, squared, on the control samples, ``(k, n)``.
+        sizes: E in float64 by the side of the image.
+        reasons: of every control that could not run.
         facts: of the model: parameters, flops and times.
         seed: seeds the bootstrap.
     """
@@ -50,9 +59,15 @@ class Observed:
     labels: Sequence[str]
     kinds: Sequence[str]
     null_limit_sq: float
+    valid: Array
     controls: Mapping[str, float]
     facts: Mapping[str, float | None]
     seed: int
+    split: Mapping[str, Array] = field(default_factory=dict)
+    lie: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
+    layers: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
+    sizes: Mapping[int, float] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def moved(self) -> int:
@@ -68,7 +83,16 @@ class Observed:
         weights = weights[keep] / weights.sum()
         arrays: dict[str, Any] = {
             name: None if (values := getattr(self, name)) is None else values[keep]
-            for name in ("correct", "prediction", "target", "confidence", "loss", "deviation_sq", "unrelated_sq")
+            for name in (
+                "correct",
+                "prediction",
+                "target",
+                "confidence",
+                "loss",
+                "deviation_sq",
+                "unrelated_sq",
+                "valid",
+            )
         }
         return replace(
             self,
@@ -92,6 +116,7 @@ class Value:
         element: the element's label, where the estimate is about one.
         reason: why there is no estimate, or a verdict on it.
         failed: the metric itself raised.
+        output: where the estimate is about another output than the cell's: a layer.
     """
 
     estimate: float | None
@@ -101,6 +126,7 @@ class Value:
     element: str | None = None
     reason: str | None = None
     failed: bool = False
+    output: str | None = None
 
     @property
     def status(self) -> str:

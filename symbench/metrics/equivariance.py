@@ -44,8 +44,9 @@ EXACT = 1e-10
 def equivariance_error_float64(seen: Observed) -> list[Value]:
     """E of the same weights in float64, on the control samples and some permutation elements.
 
-    The reason holds the verdict: ``exact`` below 1e-10; ``broken`` where E does not move with precision; otherwise
-    ``undetermined``, as of a model that computes in float32 inside.
+    The reason holds the verdict: ``exact`` below 1e-10; ``broken`` where E does not move with precision, and by
+    geometry where the same weights are exact at other sizes of the image; otherwise ``undetermined``, as of a model
+    that computes in float32 inside.
     """
     if "e64" not in seen.controls or "e32" not in seen.controls:
         return [Value(None, reason="the exactness control did not run")]
@@ -55,10 +56,20 @@ def equivariance_error_float64(seen: Observed) -> list[Value]:
     if e64 < EXACT:
         verdict = "exact" if e64 == 0 else f"exact: {e32 / e64:.0e} times less than in the suite's dtype"
     elif e64 > floor and 0.5 <= e32 / e64 <= 2:
-        verdict = "broken: precision does not matter"
+        verdict = _geometry(seen) or "broken: precision does not matter"
     else:
         verdict = "undetermined: is there lower precision inside?"
     return [Value(e64, reason=verdict)]
+
+
+def _geometry(seen: Observed) -> str | None:
+    """Whether the size of the image is to blame, and which sizes would be exact."""
+    exact = [size for size, error in seen.sizes.items() if error < EXACT]
+    if not exact:
+        return None
+    measured = next(iter(seen.sizes))
+    near = sorted(exact, key=lambda size: abs(size - measured))[:4]
+    return f"broken by the image's size of {measured} px: exact at {', '.join(map(str, sorted(near)))} px"
 
 
 def absolute_error(seen: Observed) -> list[Value]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from symbench import statistics
+from symbench.metrics.accuracy import NONE_VALID, orbit_means
 from symbench.metrics.base import Observed, Value
 
 NO_TARGETS = Value(None, reason="no targets")
@@ -12,11 +13,14 @@ def loss(seen: Observed) -> list[Value]:
     """Mean loss of the samples as they are: cross-entropy in nats, or mean squared error."""
     if seen.loss is None:
         return [NO_TARGETS]
-    return [Value.of(statistics.mean(seen.loss[0], seed=seen.seed))]
+    if not seen.valid[0].any():
+        return [NONE_VALID]
+    return [Value.of(statistics.mean(seen.loss[0][seen.valid[0]], seed=seen.seed))]
 
 
 def orbit_loss(seen: Observed) -> list[Value]:
     """``mean_i sum_k w_k loss_i(g_k)``."""
     if seen.loss is None:
         return [NO_TARGETS]
-    return [Value.of(statistics.mean(seen.weights @ seen.loss, seed=seen.seed))]
+    means = orbit_means(seen, seen.loss)
+    return [Value.of(statistics.mean(means, seed=seen.seed))] if len(means) else [NONE_VALID]

@@ -19,7 +19,7 @@ from symbench.plan.pairs import Pair, fits, idle
 from symbench.store import content_key
 from symbench.suite import Suite
 
-VERSIONS = {"evaluate": 1, "order": 1}
+VERSIONS = {"evaluate": 2, "order": 1}
 """Raised when the numbers of an evaluation change: part of every key."""
 
 
@@ -177,6 +177,8 @@ def _built(plan: Plan, name: str, mine: list[Pair], *, trust_pickle: bool) -> nn
             _plan_training(plan, name)
         for dataset in datasets if assemble.built_for_data(entry) else datasets[:1]:
             module = _tried(plan, name, dataset, trust_pickle=trust_pickle) or module
+        if module is not None:
+            assemble.check_layers(module, suite, name)
         if module is not None and assemble.is_foreign(entry.use):
             plan.states[name] = assemble.state_digest(module, name)
             if name in plan.recipes:
@@ -279,10 +281,12 @@ def _cell(plan: Plan, pair: Pair, *, device: str, limit: int | None) -> Cell:
             "digest": data.digest,
             "fields": {k: str(v) for k, v in data.dataset.fields.items()},
             "targets": {k: str(v) for k, v in data.dataset.targets.items()},
+            "valid": assemble.validity_document(data.dataset, plan.prepared[place]),
         },
         "preprocessing": {"size": entry.size, "mean": entry.mean, "std": entry.std},
         "symmetry": plan.prepared[place].document,
         "numerics": {**suite.numerics.model_dump(), "device": device.partition(":")[0]},
+        "layers": entry.layers,
         "scores": suite.scores,
         "controls": suite.controls.model_dump(),
         "seed": suite.seed,

@@ -11,7 +11,7 @@ import pandas as pd
 
 from symbench.errors import ConfigError, Problem, near_miss, one_of
 from symbench.records import Manifest
-from symbench.report import figures, tables
+from symbench.report import faults, figures, tables
 from symbench.report.markdown import render
 from symbench.store import Store, write_text
 
@@ -77,7 +77,8 @@ def write(
             write_text(folder / "estimates.json", text + "\n")
             written.append(folder / "estimates.json")
         if "md" in formats:
-            write_text(folder / "report.md", render(manifest, tables.boards(frame), tables.costs(frame), drawn))
+            page = render(manifest, tables.boards(frame), faults.boards(frame), tables.costs(frame), drawn)
+            write_text(folder / "report.md", page)
             written.insert(0, folder / "report.md")
     except OSError as error:
         raise ConfigError(

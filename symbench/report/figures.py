@@ -86,11 +86,11 @@ def _curves(accuracy: pd.DataFrame, elements: Elements) -> Iterator[Sketch]:
         if mine.empty:
             continue
         data = mine.merge(table, on="element")
-        if "angle_deg" in table and "mirror" not in table and len(table) >= FEWEST_ANGLES:
+        if "angle_deg" in table and not {"mirror", "dy_px"} & set(table) and len(table) >= FEWEST_ANGLES:
             title = f"Accuracy over angle: {symmetry} on {dataset}"
             alt = f"Polar plot of accuracy against the angle of rotation, one curve for each model. {_ranges(data)}"
             yield f"polar.{symmetry}.{dataset}", title, alt, polar(data), data
-        elif "dy_px" in table:
+        elif "dy_px" in table and "angle_deg" not in table:
             title = f"Accuracy over shifts: {symmetry} on {dataset}"
             alt = f"Heat maps of accuracy over vertical and horizontal shifts, one for each model. {_ranges(data)}"
             yield f"shifts.{symmetry}.{dataset}", title, alt, heat_maps(data), data

@@ -22,11 +22,15 @@ def escape(text: object) -> str:
     return re.sub(r"([\\`*_{}\[\]()#+!|~])", r"\\\1", flat)
 
 
-def render(manifest: Manifest, boards: Sequence[Board], costs: Board, drawn: Sequence[Drawn]) -> str:
+def render(
+    manifest: Manifest, boards: Sequence[Board], faults: Sequence[Board], costs: Board, drawn: Sequence[Drawn]
+) -> str:
     """The page: a board for each symmetry with its figures, costs, and where the numbers come from."""
     environment = Environment(
         loader=PackageLoader("symbench", "report"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         keep_trailing_newline=True, autoescape=False,
     )  # fmt: skip
     environment.filters["md"] = escape
-    return environment.get_template("report.md.j2").render(manifest=manifest, boards=boards, costs=costs, drawn=drawn)
+    return environment.get_template("report.md.j2").render(
+        manifest=manifest, boards=boards, faults=faults, costs=costs, drawn=drawn
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -29,6 +29,7 @@ class Board:
         columns: headings, the model's first.
         rows: the model's name and its cells.
         failed: models without numbers, with the reason.
+        verdicts: what the exactness control says, in words.
     """
 
     title: str
@@ -37,6 +38,7 @@ class Board:
     columns: list[str]
     rows: list[tuple[str, list[Cell]]]
     failed: list[tuple[str, str]]
+    verdicts: list[str] = field(default_factory=list)
 
 
 def percent(value: float) -> str:
@@ -94,7 +96,7 @@ def boards(frame: pd.DataFrame) -> list[Board]:
     with_symmetry = frame[frame["symmetry"].notna() & frame["element"].isna()]
     found = []
     for (dataset, symmetry), group in with_symmetry.groupby(["dataset", "symmetry"], sort=False):
-        measured = group[group["elements"].notna()]
+        measured = group[group["elements"].notna() & (group["metric"] != "layer_error")]
         failed = group[group["status"].isin(["failed", "missing"])].drop_duplicates("model")
         reasons = [(str(row.model), str(row.reason)) for row in failed.itertuples()]
         outputs = list(measured["output"].unique()) or [None]
@@ -122,7 +124,7 @@ def _board(title: str, symmetry: str, group: pd.DataFrame, failed: list[tuple[st
         values = values.sort_values(key, ascending=key in {"orbit_loss", "equivariance_error"}, kind="stable")
     lookup = {(row.model, row.metric): row for row in whole.itertuples()}
     rows = [
-        (str(model), [_cell(lookup.get((model, metric)), show) for metric, _, show in columns])
+        (str(model), [cell_of(lookup.get((model, metric)), show) for metric, _, show in columns])
         for model in values.index
     ]
     return Board(
@@ -132,7 +134,19 @@ def _board(title: str, symmetry: str, group: pd.DataFrame, failed: list[tuple[st
         ["model", *(h for _, h, _ in columns)],
         rows,
         failed,
+        _verdicts(group),
     )
+
+
+def _verdicts(group: pd.DataFrame) -> list[str]:
+    """Which models are exact, which are broken and by what; models of one verdict share a sentence."""
+    rows = group[(group["metric"] == "equivariance_error_float64") & group["estimate"].notna()]
+    by_words: dict[str, list[str]] = {}
+    for row in rows.itertuples():
+        words = str(row.reason)
+        words = "exact in float64" if words.startswith("exact") else words
+        by_words.setdefault(words, []).append(str(row.model))
+    return [f"{', '.join(models)}: {words}" for words, models in by_words.items()]
 
 
 def _whole(group: pd.DataFrame) -> pd.DataFrame:
@@ -140,15 +154,17 @@ def _whole(group: pd.DataFrame) -> pd.DataFrame:
     return group[group["elements"] == "all"] if (group["elements"] == "all").any() else group
 
 
-def _cell(row: object, show: Callable[[float], str]) -> Cell:
+def cell_of(row: object, show: Callable[[float], str]) -> Cell:
+    """An estimate's row, as a table shows it: at the floor where it is no more than that."""
     if row is None:
         return Cell("–")
     estimate, low, high = (float(getattr(row, name)) for name in ("estimate", "low", "high"))
     if math.isnan(estimate):
         return Cell("–", str(getattr(row, "reason", "")))
     floor = float(getattr(row, "floor", math.nan))
-    if getattr(row, "metric", "") == "equivariance_error" and estimate <= floor:
-        return Cell(show(estimate), f"at the floor, {show(floor)}")
+    if estimate <= floor and getattr(row, "better", "") == "lower":
+        words = "not resolved below" if getattr(row, "metric", "") == "model_error" else "at the floor,"
+        return Cell(show(estimate), f"{words} {show(floor)}")
     return Cell(show(estimate), "" if math.isnan(low) else f"[{show(low)}, {show(high)}]")
 
 
@@ -159,8 +175,11 @@ def _note(whole: pd.DataFrame, group: pd.DataFrame) -> str:
     kinds = [kind for kind in ("permutation", "lossy", "resampled") if (group["elements"] == kind).any()]
     n = int(whole["n"].dropna().max()) if whole["n"].notna().any() else 0
     text = f"{k} elements besides the identity, {' and '.join(kinds)}; {n} samples"
+    excluded = whole[(whole["metric"] == "excluded_pairs") & (whole["estimate"] > 0)]["estimate"]
+    if len(excluded):
+        text += f"; {int(excluded.iloc[0])} pairs whose label the element changes leave accuracy"
     if "resampled" in kinds:
-        text += "; E includes what resampling does, and blur lowers it: rank models by it over permutations only"
+        text += "; E includes what resampling does, and blur lowers it: rank models by their share of it (below)"
     return text
 
 
@@ -184,7 +203,7 @@ def costs(frame: pd.DataFrame) -> Board:
     model_rows = frame[frame["symmetry"].isna()].drop_duplicates(["model", "metric"])
     lookup = {(row.model, row.metric): row for row in model_rows.itertuples()}
     rows = [
-        (str(model), [_cell(lookup.get((model, metric)), show) for metric, _, show in COSTS])
+        (str(model), [cell_of(lookup.get((model, metric)), show) for metric, _, show in COSTS])
         for model in model_rows["model"].unique()
     ]
     return Board(

@@ -7,12 +7,13 @@ form, or else those of its names and options.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from symbench import document
+from symbench import document, presets
 from symbench.actions import ACTIONS, ActionRow
 from symbench.datasets import DATASETS
 from symbench.document import Document, Path_
@@ -68,8 +69,9 @@ def load(path: Path | str, *, no_code: bool = False) -> Suite:
                 "'symbench new' writes one.",
             )
         )
+    data = _with_presets(source)
     try:
-        suite = Suite.model_validate({**source.data, "folder": path.resolve().parent, "source": source})
+        suite = Suite.model_validate({**data, "folder": path.resolve().parent, "source": source})
     except ValidationError as error:
         raise SuiteError(problems_of(error, source, ())) from error
     for key in {"folder", "source"} & set(source.data):
@@ -80,6 +82,31 @@ def load(path: Path | str, *, no_code: bool = False) -> Suite:
     if problems:
         raise SuiteError(problems)
     return suite
+
+
+def _with_presets(source: Document) -> dict[str, Any]:
+    """The suite's data with every preset written out.
+
+    Raises:
+        SuiteError: no such preset, or keys that it fixes.
+    """
+    data: dict[str, Any] = dict(source.data)
+    symmetries = data.get("symmetries")
+    if not isinstance(symmetries, dict):
+        return data
+    found, problems = {}, []
+    for name, entry in symmetries.items():
+        found[name] = entry
+        if isinstance(entry, dict) and "preset" in entry:
+            found[name], wrong = presets.expanded(entry, partial(_where, source, name))
+            problems += wrong
+    if problems:
+        raise SuiteError(problems)
+    return {**data, "symmetries": found}
+
+
+def _where(source: Document, symmetry: str, key: str) -> str:
+    return source.where(("symmetries", symmetry, key))
 
 
 def _datasets(suite: Suite, source: Document) -> Iterator[Problem]:

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
 
 from symbench.code import Code
 from symbench.document import Document
@@ -84,6 +84,11 @@ class Recipe(Options):
 Positive = Annotated[float, Field(gt=0)]
 
 
+def _scalars(layers: object) -> object:
+    """A list of layers stands for those that no group should move."""
+    return dict.fromkeys(layers, "Scalar") if isinstance(layers, list) else layers
+
+
 class ModelEntry(Entry):
     """One model of a suite: built, then trained or given weights, behind its own preprocessing."""
 
@@ -94,6 +99,7 @@ class ModelEntry(Entry):
     size: Annotated[int, Field(ge=1, le=8192)] | None = None
     mean: list[float] = Field(default_factory=list)
     std: list[Positive] = Field(default_factory=list)
+    layers: Annotated[dict[str, Literal["Scalar", "Image"]], BeforeValidator(_scalars)] = Field(default_factory=dict)
 
 
 class SymmetryEntry(Entry):
@@ -101,8 +107,17 @@ class SymmetryEntry(Entry):
 
     group: str
     on: str
+    preset: str | None = None
     action: str | None = None
     elements: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    draw: Literal["shared", "per-sample"] = "shared"
+    reference: Literal["identity", "drawn", "neighbour"] = "identity"
+
+    @model_validator(mode="after")
+    def _reference_is_drawn(self) -> SymmetryEntry:
+        if self.reference != "identity" and self.draw == "shared":
+            raise ValueError(f"reference: {self.reference} needs draw: per-sample")
+        return self
 
 
 class Numerics(Options):

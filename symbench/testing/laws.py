@@ -1,31 +1,15 @@
-"""For tests: :func:`assert_equivariant` for models, law checks for groups and actions, a tiny model and dataset.
+"""Law checks for groups and actions.
 
-Each check raises ``AssertionError`` with what was compared. Limits are written so that NaN fails.
+Each raises ``AssertionError`` with what was compared. Limits are written so that NaN fails.
 """
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from symbench.actions.base import Action
-from symbench.datasets.base import Arrays
-from symbench.equivariant import Deviation, assert_equivariant
-from symbench.fields import Category, Image
 from symbench.groups.base import Group
-
-__all__ = [
-    "Blobs",
-    "Brightness",
-    "Deviation",
-    "assert_equivariant",
-    "check_action",
-    "check_closed",
-    "check_design",
-    "check_group",
-    "check_haar",
-    "same_elements",
-]
 
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
 """Largest relative error by dtype, where a law holds up to rounding."""
@@ -140,33 +124,3 @@ def check_action(
     each = action.act(g.unsqueeze(1).expand(count, len(x), *g.shape[1:]), x)
     difference = float((each - together).abs().max())
     assert difference <= rounding, f"{group.name}: per-sample elements differ from shared ones by {difference:.2e}"
-
-
-class Blobs(Arrays):
-    """A tiny dataset of seeded images with labels, for tests without a network: ``classes`` blobs of colour."""
-
-    def __init__(
-        self, samples: int = 24, *, size: int = 9, classes: int = 3, channels: int = 1, seed: int = 0
-    ) -> None:
-        generator = torch.Generator().manual_seed(seed)
-        labels = torch.arange(samples) % classes
-        noise = torch.rand(samples, channels, size, size, generator=generator)
-        super().__init__(
-            {"image": (noise + labels.view(-1, 1, 1, 1)) / (classes + 1)},
-            {"label": labels},
-            fields={"image": Image()},
-            target_fields={"label": Category(classes)},
-        )
-
-
-class Brightness(nn.Module):
-    """A tiny model: logits from the mean of every channel, so it is blind to anything that permutes pixels."""
-
-    def __init__(self, *, classes: int = 3, channels: int = 1) -> None:
-        super().__init__()
-        self.head = nn.Linear(channels, classes)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Images ``(n, c, h, w)`` to logits ``(n, classes)``."""
-        out: Tensor = self.head(x.mean(dim=(-2, -1)))
-        return out

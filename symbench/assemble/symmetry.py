@@ -1,0 +1,139 @@
+"""A suite's symmetry, built for a dataset: group, elements and the action of every leaf."""
+
+from __future__ import annotations
+
+import inspect
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from symbench import actions, groups
+from symbench.actions.base import Action, TrivialAction
+from symbench.assemble.data import seed_for
+from symbench.code import digest_module, foreign
+from symbench.datasets.base import Dataset
+from symbench.errors import (
+    DataError,
+    ImpossiblePair,
+    Problem,
+)
+from symbench.fields import Field
+from symbench.groups.base import Elements, Group, choose
+from symbench.groups.views import draw_each
+from symbench.store import content_key
+from symbench.suite import Suite
+
+FIRST = 8
+"""Samples whose own elements go into a cell's key; those of all others follow from the same seed and code."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A symmetry ready to act on one dataset.
+
+    Attributes:
+        group: the group.
+        elements: the elements that are measured, the identity first.
+        on: the leaf that the suite names.
+        actions: the action of every leaf of the dataset.
+        document: what the cell's key says of the symmetry.
+    """
+
+    group: Group
+    elements: Elements
+    on: str
+    actions: Mapping[str, Action]
+    document: dict[str, Any]
+    entry_group: str
+    options: dict[str, Any]
+    action: str | None
+    on_field: Field
+
+    def from_reference(self, g: Tensor) -> Tensor:
+        """What takes the reference view to each view, ``g g_0^-1``, of elements ``(k, ...)`` or ``(k, n, ...)``."""
+        if not self.elements.moved_reference:
+            return g
+        others, first = g[1:].flatten(0, 1), g[:1].expand_as(g[1:]).flatten(0, 1)
+        relative = self.group.compose(others, self.group.inverse(first))
+        return torch.cat([self.group.identity()[None].expand_as(g[:1]), relative.unflatten(0, g[1:].shape[:2])])
+
+    def action_on(self, field: Field) -> Action:
+        """The action on an output or a target."""
+        return actions.load(self.group, self.entry_group, field, self.options, on=self.on_field, name=self.action)
+
+
+def prepare(suite: Suite, name: str, dataset: Dataset, shapes: Mapping[str, tuple[int, ...]]) -> Prepared:
+    """Build a symmetry's group, elements and actions for a dataset whose leaves have these shapes.
+
+    Raises:
+        ImpossiblePair: the group cannot act on a leaf.
+    """
+    entry = suite.symmetries[name]
+    where = suite.where("symmetries", name)
+    group = groups.load(entry.group, entry.options, where=suite.where("symmetries", name, "group"))
+    document: dict[str, Any] = {"group": entry.group, "options": entry.options, "elements": entry.elements}
+    elements = _elements(suite, name, group, seed_for(suite.seed, "elements", content_key(document)))
+    on_field = dataset.fields[entry.on]
+    actions.find_all(entry.group, on_field, entry.action, where=where)  # the leaf it is on must move
+    moved: dict[str, Action] = {}
+    names: dict[str, list[Any]] = {}
+    for leaf, field in dataset.fields.items():
+        action = actions.load(group, entry.group, field, entry.options, on=on_field, name=entry.action)
+        reason = action.check(shapes[leaf])
+        if reason is not None:
+            raise ImpossiblePair(Problem(where, f"{entry.group} cannot act on {leaf!r}: {reason}"))
+        moved[leaf] = action
+        if not isinstance(action, TrivialAction):
+            found = actions.find_all(entry.group, field, entry.action)
+            names[leaf] = [[n, row.version] for n, row in found]
+    document |= {
+        "on": entry.on,
+        "actions": names,
+        "draw": [entry.draw, entry.reference],
+        "values": content_key(
+            group.canonical(elements.at(range(FIRST)).flatten(0, -1 - group.element_ndim)).tolist()
+        ),
+        "weights": content_key(elements.weights.tolist()),
+        "code": [
+            digest_module(groups.GROUPS.find(part)[0].module) for part in groups.factors(entry.group) if "/" in part
+        ],
+    }
+    return Prepared(
+        group, elements, entry.on, moved, document, entry.group, dict(entry.options), entry.action, on_field
+    )
+
+
+def _elements(suite: Suite, name: str, group: Group, seed: int) -> Elements:
+    entry = suite.symmetries[name]
+    where = suite.where("symmetries", name, "elements")
+    if entry.draw == "per-sample":
+        count = 1 if entry.elements is None else entry.elements
+        return draw_each(group, count, seed=seed, against=entry.reference, where=where)
+    return choose(group, entry.elements, generator=torch.Generator().manual_seed(seed), where=where)
+
+
+def validity_document(dataset: Dataset, prepared: Prepared) -> str | None:
+    """What a cell's key says of the dataset's rule of valid labels: its source, and what it answers for some.
+
+    None where the dataset has no rule.
+    """
+    rule = dataset.valid
+    if rule is None:
+        return None
+    try:
+        source = inspect.getsource(rule)
+    except (OSError, TypeError):
+        source = f"not cacheable {uuid.uuid4()}"
+    flat = prepared.elements.at(range(FIRST)).flatten(0, -1 - prepared.group.element_ndim)
+    with foreign(DataError, "valid", "asking which elements keep a label"):
+        answers = [[bool(rule(label, p)) for p in prepared.group.parameters(flat)] for label in range(FIRST)]
+    return content_key([source, answers])
+
+
+def canvas(suite: Suite, symmetry: str, size: int | None) -> int | None:
+    """Pixels a side to which images are brought: what the model sees, and the margin that a crop takes away."""
+    return None if size is None else size + 2 * int(suite.symmetries[symmetry].options.get("margin", 0))

@@ -1,0 +1,118 @@
+"""Exact or broken, and whether the size of the image is to blame.
+
+What E is made of on some permutation elements, in the suite's dtype and in float64: an exact model's error falls by
+eight orders of magnitude, a broken one's does not move.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from symbench.errors import ModelError, Problem
+from symbench.evaluate.job import Job, kinds
+from symbench.evaluate.reference import Reference
+from symbench.evaluate.rows import Columns, Outputs, outputs_of, pairing, spread, table
+from symbench.fields import Image
+
+MOST_ELEMENTS, MOST_SAMPLES = 8, 64
+"""Permutation elements and samples on which E is compared in two precisions: enough to tell 1e-7 from 1e-16."""
+EXACT = 1e-10
+"""E in float64 below which a model is exact."""
+SIZES = 2
+"""Samples on which other sizes are tried."""
+
+
+def compare_precisions(
+    job: Job, exact: Job, listed: Sequence[Reference], chosen: Sequence[int], tables: list[Columns]
+) -> str | None:
+    """Rows ``float32`` and ``float64`` of some permutation elements; the reason where there are none."""
+    samples = chosen[:MOST_SAMPLES]
+    numbers = _permutations(job, samples)
+    if not numbers:
+        return "there are no permutation elements"
+    if len(samples) < 2:
+        return "a single sample has no others"
+    for control, each in (("float32", job), ("float64", exact)):
+        still = outputs_of(each, samples)
+        for number in spread(numbers, MOST_ELEMENTS):
+            moved = outputs_of(each, samples, number=number)
+            for reference in listed:
+                columns = _pairing(each, reference, samples, number, still, moved)
+                tables.append(table(control, reference.task.output, samples, number, columns))
+    return None
+
+
+def exact_sizes(
+    job: Job, exact: Job, listed: Sequence[Reference], chosen: Sequence[int], sizes: dict[int, float]
+) -> str | None:
+    """E in float64 at the measured size and, where that is not exact, at sizes around it.
+
+    An even side under a stride of 2 breaks quarter turns whatever the weights are: the sampling grid is not symmetric
+    about the centre. So a model that is exact at other sizes is broken by geometry. Sizes that the model does not
+    take are left out.
+    """
+    samples, field = chosen[:SIZES], job.dataset.fields[job.prepared.on]
+    numbers = _permutations(job, samples)
+    if not isinstance(field, Image) or not numbers or len(samples) < 2:
+        return "needs permutations of images, and two samples"
+    canvas, side = _sides(exact, samples)
+    worst = max(spread(numbers, MOST_ELEMENTS), key=lambda number: _error(exact, listed, samples, number))
+    sizes[side] = _error(exact, listed, samples, worst)
+    if sizes[side] <= EXACT:
+        return None
+    for size in nearby(side):
+        resized = replace(exact, canvas=size + canvas - side)
+        shapes = job.dataset.shapes(canvas=resized.canvas)
+        if any(action.check(shapes[leaf]) is not None for leaf, action in job.prepared.actions.items()):
+            continue
+        try:
+            sizes[size] = _error(resized, listed, samples, worst)
+        except ModelError:
+            continue
+    return None if len(sizes) > 1 else "the model takes no other size"
+
+
+def nearby(side: int) -> list[int]:
+    """Sizes around ``side`` at which strides of powers of two meet both edges alike: 4 either way, and ``m 2^j + 1``
+    and ``m 2^j`` next to it."""
+    found = set(range(side - 4, side + 5))
+    for power in (8, 16, 32):
+        below = side // power * power
+        found |= {below, below + 1, below + power, below + power + 1}
+    return sorted(size for size in found if size > 4 and size != side)
+
+
+def _sides(job: Job, samples: Sequence[int]) -> tuple[int, int]:
+    """Pixels a side of the canvas, and of what the model sees of it."""
+    action = job.prepared.actions[job.prepared.on]
+    image = job.dataset.batch(samples[:1], canvas=job.canvas).leaves[job.prepared.on]
+    return int(image.shape[-1]), int(action.finish(action.prepare(image)).shape[-1])
+
+
+def _permutations(job: Job, samples: Sequence[int]) -> list[int]:
+    return [number for number, kind in enumerate(kinds(job, samples)) if kind == "permutation" and number > 0]
+
+
+def _error(job: Job, listed: Sequence[Reference], samples: Sequence[int], number: int) -> float:
+    """The largest E of the outputs; 0 where samples are not told apart."""
+    still, moved = outputs_of(job, samples), outputs_of(job, samples, number=number)
+    errors = [0.0]
+    for reference in listed:
+        columns = _pairing(job, reference, samples, number, still, moved)
+        null = float(columns["unrelated_sq"].mean())
+        if null > 0:
+            errors.append(float(columns["deviation_sq"].mean() / null) ** 0.5)
+    return max(errors)
+
+
+def _pairing(
+    job: Job, reference: Reference, samples: Sequence[int], number: int, still: Outputs, moved: Outputs
+) -> Columns:
+    g = job.prepared.from_reference(job.prepared.elements.at(samples))[number : number + 1]
+    name = reference.task.output
+    reason = reference.action.check(tuple(still[name].shape[1:]))
+    if reason is not None:
+        raise ModelError(Problem(job.model.name, f"output {name!r} cannot be moved: {reason}"))
+    a, b, _ = reference.pair(g, moved[name][None], still[name])
+    return pairing(a[0], b[0])

@@ -1,0 +1,75 @@
+"""Where in a network equivariance is lost: E of named layers, on the control samples and some elements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from torch import Tensor, nn
+
+from symbench.actions.base import TrivialAction
+from symbench.errors import ConfigError, ModelError, Problem
+from symbench.evaluate.job import Job
+from symbench.evaluate.rows import Columns, outputs_of, pairing, spread, table
+
+MOST_ELEMENTS, MOST_SAMPLES = 8, 64
+"""Elements and samples on which layers are compared: their maps are large."""
+
+
+class Probe(nn.Module):
+    """A model whose outputs are those of some of its layers, by name."""
+
+    def __init__(self, module: nn.Module, layers: Sequence[str]) -> None:
+        super().__init__()
+        self.module = module
+        self.layers = list(layers)
+
+    def forward(self, *arguments: Any, **named: Any) -> dict[str, Tensor]:
+        """Run the model once and return what the layers gave out, the last time each was used."""
+        seen: dict[str, Any] = {}
+        handles = []
+        for name in self.layers:
+
+            def keep(module: nn.Module, given: Any, output: Any, name: str = name) -> None:
+                del module, given
+                seen[name] = output
+
+            handles.append(self.module.get_submodule(name).register_forward_hook(keep))
+        try:
+            self.module(*arguments, **named)
+        finally:
+            for handle in handles:
+                handle.remove()
+        return seen
+
+
+def measure_layers(job: Job, chosen: Sequence[int], tables: list[Columns]) -> str | None:
+    """Rows ``layer`` of every named layer; the reason where there are none."""
+    if not job.layers:
+        return "the model's entry names no layers"
+    if job.prepared.elements.shared is None:
+        return "every sample has elements of its own"
+    samples = chosen[:MOST_SAMPLES]
+    if len(samples) < 2:
+        return "a single sample has no others"
+    probe = replace(job.model, module=Probe(job.model.module, list(job.layers)), outputs=job.layers)
+    probed = replace(job, model=probe)
+    still = outputs_of(probed, samples)
+    actions = {}
+    for name, field in job.layers.items():
+        try:
+            actions[name] = job.prepared.action_on(field)
+        except ConfigError as error:
+            raise ModelError(error.problems) from error
+        shape = tuple(still[name].shape[1:])
+        reason = actions[name].check(shape)
+        if reason is not None:
+            got = f"layer {name!r} of shape {shape} cannot be moved as {field}: {reason}"
+            raise ModelError(Problem(job.model.name, got))
+    for number in spread(range(1, len(job.prepared.elements)), MOST_ELEMENTS):
+        moved, g = outputs_of(probed, samples, number=number), job.prepared.elements.values[number : number + 1]
+        for name, action in actions.items():
+            expected = still[name] if isinstance(action, TrivialAction) else action.act(g, still[name].double())[0]
+            tables.append(table("layer", name, samples, number, pairing(moved[name], expected)))
+    return None

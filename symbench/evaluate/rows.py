@@ -1,0 +1,106 @@
+"""Outputs of chosen samples under chosen moves, and the rows that controls make of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from symbench.errors import ModelError, Problem
+from symbench.evaluate.job import Job, pieces, run_model, view_leaves
+from symbench.measure import Sums, Task, compared, flat, squared_distances, unrelated
+from symbench.records import OBSERVATIONS
+
+Outputs = dict[str, Tensor]
+Leaves = dict[str, Tensor]
+Columns = dict[str, np.ndarray]
+
+
+def outputs_of(
+    job: Job,
+    samples: Sequence[int],
+    *,
+    batch: int | None = None,
+    number: int = 0,
+    change: Callable[[Leaves, Sequence[int]], Leaves] | None = None,
+) -> Outputs:
+    """Outputs for samples, ``(n, *output)`` each.
+
+    Args:
+        job: the model, the data and the symmetry.
+        samples: which.
+        batch: images in one forward pass; the job's where it is None.
+        number: the view that is shown to the model; 0 is the reference view.
+        change: what else is done to the leaves of some samples.
+
+    Raises:
+        ModelError: batches come back in different shapes.
+    """
+    kept: dict[str, list[Tensor]] = {}
+    for piece in pieces(len(samples), batch or job.batch):
+        leaves, _ = view_leaves(job, samples[piece], number)
+        for name, value in run_model(job, leaves if change is None else change(leaves, samples[piece])).items():
+            found = kept.setdefault(name, [])
+            if found and found[0].shape[1:] != value.shape[1:]:
+                shapes = f"{tuple(found[0].shape[1:])} and {tuple(value.shape[1:])}"
+                raise ModelError(Problem(job.model.name, f"output {name!r} has shapes {shapes}", "one shape"))
+            found.append(value)
+    return {name: torch.cat(values) for name, values in kept.items()}
+
+
+def pairing(moved: Tensor, expected: Tensor) -> Columns:
+    """What E is made of, for one element: ``deviation_sq`` and ``unrelated_sq``, ``(n,)`` each.
+
+    Args:
+        moved: ``f(g.x)``, ``(n, *output)``, as compared.
+        expected: ``g.f(x)``, likewise.
+    """
+    a, b = moved.double()[None], expected.double()[None]
+    mean = b.mean(1)
+    deviation = squared_distances(a, b)
+    dot = torch.einsum("knd,kd->kn", flat(b - mean[:, None]), flat(a - mean[:, None]).mean(1))
+    null = unrelated(Sums.of(a, b, mean), dot, deviation)
+    return {"deviation_sq": deviation[0].cpu().numpy(), "unrelated_sq": null[0].cpu().numpy()}
+
+
+def distances(values: Tensor, again: Tensor, task: Task) -> Columns:
+    """How far outputs ``(n, *output)`` are from others for the same samples, and what classes they predict."""
+    columns = {"deviation_sq": squared_distances(again[None], values[None])[0].cpu().numpy()}
+    if task.classify:
+        probabilities = again if task.probabilities else again.softmax(-1)
+        columns["prediction"] = again.argmax(-1).cpu().numpy()
+        columns["confidence"] = probabilities.gather(-1, values.argmax(-1, keepdim=True))[..., 0].cpu().numpy()
+    return columns
+
+
+def squares(difference: Tensor) -> Columns:
+    """Squared lengths of ``(n, *output)``."""
+    return {"deviation_sq": difference.double().reshape(len(difference), -1).square().sum(1).cpu().numpy()}
+
+
+def table(control: str, output: str, samples: Sequence[int], element: int, columns: Columns) -> Columns:
+    """Columns of observations, with null for what is not there."""
+    count = len(samples)
+    found: Columns = {
+        **columns,
+        "control": np.full(count, control, dtype=object),
+        "output": np.full(count, output, dtype=object),
+        "sample": np.array(samples),
+        "element": np.full(count, element),
+        "valid": np.ones(count, dtype=bool),
+    }
+    return {name: found.get(name, np.full(count, None, dtype=object)) for name in OBSERVATIONS.names}
+
+
+def spread(numbers: Sequence[int], most: int) -> list[int]:
+    """At most ``most`` of the numbers, evenly from the middle of equal stretches."""
+    if len(numbers) <= most:
+        return list(numbers)
+    return [numbers[int((i + 0.5) * len(numbers) / most)] for i in range(most)]
+
+
+def as_compared(outputs: Outputs, task: Task) -> Tensor:
+    """One output in the form that deviations are measured on."""
+    return compared(outputs[task.output], task)

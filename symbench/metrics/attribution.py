@@ -1,0 +1,138 @@
+"""Whose fault an equivariance error is: the split by the reference action, layers, and infinitely small elements."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from symbench import statistics
+from symbench.metrics.base import Observed, Value
+from symbench.statistics import Array
+
+DISAGREE = 0.1
+"""Relative gap between forward mode and central differences above which the former is not believed."""
+
+
+def model_error(seen: Observed) -> list[Value]:
+    """The model's share of E: ``f(T_g x) - T_g f(x)`` with the reference action T, over its own null.
+
+    The reason says where it is below the reference's own error, and so not resolved.
+    """
+    value = _part(seen, "reference")
+    if value.estimate is not None and not value.estimate > seen.controls.get("reference", 0.0):
+        return [replace(value, reason="not resolved: no more than the reference's own error")]
+    return [value]
+
+
+def split_error(seen: Observed) -> list[Value]:
+    """E on the samples and elements that are split, all of it: what the shares belong to."""
+    return [_part(seen, "total")]
+
+
+def remainder_error(seen: Observed) -> list[Value]:
+    """What resampling adds, on the input's and the output's side, in units of E.
+
+    Squares do not add up: see the cross term.
+    """
+    return [_part(seen, "remainder")]
+
+
+def cross_term(seen: Observed) -> list[Value]:
+    """``(total - model - remainder) / null`` of the squares: twice the product of the two shares; in units of E^2."""
+    if not seen.split:
+        return [_absent(seen, "reference split")]
+    cross = seen.split["total"] - seen.split["reference"] - seen.split["remainder"]
+    return [Value.of(statistics.ratio(cross, seen.split["unrelated"], seed=seen.seed))]
+
+
+def reference_error(seen: Observed) -> list[Value]:
+    """The reference action's own error: two equal steps against one, in units of E."""
+    return [_part(seen, "two routes")]
+
+
+def round_trip_consistency(seen: Observed) -> list[Value]:
+    """Share of predictions that survive being moved there and back. An intuition and no attribution."""
+    if "survived" not in seen.split:
+        reason = "no class predictions" if seen.split else None
+        return [Value(None, reason=reason) if reason else _absent(seen, "reference split")]
+    return [Value.of(statistics.bounded_mean(seen.split["survived"]))]
+
+
+def _part(seen: Observed, name: str) -> Value:
+    if not seen.split:
+        return _absent(seen, "reference split")
+    return _root_of_ratio(seen, seen.split[name], seen.split["unrelated"])
+
+
+def _root_of_ratio(seen: Observed, above: Array, below: Array) -> Value:
+    if not below.mean() > seen.null_limit_sq:
+        return Value(None, reason="samples' outputs differ by rounding only")
+    squared = statistics.ratio(above, below, seed=seen.seed)
+    low, high = (None if limit is None else math.sqrt(max(0.0, limit)) for limit in (squared.low, squared.high))
+    return Value(math.sqrt(squared.estimate), low, high, squared.n)
+
+
+def _absent(seen: Observed, control: str) -> Value:
+    return Value(None, reason=seen.reasons.get(control, "the control did not run"))
+
+
+def lie_derivative(seen: Observed) -> list[Value]:
+    """LEE: ``mean |L_X f|^2 / dim`` for each generator, by forward-mode differentiation.
+
+    The reason holds the gap to central differences; where they disagree there is no value.
+    """
+    return [_lie(seen, name, rows) for name, rows in seen.lie.items()] or [_absent(seen, "Lie derivative")]
+
+
+def _lie(seen: Observed, name: str, rows: Mapping[str, Array]) -> Value:
+    if "forward" not in rows:
+        return Value(None, element=name, reason=_absent(seen, "Lie derivative").reason)
+    gap = _gap(rows)
+    if not gap <= DISAGREE:
+        dead = not rows["forward"].any()
+        why = "derivatives do not pass through the model" if dead else f"forward mode is {gap:.0%} off"
+        return Value(None, element=name, reason=f"{why}: central differences stand")
+    value = statistics.mean(rows["forward"] / rows["dimension"], seed=seen.seed)
+    return Value(value.estimate, value.low, value.high, value.n, name, f"central differences are {gap:.1e} off")
+
+
+def _gap(rows: Mapping[str, Array]) -> float:
+    """Root mean square of the gap, relative to central differences; 0 where all is 0."""
+    gap, size = float(rows["gap"].mean()), float(rows["central"].mean())
+    return math.sqrt(gap / size) if size > 0 else 0.0 if gap == 0 else math.inf
+
+
+def lie_derivative_central(seen: Observed) -> list[Value]:
+    """The same by central differences."""
+    return [
+        Value.of(statistics.mean(rows["central"] / rows["dimension"], seed=seen.seed), element=name)
+        for name, rows in seen.lie.items()
+    ] or [_absent(seen, "Lie derivative")]
+
+
+def lie_slope(seen: Observed) -> list[Value]:
+    """The root of ``mean |L_X f|^2`` over E's null: the slope of E at 0, per radian or pixel, for each generator."""
+    found = []
+    for name, rows in seen.lie.items():
+        believed = "forward" in rows and _gap(rows) <= DISAGREE
+        value = _root_of_ratio(seen, rows["forward" if believed else "central"], rows["unrelated"])
+        reason = value.reason or (None if believed else "by central differences")
+        found.append(Value(value.estimate, value.low, value.high, value.n, name, reason))
+    return found or [_absent(seen, "Lie derivative")]
+
+
+def layer_error(seen: Observed) -> list[Value]:
+    """E of every layer that the suite names, on the control samples and some elements."""
+    found = []
+    for name, rows in seen.layers.items():
+        null = float(np.mean(rows["unrelated"]))
+        if not null > 0:
+            found.append(Value(None, output=name, reason="samples are not told apart"))
+            continue
+        squared = statistics.ratio(rows["deviation"].mean(axis=0), rows["unrelated"].mean(axis=0), seed=seen.seed)
+        low, high = (None if limit is None else math.sqrt(max(0.0, limit)) for limit in (squared.low, squared.high))
+        found.append(Value(math.sqrt(squared.estimate), low, high, squared.n, output=name))
+    return found or [_absent(seen, "layers")]

@@ -1,0 +1,40 @@
+"""Estimates with intervals. The unit of resampling is the base sample: the copies of an orbit are not independent.
+
+scipy and statsmodels hold the distributions; this folder chooses which interval fits which estimator.
+NumPy in, floats out, no torch.
+"""
+
+from __future__ import annotations
+
+from symbench.statistics.bootstrap import RESAMPLES, resampled_means
+from symbench.statistics.interval import FEW, LEVEL, Array, Interval, deviating
+from symbench.statistics.paired import (
+    Discordance,
+    difference,
+    holm,
+    mcnemar,
+    ratio_difference,
+    smallest_detectable_difference,
+)
+from symbench.statistics.single import bounded_mean, mean, quantile, ratio, smallest_mean
+
+__all__ = [
+    "FEW",
+    "LEVEL",
+    "RESAMPLES",
+    "Array",
+    "Discordance",
+    "Interval",
+    "bounded_mean",
+    "deviating",
+    "difference",
+    "holm",
+    "mcnemar",
+    "mean",
+    "quantile",
+    "ratio",
+    "ratio_difference",
+    "resampled_means",
+    "smallest_detectable_difference",
+    "smallest_mean",
+]

@@ -1,0 +1,121 @@
+"""Resampling by base sample, and the studentised interval of any smooth function of means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from symbench.statistics.interval import Array, exact
+
+RESAMPLES = 2000
+MOST_DEFINED = 0.99
+"""There is an interval where at least this share of the replicates is no 0 / 0."""
+HUGE = 1e12
+"""The t value of a replicate without variance."""
+AT_ONCE = 4_000_000
+"""Counts that are drawn at once."""
+
+Function = Callable[[Array], Array]
+
+
+def resampled_means(columns: Array, *, seed: int, resamples: int = RESAMPLES) -> Array:
+    """Means over samples drawn with replacement, all columns by the same draws.
+
+    Equal rows are drawn as one, by their number: the same distribution at the cost of the distinct rows, and
+    whatever the order of the samples.
+
+    Args:
+        columns: ``(n, m)``.
+        seed: seeds the drawing.
+        resamples: how often to draw n samples.
+
+    Returns:
+        ``(resamples, m)``.
+    """
+    rows, counts = distinct(columns)
+    return means_of_draws(rows, counts, seed=seed, resamples=resamples)
+
+
+def distinct(columns: Array) -> tuple[Array, Array]:
+    """The distinct rows of ``(n, m)`` in order, and how often each occurs."""
+    ordered = columns[np.lexsort(columns.T)]
+    first = np.append(True, (ordered[1:] != ordered[:-1]).any(axis=1))
+    return ordered[first], np.diff(np.append(np.flatnonzero(first), len(columns)))
+
+
+def means_of_draws(rows: Array, counts: Array, *, seed: int, resamples: int) -> Array:
+    """:func:`resampled_means` of rows that occur ``counts`` times."""
+    rng = np.random.default_rng(seed)
+    n = int(counts.sum())
+    found = np.empty((resamples, rows.shape[1]))
+    step = max(1, AT_ONCE // len(rows))
+    for start in range(0, resamples, step):
+        times_drawn = rng.multinomial(n, counts / n, size=min(step, resamples - start))  # (step, distinct rows)
+        found[start : start + step] = times_drawn @ rows / n
+    return found
+
+
+def studentised(
+    columns: Array,
+    statistic: Function,
+    gradient: Function,
+    *,
+    seed: int,
+    level: float,
+    resamples: int,
+    percentiles: bool = False,
+) -> tuple[float, float] | None:
+    """Studentised bootstrap limits of a function of the columns' means (Davison & Hinkley 1997, 5.2).
+
+    The quantiles of ``(theta* - theta) / se*`` times se, with se by the delta method in every replicate. Percentiles
+    of ``theta*`` miss skewed means on one side, 5 % where 2.5 % was promised. No limit is wider than the exact one
+    for values within the range of those seen: so much for replicates that leave every large value out.
+
+    Args:
+        columns: ``(n, m)``, finite.
+        statistic: ``(..., m)`` means to ``(...)``; NaN where undefined.
+        gradient: its derivative, ``(..., m)``.
+        seed: seeds the resampling.
+        level: confidence.
+        resamples: replicates.
+        percentiles: limits are at least the percentiles of ``theta*`` on either side: the studentised ones are too
+            narrow for symmetric values of which most are alike, as of changes (93 % where 95 % was promised).
+
+    Returns:
+        The limits; None where more than 1 % of the replicates are undefined.
+    """
+    rows, counts = distinct(columns)
+    n, m = int(counts.sum()), rows.shape[1]
+    centre = counts @ rows / n
+    moved = rows - centre
+    i, j = np.triu_indices(m)
+    twice = np.where(i == j, 1, 2)
+    drawn = means_of_draws(np.hstack([rows, moved[:, i] * moved[:, j]]), counts, seed=seed, resamples=resamples)
+    means, products = drawn[:, :m], drawn[:, m:]
+    shift = means - centre
+    theta, slope = float(statistic(centre)), gradient(centre)
+    replicates, slopes = statistic(means), gradient(means)
+    defined = np.isfinite(replicates)
+    if defined.mean() < MOST_DEFINED:
+        return None
+    variances = (slopes[:, i] * slopes[:, j] * twice * (products - shift[:, i] * shift[:, j])).sum(axis=1) / n
+    influence = moved @ slope
+    error = float(np.sqrt(counts @ influence**2 / n / n))
+    change, errors = replicates[defined] - theta, np.sqrt(variances[defined].clip(0))
+    t = np.divide(change, errors, out=np.sign(change) * HUGE, where=errors > 0)
+    tail = (1 - level) / 2
+    limits = theta - quantiles(t, 1 - tail, tail) * error
+    least, width = float(influence.min()), float(np.ptp(influence))
+    furthest = theta + least + width * np.array(exact(-least / width if width > 0 else 0.0, n, tail))
+    limits = limits.clip(*furthest)
+    if percentiles:
+        plain = quantiles(replicates[defined], tail, 1 - tail)
+        limits = np.array([min(limits[0], plain[0]), max(limits[1], plain[1])])
+    return min(theta, float(limits[0])), max(theta, float(limits[1]))
+
+
+def quantiles(replicates: Array, *levels: float) -> Array:
+    """Quantiles at rank ``level (resamples + 1)``: what few replicates leave out beyond their ends is counted."""
+    ranks = np.array(levels) * (len(replicates) + 1) - 1
+    return np.interp(ranks, np.arange(len(replicates)), np.sort(replicates))
