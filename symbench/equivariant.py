@@ -154,7 +154,7 @@ class _Probe:
     def _keep(self, name: str) -> Callable[[nn.Module, Any, Tensor], None]:
         def hook(module: nn.Module, arguments: Any, output: Tensor) -> None:
             del module, arguments
-            self.seen[name] = output
+            self.seen[name] = output.clone()  # a later layer may write in it
 
         return hook
 

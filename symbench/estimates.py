@@ -104,9 +104,9 @@ def _cell_rows(store: Store, cell: CellStatus, record: CellRecord, *, with_model
                             metric,
                             value,
                             output=value.output or output,
-                            elements=kind,
-                            k=subset.moved,
-                            unit=unit,
+                            elements=value.kind or kind,
+                            k=value.k or subset.moved,
+                            unit=value.unit or unit,
                             floor=floor,
                         )
 
@@ -184,7 +184,7 @@ def with_controls(seen: Observed, rows: pd.DataFrame, record: CellRecord, output
     changed = [_changed(seen, known[name]) for name in ("repeat", "re-batch") if name in known]
     if changed and seen.prediction is not None:
         found["behaviour"] = max(changed)
-    for control, name in (("float32", "e32"), ("float64", "e64")):
+    for control, name in (("suite dtype", "e32"), ("float64", "e64")):
         if control in known and known[control]["unrelated_sq"].mean() > 0:
             found[name] = float(
                 (known[control]["deviation_sq"].mean() / known[control]["unrelated_sq"].mean()) ** 0.5
@@ -192,7 +192,7 @@ def with_controls(seen: Observed, rows: pd.DataFrame, record: CellRecord, output
     if "float64" in known and known["float64"]["unrelated_sq"].mean() > 0:
         found["single"] = SINGLE * (mean_square / float(known["float64"]["unrelated_sq"].mean())) ** 0.5
     split = _split(known, seen)
-    if split and split["unrelated"].mean() > 0:
+    if "unrelated" in split and split["unrelated"].mean() > 0:
         own = 3 * float(split["two routes"].mean() / split["unrelated"].mean()) ** 0.5
         found["reference"] = max(own, found.get("error", 0.0))
     limit = max(seen.null_limit_sq, 1e4 * squares.get("precision", 0.0))
@@ -203,6 +203,8 @@ def with_controls(seen: Observed, rows: pd.DataFrame, record: CellRecord, output
         split=split,
         lie={g.label: _lie(known, number) for number, g in enumerate(record.generators) if "Lie central" in known},
         layers=_layers(known) if output == next(iter(record.outputs)) else {},
+        measured={name: _measured(rows, record) for name, rows in known.items()},
+        units={g.label: g.unit for g in record.generators},
         sizes=record.sizes,
         reasons={name: reason for name, reason in record.controls.items() if reason is not None},
     )
@@ -210,16 +212,25 @@ def with_controls(seen: Observed, rows: pd.DataFrame, record: CellRecord, output
 
 def _split(known: Mapping[str, pd.DataFrame], seen: Observed) -> dict[str, np.ndarray]:
     """Means over the split elements, per sample."""
-    if "reference" not in known:
+    if "round trip" not in known:
         return {}
-    found = {n: _per_sample(known[n], "deviation_sq") for n in ("total", "reference", "remainder", "two routes")}
-    found["unrelated"] = _per_sample(known["reference"], "unrelated_sq")
+    found = {}
+    if "reference" in known:
+        found = {n: _per_sample(known[n], "deviation_sq") for n in ("total", "reference", "remainder", "two routes")}
+        found["unrelated"] = _per_sample(known["reference"], "unrelated_sq")
     back = known["round trip"]
     if seen.prediction is not None and back["prediction"].notna().all():
         before = dict(zip(seen.samples.tolist(), seen.prediction[0].tolist(), strict=True))
         survived = back["sample"].map(before) == back["prediction"]
         found["survived"] = _per_sample(back.assign(survived=survived.astype("float64")), "survived")
     return found
+
+
+def _measured(rows: pd.DataFrame, record: CellRecord) -> tuple[str, int, int]:
+    """The kind, number of elements and number of samples of a control's rows."""
+    numbers = rows["element"].unique().tolist()
+    kinds = {record.elements[number].kind for number in numbers if number < len(record.elements)}
+    return (kinds.pop() if len(kinds) == 1 else "all"), len(numbers), rows["sample"].nunique()
 
 
 def _per_sample(rows: pd.DataFrame, column: str) -> np.ndarray:

@@ -30,7 +30,7 @@ OBSERVATIONS = pa.schema(
 """One row per (control, output, sample, element). ``control`` is null for the measurement itself.
 
 The controls of a cell stand in a file of their own: ``repeat`` and ``re-batch`` (the unmoved samples again),
-``precision`` (against float64); ``float32`` and ``float64``, what E is made of on the control samples; ``total``,
+``precision`` (against float64); ``suite dtype`` and ``float64``, what E is made of on the control samples; ``total``,
 ``reference``, ``remainder``, ``two routes`` and ``round trip``, the split of E; ``layer``, with the layer's name as
 the output; and ``Lie forward``, ``Lie central`` and ``Lie gap``, with the generator's number as the element and the
 output's dimension as the score.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,8 @@ import pytest
 from conftest import Folder
 from test_evaluate import record, run
 
+from symbench.evaluate.moves import Moves
+from symbench.measure import squared_distances
 from symbench.testing import known_error
 
 EXACT_CASES = {
@@ -87,10 +91,49 @@ def test_resampled_elements_are_measured_within_a_hundredth(folder: Folder, case
     assert errors(frame, "code")["estimate"] == pytest.approx(known_error(weight, squared), rel=0.01)
 
 
-def test_a_harness_that_is_off_by_a_little_is_caught(folder: Folder) -> None:
-    """The same comparison with the deviations of one element doubled fails."""
+ORIGINAL = Moves.of
+BROKEN: dict[str, tuple[str, Callable[..., Any]]] = {
+    "a deviation half a percent off": (
+        "symbench.evaluate.part.squared_distances",
+        lambda moved, expected: squared_distances(moved, expected) * 1.01,
+    ),
+    "pairs with oneself": (
+        "symbench.evaluate.closing.unrelated",
+        lambda sums, dot, deviation: sums.moved_sq + sums.expected_sq - 2 * dot,
+    ),
+    "an element twice": (
+        "symbench.evaluate.moves.Moves.of",
+        lambda moves, block, leaves: ORIGINAL(
+            moves, replace(block, elements=block.elements[:1].expand_as(block.elements)), leaves
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", list(BROKEN))
+def test_a_harness_that_is_broken_is_caught(folder: Folder, monkeypatch: pytest.MonkeyPatch, case: str) -> None:
+    """The same comparison fails when something in the harness is off: these are mutations, not other constants."""
+    target, broken = BROKEN[case]
+    monkeypatch.setattr(target, broken)
+    if case == "an element twice":  # seen where elements differ in what they do
+        frame = measure(folder, "angle", "spot", "{group: C8, on: image}", 1.0, 45)
+        known = known_error(1.0, 2 * 8 / 7)
+        assert errors(frame, "code")["estimate"] != pytest.approx(known, rel=0.01)
+        return
     frame = measure(folder, *EXACT_CASES["C4"], weight=1.0, size=15)
-    assert errors(frame, "code")["estimate"] != pytest.approx(known_error(1.0, 2 * 4 / 3), rel=1e-3)
+    assert errors(frame, "code")["estimate"] != pytest.approx(known_error(1.0, 2.0), rel=1e-3)
+
+
+def test_views_of_their_own_are_measured_to_rounding(folder: Folder) -> None:
+    """Every sample its own draws from C4, one in four of them the identity; outputs are moved back."""
+    frame = measure(folder, "place", "pixel", "{group: C4, on: image, draw: per-sample, elements: 6}", 1.0, 15)
+    _, rows = record(folder)
+    moved = rows[(rows["output"] == "code") & (rows["element"] > 0)]["deviation_sq"]
+    assert set(np.round(moved, 5)) == {0.0, 2.0}
+    share = float((moved > 1).mean())
+    assert 0.5 < share < 1
+    for output in ("code", "maps"):
+        assert errors(frame, output)["estimate"] == pytest.approx(known_error(1.0, 2 * share), rel=1e-6)
 
 
 @pytest.mark.parametrize(("scores", "limit"), [("logits", 1e-6), ("probabilities", 1e-5)])

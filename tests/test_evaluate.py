@@ -500,7 +500,7 @@ def test_controls_of_an_ordinary_model(folder: Folder) -> None:
         "repeat", "re-batch", "precision", "exactness"
     }  # fmt: skip
     assert rows.groupby("control").size().to_dict() == {
-        "repeat": 24, "re-batch": 24, "precision": 24, "float32": 72, "float64": 72,
+        "repeat": 24, "re-batch": 24, "precision": 24, "suite dtype": 72, "float64": 72,
     }  # fmt: skip
     assert (rows[rows["control"] == "repeat"]["deviation_sq"] == 0).all(), "the same twice on a CPU"
     precision = float(rows[rows["control"] == "precision"]["deviation_sq"].mean() ** 0.5)

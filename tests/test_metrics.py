@@ -44,7 +44,7 @@ def observed(**changes: Any) -> Observed:
         "facts": {"parameters": 10.0, "flops": None},
         "seed": 0,
     }
-    if "correct" in changes:
+    if changes.get("correct") is not None:
         found["valid"] = np.ones(changes["correct"].shape, dtype=bool)
     return Observed(**{**found, **changes})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from test_evaluate import pick, record, run
 from torch import Tensor, nn
 from torch.nn.functional import affine_grid, grid_sample
 
+from symbench.models.base import Model
 from symbench.presets import PRESETS
 from symbench.store import Store
 
@@ -66,6 +68,27 @@ def measure(folder: Folder, preset: str, side: int = SIZE, more: str = "") -> pd
     return run(folder)
 
 
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
+    """Every batch of pixels that a model is shown."""
+    batches: list[Tensor] = []
+    original = Model.__call__
+
+    def call(self: Model, leaves: Mapping[str, Tensor], images: Sequence[str] = ()) -> dict[str, Tensor]:
+        batches.append(leaves["image"].float().clone())
+        return original(self, leaves, images)
+
+    monkeypatch.setattr(Model, "__call__", call)
+    return batches
+
+
+def assert_shown(shown: list[Tensor], expected: Tensor, tolerance: float) -> None:
+    """Every expected image was shown to the model, pixel by pixel."""
+    seen = torch.cat([batch for batch in shown if batch.shape[1:] == expected.shape[1:]]).flatten(1)
+    for image in expected.flatten(1):
+        assert float((seen - image).abs().amax(1).min()) <= tolerance
+
+
 def views(folder: Folder) -> list[list[dict[str, float]]]:
     """``[view][sample]`` to the parameters of the element, samples in the dataset's order."""
     found, _ = record(folder)
@@ -75,14 +98,13 @@ def views(folder: Folder) -> list[list[dict[str, float]]]:
     return [[dict(p) for p in group["parameters"]] for _, group in rows.groupby("element")]
 
 
-def test_consistency_crops(folder: Folder) -> None:
+def test_consistency_crops(folder: Folder, shown: list[Tensor]) -> None:
     x = images(SIZE + 32)
     frame = measure(folder, "consistency-crops", side=SIZE + 32)
     offsets = [[(16 - int(p["dy_px"]), 16 - int(p["dx_px"])) for p in view] for view in views(folder)]
-    one, other = (
-        predict(torch.stack([x[i, :, t : t + SIZE, s : s + SIZE] for i, (t, s) in enumerate(view)]))
-        for view in offsets
-    )
+    crops = [torch.stack([x[i, :, t : t + SIZE, s : s + SIZE] for i, (t, s) in enumerate(view)]) for view in offsets]
+    assert_shown(shown, torch.cat(crops), 0.0)
+    one, other = map(predict, crops)
     assert pick(frame, "consistency") == pytest.approx(float((one == other).float().mean()))
     assert 0.1 < pick(frame, "consistency") < 1
     drawn = np.array(offsets).reshape(-1)
@@ -93,7 +115,7 @@ def test_consistency_crops(folder: Folder) -> None:
     assert len(set(offsets[0])) > 20, "every image has its own"
 
 
-def test_shift_diagonal(folder: Folder) -> None:
+def test_shift_diagonal(folder: Folder, shown: list[Tensor]) -> None:
     x = images(SIZE + 8)
     frame = measure(folder, "shift-diagonal", side=SIZE + 8)
     before, after = views(folder)
@@ -105,6 +127,7 @@ def test_shift_diagonal(folder: Folder) -> None:
                 for i, p in enumerate(view)
             ]
         )  # fmt: skip
+        assert_shown(shown, crops, 0.0)
         shifted.append(predict(crops))
         with torch.no_grad():
             probabilities.append(network()(crops).softmax(1))
@@ -116,15 +139,15 @@ def test_shift_diagonal(folder: Folder) -> None:
     assert {int(p["dy_px"]) for p in before} <= set(range(-4, 4))
 
 
-def test_roll(folder: Folder) -> None:
+def test_roll(folder: Folder, shown: list[Tensor]) -> None:
     x = images(SIZE)
     frame = measure(folder, "roll-3")
-    one, other = (
-        predict(
-            torch.stack([torch.roll(x[i], (int(p["dy_px"]), int(p["dx_px"])), (1, 2)) for i, p in enumerate(view)])
-        )
+    rolled = [
+        torch.stack([torch.roll(x[i], (int(p["dy_px"]), int(p["dx_px"])), (1, 2)) for i, p in enumerate(view)])
         for view in views(folder)
-    )
+    ]
+    assert_shown(shown, torch.cat(rolled), 0.0)
+    one, other = map(predict, rolled)
     assert pick(frame, "consistency") == pytest.approx(float((one == other).float().mean()))
 
 
@@ -140,7 +163,7 @@ def spatially(x: Tensor, degrees: float, down: float, right: float) -> Tensor:
     return grid_sample(x[None], grid, mode="bilinear", padding_mode="zeros", align_corners=True)[0]
 
 
-def test_spatial_grid(folder: Folder) -> None:
+def test_spatial_grid(folder: Folder, shown: list[Tensor]) -> None:
     x = images(SIZE)
     frame = measure(folder, "spatial-grid")
     grid = itertools.product(np.linspace(-3, 3, 5), np.linspace(-3, 3, 5), np.linspace(-30, 30, 31))
@@ -148,6 +171,8 @@ def test_spatial_grid(folder: Folder) -> None:
         [predict(torch.stack([spatially(i, a, dy, dx) for i in x])) == labels(x) for dy, dx, a in grid]
     )
     assert right.shape[0] == 775
+    some = [(3.0, -1.5, 30.0), (0.0, 0.0, -2.0), (-3.0, 3.0, 14.0), (1.5, 0.0, 0.0)]
+    assert_shown(shown, torch.stack([spatially(i, a, dy, dx) for dy, dx, a in some for i in x[:5]]), 2e-5)
     found, _ = record(folder)
     assert len(found.elements) == 775, "the identity is one of them"
     assert pick(frame, "worst_case_accuracy") == pytest.approx(float(right.all(0).float().mean()), abs=0.04)
@@ -176,7 +201,7 @@ def test_spatial_worst10(folder: Folder) -> None:
     assert np.abs(drawn).max() > 0.95
 
 
-def test_fractional_shift(folder: Folder) -> None:
+def test_fractional_shift(folder: Folder, shown: list[Tensor]) -> None:
     x = images(SIZE).double()
     frame = measure(folder, "fractional-shift")
     places = torch.fft.fftfreq(SIZE, dtype=torch.float64)
@@ -184,7 +209,9 @@ def test_fractional_shift(folder: Folder) -> None:
     for dy, dx in itertools.product(np.arange(-1, 1.5, 0.5), repeat=2):
         if dy or dx:
             phase = torch.exp(-2j * torch.pi * (places[:, None] * dy + places[None, :] * dx))
-            same.append(predict(torch.fft.ifft2(torch.fft.fft2(x) * phase).real.float()) == still)
+            moved = torch.fft.ifft2(torch.fft.fft2(x) * phase).real.float()
+            assert_shown(shown, moved[:3], 1e-5)
+            same.append(predict(moved) == still)
     assert len(same) == 24
     assert pick(frame, "consistency") == pytest.approx(float(torch.stack(same).float().mean()), abs=2e-3)
 
@@ -213,17 +240,36 @@ def test_so2(folder: Folder) -> None:
     assert pick(frame, "orbit_accuracy", elements="all") == pytest.approx(float(right.float().mean()), abs=0.01)
 
 
-def test_patches(folder: Folder) -> None:
+def test_patches(folder: Folder, shown: list[Tensor]) -> None:
+    """Every image that is shown is one of the originals with its nine patches in another order, 20 orders in all."""
     x = images(SIZE)
     frame = measure(folder, "patches-9", more=", elements: 20")
-    found, rows = record(folder)
-    assert len(found.elements) == 21
-    assert {element.kind for element in found.elements} == {"permutation"}
-    same = rows.groupby("element")["prediction"].apply(
-        lambda p: (p.to_numpy() == rows[rows["element"] == 0]["prediction"].to_numpy()).mean()
-    )
-    assert pick(frame, "consistency") == pytest.approx(float(same[1:].mean()))
-    assert not np.isclose(float(predict(x).float().std()), 0)
+    side = SIZE // 3
+
+    def cut(image: Tensor) -> list[bytes]:
+        return [
+            image[0, r : r + side, c : c + side].numpy().tobytes()
+            for r in range(0, SIZE, side)
+            for c in range(0, SIZE, side)
+        ]
+
+    home = {patch: (i, place) for i, image in enumerate(x) for place, patch in enumerate(cut(image))}
+    orders: dict[tuple[int, ...], dict[int, Tensor]] = {}
+    for image in torch.cat([batch for batch in shown if batch.dtype == torch.float32 and batch.shape[-1] == SIZE]):
+        found = [home[patch] for patch in cut(image)]
+        assert len({i for i, _ in found}) == 1, "patches stay with their image"
+        order = tuple(place for _, place in found)
+        assert sorted(order) == list(range(9))
+        orders.setdefault(order, {})[found[0][0]] = image
+    whole = {order: by_image for order, by_image in orders.items() if len(by_image) == SAMPLES}
+    assert len(whole) == 21, "twenty orders and none other, each of every image"
+    still = predict(x)
+    same = [
+        (predict(torch.stack([by_image[i] for i in range(SAMPLES)])) == still).float().mean()
+        for order, by_image in whole.items()
+        if order != tuple(range(9))
+    ]
+    assert pick(frame, "consistency") == pytest.approx(float(torch.stack(same).mean()))
 
 
 def test_views_depend_on_neither_batch_size_nor_number_of_samples(folder: Folder) -> None:
@@ -241,6 +287,21 @@ def test_views_depend_on_neither_batch_size_nor_number_of_samples(folder: Folder
         assert (merged["prediction"] == merged["prediction_other"]).all()
         assert np.allclose(merged["deviation_sq"], merged["deviation_sq_other"], atol=1e-9)
         assert again.elements_how == found.elements_how == "per sample"
+
+
+def test_results_do_not_depend_on_the_number_of_threads(folder: Folder) -> None:
+    measure(folder, "so2-7")
+    _, rows = record(folder)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if before > 1 else 2)
+    try:
+        folder.results.rename(folder.path / "other")
+        run(folder)
+    finally:
+        torch.set_num_threads(before)
+    _, other = record(folder)
+    assert (rows["prediction"] == other["prediction"]).all()
+    assert np.allclose(rows["deviation_sq"], other["deviation_sq"], atol=1e-9)
 
 
 def test_every_preset_has_a_test_here() -> None:

@@ -77,7 +77,7 @@ def test_the_suite_of_a_published_table_can_be_read(tmp_path: Path) -> None:
             (tmp_path / name).write_text(text)
     found = suite.load(tmp_path / "zhang.yaml")
     assert found.symmetries["crops"].options["margin"] == 16
-    assert [str(pair) for pair in pairs(found)][0] == "resnet18/imagenet/crops"
+    assert str(next(iter(pairs(found)))) == "resnet18/imagenet/crops"
 
 
 def test_the_shown_error_is_the_real_one(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Literal, get_args
 
 import torch
@@ -38,7 +39,13 @@ class Generator:
 
 
 class Action(ABC):
-    """How a group moves one field. A LEFT action: ``act(g, act(h, x)) == act(compose(g, h), x)``."""
+    """How a group moves one field. A LEFT action: ``act(g, act(h, x)) == act(compose(g, h), x)``.
+
+    Attributes:
+        in_pixels: elements are distances in the input's pixels, so that a map of another size is not moved by them.
+    """
+
+    in_pixels = False
 
     @abstractmethod
     def check(self, shape: tuple[int, ...]) -> str | None:
@@ -56,6 +63,16 @@ class Action(ABC):
             g: elements, ``(k, ...)`` shared by all samples or ``(k, n, ...)`` one for each.
             like: values ``(n, ...)``; only shape, dtype and device matter, and not n where elements are shared.
         """
+
+    def keeps(self, shape: tuple[int, ...]) -> float:
+        """The part of the half side, from the middle, that every element fills from within."""
+        del shape
+        return 1.0
+
+    def crop_reason(self, shape: tuple[int, ...], keep: float) -> str | None:
+        """Why a crop would show what lies beyond the edge, where only the part ``keep`` is filled from within."""
+        del shape, keep
+        return None
 
     def prepare(self, x: Tensor) -> Tensor:
         """What is done to every sample before any element, the identity too: a mask, a finer canvas."""
@@ -117,8 +134,12 @@ class ProductAction(Action):
         self.parts = tuple(parts)
 
     def check(self, shape: tuple[int, ...]) -> str | None:
-        """The first factor's objection."""
-        return next((why for part in self.parts if (why := part.check(shape)) is not None), None)
+        """The first factor's objection, or that of the crop to all of them together."""
+        for part in self.parts:
+            reason = part.check(shape)
+            if reason is not None:
+                return reason
+        return self.parts[0].crop_reason(shape, prod(part.keeps(shape) for part in self.parts))
 
     def kinds(self, g: Tensor) -> list[Kind]:
         """The worst of the factors' kinds."""
@@ -132,6 +153,28 @@ class ProductAction(Action):
     def finish(self, x: Tensor) -> Tensor:
         """The first factor's, likewise."""
         return self.parts[0].finish(x)
+
+    def reference(self, g: Tensor, *, steps: int = 1) -> Move | None:
+        """One factor's reference after the other's; None where one has none."""
+        shared = g.ndim == 1 + self.group.element_ndim
+        if any(a.reference(p, steps=steps) is None for a, p in zip(self.parts, self.group.split(g), strict=True)):
+            return None
+
+        def move(x: Tensor) -> Tensor:
+            n = len(x)
+            y = x.expand(len(g), *x.shape).flatten(0, 1)
+            for action, piece in zip(reversed(self.parts), reversed(self.group.split(g)), strict=True):
+                each = piece.repeat_interleave(n, 0) if shared else piece.flatten(0, 1)
+                found = action.reference(each[None], steps=steps)
+                if found is not None:
+                    y = found(y)[0]
+            return y.unflatten(0, (len(g), n))
+
+        return move
+
+    def generators(self) -> Mapping[str, Generator]:
+        """Those of all factors: along one of them the others stand still."""
+        return {name: generator for part in self.parts for name, generator in part.generators().items()}
 
     def bind(self, g: Tensor, like: Tensor) -> Move:
         """One factor after the other; after the first, elements are per (element, sample)."""

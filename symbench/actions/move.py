@@ -31,6 +31,8 @@ class MoveImage(FramedAction):
     Quarter turns without a shift are index operations, bit for bit.
     """
 
+    in_pixels = True
+
     def __init__(self, group: SE2, options: ResampleOptions) -> None:
         self.group = group
         self.options: ResampleOptions = options
@@ -119,7 +121,7 @@ class MoveImage(FramedAction):
             return Generator(
                 unit,
                 lambda x, t: self._by_fourier(x, (t * one).expand(len(x), 3), options),
-                lambda x: with_room(x, slope, options) - fill,
+                lambda x: with_room(x, slope, options, room=self._room(x)) - fill,
             )
 
         return {
@@ -137,9 +139,11 @@ class MoveImage(FramedAction):
                 wide = shift(shift(rotate(wide, items[:, 0]), down, -2), right, -1)
             return wide
 
-        # half the frame's diagonal, the shift and half the frame: what wraps round then stays out of sight
-        room = math.sqrt(0.5) + 0.5 + self.group.reach / x.shape[-1]
-        return with_room(x, go, options, room=max(1.45, room))
+        return with_room(x, go, options, room=self._room(x))
+
+    def _room(self, x: Tensor) -> float:
+        """Half the frame's diagonal, the shift and half the frame: what wraps round then stays out of sight."""
+        return max(1.45, math.sqrt(0.5) + 0.5 + self.group.reach / x.shape[-1])
 
 
 def _quarters(g: Tensor) -> Tensor:

@@ -18,6 +18,8 @@ class ShiftImage(FramedAction):
     middle only, into which real pixels move.
     """
 
+    in_pixels = True
+
     def __init__(self, group: Translations, options: ShiftOptions) -> None:
         self.group = group
         self.options: ShiftOptions = options

@@ -21,6 +21,8 @@ class SlideImage(FramedAction):
     ``fourier`` is a phase ramp along either axis: exact for band-limited images, and alias-free.
     """
 
+    in_pixels = True
+
     def __init__(self, group: PlaneTranslations, options: ResampleOptions) -> None:
         self.group = group
         self.options: ResampleOptions = options
@@ -52,7 +54,7 @@ class SlideImage(FramedAction):
                 return x
             if self.options.interpolation != "fourier":
                 return sample_at(x, grids[which], self.options)
-            return with_room(x, lambda wide: _ramp(wide, items[which]), self.options)
+            return with_room(x, lambda wide: _ramp(wide, items[which]), self.options, room=self._room(x))
 
         def move(x: Tensor) -> Tensor:
             if shared:
@@ -61,6 +63,18 @@ class SlideImage(FramedAction):
             return slide(each, list(range(len(items)))).unflatten(0, (len(g), len(x)))
 
         return move
+
+    def check(self, shape: tuple[int, ...]) -> str | None:
+        """A shift by half the image or more leaves little of it, or comes round again."""
+        reason = super().check(shape)
+        if reason is not None:
+            return reason
+        reach, side = self.group.reach, min(shape[1:])
+        return f"a reach of {reach:g} px needs more than {2 * reach:g} px, got {side}" if 2 * reach >= side else None
+
+    def _room(self, x: Tensor) -> float:
+        """What keeps content that leaves the frame from coming in on the other side."""
+        return max(1.45, 1 + 2 * (self.group.reach + 1) / min(x.shape[-2:]))
 
     def _reference_options(self) -> ResampleOptions:
         """A circular shift is itself an action and needs no room."""
@@ -80,7 +94,7 @@ class SlideImage(FramedAction):
                     wide = _ramp(wide, distances)
                 return wide
 
-            return with_room(each, go, options).unflatten(0, (len(g), len(x)))
+            return with_room(each, go, options, room=self._room(x)).unflatten(0, (len(g), len(x)))
 
         return move
 
@@ -93,8 +107,8 @@ class SlideImage(FramedAction):
             unit = torch.tensor([[1.0, 0.0]] if dim == -2 else [[0.0, 1.0]], dtype=torch.float64)
             return Generator(
                 "px",
-                lambda x, t: with_room(x, lambda wide: _ramp(wide, t * unit), options),
-                lambda x: with_room(x, lambda wide: -derivative(wide, dim), options) - fill,
+                lambda x, t: with_room(x, lambda wide: _ramp(wide, t * unit), options, room=self._room(x)),
+                lambda x: with_room(x, lambda wide: -derivative(wide, dim), options, room=self._room(x)) - fill,
             )
 
         return {"down": along(-2), "right": along(-1)}

@@ -19,7 +19,7 @@ from symbench.errors import (
     near_miss,
     one_of,
 )
-from symbench.fields import Field, Image, Scalar
+from symbench.fields import Field, Image, Nodes, Scalar
 from symbench.models import MODELS
 from symbench.models.base import Model, Normalisation, declared_outputs
 from symbench.models.weights import check_file, digest_file, load_into, read
@@ -175,7 +175,7 @@ def ready(module: nn.Module, entry: ModelEntry, name: str) -> Model:
 
 def layer_fields(entry: ModelEntry) -> dict[str, Field]:
     """The fields of the layers that a model's entry names."""
-    known: dict[str, Field] = {"Scalar": Scalar(), "Image": Image()}
+    known: dict[str, Field] = {"Scalar": Scalar(), "Image": Image(), "Nodes": Nodes("*", Scalar())}
     return {name: known[key] for name, key in entry.layers.items()}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,10 +13,10 @@ from torch import Tensor
 from symbench import actions, groups
 from symbench.actions.base import Action, TrivialAction
 from symbench.assemble.data import seed_for
-from symbench.code import digest_module, foreign
+from symbench.code import digest_module, digest_source
+from symbench.datasets import DATASETS
 from symbench.datasets.base import Dataset
 from symbench.errors import (
-    DataError,
     ImpossiblePair,
     Problem,
 )
@@ -25,7 +24,7 @@ from symbench.fields import Field
 from symbench.groups.base import Elements, Group, choose
 from symbench.groups.views import draw_each
 from symbench.store import content_key
-from symbench.suite import Suite
+from symbench.suite import Suite, code_of
 
 FIRST = 8
 """Samples whose own elements go into a cell's key; those of all others follow from the same seed and code."""
@@ -116,22 +115,20 @@ def _elements(suite: Suite, name: str, group: Group, seed: int) -> Elements:
     return choose(group, entry.elements, generator=torch.Generator().manual_seed(seed), where=where)
 
 
-def validity_document(dataset: Dataset, prepared: Prepared) -> str | None:
-    """What a cell's key says of the dataset's rule of valid labels: its source, and what it answers for some.
+def validity_document(suite: Suite, name: str, dataset: Dataset) -> str | None:
+    """What a cell's key says of a dataset's rule of valid labels: the code it stands in; None where it has no rule.
 
-    None where the dataset has no rule.
+    What a rule reads from elsewhere, such as a file of its own, is not seen.
     """
-    rule = dataset.valid
-    if rule is None:
+    if dataset.valid is None:
         return None
-    try:
-        source = inspect.getsource(rule)
-    except (OSError, TypeError):
-        source = f"not cacheable {uuid.uuid4()}"
-    flat = prepared.elements.at(range(FIRST)).flatten(0, -1 - prepared.group.element_ndim)
-    with foreign(DataError, "valid", "asking which elements keep a label"):
-        answers = [[bool(rule(label, p)) for p in prepared.group.parameters(flat)] for label in range(FIRST)]
-    return content_key([source, answers])
+    code = code_of(suite.datasets[name], suite, suite.where("datasets", name, "use"))
+    if code is not None:
+        found = code.digest()
+    else:
+        row, _ = DATASETS.find(suite.datasets[name].use)
+        found = digest_module(row.module) if "/" in suite.datasets[name].use else digest_source(row.module)
+    return found or f"not cacheable {uuid.uuid4()}"
 
 
 def canvas(suite: Suite, symmetry: str, size: int | None) -> int | None:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from symbench.errors import ModelError, Problem
+from symbench.errors import CellError, ModelError, Problem
 from symbench.evaluate.exactness import compare_precisions, exact_sizes
 from symbench.evaluate.job import Job
 from symbench.evaluate.layers import measure_layers
@@ -68,7 +68,10 @@ def run_controls(job: Job, listed: Sequence[Reference], order: Sequence[int]) ->
         found.reasons[name] = reason
     if exact is not None:
         _try(found, "precision", lambda: _precision(job, exact, listed, chosen, first, found))
-        if found.reasons["precision"] is None:
+        failed = found.reasons["precision"]
+        if failed is not None:
+            found.reasons |= dict.fromkeys(("exactness", "geometry", "Lie derivative"), failed)
+        else:
             _try(found, "exactness", lambda: compare_precisions(job, exact, listed, chosen, found.tables))
             _try(found, "geometry", lambda: exact_sizes(job, exact, listed, chosen, found.sizes))
             _try(found, "Lie derivative", lambda: _lie(exact, listed, chosen, found))
@@ -81,7 +84,7 @@ def _try(found: Controls, name: str, control: Callable[[], str | None]) -> None:
     """Run a control; what a model raises, such as on an image of another size, is the reason why there is none."""
     try:
         found.reasons[name] = control()
-    except ModelError as error:
+    except CellError as error:
         found.reasons[name] = str(error)
 
 

@@ -9,31 +9,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from symbench.errors import ModelError, Problem
-from symbench.evaluate.job import Job, kinds
+import torch
+
+from symbench.code import foreign
+from symbench.errors import CellError, DataError, ModelError, Problem
+from symbench.evaluate.job import Job, kinds, sides
 from symbench.evaluate.reference import Reference
-from symbench.evaluate.rows import Columns, Outputs, outputs_of, pairing, spread, table
+from symbench.evaluate.rows import Columns, Outputs, as_compared, outputs_of, pairing, spread, squares, table
 from symbench.fields import Image
 
 MOST_ELEMENTS, MOST_SAMPLES = 8, 64
 """Permutation elements and samples on which E is compared in two precisions: enough to tell 1e-7 from 1e-16."""
 EXACT = 1e-10
 """E in float64 below which a model is exact."""
-SIZES = 2
+SIZES = 6
 """Samples on which other sizes are tried."""
 
 
 def compare_precisions(
     job: Job, exact: Job, listed: Sequence[Reference], chosen: Sequence[int], tables: list[Columns]
 ) -> str | None:
-    """Rows ``float32`` and ``float64`` of some permutation elements; the reason where there are none."""
+    """Rows ``suite dtype`` and ``float64`` of some permutation elements; the reason where there are none."""
     samples = chosen[:MOST_SAMPLES]
     numbers = _permutations(job, samples)
     if not numbers:
         return "there are no permutation elements"
     if len(samples) < 2:
         return "a single sample has no others"
-    for control, each in (("float32", job), ("float64", exact)):
+    for control, each in (("suite dtype", job), ("float64", exact)):
         still = outputs_of(each, samples)
         for number in spread(numbers, MOST_ELEMENTS):
             moved = outputs_of(each, samples, number=number)
@@ -56,20 +59,27 @@ def exact_sizes(
     numbers = _permutations(job, samples)
     if not isinstance(field, Image) or not numbers or len(samples) < 2:
         return "needs permutations of images, and two samples"
-    canvas, side = _sides(exact, samples)
-    worst = max(spread(numbers, MOST_ELEMENTS), key=lambda number: _error(exact, listed, samples, number))
-    sizes[side] = _error(exact, listed, samples, worst)
+    canvas, side = sides(exact, samples[0])
+    errors = {number: _error(exact, listed, samples, number) for number in spread(numbers, MOST_ELEMENTS)}
+    known = {number: error for number, error in errors.items() if error is not None}
+    if not known:
+        return "samples' outputs differ by rounding only"
+    worst = max(known, key=lambda number: known[number])
+    sizes[side] = known[worst]
     if sizes[side] <= EXACT:
         return None
     for size in nearby(side):
         resized = replace(exact, canvas=size + canvas - side)
-        shapes = job.dataset.shapes(canvas=resized.canvas)
-        if any(action.check(shapes[leaf]) is not None for leaf, action in job.prepared.actions.items()):
-            continue
         try:
-            sizes[size] = _error(resized, listed, samples, worst)
-        except ModelError:
+            with foreign(DataError, job.cell.pair.dataset, "bringing images to another size"):
+                shapes = job.dataset.shapes(canvas=resized.canvas)
+            if any(action.check(shapes[leaf]) is not None for leaf, action in job.prepared.actions.items()):
+                continue
+            error = _error(resized, listed, samples, worst)
+        except CellError:
             continue
+        if error is not None:
+            sizes[size] = error
     return None if len(sizes) > 1 else "the model takes no other size"
 
 
@@ -83,26 +93,21 @@ def nearby(side: int) -> list[int]:
     return sorted(size for size in found if size > 4 and size != side)
 
 
-def _sides(job: Job, samples: Sequence[int]) -> tuple[int, int]:
-    """Pixels a side of the canvas, and of what the model sees of it."""
-    action = job.prepared.actions[job.prepared.on]
-    image = job.dataset.batch(samples[:1], canvas=job.canvas).leaves[job.prepared.on]
-    return int(image.shape[-1]), int(action.finish(action.prepare(image)).shape[-1])
-
-
 def _permutations(job: Job, samples: Sequence[int]) -> list[int]:
     return [number for number, kind in enumerate(kinds(job, samples)) if kind == "permutation" and number > 0]
 
 
-def _error(job: Job, listed: Sequence[Reference], samples: Sequence[int], number: int) -> float:
-    """The largest E of the outputs; 0 where samples are not told apart."""
+def _error(job: Job, listed: Sequence[Reference], samples: Sequence[int], number: int) -> float | None:
+    """The largest E of the outputs; None where one's samples are told apart by rounding only."""
     still, moved = outputs_of(job, samples), outputs_of(job, samples, number=number)
-    errors = [0.0]
+    errors = []
     for reference in listed:
         columns = _pairing(job, reference, samples, number, still, moved)
         null = float(columns["unrelated_sq"].mean())
-        if null > 0:
-            errors.append(float(columns["deviation_sq"].mean() / null) ** 0.5)
+        size = float(squares(as_compared(still, reference.task))["deviation_sq"].mean())
+        if not null > (1e4 * torch.finfo(job.dtype).eps) ** 2 * size:
+            return None
+        errors.append(float(columns["deviation_sq"].mean() / null) ** 0.5)
     return max(errors)
 
 

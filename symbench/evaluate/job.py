@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from symbench.actions.base import KINDS, Kind
+from symbench.actions.base import KINDS, Action, Kind
+from symbench.actions.border import FramedAction
 from symbench.assemble import Prepared, image_leaves, seed_for
 from symbench.code import foreign
 from symbench.datasets.base import Dataset
@@ -123,6 +124,26 @@ def view_leaves(job: Job, indices: Sequence[int], number: int = 0) -> tuple[dict
         return leaves, targets
     g = job.prepared.elements.at(indices)[number : number + 1]
     return {name: job.prepared.actions[name].act(g, x)[0] for name, x in leaves.items()}, targets
+
+
+def sides(job: Job, sample: int) -> tuple[int, int]:
+    """Pixels a side of the canvas of an image leaf, and of what the model sees of it."""
+    action = job.prepared.actions[job.prepared.on]
+    with foreign(DataError, job.cell.pair.dataset, "reading samples"):
+        image = job.dataset.batch([sample], canvas=job.canvas).leaves[job.prepared.on]
+    return int(image.shape[-1]), int(action.finish(action.prepare(image)).shape[-1])
+
+
+def immovable(job: Job, action: Action, shape: tuple[int, ...], sample: int) -> str | None:
+    """Why an output or a layer of this shape cannot be moved along with the input; None if it can."""
+    reason = action.check(shape)
+    if reason is not None:
+        return reason
+    if isinstance(action, FramedAction) and action.options.border == "crop":
+        return "border: crop says nothing of outputs; use circular or disc"
+    if action.in_pixels and shape[-1] != sides(job, sample)[1]:
+        return f"shifts are in the input's pixels, of {sides(job, sample)[1]} a side, and it has {shape[-1]}"
+    return None
 
 
 def kinds(job: Job, samples: Sequence[int]) -> list[Kind]:

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 
-from symbench.actions.base import TrivialAction
+from symbench.actions.base import KINDS, TrivialAction
 from symbench.errors import ConfigError, ModelError, Problem
-from symbench.evaluate.job import Job
-from symbench.evaluate.rows import Columns, outputs_of, pairing, spread, table
+from symbench.evaluate.job import Job, immovable, kinds
+from symbench.evaluate.rows import Columns, outputs_of, pairing, spread, squares, table
+from symbench.fields import Field, Nodes
 
 MOST_ELEMENTS, MOST_SAMPLES = 8, 64
 """Elements and samples on which layers are compared: their maps are large."""
@@ -33,7 +36,7 @@ class Probe(nn.Module):
 
             def keep(module: nn.Module, given: Any, output: Any, name: str = name) -> None:
                 del module, given
-                seen[name] = output
+                seen[name] = output.clone() if isinstance(output, Tensor) else output  # a later layer may write in it
 
             handles.append(self.module.get_submodule(name).register_forward_hook(keep))
         try:
@@ -58,18 +61,37 @@ def measure_layers(job: Job, chosen: Sequence[int], tables: list[Columns]) -> st
     still = outputs_of(probed, samples)
     actions = {}
     for name, field in job.layers.items():
+        if not isinstance(still[name], Tensor):
+            got = f"layer {name!r} gives out a {type(still[name]).__name__}"
+            raise ModelError(Problem(job.model.name, got, "a tensor"))
         try:
-            actions[name] = job.prepared.action_on(field)
+            actions[name] = job.prepared.action_on(_on_the_same_axis(field, job.prepared.on_field))
         except ConfigError as error:
             raise ModelError(error.problems) from error
         shape = tuple(still[name].shape[1:])
-        reason = actions[name].check(shape)
+        reason = immovable(job, actions[name], shape, samples[0])
         if reason is not None:
             got = f"layer {name!r} of shape {shape} cannot be moved as {field}: {reason}"
             raise ModelError(Problem(job.model.name, got))
-    for number in spread(range(1, len(job.prepared.elements)), MOST_ELEMENTS):
+    for number in spread(_of_the_best_kind(job, samples), MOST_ELEMENTS):
         moved, g = outputs_of(probed, samples, number=number), job.prepared.elements.values[number : number + 1]
         for name, action in actions.items():
             expected = still[name] if isinstance(action, TrivialAction) else action.act(g, still[name].double())[0]
-            tables.append(table("layer", name, samples, number, pairing(moved[name], expected)))
+            columns = pairing(moved[name], expected)
+            limit = (100 * torch.finfo(job.dtype).eps / 4) ** 2 * float(squares(expected)["deviation_sq"].mean())
+            if not columns["unrelated_sq"].mean() > limit:
+                columns["unrelated_sq"] = np.zeros(len(samples))  # other samples are told apart by rounding only
+            tables.append(table("layer", name, samples, number, columns))
     return None
+
+
+def _on_the_same_axis(field: Field, on: Field) -> Field:
+    """Nodes of a layer stand along the axis that the symmetry moves."""
+    return replace(field, axis=on.axis) if isinstance(field, Nodes) and isinstance(on, Nodes) else field
+
+
+def _of_the_best_kind(job: Job, samples: Sequence[int]) -> list[int]:
+    """The elements of one kind, permutations where there are any: estimates do not average over kinds."""
+    found = kinds(job, samples)[1:]
+    best = min(found, key=KINDS.index)
+    return [number for number, kind in enumerate(found, start=1) if kind == best]

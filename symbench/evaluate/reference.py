@@ -12,11 +12,10 @@ import torch
 from torch import Tensor
 
 from symbench.actions.base import Action, TrivialAction
-from symbench.actions.border import FramedAction
 from symbench.assemble import Prepared
 from symbench.environment import synchronise
 from symbench.errors import ConfigError, Interrupted, ModelError, Problem
-from symbench.evaluate.job import Job, pieces, run_model, view_leaves
+from symbench.evaluate.job import Job, immovable, pieces, run_model, view_leaves
 from symbench.evaluate.scratch import Scratch
 from symbench.events import Advanced, Listener
 from symbench.measure import Task, compared, tasks
@@ -101,7 +100,7 @@ def reference_pass(
                 )
             _reference_part(job, found, order, part, scratch, shapes)
         listen(Advanced(part.stop - part.start))
-    return [_reference(job, task, len(order), scratch) for task in found]
+    return [_reference(job, task, len(order), scratch, order[0]) for task in found]
 
 
 def _reference_part(
@@ -133,7 +132,7 @@ def _reference_part(
     scratch.save(scratch.seconds(part.start), seconds=np.array(statistics.median(seconds[1:] or seconds)))
 
 
-def _reference(job: Job, task: Task, count: int, scratch: Scratch) -> Reference:
+def _reference(job: Job, task: Task, count: int, scratch: Scratch, first: int) -> Reference:
     shape = tuple(np.load(scratch.raw(task.output, 0), mmap_mode="r").shape[1:])
     try:
         action = job.prepared.action_on(task.field)
@@ -142,9 +141,7 @@ def _reference(job: Job, task: Task, count: int, scratch: Scratch) -> Reference:
         raise ModelError(
             Problem(job.model.name, f"output {task.output!r}: {error}", None, "Declare another field for it.")
         ) from error
-    reason = action.check(shape)
-    if isinstance(action, FramedAction) and action.options.border == "crop":
-        reason = "border: crop says nothing of outputs; use circular or disc"
+    reason = immovable(job, action, shape, first)
     if reason is not None:
         got = f"output {task.output!r} cannot be moved: {reason}"
         raise ModelError(Problem(job.model.name, got, f"an output that is {task.field}"))

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
-from symbench.actions.base import Action
+from symbench.actions.base import Action, TrivialAction
 from symbench.evaluate.job import Job, kinds
 from symbench.evaluate.reference import Reference
 from symbench.evaluate.rows import Columns, Leaves, Outputs, distances, outputs_of, pairing, spread, squares, table
@@ -36,36 +36,53 @@ def split_by_reference(
     numbers = [number for number, kind in enumerate(kinds(job, samples)) if kind == "resampled"]
     if not numbers:
         return "no element is resampled: all of the error is the model's"
-    if job.prepared.elements.moved_reference:
-        return "not attributable: the reference view is moved itself"
     if len(samples) < 2:
         return "a single sample has no others"
+    still, chosen = outputs_of(job, samples), spread(numbers, MOST_ELEMENTS)
+    for number in chosen:
+        back = outputs_of(job, samples, change=_round_trip(job, number))
+        for reference in listed:
+            name, task = reference.task.output, reference.task
+            again = distances(compared(still[name], task), compared(back[name], task), task)
+            tables.append(table("round trip", name, samples, number, again))
+    if job.prepared.elements.moved_reference:
+        return "not attributable: the reference view is moved itself"
     g = job.prepared.elements.at(samples)
     actions = [*job.prepared.actions.values(), *(r.action for r in listed)]
     if any(action.reference(g[numbers[:1]]) is None for action in actions):
         return "not attributable: there is no reference action"
-    still = outputs_of(job, samples)
-    for number in spread(numbers, MOST_ELEMENTS):
-        once, twice, suite = (
-            _deviations(job, listed, samples, number, still, mover) for mover in (_reference(1), _reference(2), _act)
-        )
-        back = outputs_of(job, samples, change=_round_trip(job, number))
-        for reference in listed:
-            name = reference.task.output
-            (a, b), (a2, b2), (ra, rb) = once[name], twice[name], suite[name]
-            model, total = a - b, ra - rb
-            again = distances(
-                compared(still[name], reference.task), compared(back[name], reference.task), reference.task
-            )
-            for control, columns in (
-                ("total", squares(total)),
-                ("reference", pairing(a, b)),
-                ("remainder", squares(total - model)),
-                ("two routes", squares((a2 - b2) - model)),
-                ("round trip", again),
-            ):
-                tables.append(table(control, name, samples, number, columns))
+    for number in chosen:
+        _split_one(job, listed, samples, number, still, tables)
     return None
+
+
+def _split_one(
+    job: Job, listed: Sequence[Reference], samples: Sequence[int], number: int, still: Outputs, tables: list[Columns]
+) -> None:
+    once, twice, suite = (
+        _deviations(job, listed, samples, number, still, mover) for mover in (_reference(1), _reference(2), _act)
+    )
+    for reference in listed:
+        name = reference.task.output
+        (a, b), (a2, b2), (ra, rb) = once[name], twice[name], suite[name]
+        model, total = a - b, ra - rb
+        g = job.prepared.elements.at(samples)[number : number + 1]
+        null = pairing(*_in_place(reference, g, a, b))["unrelated_sq"]
+        for control, columns in (
+            ("total", squares(total)),
+            ("reference", {**squares(model), "unrelated_sq": null}),
+            ("remainder", squares(total - model)),
+            ("two routes", squares((a2 - b2) - model)),
+        ):
+            tables.append(table(control, name, samples, number, columns))
+
+
+def _in_place(reference: Reference, g: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Outputs that every sample's own element moved, moved back, so that other samples' are comparable."""
+    if not reference.in_place or isinstance(reference.action, TrivialAction):
+        return a, b
+    back = reference.prepared.group.inverse(g.flatten(0, 1))[None]
+    return _act(reference.action, back, a), _act(reference.action, back, b)
 
 
 def _act(action: Action, g: Tensor, x: Tensor) -> Tensor:

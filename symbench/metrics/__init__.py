@@ -43,7 +43,7 @@ FLOORS: dict[str, Floor] = {
 """The floor of our own metrics, by the file they stand in."""
 IN_UNITS_OF_E = (
     "equivariance_error", "equivariance_error_float64", "split_error", "remainder_error",
-    "reference_error", "layer_error",
+    "reference_error",
 )  # fmt: skip
 
 
@@ -56,6 +56,7 @@ def _row(
 ) -> MetricRow:
     file, _, name = path.partition(":")
     floor = "error" if name in IN_UNITS_OF_E else "reference" if name == "model_error" else FLOORS.get(file)
+    floor = None if unit == "pairs" else floor  # a count
     return MetricRow(f"symbench.metrics.{path}", summary, Options, unit, better, scope, floor)
 
 

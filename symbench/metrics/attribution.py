@@ -14,6 +14,7 @@ from symbench.statistics import Array
 
 DISAGREE = 0.1
 """Relative gap between forward mode and central differences above which the former is not believed."""
+ROUNDING = "samples' outputs differ by rounding only"
 
 
 def model_error(seen: Observed) -> list[Value]:
@@ -42,10 +43,13 @@ def remainder_error(seen: Observed) -> list[Value]:
 
 def cross_term(seen: Observed) -> list[Value]:
     """``(total - model - remainder) / null`` of the squares: twice the product of the two shares; in units of E^2."""
-    if not seen.split:
+    if "total" not in seen.split:
         return [_absent(seen, "reference split")]
+    if not seen.split["unrelated"].mean() > seen.null_limit_sq:
+        return [Value(None, reason=ROUNDING)]
     cross = seen.split["total"] - seen.split["reference"] - seen.split["remainder"]
-    return [Value.of(statistics.ratio(cross, seen.split["unrelated"], seed=seen.seed))]
+    value = Value.of(statistics.ratio(cross, seen.split["unrelated"], seed=seen.seed))
+    return [seen.of_control("reference", value)]
 
 
 def reference_error(seen: Observed) -> list[Value]:
@@ -56,20 +60,20 @@ def reference_error(seen: Observed) -> list[Value]:
 def round_trip_consistency(seen: Observed) -> list[Value]:
     """Share of predictions that survive being moved there and back. An intuition and no attribution."""
     if "survived" not in seen.split:
-        reason = "no class predictions" if seen.split else None
-        return [Value(None, reason=reason) if reason else _absent(seen, "reference split")]
-    return [Value.of(statistics.bounded_mean(seen.split["survived"]))]
+        ran = "round trip" in seen.measured
+        return [Value(None, reason="no class predictions") if ran else _absent(seen, "reference split")]
+    return [seen.of_control("round trip", Value.of(statistics.bounded_mean(seen.split["survived"])))]
 
 
 def _part(seen: Observed, name: str) -> Value:
-    if not seen.split:
+    if name not in seen.split:
         return _absent(seen, "reference split")
-    return _root_of_ratio(seen, seen.split[name], seen.split["unrelated"])
+    return seen.of_control("reference", _root_of_ratio(seen, seen.split[name], seen.split["unrelated"]))
 
 
 def _root_of_ratio(seen: Observed, above: Array, below: Array) -> Value:
     if not below.mean() > seen.null_limit_sq:
-        return Value(None, reason="samples' outputs differ by rounding only")
+        return Value(None, reason=ROUNDING)
     squared = statistics.ratio(above, below, seed=seen.seed)
     low, high = (None if limit is None else math.sqrt(max(0.0, limit)) for limit in (squared.low, squared.high))
     return Value(math.sqrt(squared.estimate), low, high, squared.n)
@@ -88,15 +92,16 @@ def lie_derivative(seen: Observed) -> list[Value]:
 
 
 def _lie(seen: Observed, name: str, rows: Mapping[str, Array]) -> Value:
+    unit = f"per {seen.units[name]}^2"
     if "forward" not in rows:
-        return Value(None, element=name, reason=_absent(seen, "Lie derivative").reason)
+        return Value(None, element=name, reason=_absent(seen, "Lie derivative").reason, unit=unit)
     gap = _gap(rows)
     if not gap <= DISAGREE:
         dead = not rows["forward"].any()
         why = "derivatives do not pass through the model" if dead else f"forward mode is {gap:.0%} off"
-        return Value(None, element=name, reason=f"{why}: central differences stand")
-    value = statistics.mean(rows["forward"] / rows["dimension"], seed=seen.seed)
-    return Value(value.estimate, value.low, value.high, value.n, name, f"central differences are {gap:.1e} off")
+        return Value(None, element=name, reason=f"{why}: central differences stand", unit=unit)
+    value = Value.of(statistics.mean(rows["forward"] / rows["dimension"], seed=seen.seed), element=name)
+    return replace(value, reason=f"central differences are {gap:.1e} off", unit=unit)
 
 
 def _gap(rows: Mapping[str, Array]) -> float:
@@ -107,10 +112,11 @@ def _gap(rows: Mapping[str, Array]) -> float:
 
 def lie_derivative_central(seen: Observed) -> list[Value]:
     """The same by central differences."""
-    return [
-        Value.of(statistics.mean(rows["central"] / rows["dimension"], seed=seen.seed), element=name)
-        for name, rows in seen.lie.items()
-    ] or [_absent(seen, "Lie derivative")]
+    found = []
+    for name, rows in seen.lie.items():
+        value = Value.of(statistics.mean(rows["central"] / rows["dimension"], seed=seen.seed), element=name)
+        found.append(replace(value, unit=f"per {seen.units[name]}^2"))
+    return found or [_absent(seen, "Lie derivative")]
 
 
 def lie_slope(seen: Observed) -> list[Value]:
@@ -120,7 +126,7 @@ def lie_slope(seen: Observed) -> list[Value]:
         believed = "forward" in rows and _gap(rows) <= DISAGREE
         value = _root_of_ratio(seen, rows["forward" if believed else "central"], rows["unrelated"])
         reason = value.reason or (None if believed else "by central differences")
-        found.append(Value(value.estimate, value.low, value.high, value.n, name, reason))
+        found.append(replace(value, element=name, reason=reason, unit=f"E per {seen.units[name]}"))
     return found or [_absent(seen, "Lie derivative")]
 
 
@@ -130,9 +136,10 @@ def layer_error(seen: Observed) -> list[Value]:
     for name, rows in seen.layers.items():
         null = float(np.mean(rows["unrelated"]))
         if not null > 0:
-            found.append(Value(None, output=name, reason="samples are not told apart"))
+            found.append(Value(None, output=name, reason=ROUNDING))
             continue
         squared = statistics.ratio(rows["deviation"].mean(axis=0), rows["unrelated"].mean(axis=0), seed=seen.seed)
         low, high = (None if limit is None else math.sqrt(max(0.0, limit)) for limit in (squared.low, squared.high))
-        found.append(Value(math.sqrt(squared.estimate), low, high, squared.n, output=name))
+        value = Value(math.sqrt(squared.estimate), low, high, squared.n, output=name)
+        found.append(seen.of_control("layer", value))
     return found or [_absent(seen, "layers")]

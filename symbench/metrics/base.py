@@ -40,6 +40,9 @@ class Observed:
         lie: by generator, on the control samples: per sample ``central``, ``unrelated`` and ``dimension``, and where
             forward-mode differentiation was possible ``forward`` and ``gap``, all but the dimension squared.
         layers: by layer, ``deviation`` and ``unrelated``, squared, on the control samples, ``(k, n)``.
+        measured: by control, the kind of the elements that it took (``all`` where there are several), how many, and
+            on how many samples.
+        units: of the generators, ``rad`` or ``px``.
         sizes: E in float64 by the side of the image.
         reasons: of every control that could not run.
         facts: of the model: parameters, flops and times.
@@ -66,6 +69,8 @@ class Observed:
     split: Mapping[str, Array] = field(default_factory=dict)
     lie: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
     layers: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
+    measured: Mapping[str, tuple[str, int, int]] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
     sizes: Mapping[int, float] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
 
@@ -73,6 +78,11 @@ class Observed:
     def moved(self) -> int:
         """K: how many elements there are besides the identity."""
         return len(self.labels) - 1
+
+    def of_control(self, control: str, value: Value) -> Value:
+        """An estimate with the elements and samples that its control took."""
+        kind, k, n = self.measured.get(control, (None, None, None))
+        return replace(value, kind=kind, k=k, n=value.n or n)
 
     def only(self, kind: str) -> Observed:
         """The elements of one kind. The identity stays as the reference; it is a permutation and counts as one."""
@@ -117,6 +127,9 @@ class Value:
         reason: why there is no estimate, or a verdict on it.
         failed: the metric itself raised.
         output: where the estimate is about another output than the cell's: a layer.
+        kind: where it is about elements of another kind than the rest.
+        k: how many they are.
+        unit: where it has another than its metric.
     """
 
     estimate: float | None
@@ -127,6 +140,9 @@ class Value:
     reason: str | None = None
     failed: bool = False
     output: str | None = None
+    kind: str | None = None
+    k: int | None = None
+    unit: str | None = None
 
     @property
     def status(self) -> str:

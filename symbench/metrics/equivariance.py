@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -49,7 +50,8 @@ def equivariance_error_float64(seen: Observed) -> list[Value]:
     that computes in float32 inside.
     """
     if "e64" not in seen.controls or "e32" not in seen.controls:
-        return [Value(None, reason="the exactness control did not run")]
+        reason = seen.reasons.get("exactness", "samples' outputs differ by rounding only")
+        return [Value(None, reason=reason)]
     e64, e32 = seen.controls["e64"], seen.controls["e32"]
     # what float32 inside the model would come to is not broken
     floor = max(10 * seen.controls.get("error", 0.0), seen.controls.get("single", 0.0))
@@ -59,15 +61,15 @@ def equivariance_error_float64(seen: Observed) -> list[Value]:
         verdict = _geometry(seen) or "broken: precision does not matter"
     else:
         verdict = "undetermined: is there lower precision inside?"
-    return [Value(e64, reason=verdict)]
+    return [replace(seen.of_control("float64", Value(e64)), reason=verdict)]
 
 
 def _geometry(seen: Observed) -> str | None:
     """Whether the size of the image is to blame, and which sizes would be exact."""
-    exact = [size for size, error in seen.sizes.items() if error < EXACT]
-    if not exact:
+    measured = next(iter(seen.sizes), None)
+    exact = [size for size, error in seen.sizes.items() if error < EXACT and size != measured]
+    if not exact or measured is None:
         return None
-    measured = next(iter(seen.sizes))
     near = sorted(exact, key=lambda size: abs(size - measured))[:4]
     return f"broken by the image's size of {measured} px: exact at {', '.join(map(str, sorted(near)))} px"
 

@@ -281,7 +281,7 @@ def _cell(plan: Plan, pair: Pair, *, device: str, limit: int | None) -> Cell:
             "digest": data.digest,
             "fields": {k: str(v) for k, v in data.dataset.fields.items()},
             "targets": {k: str(v) for k, v in data.dataset.targets.items()},
-            "valid": assemble.validity_document(data.dataset, plan.prepared[place]),
+            "valid": assemble.validity_document(suite, pair.dataset, data.dataset),
         },
         "preprocessing": {"size": entry.size, "mean": entry.mean, "std": entry.std},
         "symmetry": plan.prepared[place].document,

@@ -145,6 +145,7 @@ def _verdicts(group: pd.DataFrame) -> list[str]:
     for row in rows.itertuples():
         words = str(row.reason)
         words = "exact in float64" if words.startswith("exact") else words
+        words = "broken at any precision" if words == "broken: precision does not matter" else words
         by_words.setdefault(words, []).append(str(row.model))
     return [f"{', '.join(models)}: {words}" for words, models in by_words.items()]
 

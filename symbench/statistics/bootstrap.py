@@ -70,7 +70,7 @@ def studentised(
 
     The quantiles of ``(theta* - theta) / se*`` times se, with se by the delta method in every replicate. Percentiles
     of ``theta*`` miss skewed means on one side, 5 % where 2.5 % was promised. No limit is wider than the exact one
-    for values within the range of those seen: so much for replicates that leave every large value out.
+    for values within the range of those seen, which holds back replicates that leave every large value out.
 
     Args:
         columns: ``(n, m)``, finite.

@@ -89,6 +89,9 @@ def _scalars(layers: object) -> object:
     return dict.fromkeys(layers, "Scalar") if isinstance(layers, list) else layers
 
 
+Layers = Annotated[dict[str, Literal["Scalar", "Image", "Nodes"]], BeforeValidator(_scalars)]
+
+
 class ModelEntry(Entry):
     """One model of a suite: built, then trained or given weights, behind its own preprocessing."""
 
@@ -99,7 +102,7 @@ class ModelEntry(Entry):
     size: Annotated[int, Field(ge=1, le=8192)] | None = None
     mean: list[float] = Field(default_factory=list)
     std: list[Positive] = Field(default_factory=list)
-    layers: Annotated[dict[str, Literal["Scalar", "Image"]], BeforeValidator(_scalars)] = Field(default_factory=dict)
+    layers: Layers = Field(default_factory=dict)
 
 
 class SymmetryEntry(Entry):
