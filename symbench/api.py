@@ -21,6 +21,7 @@ from symbench.suite.entries import check_code
 if TYPE_CHECKING:
     import pandas as pd
 
+    from symbench.forecast import Forecast
     from symbench.plan.resolve import Cell, Plan
 
 DEFAULT_RESULTS = Path("results")
@@ -115,6 +116,18 @@ def prepare(suite: Suite | Path | str, choices: Choices) -> tuple[Plan, str]:
         raise ConfigError(Problem(loaded.where("numerics", "dtype"), "MPS has no float64", "float32, or device: cpu"))
     resolved = resolve(loaded, chosen, device=device, limit=choices.limit, trust_pickle=choices.trust_pickle)
     return resolved, device
+
+
+def forecast(suite: Suite | Path | str, choices: Choices) -> Forecast:
+    """What :func:`run` would do: cells, forward passes, time and disk. Nothing is written and no model is run.
+
+    Raises:
+        ConfigError: the suite, a file, a name or a device is wrong.
+    """
+    from symbench import forecast as forecasts
+
+    resolved, device = prepare(suite, choices)
+    return forecasts.of(resolved, Store(choices.results), device, limit=choices.limit)
 
 
 def run(

@@ -78,7 +78,7 @@ def read(path: Path) -> Document:
     """Read a YAML file.
 
     Raises:
-        SuiteError: it is missing, unreadable, no YAML, has a key twice, or is too large.
+        SuiteError: it is missing or unreadable, or as :func:`parse`.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -88,6 +88,15 @@ def read(path: Path) -> Document:
         raise SuiteError(Problem(str(path), "no such file", "a suite", remedy)) from error
     except (OSError, UnicodeDecodeError) as error:
         raise SuiteError(Problem(str(path), f"cannot be read: {error}", "a suite in UTF-8")) from error
+    return parse(text, path)
+
+
+def parse(text: str, path: Path) -> Document:
+    """Read YAML text; ``path`` is what messages call it.
+
+    Raises:
+        SuiteError: it is no YAML, has a key twice, or is too large.
+    """
     try:
         node = yaml.compose(text, Loader=_Loader)
     except RecursionError as error:

@@ -13,7 +13,10 @@ from typing import Any, cast
 
 from symbench.errors import ConfigError, Problem, near_miss
 
-PACKAGES = ("symbench", "torch", "torchvision", "numpy", "pandas", "scipy", "statsmodels", "pyarrow")
+PACKAGES = (
+    "symbench", "torch", "torchvision", "numpy", "pandas", "scipy", "statsmodels", "pyarrow", "timm", "transformers",
+    "onnxruntime",
+)  # fmt: skip
 
 
 def describe(device: str) -> dict[str, Any]:

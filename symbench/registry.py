@@ -14,7 +14,7 @@ import importlib
 import importlib.metadata
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -36,11 +36,13 @@ class Row:
         path: where it lives, ``package.module:attribute``; imported on first use.
         summary: one line for ``symbench list``.
         options: the pydantic model of its options; must not import torch.
+        runs_code: whether a suite that names it may run code which is neither ours nor a library's (``--no-code``).
     """
 
     path: str
     summary: str
     options: type[Options] = Options
+    runs_code: bool = field(default=False, kw_only=True)
 
     @property
     def module(self) -> str:
@@ -59,8 +61,9 @@ R = TypeVar("R", bound=Row)
 class Table(Generic[R]):
     """The rows of one kind: built-in ones by name, plug-ins by ``distribution/name``.
 
-    A built-in name may hold a parameter in angle brackets: ``C<n>`` answers to ``C4``, and in capitals for a
-    word, ``torchvision/<NAME>`` to ``torchvision/MNIST``.
+    A built-in name may hold a parameter in angle brackets: ``C<n>`` answers to ``C4``. In capitals it stands for a
+    word: ``torchvision/<NAME>`` answers to ``torchvision/MNIST``, ``huggingface/<PATH>`` to what has slashes as well,
+    and ``<FILE.ts|pt>`` to a file of one of these suffixes.
     """
 
     def __init__(self, kind: str, row_type: type[R], rows: Mapping[str, R], *, entry_points: bool = True) -> None:
@@ -95,12 +98,9 @@ class Table(Generic[R]):
         Raises:
             UnknownName: nothing has that name, or the plug-in that has it cannot be loaded.
         """
-        if name in self.rows and "<" not in name:
-            return self.rows[name], {}
-        for pattern, row in self.rows.items():
-            parameters = _match(pattern, name)
-            if parameters is not None:
-                return row, parameters
+        found = self.built_in(name)
+        if found is not None:
+            return found
         if name in self._plugins():
             return self._plugin(name), {}
         raise UnknownName(
@@ -111,6 +111,16 @@ class Table(Generic[R]):
                 near_miss(name, self.names()),
             )
         )
+
+    def built_in(self, name: str) -> tuple[R, dict[str, int | str]] | None:
+        """The row of our own that ``name`` means, as :meth:`find`; None where there is none. Imports no plug-in."""
+        if name in self.rows and "<" not in name:
+            return self.rows[name], {}
+        for pattern, row in self.rows.items():
+            parameters = _match(pattern, name)
+            if parameters is not None:
+                return row, parameters
+        return None
 
     def _plugins(self) -> dict[str, importlib.metadata.EntryPoint]:
         if self.group is None:
@@ -138,12 +148,23 @@ class Table(Generic[R]):
         return row
 
 
+_PARAMETERS = re.compile(r"<([a-z]+|[A-Z]+)((?:\.[a-z0-9|]+)?)>")
+_WORDS = {"NAME": r"[A-Za-z0-9][A-Za-z0-9_.-]*", "PATH": r"[^:<>]+", "FILE": r"[^:<>]*[^:<>/]"}
+
+
 def _match(pattern: str, name: str) -> dict[str, int | str] | None:
     if "<" not in pattern:
         return None
-    regex = re.sub(r"<([a-z]+)>", r"(?P<\1>0|[1-9][0-9]{0,8})", pattern)
-    regex = re.sub(r"<([A-Z]+)>", lambda m: f"(?P<{m[1].lower()}>[A-Za-z][A-Za-z0-9_]*)", regex)
-    found = re.fullmatch(regex, name)
+    found = re.fullmatch(_PARAMETERS.sub(_group, pattern), name)
     if not found:
         return None
-    return {key: int(value) if value.isdigit() else value for key, value in found.groupdict().items()}
+    numbers = {match[1] for match in _PARAMETERS.finditer(pattern) if match[1].islower()}
+    return {key: int(value) if key in numbers else value for key, value in found.groupdict().items()}
+
+
+def _group(parameter: re.Match[str]) -> str:
+    """The regular expression of one parameter of a pattern."""
+    word, suffixes = parameter[1], parameter[2].removeprefix(".")
+    known = r"0|[1-9][0-9]{0,8}" if word.islower() else _WORDS[word]
+    ending = rf"\.(?:{suffixes})" if suffixes else ""
+    return f"(?P<{word.lower()}>(?:{known}){ending})"

@@ -119,3 +119,29 @@ def show_columns(rows: Sequence[tuple[str, ...]], stream: TextIO | None = None) 
     for row in rows:
         padded = [printable(cell).ljust(width) for cell, width in zip(row, widths, strict=False)]
         out.write("  ".join([*padded, printable(row[-1])]).rstrip() + "\n")
+
+
+def show_examination(found: dict[str, Any], stream: TextIO | None = None) -> None:
+    """Print what ``doctor`` found: one line for each thing, what is wrong last."""
+    rows: list[tuple[str, str]] = [("symbench", f"{found['symbench']} on Python {found['python']}")]
+    rows += [(name, version or "not installed") for name, version in found["packages"].items() if name != "symbench"]
+    for device in found["devices"]:
+        memory = f", {device['memory'] / 2**30:.0f} GiB" if device["memory"] else ""
+        rows.append((device["name"], f"{device['is']}{memory}"))
+    rows += [(name.replace("_", " "), str(value)) for name, value in found["numeric_flags"].items()]
+    for name, facts in found["folders"].items():
+        writable = "" if facts["writable"] else "; cannot be written"
+        rows.append((name, f"{facts['path']}: {_bytes(facts['bytes'])}, {_bytes(facts['free'])} free{writable}"))
+    for name, facts in found["extras"].items():
+        state = "installed" if facts["installed"] else f"not installed: {facts['install']}"
+        rows.append((f"extra {name}", f"{state} ({facts['for']})"))
+    rows += [(f"broken: {name}", reason) for name, reason in found["broken"].items()]
+    show_columns(rows, stream)
+
+
+def _bytes(size: float) -> str:
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}"
+        size /= 1024
+    return f"{size:.1f} GiB"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +12,6 @@ from pathlib import Path
 
 import torch
 from filelock import FileLock
-from platformdirs import user_cache_path
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
@@ -23,10 +21,11 @@ from torch.optim.lr_scheduler import OneCycleLR
 from symbench.assemble import Prepared, image_leaves, prepare, seed_for
 from symbench.code import foreign
 from symbench.datasets.base import Dataset
+from symbench.datasets.cache import cache_folder
 from symbench.errors import ConfigError, Interrupted, ModelError, Problem
 from symbench.events import Advanced, Finished, Listener, Started
 from symbench.fields import Category
-from symbench.models.base import Normalisation
+from symbench.models.base import Normalisation, named_outputs
 from symbench.models.weights import digest_file
 from symbench.plan.resolve import Plan, new_module
 from symbench.store import content_key, write_text, written
@@ -49,12 +48,6 @@ class Checkpoint:
     path: Path
     digest: str
     seconds: float
-
-
-def cache_folder() -> Path:
-    """Where checkpoints are kept: ``SYMBENCH_CACHE_DIR``, or the platform's cache folder."""
-    own = os.environ.get("SYMBENCH_CACHE_DIR")
-    return Path(own) if own else user_cache_path("symbench")
 
 
 def check_writable() -> None:
@@ -237,7 +230,7 @@ def _step(
     images = image_leaves(data)
     inputs = {k: normalise(x.to(device)) if k in images else x.to(device) for k, x in leaves.items()}
     output = module(next(iter(inputs.values()))) if len(inputs) == 1 else module(**inputs)
-    output = next(iter(output.values())) if isinstance(output, dict) else output
+    output = next(iter(named_outputs(output, ["logits"]).values()))
     name, target = next(iter(targets.items()))
     if isinstance(data.targets[name], Category):
         return cross_entropy(output, target.to(device))

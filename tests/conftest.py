@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,32 @@ import torch
 from symbench import cli, open_run
 
 ROOT = Path(__file__).parent.parent
+
+
+MAY_SKIP = (
+    "no CUDA device",
+    "needs Debian's package dataset-fashion-mnist",
+    "the file system takes no such names",
+)
+"""Reasons for which a test may be skipped in CI. Any other fails the run."""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Fail a CI run in which something was skipped that is not on the list."""
+    del config
+    wrong = unlisted_skips(terminalreporter.stats.get("skipped", []))
+    if wrong and os.environ.get("SYMBENCH_STRICT_SKIPS"):
+        terminalreporter.write_line("skipped, and not on the list in tests/conftest.py:", red=True)
+        for line in wrong:
+            terminalreporter.write_line(f"  {line}", red=True)
+        if terminalreporter._session is not None:
+            terminalreporter._session.exitstatus = 1
+
+
+def unlisted_skips(reports: Sequence[pytest.TestReport]) -> list[str]:
+    """Tests that were skipped for a reason that is not on the list."""
+    reasons = [(r.nodeid, str(r.longrepr[-1]) if isinstance(r.longrepr, tuple) else str(r.longrepr)) for r in reports]
+    return [f"{test}: {reason}" for test, reason in reasons if not any(known in reason for known in MAY_SKIP)]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -315,7 +315,7 @@ BAD = {
     ),
     "too few classes": ("return x.new_ones(len(x), 2)", "has 2 outputs and a label is 2, expected as many outputs"),
     "maps": ("return x", r"has shape \(24, 1, 9, 9\), expected class scores"),
-    "a tuple": ("return (x, x)", "is a tuple, expected a tensor"),
+    "a tuple": ("return ('x', 'y')", "is a tuple, expected a tensor"),
     "too few rows": ("return x.new_ones(1, 3)", r"expected floating point of shape \(24"),
 }
 

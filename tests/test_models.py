@@ -103,7 +103,7 @@ class Returns(nn.Module):
         (lambda x: x[:1], r"expected floating point of shape \(3, \.\.\.\)"),
         (lambda x: x.mean(), r"shape \(\)"),
         (lambda x: x.long(), "torch.int64"),
-        (lambda x: [x], "output 'logits' is a list, expected a tensor"),
+        (lambda x: [], "output 'logits' is a list, expected a tensor"),
         (lambda x: {"other": x}, "output 'logits' is a NoneType"),
         (lambda x: x @ torch.zeros(7, 7), r"raised RuntimeError: .*\(inputs \{'x': \(3, 4\)\}\)"),
     ],

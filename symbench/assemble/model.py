@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import uuid
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from symbench.assemble.data import seed_for
+from symbench.assemble.data import image_leaves, seed_for
 from symbench.code import digest_module, digest_source, foreign
+from symbench.datasets.base import Dataset
 from symbench.errors import (
     ConfigError,
     ModelError,
@@ -20,8 +24,9 @@ from symbench.errors import (
     one_of,
 )
 from symbench.fields import Field, Image, Nodes, Scalar
-from symbench.models import MODELS
+from symbench.models import MODELS, ModelRow
 from symbench.models.base import Model, Normalisation, declared_outputs
+from symbench.models.source import Description, Source
 from symbench.models.weights import check_file, digest_file, load_into, read
 from symbench.store import content_key
 from symbench.suite import ModelEntry, Suite, code_of
@@ -36,8 +41,8 @@ def build_module(suite: Suite, name: str, *, shape: tuple[int, ...], outputs: in
     Args:
         suite: the suite.
         name: the model's.
-        shape: of the one leaf it takes, without the sample axis; for built-in models.
-        outputs: how many numbers it returns; for built-in models.
+        shape: of the one leaf it takes, without the sample axis; for models that are made for their data.
+        outputs: how many numbers it returns; likewise.
 
     Raises:
         ConfigError: the user's code cannot be imported.
@@ -53,6 +58,8 @@ def build_module(suite: Suite, name: str, *, shape: tuple[int, ...], outputs: in
             with foreign(ModelError, name, "building it"):
                 if code is not None:
                     module = code.call(**entry.args)
+                elif (source := _source(suite, name)) is not None:
+                    module = source.build(shape=shape, outputs=outputs)
                 else:
                     row, parameters = MODELS.find(entry.use)
                     sized = {} if row.builds_itself else {"shape": shape, "outputs": outputs}
@@ -64,20 +71,105 @@ def build_module(suite: Suite, name: str, *, shape: tuple[int, ...], outputs: in
     return module
 
 
-def model_description(suite: Suite, name: str) -> dict[str, Any]:
-    """What a model is before it has weights: its name, options and arguments."""
+def _source(suite: Suite, name: str) -> Source | None:
+    """The library's model or the file that the entry names; None for code and for models of our own."""
     entry = suite.models[name]
-    return {"use": entry.use, "options": entry.options, "args": entry.args}
+    found = MODELS.built_in(entry.use) if ":" not in entry.use else None
+    if found is None or not found[0].source:
+        return None
+    row, parameters = found
+    where = suite.where("models", name, "use")
+    source: Source = row.load()(where=where, folder=suite.folder, size=entry.size, **entry.options, **parameters)
+    return source
 
 
-def is_foreign(use: str) -> bool:
-    """Whether a name of ``models:`` stands for code that is not ours: it may load weights by itself."""
-    return ":" in use or "/" in use
+def describe(suite: Suite, name: str) -> Description:
+    """What is known of a model before it is built, by its library or its file.
+
+    Raises:
+        ConfigError: there is no such model, or what it needs is not installed or cannot be read.
+        ModelError: what is known of it cannot be fetched.
+    """
+    source = _source(suite, name)
+    with foreign(ModelError, suite.where("models", name, "use"), "describing it"):
+        return source.describe() if source is not None else Description()
+
+
+def with_preprocessing(suite: Suite, name: str, known: Description) -> Suite:
+    """The suite with the preprocessing that a model brings along, except where its entry sets it.
+
+    Grey images are repeated to as many channels as there are means; so both are spelled out where the entry asks for
+    channels.
+    """
+    entry = suite.models[name]
+    filled: dict[str, Any] = {"size": known.size, "mean": list(known.mean), "std": list(known.std)}
+    filled |= {key: getattr(entry, key) for key in filled if key in entry.model_fields_set}
+    if entry.channels is not None:
+        for key, neutral in (("mean", 0.0), ("std", 1.0)):
+            values = filled[key] or [neutral]
+            filled[key] = values * entry.channels if len(values) == 1 else values
+    return suite.model_copy(update={"models": {**suite.models, name: entry.model_copy(update=filled)}})
+
+
+def check_images(
+    suite: Suite, model: str, known: Description, dataset: Dataset, shapes: Mapping[str, tuple[int, ...]]
+) -> None:
+    """Refuse images whose channels are not those of the model or of its entry.
+
+    Raises:
+        ConfigError: with how to make them fit.
+    """
+    entry = suite.models[model]
+    for leaf in image_leaves(dataset):
+        there = shapes[leaf][0]
+        if entry.channels is not None and there not in {1, entry.channels}:
+            where = suite.where("models", model, "channels")
+            got = f"got {entry.channels} for images of {there} channels"
+            raise ConfigError(Problem(where, got, f"images of 1 or {entry.channels}"))
+        seen = entry.channels or there
+        if known.channels is not None and seen != known.channels:
+            where = suite.where("models", model)
+            got = f"{entry.use} takes images of {known.channels} channels, and {leaf!r} has {seen}"
+            remedy = f"Add channels: {known.channels}, which repeats the grey one." if there == 1 else None
+            remedy = remedy or "Leave the pair out with except:, or convert the images."
+            raise ConfigError(Problem(where, got, None, remedy))
+        for key, values in (("mean", entry.mean), ("std", entry.std)):
+            if len(values) not in {0, 1, seen}:
+                where = suite.where("models", model, key)
+                raise ConfigError(Problem(where, f"got {len(values)} values", f"{seen}, one for each channel"))
+
+
+def model_description(suite: Suite, name: str) -> dict[str, Any]:
+    """What a model is before it has weights: its name, options and arguments. A file is what is in it."""
+    entry = suite.models[name]
+    row = _row(entry)
+    use = entry.use if row is None or not row.is_file else entry.use[entry.use.rindex(".") :]
+    return {"use": use, "options": entry.options, "args": entry.args}
+
+
+def _row(entry: ModelEntry) -> ModelRow | None:
+    """The row of a model's entry; None for code."""
+    return None if ":" in entry.use else MODELS.find(entry.use)[0]
+
+
+def is_foreign(entry: ModelEntry) -> bool:
+    """Whether a model's weights may come from somewhere that its description does not name.
+
+    Code and libraries may load some by themselves; a file is identified as such.
+    """
+    row = _row(entry)
+    return row is None or row.library is not None or not row.module.startswith("symbench.")
+
+
+def is_shaped(entry: ModelEntry) -> bool:
+    """Whether a model's module is made for the shape and number of classes of some dataset."""
+    row = _row(entry)
+    return row is not None and row.is_shaped(entry.options)
 
 
 def built_for_data(entry: ModelEntry) -> bool:
-    """Whether a model's module depends on the dataset that it meets: its shape and its number of classes."""
-    return entry.train is None and ":" not in entry.use and not MODELS.find(entry.use)[0].builds_itself
+    """Whether a model's module depends on the dataset that it meets, rather than on one that it is trained on."""
+    return entry.train is None and is_shaped(entry)
 
 
 def state_digest(module: nn.Module, name: str) -> str:
@@ -103,13 +195,23 @@ def state_digest(module: nn.Module, name: str) -> str:
 def code_digest(suite: Suite, name: str) -> str:
     """SHA-256 of the source that builds a model; different every time where it cannot be had, so never cached."""
     entry = suite.models[name]
-    code = code_of(entry, suite, "")
+    code, row = code_of(entry, suite, ""), _row(entry)
+    found: str | None
     if code is not None:
         found = code.digest()
+    elif row is None or not row.module.startswith("symbench."):
+        found = digest_module(row.module) if row else None
     else:
-        row, _ = MODELS.find(entry.use)
-        found = digest_module(row.module) if "/" in entry.use else digest_source(row.module)
+        found = digest_source(row.module)
+        library = _library_digest(row.library) if row.library else ""
+        found = None if library is None else f"{found} {library}".strip()
     return found or f"not cacheable {uuid.uuid4()}"
+
+
+@functools.cache
+def _library_digest(package: str) -> str | None:
+    """The digest of an installed library, which does not change under us: taken once."""
+    return digest_module(package)
 
 
 def load_weights(module: nn.Module, suite: Suite, name: str, *, trust_pickle: bool) -> None:
@@ -122,7 +224,14 @@ def load_weights(module: nn.Module, suite: Suite, name: str, *, trust_pickle: bo
     if entry.weights is None:
         return
     where = suite.where("models", name, "weights")
-    load_into(module, read(suite.folder / entry.weights, where=where, trust_pickle=trust_pickle), where=where)
+    state = read(suite.folder / entry.weights, where=where, trust_pickle=trust_pickle)
+    try:
+        load_into(module, state, where=where)
+    except ConfigError as error:
+        if "classes" not in entry.options:
+            raise
+        remedy = "If they are for another number of classes than the data has, add classes: to the entry."
+        raise ConfigError([replace(problem, remedy=remedy) for problem in error.problems]) from error
 
 
 def weights_digest(suite: Suite, name: str) -> str | None:

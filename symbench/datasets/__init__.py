@@ -61,6 +61,53 @@ class TorchvisionOptions(Options):
     download: bool = False
 
 
+Channels = Literal[1, 3]
+
+
+class ImagesOptions(Options):
+    """``images``: a folder of images, with a sub-folder for each class or without labels.
+
+    ``labels: none`` takes everything below it as unlabelled. ``{split}`` in ``root`` stands for the split.
+    """
+
+    root: str
+    split: Split = "test"
+    labels: Literal["folders", "none"] = "folders"
+    channels: Channels = 3
+
+
+class CsvOptions(Options):
+    """``csv``: a table with a column of paths, relative to its file, and one of labels if there are any."""
+
+    path: str
+    split: Split = "test"
+    image: str = "image"
+    label: str | None = None
+    delimiter: Annotated[str, Limits(min_length=1, max_length=1)] = ","
+    channels: Channels = 3
+
+
+class ArraysOptions(Options):
+    """``arrays``: images, and labels if there are any, in a ``.npz``, ``.npy`` or ``.safetensors`` file."""
+
+    path: str
+    split: Split = "test"
+    images: str = "images"
+    labels: str | None = None
+    layout: Literal["auto", "nchw", "nhwc"] = "auto"
+
+
+class HuggingfaceOptions(Options):
+    """``huggingface``: a folder that Hugging Face's ``datasets`` saved, or the name of a dataset in its cache."""
+
+    path: str
+    split: str = "test"
+    image: str = "image"
+    label: str | None = None
+    channels: Channels = 3
+    download: bool = False
+
+
 DATASETS = Table(
     "dataset",
     DatasetRow,
@@ -75,6 +122,31 @@ DATASETS = Table(
             "point sets with an exact, order-free target: how spread out are they?",
             SetsOptions,
             {"set": Nodes("items", Scalar())},
+        ),
+        "images": DatasetRow(
+            "symbench.datasets.images:load",
+            "a folder of images: a sub-folder for each class, or unlabelled",
+            ImagesOptions,
+        ),
+        "csv": DatasetRow(
+            "symbench.datasets.csv:load",
+            "a CSV file with a column of image files and one of labels",
+            CsvOptions,
+        ),
+        "arrays": DatasetRow(
+            "symbench.datasets.arrays:load",
+            "images in a .npz, .npy or .safetensors file",
+            ArraysOptions,
+        ),
+        "huggingface": DatasetRow(
+            "symbench.datasets.huggingface:load",
+            "images of Hugging Face's datasets, from a folder or its cache",
+            HuggingfaceOptions,
+        ),
+        "huggingface/<PATH>": DatasetRow(
+            "symbench.datasets.huggingface:load",
+            "the same by the name of the dataset, such as huggingface/cifar10",
+            HuggingfaceOptions,
         ),
         "torchvision/<NAME>": DatasetRow(
             "symbench.datasets.torchvision:load",

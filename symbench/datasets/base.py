@@ -6,15 +6,22 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from symbench.events import Listener, ignore
 from symbench.fields import Field, Image
 
 Valid = Callable[[int, Mapping[str, float]], bool]
 """``(label, element's parameters) -> bool``, parameters as the group names them: ``{"angle_deg": 180.0}``."""
+
+
+def never() -> bool:
+    """For callers that never want to stop."""
+    return False
 
 
 @dataclass(frozen=True)
@@ -34,12 +41,15 @@ class Dataset(ABC):
         classes: the names of the classes, where they are known.
         valid: whether a sample of a class still belongs to it when it is moved by an element with these parameters;
             None where every element keeps every label.
+        unusable: samples that turned out to be unreadable, with the reason. They count in ``len`` and are left out of
+            everything else; all of those among samples that :meth:`prepare` has seen are known.
     """
 
     fields: Mapping[str, Field]
     targets: Mapping[str, Field]
     classes: Sequence[str] | None = None
     valid: Valid | None = None
+    unusable: Mapping[int, str] = MappingProxyType({})
 
     @abstractmethod
     def __len__(self) -> int:
@@ -60,6 +70,52 @@ class Dataset(ABC):
     def shapes(self, *, canvas: int | None = None) -> dict[str, tuple[int, ...]]:
         """The shape of every leaf, without the sample axis."""
         return {name: tuple(leaf.shape[1:]) for name, leaf in self.batch([0], canvas=canvas).leaves.items()}
+
+    def pending(self, indices: Sequence[int], canvases: Sequence[int | None]) -> int:
+        """How many images :meth:`prepare` would decode."""
+        del indices, canvases
+        return 0
+
+    def prepare(
+        self,
+        indices: Sequence[int],
+        canvases: Sequence[int | None],
+        *,
+        listen: Listener = ignore,
+        stopped: Callable[[], bool] = never,
+    ) -> None:
+        """Do beforehand what would make the first batches slow: decoding, for all canvases at once.
+
+        Raises:
+            DataError: the samples cannot be had.
+            Interrupted: ``stopped`` said so; what is done is kept.
+        """
+        del indices, canvases, listen, stopped
+
+    def remarks(self) -> list[str]:
+        """What people should be told about the data, a sentence each: what was left out and why."""
+        return []
+
+
+class Readable(Dataset):
+    """The samples of a dataset that can be read, counted anew: for training, where no index has to last."""
+
+    def __init__(self, whole: Dataset) -> None:
+        self.whole = whole
+        self.indices = [index for index in range(len(whole)) if index not in whole.unusable]
+        self.fields, self.targets = whole.fields, whole.targets
+        self.classes, self.valid = whole.classes, whole.valid
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def batch(self, indices: Sequence[int], *, canvas: int | None = None) -> Batch:
+        """The whole dataset's batch."""
+        return self.whole.batch([self.indices[index] for index in indices], canvas=canvas)
+
+    def digest(self) -> str:
+        """The whole dataset's: what can be read follows from it."""
+        return self.whole.digest()
 
 
 class Arrays(Dataset):

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import inspect
+import os
 from pathlib import Path
 from typing import Any
 
 from symbench.code import foreign
+from symbench.datasets.base import Dataset
+from symbench.datasets.facts import Files
 from symbench.datasets.items import Items
+from symbench.datasets.pictures import Pictures
 from symbench.errors import ConfigError, Problem, near_miss, one_of
 
 
-def load(*, name: str, split: str, root: str, download: bool, folder: Path = Path(), where: str = "") -> Items:
+def load(*, name: str, split: str, root: str, download: bool, folder: Path = Path(), where: str = "") -> Dataset:
     """``torchvision.datasets.NAME``, read from ``root``; downloaded only when asked.
 
     Args:
@@ -45,6 +49,10 @@ def load(*, name: str, split: str, root: str, download: bool, folder: Path = Pat
     with foreign(ConfigError, where, f"torchvision's {name}, in {folder / root},", None, remedy):
         source = _made(factory, arguments)
     classes = vars(source).get("classes") or getattr(type(source), "classes", None)
+    if isinstance(source, datasets.ImageFolder):  # it is files, which are decoded once
+        names = [name if isinstance(name, str) else name[0] for name in classes or ()]
+        files = Files(Path(source.root), [os.path.relpath(path, source.root) for path, _ in source.samples])
+        return Pictures(files, [label for _, label in source.samples], classes=names, where=where)
     return Items(source, where=where, classes=classes if isinstance(classes, (list, tuple)) else None)
 
 

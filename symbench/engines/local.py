@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,12 +11,14 @@ import torch
 
 from symbench.assemble import built_for_data, canvas, layer_fields, load_weights, ready, weights_digest
 from symbench.code import foreign
+from symbench.datasets.base import Readable
 from symbench.environment import numeric_flags
-from symbench.errors import CellError, ModelError
+from symbench.errors import CellError, DataError, ModelError
 from symbench.evaluate import DEFAULT_BATCH, Job, evaluate
+from symbench.evaluate.job import seeded_order
 from symbench.events import Listener, Note
 from symbench.models.base import Model
-from symbench.plan.resolve import Cell, Plan, new_module
+from symbench.plan.resolve import Cell, Data, Plan, new_module
 from symbench.store import Store
 from symbench.train import cached, obtain, restore
 
@@ -60,6 +62,7 @@ def run(
     Raises:
         Interrupted: asked to stop.
     """
+    decode(plan, store, settings, listen=listen, stopped=stopped)
     for name in dict.fromkeys(cell.pair.model for cell in plan.cells):
         worker = _Worker(plan, store, settings, environment, listen, stopped)
         cells = [cell for cell in plan.cells if cell.pair.model == name]
@@ -72,6 +75,59 @@ def run(
                 listen(Note(f"{cell.pair}: failed: {reason}", warning=True))
                 if settings.fail_fast:
                     return
+
+
+@dataclass(frozen=True)
+class Need:
+    """Samples of a dataset that a run will ask for, and the canvases that its models want them on."""
+
+    data: Data
+    indices: Sequence[int]
+    canvases: Sequence[int | None]
+
+    def pending(self) -> int:
+        """How many images have to be decoded for it."""
+        return self.data.dataset.pending(self.indices, self.canvases)
+
+
+def needs(plan: Plan, store: Store, limit: int | None) -> Iterator[Need]:
+    """What the cells that are not measured yet will ask for, and the trainings before them."""
+    suite = plan.suite
+    cells = [c for c in plan.cells if plan.broken_reason(c.pair) is None and not finished(plan, store, c)]
+    names = dict.fromkeys(cell.pair.model for cell in cells)
+    recipes = {name: suite.models[name].train for name in names if name in plan.recipes}
+    trained = [(r.on, suite.models[name].size) for name, r in recipes.items() if r and cached(plan, name) is None]
+    for on in dict.fromkeys(on for on, _ in trained):
+        data = plan.training[on]
+        yield Need(data, range(len(data.dataset)), list(dict.fromkeys(size for o, size in trained if o == on)))
+    for name, data in plan.data.items():
+        mine = [cell.pair for cell in cells if cell.pair.dataset == name]
+        if mine:
+            order = seeded_order(len(data.dataset), data.digest, seed=suite.seed, limit=limit)
+            sizes = [canvas(suite, pair.symmetry, suite.models[pair.model].size) for pair in mine]
+            yield Need(data, order, list(dict.fromkeys(sizes)))
+
+
+def decode(plan: Plan, store: Store, settings: Settings, *, listen: Listener, stopped: Callable[[], bool]) -> None:
+    """Prepare every sample that is needed, once for all models; say what a dataset leaves out.
+
+    A dataset that cannot be prepared fails its own cells.
+
+    Raises:
+        Interrupted: asked to stop.
+    """
+    for need in needs(plan, store, settings.limit):
+        data = need.data
+        try:
+            with foreign(DataError, data.name, "preparing samples"):
+                data.dataset.prepare(need.indices, need.canvases, listen=listen, stopped=stopped)
+        except DataError as error:
+            data.broken = error
+        for remark in data.dataset.remarks():
+            listen(Note(remark, warning=True))
+    for data in plan.training.values():
+        if data.dataset.unusable:
+            data.dataset = Readable(data.dataset)
 
 
 def finished(plan: Plan, store: Store, cell: Cell) -> bool:
@@ -150,22 +206,24 @@ class _Worker:
         return Loaded(ready(module, suite.models[name], name), checkpoint, facts)
 
     def _job(self, cell: Cell, loaded: Loaded) -> Job:
-        suite = self.plan.suite
+        suite, dataset = self.plan.suite, self.plan.data[cell.pair.dataset].dataset
+        wanted = canvas(suite, cell.pair.symmetry, suite.models[cell.pair.model].size)
         return Job(
             cell=cell,
             model=loaded.model,
-            dataset=self.plan.data[cell.pair.dataset].dataset,
+            dataset=dataset,
             prepared=self.plan.symmetry_of(cell),
             device=self.settings.device,
             dtype=_dtype(self.plan),
-            canvas=canvas(suite, cell.pair.symmetry, suite.models[cell.pair.model].size),
+            canvas=wanted,
+            decoded=wanted,
             batch=self.settings.batch,
             limit=self.settings.limit,
             control_samples=suite.controls.samples,
             probabilities=suite.scores == "probabilities",
             seed=suite.seed,
             checkpoint=loaded.checkpoint,
-            facts=loaded.facts,
+            facts={**loaded.facts, "unreadable_samples": float(len(dataset.unusable))},
             environment=self.environment,
             layers=layer_fields(suite.models[cell.pair.model]),
         )

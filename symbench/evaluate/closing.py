@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from symbench.errors import ModelError
@@ -20,6 +20,7 @@ from symbench.evaluate.job import Job, kinds, load_leaves, pieces, run_model
 from symbench.evaluate.reference import Reference
 from symbench.evaluate.scratch import Scratch
 from symbench.measure import Sums, compared, unrelated
+from symbench.models.program import Program
 from symbench.records import OBSERVATIONS, CellRecord, ElementRecord, FileRecord, PartRecord
 from symbench.store import PART, Store, sha256_file, write_controls, write_part, write_samples, write_views
 
@@ -156,7 +157,7 @@ def _record(
 ) -> CellRecord:
     facts = {
         **job.facts,
-        "parameters": float(sum(p.numel() for p in job.model.module.parameters())),
+        "parameters": count_parameters(job.model.module),
         "flops": count_flops(job, order[:1]),
         "seconds_per_sample": float(
             np.median([np.load(scratch.seconds(part.first))["seconds"] for part in files.parts])
@@ -235,6 +236,12 @@ def describe_output(job: Job, reference: Reference) -> dict[str, Any]:
         "mean_square": reference.square,
         "null_limit_sq": (100 * eps / 4) ** 2 * reference.square,
     }
+
+
+def count_parameters(module: nn.Module) -> float | None:
+    """Numbers that can be trained; None of a program that keeps them to itself."""
+    count = sum(p.numel() for p in module.parameters())
+    return None if count == 0 and isinstance(module, Program) else float(count)
 
 
 def count_flops(job: Job, sample: Sequence[int]) -> float | None:

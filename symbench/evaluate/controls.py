@@ -167,5 +167,5 @@ def _in_float64(job: Job) -> tuple[Job | None, str | None]:
         with torch.inference_mode(mode=False):  # so that it can be differentiated
             module = copy.deepcopy(job.model.module).double()
     except Exception as error:  # a user's module may refuse to be copied
-        return None, f"the model cannot be copied: {type(error).__name__}: {error}"
+        return None, f"the model cannot be had in float64: {type(error).__name__}: {error}"
     return replace(job, model=replace(job.model, module=module), dtype=torch.float64), None

@@ -14,7 +14,7 @@ from symbench.actions.base import KINDS, Action, Kind
 from symbench.actions.border import FramedAction
 from symbench.assemble import Prepared, image_leaves, seed_for
 from symbench.code import foreign
-from symbench.datasets.base import Dataset
+from symbench.datasets.base import Dataset, resize
 from symbench.environment import exact_device
 from symbench.errors import DataError, ModelError, Problem
 from symbench.fields import Category, Field
@@ -36,6 +36,8 @@ class Job:
         device: where.
         dtype: what the model computes in; images are transformed in float32 or better.
         canvas: pixels a side that images are brought to, or None.
+        decoded: the canvas on which the dataset is asked for them. Where a control tries another one, they are
+            resized from there, so that no image is decoded again.
         batch: images in one forward pass.
         limit: the first samples of the order only.
         control_samples: how many samples the controls are run on.
@@ -54,6 +56,7 @@ class Job:
     device: str
     dtype: torch.dtype
     canvas: int | None
+    decoded: int | None
     batch: int
     limit: int | None
     control_samples: int
@@ -71,10 +74,24 @@ class Job:
 
 
 def sample_order(job: Job) -> list[int]:
-    """The seeded order in which a dataset's samples are evaluated; the same for every model and symmetry."""
-    seed = seed_for(job.seed, "order", job.cell.identity["dataset"]["digest"])
-    order = np.random.Generator(np.random.PCG64(seed)).permutation(len(job.dataset)).tolist()
-    return order if job.limit is None else order[: job.limit]
+    """The seeded order in which a dataset's samples are evaluated; the same for every model and symmetry.
+
+    Raises:
+        DataError: none of them can be read.
+    """
+    order = seeded_order(len(job.dataset), job.cell.identity["dataset"]["digest"], seed=job.seed, limit=job.limit)
+    readable = [index for index in order if index not in job.dataset.unusable]
+    if not readable:
+        got = f"none of the {len(order):,} samples can be read"
+        raise DataError(Problem(job.cell.pair.dataset, got, "at least one that can"))
+    return readable
+
+
+def seeded_order(count: int, digest: str, *, seed: int, limit: int | None) -> list[int]:
+    """All samples of a dataset with this digest, or the first of them, in the order that the suite's seed gives."""
+    generator = np.random.Generator(np.random.PCG64(seed_for(seed, "order", digest)))
+    order: list[int] = generator.permutation(count).tolist()
+    return order if limit is None else order[:limit]
 
 
 def pieces(count: int, size: int) -> list[slice]:
@@ -89,13 +106,15 @@ def load_leaves(job: Job, indices: Sequence[int]) -> tuple[dict[str, Tensor], di
         DataError: the dataset raised, or a label is negative or a target not finite.
     """
     with foreign(DataError, job.cell.pair.dataset, "reading samples"):
-        batch = job.dataset.batch(indices, canvas=job.canvas)
+        batch = job.dataset.batch(indices, canvas=job.decoded)
+        others = image_leaves(job.dataset) if job.canvas != job.decoded else []
+        resized = {name: resize(batch.leaves[name], job.canvas) for name in others}
     precise = torch.float64 if job.dtype == torch.float64 else torch.float32
     leaves = {
         name: job.prepared.actions[name].prepare(
             x.to(job.device, precise) if x.is_floating_point() else x.to(job.device)
         )
-        for name, x in batch.leaves.items()
+        for name, x in {**batch.leaves, **resized}.items()
     }
     return leaves, {name: _checked_target(job, name, target) for name, target in batch.targets.items()}
 
@@ -130,7 +149,8 @@ def sides(job: Job, sample: int) -> tuple[int, int]:
     """Pixels a side of the canvas of an image leaf, and of what the model sees of it."""
     action = job.prepared.actions[job.prepared.on]
     with foreign(DataError, job.cell.pair.dataset, "reading samples"):
-        image = job.dataset.batch([sample], canvas=job.canvas).leaves[job.prepared.on]
+        image = job.dataset.batch([sample], canvas=job.decoded).leaves[job.prepared.on]
+        image = image if job.canvas == job.decoded else resize(image, job.canvas)
     return int(image.shape[-1]), int(action.finish(action.prepare(image)).shape[-1])
 
 

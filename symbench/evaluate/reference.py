@@ -154,6 +154,14 @@ def _reference(job: Job, task: Task, count: int, scratch: Scratch, first: int) -
     return replace(unmeasured, mean=total / count, square=square / count)
 
 
+def _too_few(job: Job, output: Tensor, target: Tensor) -> str:
+    """What is said of labels that a model has no output for: the first of them, by name where they have one."""
+    beyond = target[target >= output.shape[1]].unique().tolist()[:3]
+    names = job.dataset.classes or []
+    shown = ", ".join(f"{label} ({names[label]})" if label < len(names) else str(label) for label in beyond)
+    return f"has {output.shape[1]} outputs and a label is {shown}"
+
+
 def check_output(
     job: Job, task: Task, output: Tensor, labels: dict[str, Tensor], shapes: dict[str, tuple[int, ...]]
 ) -> None:
@@ -168,7 +176,6 @@ def check_output(
         return
     target = labels[task.target]
     if task.classify and int(target.max()) >= output.shape[1]:
-        got = f"has {output.shape[1]} outputs and a label is {int(target.max())}"
-        raise ModelError(Problem(job.model.name, got, "as many outputs as classes"))
+        raise ModelError(Problem(job.model.name, _too_few(job, output, target), "as many outputs as classes"))
     if not task.classify and output.shape != target.shape:
         raise ModelError(Problem(job.model.name, got, f"the target's, {tuple(target.shape)}"))

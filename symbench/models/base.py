@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 import torch
@@ -14,10 +14,16 @@ from symbench.code import RAISED
 from symbench.errors import ModelError, Problem
 from symbench.fields import Field, Scalar
 
+ABOUT_SHAPES = re.compile(r"shape|size|channel|dimension|height|width|kernel|patch|reshape|view", re.IGNORECASE)
+"""What errors say that come of images of another size or number of channels."""
+
 
 @dataclass(frozen=True)
 class Normalisation:
-    """``(x - mean) / std`` for every channel, after the transformation and before the model."""
+    """``(x - mean) / std`` for every channel, after the transformation and before the model.
+
+    Images of one channel are repeated to as many as there are means.
+    """
 
     mean: Sequence[float] = ()
     std: Sequence[float] = ()
@@ -70,13 +76,13 @@ class Model:
             ) from error
         except RAISED as error:  # a user's model may raise anything
             shapes = {name: tuple(x.shape) for name, x in ready.items()}
-            raise ModelError(
-                Problem(self.name, f"raised {type(error).__name__}: {error} (inputs {shapes})".replace("\n", " "))
-            ) from error
+            got = " ".join(f"raised {type(error).__name__}: {error} (inputs {shapes})".split())
+            remedy = _about_images(str(error), [shapes[name] for name in images if name in shapes])
+            raise ModelError(Problem(self.name, got, None, remedy)) from error
         return self._checked(returned, count)
 
     def _checked(self, returned: Any, count: int) -> dict[str, Tensor]:
-        outputs = returned if isinstance(returned, Mapping) else {next(iter(self.outputs)): returned}
+        outputs = named_outputs(returned, list(self.outputs))
         for name in self.outputs:
             value = outputs.get(name)
             if not isinstance(value, Tensor):
@@ -84,7 +90,9 @@ class Model:
                     Problem(
                         self.name,
                         f"output {name!r} is a {type(value).__name__}",
-                        "a tensor, or a dictionary that holds one for every declared output",
+                        "a tensor, a tuple or list that begins with one, or a mapping or dataclass that holds one "
+                        "for every declared output",
+                        None if name in outputs else f"It returned {', '.join(map(repr, outputs)) or 'nothing'}.",
                     )
                 )
             if value.ndim == 0 or len(value) != count or not value.numel() or not value.is_floating_point():
@@ -96,6 +104,40 @@ class Model:
                     )
                 )
         return {name: outputs[name] for name in self.outputs}
+
+
+def named_outputs(returned: Any, names: Sequence[str]) -> dict[str, Any]:
+    """What a model returned, by name.
+
+    Mappings (a ``ModelOutput`` of transformers is one), dataclasses and named tuples have names of their own. Of any
+    other tuple or list the first tensor is the first output, as is a tensor by itself.
+    """
+    if isinstance(returned, Mapping):
+        return {str(name): _first_tensor(value) for name, value in returned.items()}
+    known: Sequence[str] = getattr(type(returned), "_fields", ())
+    if is_dataclass(returned):
+        known = [each.name for each in fields(returned)]
+    if known and (is_dataclass(returned) or names[0] in known):
+        return {name: _first_tensor(getattr(returned, name)) for name in known}
+    return {names[0]: _first_tensor(returned)}
+
+
+def _first_tensor(value: Any) -> Any:
+    """The first tensor of a tuple or list, where there is one; anything else as it is."""
+    if isinstance(value, (tuple, list)):
+        return next((each for each in value if isinstance(each, Tensor)), value)
+    return value
+
+
+def _about_images(error: str, shapes: Sequence[tuple[int, ...]]) -> str | None:
+    """What to do where a model may want other images than it was given."""
+    shape = next((shape for shape in shapes if len(shape) == 4), None)
+    if shape is None or not ABOUT_SHAPES.search(error):
+        return None
+    _, channels, height, width = shape
+    grey = ", and channels: 3 if it takes colour" if channels == 1 else ""
+    given = f"It was given images of {height} x {width} pixels and {channels} channel{'s' if channels > 1 else ''}"
+    return f"{given}: if it takes others, add size: (pixels a side) to its entry{grey}."
 
 
 def declared_outputs(module: nn.Module, otherwise: Mapping[str, Field]) -> Mapping[str, Field]:

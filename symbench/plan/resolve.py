@@ -10,14 +10,16 @@ from torch import nn
 
 from symbench import assemble
 from symbench.assemble import Prepared
+from symbench.assemble.model import check_images, describe, is_shaped, with_preprocessing
 from symbench.code import foreign
 from symbench.datasets.base import Dataset
 from symbench.errors import CellError, ConfigError, DataError, ModelError, Problem, near_miss, one_of
 from symbench.fields import Image
 from symbench.models import MODELS
+from symbench.models.source import Description
 from symbench.plan.pairs import Pair, fits, idle
 from symbench.store import content_key
-from symbench.suite import Suite
+from symbench.suite import ModelEntry, Suite
 
 VERSIONS = {"evaluate": 2, "order": 1}
 """Raised when the numbers of an evaluation change: part of every key."""
@@ -82,13 +84,14 @@ class Plan:
     """Everything that a run needs to know beforehand.
 
     Attributes:
-        suite: the suite.
+        suite: the suite, its models with the preprocessing that they bring along.
         cells: in the order in which they will run, model by model.
         data: datasets by name.
         training: training splits, by the name of the dataset.
         prepared: symmetries by (symmetry, dataset, size).
         recipes: the recipe's document of every model that is trained.
-        states: SHA-256 of the weights with which users' code builds a model.
+        known: what is known of each model before it is built.
+        states: SHA-256 of the weights with which code or a library builds a model, by model and what it is built for.
         broken: models that cannot be built, with the reason; their cells fail.
     """
 
@@ -98,7 +101,8 @@ class Plan:
     training: dict[str, Data] = field(default_factory=dict)
     prepared: dict[tuple[str, str, int | None], Prepared] = field(default_factory=dict)
     recipes: dict[str, dict[str, Any]] = field(default_factory=dict)
-    states: dict[str, str] = field(default_factory=dict)
+    known: dict[str, Description] = field(default_factory=dict)
+    states: dict[tuple[str, str], str] = field(default_factory=dict)
     broken: dict[str, CellError] = field(default_factory=dict)
 
     def symmetry_of(self, cell: Cell) -> Prepared:
@@ -127,6 +131,9 @@ def resolve(
         ConfigError: data, weights or code cannot be had, or a group cannot act on what was loaded.
     """
     plan = Plan(suite)
+    for name in dict.fromkeys(pair.model for pair in chosen):
+        _describe(plan, name)
+    suite = plan.suite
     for name in dict.fromkeys(pair.dataset for pair in chosen):
         plan.data[name] = Data.of(assemble.load_dataset(suite, name), suite.where("datasets", name))
     for model in dict.fromkeys(pair.model for pair in chosen):
@@ -166,9 +173,21 @@ def _unknown_leaves(plan: Plan, chosen: Sequence[Pair]) -> list[Problem]:
     return found
 
 
+def _describe(plan: Plan, name: str) -> None:
+    """Take over the preprocessing that the model brings along; remember it as broken if that cannot be known."""
+    plan.known[name] = Description()
+    try:
+        plan.known[name] = describe(plan.suite, name)
+    except CellError as error:
+        plan.broken[name] = error
+    plan.suite = with_preprocessing(plan.suite, name, plan.known[name])
+
+
 def _built(plan: Plan, name: str, mine: list[Pair], *, trust_pickle: bool) -> nn.Module | None:
     """Build the model once, to see that it can be: names, weights and shapes; remember it as broken if not."""
     suite, entry = plan.suite, plan.suite.models[name]
+    if name in plan.broken:
+        return None
     assemble.weights_digest(suite, name)
     datasets = list(dict.fromkeys(pair.dataset for pair in mine))
     module = None
@@ -179,10 +198,8 @@ def _built(plan: Plan, name: str, mine: list[Pair], *, trust_pickle: bool) -> nn
             module = _tried(plan, name, dataset, trust_pickle=trust_pickle) or module
         if module is not None:
             assemble.check_layers(module, suite, name)
-        if module is not None and assemble.is_foreign(entry.use):
-            plan.states[name] = assemble.state_digest(module, name)
-            if name in plan.recipes:
-                plan.recipes[name]["initial"] = plan.states[name]
+        if name in plan.recipes:
+            plan.recipes[name] |= _origin(plan, name)
     except CellError as error:
         plan.broken[name] = error
         return None
@@ -200,7 +217,20 @@ def _tried(plan: Plan, name: str, dataset: str, *, trust_pickle: bool) -> nn.Mod
         plan.data[dataset].broken = error
         return None
     assemble.load_weights(module, plan.suite, name, trust_pickle=trust_pickle)
+    if assemble.is_foreign(entry):
+        plan.states[name, _built_for(entry, dataset)] = assemble.state_digest(module, name)
     return module
+
+
+def _built_for(entry: ModelEntry, dataset: str) -> str:
+    """The dataset that a model's module is built for when it meets this one; empty where it is always the same."""
+    return dataset if assemble.built_for_data(entry) else ""
+
+
+def _origin(plan: Plan, name: str) -> dict[str, Any]:
+    """What a recipe says of the weights that training starts from, where they or the model are not ours."""
+    found = {"initial": plan.states.get((name, "")), "source": plan.known[name].identity}
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def _plan_training(plan: Plan, name: str) -> None:
@@ -240,12 +270,16 @@ def new_module(plan: Plan, name: str, dataset: str) -> nn.Module:
     """A model's module with fresh weights, shaped for the data that it is trained on, or else for ``dataset``."""
     entry = plan.suite.models[name]
     data = plan.training[entry.train.on] if entry.train is not None else plan.data[dataset]
-    if ":" in entry.use or MODELS.find(entry.use)[0].builds_itself:
+    if not is_shaped(entry):
         return assemble.build_module(plan.suite, name, shape=(), outputs=0)
     if data.broken is not None:
         raise data.broken
-    shape = next(iter(data.shapes(entry.size).values()))
-    return assemble.build_module(plan.suite, name, shape=shape, outputs=data.outputs(entry.size))
+    leaf, shape = next(iter(data.shapes(entry.size).items()))
+    if entry.channels is not None and leaf in assemble.image_leaves(data.dataset):
+        shape = (entry.channels, *shape[1:])
+    # a library's model has classes of its own, for data that has none
+    outputs = 0 if MODELS.find(entry.use)[0].source and not data.dataset.targets else data.outputs(entry.size)
+    return assemble.build_module(plan.suite, name, shape=shape, outputs=outputs)
 
 
 def _fits_loaded(plan: Plan, pair: Pair, module: nn.Module | None) -> bool:
@@ -271,9 +305,9 @@ def _cell(plan: Plan, pair: Pair, *, device: str, limit: int | None) -> Cell:
     entry = suite.models[pair.model]
     place = (pair.symmetry, pair.dataset, entry.size)
     data = plan.data[pair.dataset]
+    shapes = data.shapes(assemble.canvas(suite, pair.symmetry, entry.size))
+    check_images(suite, pair.model, plan.known[pair.model], data.dataset, shapes)
     if place not in plan.prepared:
-        shapes = data.shapes(assemble.canvas(suite, pair.symmetry, entry.size))
-        _check_normalisation(suite, pair.model, data.dataset, shapes)
         plan.prepared[place] = assemble.prepare(suite, pair.symmetry, data.dataset, shapes)
     identity = {
         "model": _model_identity(plan, pair),
@@ -283,7 +317,7 @@ def _cell(plan: Plan, pair: Pair, *, device: str, limit: int | None) -> Cell:
             "targets": {k: str(v) for k, v in data.dataset.targets.items()},
             "valid": assemble.validity_document(suite, pair.dataset, data.dataset),
         },
-        "preprocessing": {"size": entry.size, "mean": entry.mean, "std": entry.std},
+        "preprocessing": {"size": entry.size, "channels": entry.channels, "mean": entry.mean, "std": entry.std},
         "symmetry": plan.prepared[place].document,
         "numerics": {**suite.numerics.model_dump(), "device": device.partition(":")[0]},
         "layers": entry.layers,
@@ -296,16 +330,6 @@ def _cell(plan: Plan, pair: Pair, *, device: str, limit: int | None) -> Cell:
     return Cell(pair, content_key(identity), identity)
 
 
-def _check_normalisation(suite: Suite, model: str, dataset: Dataset, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    entry = suite.models[model]
-    for leaf in assemble.image_leaves(dataset):
-        channels = shapes[leaf][0]
-        for key, values in (("mean", entry.mean), ("std", entry.std)):
-            if len(values) not in {0, 1, channels}:
-                where = suite.where("models", model, key)
-                raise ConfigError(Problem(where, f"got {len(values)} values", f"{channels}, one for each channel"))
-
-
 def _model_identity(plan: Plan, pair: Pair) -> dict[str, Any]:
     suite, name = plan.suite, pair.model
     if name in plan.recipes:
@@ -314,7 +338,8 @@ def _model_identity(plan: Plan, pair: Pair) -> dict[str, Any]:
     return {
         **assemble.model_description(suite, name),
         "weights": assemble.weights_digest(suite, name),
-        "state": plan.states.get(name),
+        "source": plan.known[name].identity,
+        "state": plan.states.get((name, _built_for(suite.models[name], pair.dataset))),
         "shapes": {leaf: list(shape) for leaf, shape in shapes.items()},
         "code": assemble.code_digest(suite, name),
     }

@@ -7,6 +7,7 @@ form, or else those of its names and options.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from symbench.datasets import DATASETS
 from symbench.document import Document, Path_
 from symbench.errors import ConfigError, Problem, SuiteError, near_miss, one_of, quoted
 from symbench.groups import GROUPS, factors
-from symbench.models import MODELS
+from symbench.models import MODELS, ModelRow
 from symbench.registry import Options
 from symbench.suite.entries import (
     DatasetEntry,
@@ -34,6 +35,9 @@ from symbench.suite.entries import (
     unmatched,
 )
 from symbench.suite.problems import problems_of
+
+WEIGHTS = (".safetensors", ".pth", ".ckpt", ".bin")
+"""How files end that hold weights and no program."""
 
 __all__ = [
     "DatasetEntry",
@@ -59,11 +63,24 @@ def load(path: Path | str, *, no_code: bool = False) -> Suite:
         SuiteError: with every problem of the file, each with its line.
     """
     path = Path(path)
-    source = document.read(path)
+    return checked(document.read(path), path.resolve().parent, no_code=no_code)
+
+
+def checked(source: Document, folder: Path, *, no_code: bool = False) -> Suite:
+    """A document as a suite.
+
+    Args:
+        source: read or composed.
+        folder: what the suite's paths are relative to.
+        no_code: refuse entries that would run code of their own.
+
+    Raises:
+        SuiteError: with every problem, each with its line.
+    """
     if not isinstance(source.data, dict):
         raise SuiteError(
             Problem(
-                path.name,
+                source.path.name,
                 f"got {quoted(source.data)}",
                 "a mapping with version, name, datasets, models, symmetries",
                 "'symbench new' writes one.",
@@ -71,7 +88,7 @@ def load(path: Path | str, *, no_code: bool = False) -> Suite:
         )
     data = _with_presets(source)
     try:
-        suite = Suite.model_validate({**data, "folder": path.resolve().parent, "source": source})
+        suite = Suite.model_validate({**data, "folder": folder, "source": source})
     except ValidationError as error:
         raise SuiteError(problems_of(error, source, ())) from error
     for key in {"folder", "source"} & set(source.data):
@@ -119,8 +136,7 @@ def _models(suite: Suite, source: Document) -> Iterator[Problem]:
     for name, entry in suite.models.items():
         place: Path_ = ("models", name)
         yield from _use(entry, suite, source, place, MODELS)
-        if entry.train and entry.weights:
-            yield Problem(source.where((*place, "weights")), "got both train and weights", "one of them")
+        yield from _two_origins(entry, source, place)
         if entry.mean and entry.std and len(entry.mean) != len(entry.std):
             yield Problem(
                 source.where((*place, "std")),
@@ -136,6 +152,19 @@ def _models(suite: Suite, source: Document) -> Iterator[Problem]:
                     f"one of {one_of(known)}",
                     near_miss(value, known),
                 )
+
+
+def _two_origins(entry: ModelEntry, source: Document, place: Path_) -> Iterator[Problem]:
+    """Weights that are to come from more than one place."""
+    found = MODELS.built_in(entry.use)
+    origins = [name for name, there in (("train", entry.train), ("weights", entry.weights)) if there]
+    if found and found[0].is_file and origins:
+        got = f"got {origins[0]} for a program that has its weights"
+        yield Problem(source.where((*place, origins[0])), got, "the file alone")
+    elif len(origins) == 2:
+        yield Problem(source.where((*place, "weights")), "got both train and weights", "one of them")
+    elif entry.weights and entry.options.get("pretrained"):
+        yield Problem(source.where((*place, "weights")), "got weights for a pretrained model", "pretrained: false")
 
 
 def _symmetries(suite: Suite, source: Document) -> Iterator[Problem]:
@@ -209,11 +238,29 @@ def _use(
             return
         row, parameters = table.find(entry.use, where=where)
     except ConfigError as error:
-        yield from error.problems
+        yield from _about_weights(entry, error)
         return
+    if isinstance(row, ModelRow) and row.is_file:
+        yield from _missing(suite.folder / entry.use, where)
     if entry.args:
         yield Problem(source.where((*place, "args")), "got args", "options beside use: (args are for your own code)")
     yield from _options(entry, [(row.options, parameters)], source, place)
+
+
+def _about_weights(entry: DatasetEntry | ModelEntry, error: ConfigError) -> Iterator[Problem]:
+    """An unknown name's problems; where it is that of a weights file, with the place for it."""
+    remedy = "Weights go into weights:, beside the network in use:."
+    for problem in error.problems:
+        yield replace(problem, remedy=remedy) if entry.use.endswith(WEIGHTS) else problem
+
+
+def _missing(file: Path, where: str) -> Iterator[Problem]:
+    """A problem where a model's file is not there, or has nothing in it."""
+    if not file.is_file():
+        near = [p.name for p in file.parent.iterdir()] if file.parent.is_dir() else []
+        yield Problem(where, f"got {quoted(file.name)}", f"a file at {file}", near_miss(file.name, near))
+    elif file.stat().st_size == 0:
+        yield Problem(where, f"{file.name} is empty", "a program")
 
 
 def _options(

@@ -10,9 +10,12 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
 
 from symbench.code import Code
+from symbench.datasets import DATASETS
 from symbench.document import Document
 from symbench.errors import Problem, SuiteError, near_miss, one_of, quoted
-from symbench.registry import Options
+from symbench.groups import GROUPS
+from symbench.models import MODELS
+from symbench.registry import Options, Table
 
 NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 Name = Annotated[str, Field(pattern=NAME)]
@@ -93,13 +96,17 @@ Layers = Annotated[dict[str, Literal["Scalar", "Image", "Nodes"]], BeforeValidat
 
 
 class ModelEntry(Entry):
-    """One model of a suite: built, then trained or given weights, behind its own preprocessing."""
+    """One model of a suite: built, then trained or given weights, behind its own preprocessing.
+
+    ``channels`` is how many it takes: grey images are repeated.
+    """
 
     use: str
     args: dict[str, Any] = Field(default_factory=dict)
     train: Recipe | None = None
     weights: str | None = None
     size: Annotated[int, Field(ge=1, le=8192)] | None = None
+    channels: Annotated[int, Field(ge=2, le=64)] | None = None
     mean: list[float] = Field(default_factory=list)
     std: list[Positive] = Field(default_factory=list)
     layers: Layers = Field(default_factory=dict)
@@ -188,11 +195,17 @@ def unmatched(patterns: list[str], names: list[str], where: str) -> Iterator[Pro
 
 
 def uses_code(suite: Suite) -> Iterator[tuple[str, str]]:
-    """The entries that would run code which is not part of symbench, as (key with line, name)."""
-    for kind, key in (("datasets", "use"), ("models", "use"), ("symmetries", "group")):
+    """The entries that would run code which is not part of symbench or a library, as (key with line, name)."""
+    tables: tuple[tuple[str, str, Table[Any]], ...] = (
+        ("datasets", "use", DATASETS),
+        ("models", "use", MODELS),
+        ("symmetries", "group", GROUPS),
+    )
+    for kind, key, table in tables:
         for name, entry in getattr(suite, kind).items():
             use = getattr(entry, key)
-            if ":" in use or ("/" in use and not use.startswith("torchvision/")):
+            found = table.built_in(use)
+            if ":" in use or (found[0].runs_code if found else "/" in use):
                 yield suite.where(kind, name, key), use
 
 

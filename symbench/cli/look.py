@@ -1,0 +1,118 @@
+"""Commands that look: reports, names, a suite to start from, and what is here."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from symbench.cli.base import (
+    EXIT_INCOMPLETE,
+    cli,
+    json_option,
+    print_json,
+    results_option,
+    show,
+)
+from symbench.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    pass
+
+
+@cli.command()
+@click.argument("run", required=False)
+@results_option
+@click.option("--output", type=click.Path(path_type=Path), help="Where to write it. [default: RESULTS/reports/RUN]")
+@click.option("--format", "format", help="Of md,csv,json,png,svg, with commas between. [default: all]")
+@json_option
+def report(run: str | None, results: Path, output: Path | None, format: str | None, json: bool) -> None:
+    """Write a run's report: Markdown, CSV, JSON and figures. RUN is an id; the newest by default."""
+    from symbench import api
+    from symbench.terminal import Progress
+
+    opened = api.open_run(run, results=results)
+    with redirect_stdout(sys.stderr):  # a plug-in's metric may print
+        frame = opened.estimates()
+    chosen = [name.strip() for name in format.split(",")] if format else None
+    files = api.write_report(opened, output=output, formats=chosen, frame=frame)
+    show(opened, json, frame)
+    Progress().line(f"report: {files[0]}" if files else "nothing written")
+    if not opened.whole:
+        raise click.exceptions.Exit(EXIT_INCOMPLETE)
+
+
+@cli.command("list")
+@click.argument(
+    "kind", required=False, type=click.Choice(["groups", "presets", "actions", "datasets", "models", "metrics"])
+)
+@json_option
+def list_names(kind: str | None, json: bool) -> None:
+    """What can be named in a suite, with one line each."""
+    from symbench.actions import ACTIONS
+    from symbench.datasets import DATASETS
+    from symbench.groups import GROUPS
+    from symbench.metrics import METRICS
+    from symbench.models import MODELS
+    from symbench.presets import PRESETS
+    from symbench.terminal import show_columns
+
+    tables = {
+        "groups": GROUPS,
+        "presets": PRESETS,
+        "actions": ACTIONS,
+        "datasets": DATASETS,
+        "models": MODELS,
+        "metrics": METRICS,
+    }
+    chosen = {kind: tables[kind]} if kind else tables
+    found = [
+        {"kind": plural, "name": name, "summary": row.summary, "options": list(row.options.model_fields)}
+        for plural, table in chosen.items()
+        for name, row in table  # type: ignore[attr-defined]
+    ]
+    if json:
+        print_json({"schema_version": 1, "names": found})
+        return
+    for plural, table in chosen.items():
+        click.echo(plural)
+        rows = [("  " + row["name"], _described(row)) for row in found if row["kind"] == plural]
+        show_columns([*rows, *(("  " + name, reason) for name, reason in table.broken().items())])  # type: ignore[attr-defined]
+
+
+def _described(row: dict[str, Any]) -> str:
+    options = ", ".join(option for option in row["options"] if f"<{option}>" not in row["name"].lower())
+    return f"{row['summary']} ({options})" if options else str(row["summary"])
+
+
+@cli.command()
+@click.argument("path", type=click.Path(path_type=Path), default=Path("suite.yaml"))
+def new(path: Path) -> None:
+    """Write a commented suite to start from. Never overwrites."""
+    template = (Path(__file__).parent.parent / "template.yaml").read_text(encoding="utf-8")
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(template)
+    except FileExistsError as error:
+        raise ConfigError(Problem(str(path), "is there already", "a new file", "Name another.")) from error
+    except OSError as error:
+        raise ConfigError(Problem(str(path), f"cannot be written: {error.strerror}", "a file that can")) from error
+    click.echo(f"wrote {path}; run it with: symbench run {path}", err=True)
+
+
+@cli.command()
+@results_option
+@json_option
+def doctor(results: Path, json: bool) -> None:
+    """What is here: versions, devices, numeric flags, caches, extras, and what is broken."""
+    from symbench.doctor import examine
+    from symbench.terminal import show_examination
+
+    found = examine(results)
+    if json:
+        print_json({"schema_version": 1, **found})
+        return
+    show_examination(found)

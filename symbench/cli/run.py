@@ -1,0 +1,172 @@
+"""Commands that run a suite, or check that it can be run."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from symbench.cli.base import (
+    EXIT_INCOMPLETE,
+    choices_of,
+    cli,
+    device_option,
+    interruptible,
+    json_option,
+    limit_option,
+    no_code_option,
+    only_option,
+    print_json,
+    results_hint,
+    results_option,
+    show,
+    trust_option,
+)
+from symbench.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from symbench.api import Choices
+    from symbench.plan.resolve import Cell, Plan
+    from symbench.store import Store
+    from symbench.suite import Suite
+
+
+@cli.command()
+@click.argument("suite", type=click.Path(path_type=Path), required=False)
+@click.option("--model", "model", multiple=True, metavar="USE", help="No suite: a model, as under use: in one.")
+@click.option("--data", "data", multiple=True, metavar="USE", help="No suite: a folder, a file, or a dataset.")
+@click.option("--symmetry", "symmetry", multiple=True, metavar="NAME", help="No suite: a preset or a group.")
+@click.option("--size", type=click.IntRange(1, 8192), metavar="PX", help="No suite: pixels a side that models see.")
+@click.option("--save-suite", type=click.Path(path_type=Path), metavar="FILE", help="Write the suite that was run.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done: cells, passes, time and disk. Does nothing.")
+@results_option
+@only_option
+@limit_option
+@device_option
+@click.option(
+    "--batch-size", type=int, default=256, show_default=True, metavar="N", help="Images in one forward pass."
+)
+@click.option("--fail-fast", is_flag=True, help="Stop at the first cell that fails.")
+@no_code_option
+@trust_option
+@json_option
+def run(
+    suite: Path | None,
+    model: tuple[str, ...],
+    data: tuple[str, ...],
+    symmetry: tuple[str, ...],
+    size: int | None,
+    save_suite: Path | None,
+    dry_run: bool,
+    json: bool,
+    batch_size: int,
+    **options: Any,
+) -> None:
+    """Train what is untrained, measure what is unmeasured, print the tables.
+
+    The same command resumes what was interrupted, and does nothing where nothing has changed. Models trained by the
+    suite are kept in SYMBENCH_CACHE_DIR. Without a suite, --model, --data and --symmetry say what to measure; each
+    may stand several times.
+    """
+    from symbench import api
+    from symbench.terminal import Progress
+
+    named = {"models": model, "data": data, "symmetries": symmetry}
+    loaded = _given_suite(suite, named, size, save_suite, no_code=options["no_code"])
+    choices = choices_of(batch=batch_size, **options)
+    if dry_run:
+        _dry_run(loaded, choices, json)
+        return
+    progress = Progress()
+    with interruptible(progress) as stop, redirect_stdout(sys.stderr):  # a model may print
+        done = api.run(loaded, choices=choices, listen=progress, stopped=stop.asked)
+    show(done, json)
+    progress.line(f"run {done.manifest.run}; figures and tables: symbench report{results_hint(options['results'])}")
+    if done.manifest.status != "complete":
+        raise click.exceptions.Exit(EXIT_INCOMPLETE)
+
+
+def _given_suite(
+    suite: Path | None, named: dict[str, tuple[str, ...]], size: int | None, save: Path | None, *, no_code: bool
+) -> Path | Suite:
+    """The suite's file, or one made of what was named instead."""
+    asked = any(named.values())
+    if suite is not None and (asked or size is not None or save is not None):
+        raise click.UsageError("name a suite, or --model, --data and --symmetry with what belongs to them: not both")
+    if suite is not None:
+        return suite
+    if not asked:
+        raise click.UsageError("name a suite, or --model, --data and --symmetry")
+    from symbench import suite as suites
+    from symbench.document import parse
+    from symbench.suite.compose import composed
+
+    place = save or Path("command line")
+    text = composed(**named, folder=place.parent, size=size)
+    loaded = suites.checked(parse(text, place), place.parent.resolve(), no_code=no_code)
+    if save is not None:
+        try:
+            save.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(Problem("--save-suite", f"{save} cannot be written: {error.strerror}")) from error
+        click.echo(f"wrote {save}", err=True)
+    return loaded
+
+
+def _dry_run(suite: Path | Suite, choices: Choices, json: bool) -> None:
+    from symbench import api
+    from symbench.terminal import show_columns
+
+    with redirect_stdout(sys.stderr):
+        forecast = api.forecast(suite, choices)
+    if json:
+        print_json({"schema_version": 1, **forecast.document()})
+        return
+    show_columns(forecast.table())
+    click.echo(forecast.summary(), err=True)
+
+
+@cli.command()
+@click.argument("suite", type=click.Path(path_type=Path))
+@results_option
+@only_option
+@limit_option
+@device_option
+@no_code_option
+@trust_option
+@json_option
+def validate(suite: Path, json: bool, **options: Any) -> None:
+    """Check a suite: load its data and code, build its models, list its cells. Measures and writes nothing."""
+    from symbench import api
+    from symbench.store import Store
+    from symbench.terminal import show_columns
+
+    with redirect_stdout(sys.stderr):  # a model may print
+        plan, device = api.prepare(suite, choices_of(**options))
+    store = Store(options["results"])
+    rows = [{**cell.pair.names(), "key": cell.key, **_planned(plan, store, cell)} for cell in plan.cells]
+    if json:
+        print_json({"schema_version": 1, "suite": plan.suite.name, "device": device, "cells": rows})
+        return
+    heading = ("model", "dataset", "symmetry", "K", "chosen by", "state")
+    keys = ("model", "dataset", "symmetry", "elements", "chosen_by", "state")
+    show_columns([heading, *(tuple("-" if row[key] is None else str(row[key]) for key in keys) for row in rows)])
+    failing = sum(row["elements"] is None for row in rows)
+    if failing:
+        click.echo(f"{suite}: {failing} of {len(rows)} cells will fail", err=True)
+        raise click.exceptions.Exit(EXIT_INCOMPLETE)
+    click.echo(f"{suite} is right: {len(rows)} cells on {device}", err=True)
+
+
+def _planned(plan: Plan, store: Store, cell: Cell) -> dict[str, Any]:
+    from symbench.engines import local
+
+    broken = plan.broken_reason(cell.pair)
+    if broken is not None:
+        return {"elements": None, "chosen_by": None, "state": f"will fail: {broken}"}
+    elements = plan.symmetry_of(cell).elements
+    state = "measured" if local.finished(plan, store, cell) else "to be measured"
+    return {"elements": len(elements) - 1, "chosen_by": elements.how, "state": state}

@@ -1,0 +1,217 @@
+"""Images in one array: ``.npy``, ``.npz`` or ``.safetensors``, memory-mapped where the file allows it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from symbench.code import foreign
+from symbench.datasets.base import Batch, Dataset, resize
+from symbench.datasets.decode import Unreadable
+from symbench.datasets.facts import file_digest
+from symbench.datasets.images import checked_path
+from symbench.datasets.pictures import unused
+from symbench.errors import ConfigError, DataError, Problem, near_miss, one_of, quoted
+from symbench.fields import Category, Image
+
+CHANNELS = (1, 3)
+SAFETENSORS = {
+    "U8": "|u1", "I8": "|i1", "I16": "<i2", "I32": "<i4", "I64": "<i8", "U16": "<u2", "U32": "<u4", "U64": "<u8",
+    "F16": "<f2", "F32": "<f4", "F64": "<f8", "BOOL": "|b1",
+}  # fmt: skip
+LOCAL_HEADER = 30
+"""Bytes of a ZIP member's own header, before its name and extra field."""
+
+
+class ImageArray(Dataset):
+    """Images ``(n, c, h, w)``, ``(n, h, w, c)`` or ``(n, h, w)``, read from the file batch by batch."""
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray | None,
+        *,
+        channels_last: bool,
+        digest: str,
+        where: str,
+        remarks: Sequence[str] = (),
+    ) -> None:
+        self.images = images
+        self.labels = labels
+        self.channels_last = channels_last
+        self.where = where
+        self.fields = {"image": Image()}
+        self.targets = {} if labels is None else {"label": Category(int(labels.max()) + 1)}
+        self._digest = digest
+        self._said = list(remarks)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def batch(self, indices: Sequence[int], *, canvas: int | None = None) -> Batch:
+        """Rows of the array; uint8 becomes ``uint8 / 255``.
+
+        Raises:
+            DataError: pixels leave [0, 1].
+        """
+        rows = np.asarray(indices, dtype=np.int64)
+        values = self.images[rows]
+        if values.dtype != np.uint8:
+            values = values.astype(np.float32)
+        pixels = torch.from_numpy(np.ascontiguousarray(values))
+        if pixels.ndim == 3:
+            pixels = pixels[:, None]
+        elif self.channels_last:
+            pixels = pixels.movedim(-1, 1)
+        images = pixels.float().div_(255) if pixels.dtype == torch.uint8 else self._checked(pixels, rows)
+        targets = {} if self.labels is None else {"label": torch.from_numpy(self.labels[rows])}
+        return Batch({"image": resize(images, canvas).contiguous()}, targets)
+
+    def digest(self) -> str:
+        """Of the file's bytes and of what is taken from it."""
+        return self._digest
+
+    def remarks(self) -> list[str]:
+        """What was left aside."""
+        return self._said
+
+    def _checked(self, images: Tensor, rows: np.ndarray) -> Tensor:
+        low, high = images.flatten(1).amin(1), images.flatten(1).amax(1)
+        wrong = torch.nonzero(~((low >= 0) & (high <= 1))).flatten()  # written so that NaN is wrong
+        if len(wrong):
+            first = int(wrong[0])
+            got = f"got pixels from {float(low[first]):.4g} to {float(high[first]):.4g}"
+            remedy = "Normalisation belongs to the model's entry (mean, std), after the transformation."
+            raise DataError(Problem(f"{self.where}, sample {rows[first]}", got, "values in [0, 1]", remedy))
+        return images
+
+
+def load(
+    *, path: str, split: str, images: str, labels: str | None, layout: str, folder: Path = Path(), where: str = ""
+) -> ImageArray:
+    """The images of an array file.
+
+    Args:
+        path: ``.npz``, ``.npy`` or ``.safetensors``, relative to the suite's folder; ``{split}`` in it stands for the
+            split. A compressed ``.npz`` is read into memory, everything else is mapped.
+        split: ``train`` or ``test``.
+        images: the key of the images, uint8 or float in [0, 1]; a ``.npy`` file has none.
+        labels: the key of the class indices ``(n,)``; without it there are none.
+        layout: ``nchw``, ``nhwc``, or ``auto``: the axis that is 1 or 3 long holds the channels.
+        folder: what a relative ``path`` starts from.
+        where: the suite's key, for messages.
+
+    Raises:
+        ConfigError: the file cannot be read, or holds no such arrays.
+    """
+    where = where or "arrays"
+    place = checked_path(folder, path, split, key="path", where=where)
+    with foreign(ConfigError, where, f"reading {place.name}", "an array file that is whole"):
+        found = _arrays(place, where)
+        pixels = _chosen(found, images, place, where)
+        targets = None if labels is None else _labels(_chosen(found, labels, place, where), len(pixels), where)
+        last = _channels_last(pixels, layout, where)
+        digest = hashlib.sha256(f"{_file_digest(place)} {images} {labels} {last}".encode()).hexdigest()
+    remarks = unused("labels", "labels", found, where) if labels is None else []
+    return ImageArray(pixels, targets, channels_last=last, digest=digest, where=where, remarks=remarks)
+
+
+def _file_digest(path: Path) -> str:
+    try:
+        return file_digest(path)
+    except Unreadable as error:
+        raise OSError(str(error)) from error
+
+
+def _arrays(path: Path, where: str) -> Mapping[str, Any]:
+    """Every array of the file by its key, none of them read yet."""
+    if path.suffix == ".npy":
+        return {"images": lambda: np.load(path, mmap_mode="r", allow_pickle=False)}
+    if path.suffix == ".npz":
+        with zipfile.ZipFile(path) as archive:
+            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+        return {key: lambda info=info: _member(path, info) for key, info in members.items()}
+    if path.suffix == ".safetensors":
+        with path.open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(size))
+        header.pop("__metadata__", None)
+        return {key: lambda entry=entry: _tensor(path, 8 + size, entry) for key, entry in header.items()}
+    raise ConfigError(Problem(where, f"got {path.name}", "a file that ends in .npz, .npy or .safetensors"))
+
+
+def _member(path: Path, info: zipfile.ZipInfo) -> np.ndarray:
+    """An array of a ``.npz`` file: mapped where it is stored as it is, as ``numpy.savez`` does."""
+    if info.compress_type != zipfile.ZIP_STORED:
+        with np.load(path, allow_pickle=False) as archive:
+            found: np.ndarray = archive[info.filename.removesuffix(".npy")]
+            return found
+    with path.open("rb") as file:
+        file.seek(info.header_offset)
+        header = file.read(LOCAL_HEADER)
+        extra = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
+        file.seek(info.header_offset + LOCAL_HEADER + extra)
+        return _mapped_npy(file)
+
+
+def _mapped_npy(file: BinaryIO) -> np.ndarray:
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = read(file)
+    if dtype.hasobject:
+        raise ValueError("its elements are Python objects")
+    return np.memmap(file, dtype, "r", file.tell(), shape, "F" if fortran else "C")
+
+
+def _tensor(path: Path, start: int, entry: Mapping[str, Any]) -> np.ndarray:
+    if entry["dtype"] not in SAFETENSORS:
+        raise ValueError(f"its elements are of type {entry['dtype']}")
+    return np.memmap(path, SAFETENSORS[entry["dtype"]], "r", start + entry["data_offsets"][0], tuple(entry["shape"]))
+
+
+def _chosen(found: Mapping[str, Any], key: str, path: Path, where: str) -> np.ndarray:
+    if key not in found:
+        got, expected = f"{path.name} has no array {quoted(key)}", f"one of {one_of(found) or 'none'}"
+        raise ConfigError(Problem(where, got, expected, near_miss(key, found)))
+    values: np.ndarray = found[key]()
+    if not len(values):
+        raise ConfigError(Problem(where, f"{path.name}, array {quoted(key)}, is empty", "at least one sample"))
+    return values
+
+
+def _labels(values: np.ndarray, count: int, where: str) -> np.ndarray:
+    if values.shape != (count,) or not np.issubdtype(values.dtype, np.integer):
+        got = f"labels are {values.dtype} of shape {values.shape}"
+        raise ConfigError(Problem(where, got, f"whole numbers of shape ({count},), one for each image"))
+    labels = np.array(values, dtype=np.int64)
+    if labels.min() < 0:
+        raise ConfigError(Problem(where, f"got label {labels.min()}", "class indices, 0 or more"))
+    return labels
+
+
+def _channels_last(images: np.ndarray, layout: str, where: str) -> bool:
+    """Whether the channels stand in the last axis.
+
+    Raises:
+        ConfigError: the array holds no images, or the axis cannot be told.
+    """
+    if not (images.dtype == np.uint8 or np.issubdtype(images.dtype, np.floating)):
+        raise ConfigError(Problem(where, f"images are {images.dtype}", "uint8, or float in [0, 1]"))
+    if images.ndim not in {3, 4} or 0 in images.shape:
+        got = f"images have shape {images.shape}"
+        raise ConfigError(Problem(where, got, "(n, c, h, w), (n, h, w, c) or (n, h, w)"))
+    if images.ndim == 3 or layout != "auto":
+        return layout == "nhwc"
+    first, last = images.shape[1] in CHANNELS, images.shape[3] in CHANNELS
+    if first == last:
+        got = f"images have shape {images.shape}, whose axis of channels cannot be told"
+        raise ConfigError(Problem(where, got, "one axis of 1 or 3", "Say layout: nchw or layout: nhwc."))
+    return last

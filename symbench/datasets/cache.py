@@ -1,0 +1,206 @@
+"""The pixel cache: decoded images in memory-mapped files that all runs share.
+
+An entry is one list of images at one canvas. Its rows are filled once, by whichever run needs them first, and read by
+all. A row is marked only when its pixels are on the disk, so that a run that dies leaves nothing wrong behind. The
+least recently used entries make room for new ones; what has been opened stays readable even then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+from platformdirs import user_cache_path
+
+from symbench.errors import ConfigError, DataError, Problem
+
+LIMIT_GIB = 20.0
+"""What the pixel cache may take; ``SYMBENCH_CACHE_GIB`` says otherwise."""
+GIB = 1 << 30
+FREE = "Set SYMBENCH_CACHE_DIR to a folder that can."
+
+
+def cache_folder() -> Path:
+    """Where checkpoints and pixels are kept: ``SYMBENCH_CACHE_DIR``, or the platform's cache folder."""
+    own = os.environ.get("SYMBENCH_CACHE_DIR")
+    return Path(own) if own else user_cache_path("symbench")
+
+
+def limit_bytes() -> int:
+    """How large the pixel cache may become.
+
+    Raises:
+        ConfigError: ``SYMBENCH_CACHE_GIB`` is no number above 0.
+    """
+    text = os.environ.get("SYMBENCH_CACHE_GIB", str(LIMIT_GIB))
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < 2**33:
+        raise ConfigError(Problem("SYMBENCH_CACHE_GIB", f"got {text!r}", "a number of GiB above 0"))
+    return int(number * GIB)
+
+
+class Entry:
+    """The pixels of one list of images at one canvas.
+
+    One file: an ``.npy`` array, and behind it one byte for each row that says whether it is there. What is mapped is
+    always one and the same file, so that rows and marks cannot be of different ages.
+    """
+
+    def __init__(self, key: str, shape: tuple[int, int, int, int]) -> None:
+        self.path = _entries() / key[:2] / f"{key}.npy"
+        self.shape = shape
+        self._file: tuple[int, int] | None = None
+        self._open()
+
+    @property
+    def row_bytes(self) -> int:
+        """What one image takes."""
+        return int(np.prod(self.shape[1:]))
+
+    def missing(self, rows: np.ndarray) -> np.ndarray:
+        """Which of the rows are not there yet, bool."""
+        return np.ones(len(rows), dtype=np.bool_) if self._file is None else self._ready[rows] == 0
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """Pixels ``(len(rows), c, h, w)``, uint8, a copy. The rows have to be there."""
+        found: np.ndarray = self._pixels[rows]
+        return found
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the entry against others that would fill it; it is made where it is missing.
+
+        Raises:
+            DataError: the cache cannot be written, by this or by what is done under the lock.
+        """
+        with _writing():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.path.with_suffix(".lock")):
+                if not (self._is_current() or self._open()):
+                    self._make()
+                yield
+
+    def write(self, rows: Sequence[int], images: Iterable[np.ndarray]) -> None:
+        """Put images into rows; :meth:`mark` says that they are there. Under :meth:`locked`."""
+        with self.path.open("r+b", buffering=0) as file:  # through the map, a full disk would end the process
+            for row, image in zip(rows, images, strict=True):
+                file.seek(self._pixels.offset + row * self.row_bytes)
+                file.write(np.ascontiguousarray(image).data)
+
+    def mark(self, rows: Sequence[int]) -> None:
+        """Wait until the rows are on the disk, and say that they are there. Under :meth:`locked`."""
+        with self.path.open("r+b", buffering=0) as file:
+            os.fsync(file.fileno())
+            for row in rows:
+                file.seek(self._ready.offset + row)
+                file.write(b"\1")
+
+    def _is_current(self) -> bool:
+        try:
+            status = self.path.stat()
+        except FileNotFoundError:  # another process made room
+            return False
+        return self._file == (status.st_dev, status.st_ino)
+
+    def _open(self) -> bool:
+        """Map the file, where there is one and it is whole, and note that it is in use."""
+        size = int(np.prod(self.shape))
+        try:
+            with self.path.open("rb") as file:
+                np.lib.format.read_magic(file)
+                shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+                status, start = os.fstat(file.fileno()), file.tell()
+                if shape != self.shape or dtype != np.uint8 or status.st_size != start + size + self.shape[0]:
+                    return False
+                self._pixels = np.memmap(file, np.uint8, "r", start, self.shape)
+                self._ready = np.memmap(file, np.uint8, "r", start + size, self.shape[:1])
+            self._file = (status.st_dev, status.st_ino)
+            with contextlib.suppress(OSError):  # a cache that may only be read
+                os.utime(self.path)
+        except (OSError, ValueError):
+            return False
+        return True
+
+    def _make(self) -> None:
+        temporary = self.path.with_suffix(".new.npy")
+        np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=self.shape)  # sparse: takes no room yet
+        with temporary.open("r+b") as file:
+            file.truncate(file.seek(0, os.SEEK_END) + self.shape[0])
+        temporary.replace(self.path)
+        if not self._open():
+            raise OSError(f"{self.path} is not what was just written")
+
+
+def entry_key(images: str, canvas: int | None, channels: int, version: str) -> str:
+    """The key of an entry: what the pixels depend on."""
+    return hashlib.sha256(f"{images} {canvas} {channels} {version}".encode()).hexdigest()
+
+
+def make_room(needed: int, keep: Collection[Entry]) -> None:
+    """Drop the entries that were not used for longest, until ``needed`` bytes more fit; never those of ``keep``.
+
+    Raises:
+        DataError: they do not fit beside those that are kept.
+    """
+    limit, kept = limit_bytes(), {entry.path for entry in keep}
+    with _writing():
+        _entries().mkdir(parents=True, exist_ok=True)
+        with FileLock(_entries() / ".lock"):
+            found = _listed()
+            mine = needed + sum(size for path, _, size in found if path in kept)
+            if mine > limit:
+                got = f"the images of this run take {mine / GIB:.3g} GiB of the pixel cache"
+                remedy = "Set SYMBENCH_CACHE_GIB to more, or take a smaller size or fewer samples."
+                raise DataError(Problem("SYMBENCH_CACHE_GIB", got, f"at most {limit / GIB:.3g} GiB", remedy))
+            used = sum(size for _, _, size in found)
+            for path, _, size in sorted(found, key=lambda listed: listed[1]):
+                if used + needed > limit and path not in kept and _dropped(path):
+                    used -= size
+
+
+def used_bytes() -> int:
+    """What the pixel cache takes on the disk."""
+    return sum(size for _, _, size in _listed())
+
+
+def _entries() -> Path:
+    return cache_folder() / "pixels"
+
+
+def _listed() -> list[tuple[Path, float, int]]:
+    """Every entry's file, when it was last used, and the bytes that it takes: rows that are not there take none."""
+    found = []
+    for path in _entries().glob("??/*.npy"):
+        with contextlib.suppress(OSError):  # gone since: another process made room
+            status = path.stat()
+            blocks: int | None = getattr(status, "st_blocks", None)
+            found.append((path, status.st_mtime, status.st_size if blocks is None else 512 * blocks))
+    return found
+
+
+def _dropped(path: Path) -> bool:
+    """Remove an entry, unless a process is filling it. Those that have it open can still read it."""
+    try:
+        with FileLock(path.with_suffix(".lock"), timeout=0):
+            path.unlink(missing_ok=True)
+    except OSError:  # locked, or open on a system that keeps open files
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _writing() -> Iterator[None]:
+    """A cache that cannot be written ends in a sentence."""
+    try:
+        yield
+    except OSError as error:
+        got = f"{cache_folder()} cannot be written: {error.strerror or error}"
+        raise DataError(Problem("SYMBENCH_CACHE_DIR", got, "a folder that can", FREE)) from error

@@ -1,0 +1,94 @@
+"""A table of images: a CSV file with a column of paths and, if there are labels, one of labels."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from symbench.datasets.facts import Files
+from symbench.datasets.images import checked_path
+from symbench.datasets.pictures import Pictures, unused
+from symbench.errors import ConfigError, Problem, near_miss, one_of, quoted
+
+
+def load(
+    *,
+    path: str,
+    split: str,
+    image: str,
+    label: str | None,
+    delimiter: str,
+    channels: int,
+    folder: Path = Path(),
+    where: str = "",
+) -> Pictures:
+    """The images that a CSV file with a header names.
+
+    Args:
+        path: the file, relative to the suite's folder; ``{split}`` in it stands for the split.
+        split: ``train`` or ``test``.
+        image: the column of paths, relative to the file's own folder.
+        label: the column of labels; without it there are none. Whole numbers are class indices, anything else is a
+            name, and the sorted names are the classes.
+        delimiter: what stands between columns.
+        channels: 1 for grey, 3 for RGB.
+        folder: what a relative ``path`` starts from.
+        where: the suite's key, for messages.
+
+    Raises:
+        ConfigError: the file cannot be read, a column is missing, or a row has no image or no label.
+    """
+    where = where or "csv"
+    place = checked_path(folder, path, split, key="path", where=where)
+    names, texts, columns = _columns(place, image, label, delimiter, where)
+    if label is None:
+        remarks = unused("label", "label", columns, where)
+        return Pictures(Files(place.parent, names), None, channels=channels, where=where, remarks=remarks)
+    targets, classes = class_indices(texts)
+    return Pictures(Files(place.parent, names), targets, classes=classes, channels=channels, where=where)
+
+
+def class_indices(texts: Sequence[str]) -> tuple[np.ndarray, list[str] | None]:
+    """Labels as class indices: whole numbers as they are, names by their place among the sorted names."""
+    if all(text.isdecimal() and len(text) <= 9 for text in texts):
+        return np.array([int(text) for text in texts]), None
+    classes = sorted(set(texts))
+    place = {name: i for i, name in enumerate(classes)}
+    return np.array([place[text] for text in texts]), classes
+
+
+def _columns(
+    path: Path, image: str, label: str | None, delimiter: str, where: str
+) -> tuple[list[str], list[str], Sequence[str]]:
+    """Paths and labels, row by row, and the names of all columns."""
+    names, texts = [], []
+    wanted = [image] if label is None else [image, label]
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, delimiter=delimiter)
+            columns = reader.fieldnames or []
+            _check_header(columns, wanted, path, where)
+            for row in reader:
+                values = [(row[column] or "").strip() for column in wanted]
+                if "" in values:
+                    got = f"{path.name}:{reader.line_num}: nothing in column {quoted(wanted[values.index('')])}"
+                    raise ConfigError(Problem(where, got, "a path and a label in every row" if label else "a path"))
+                names.append(values[0])
+                texts.append(values[-1])
+    except OSError as error:
+        raise ConfigError(Problem(where, f"{path} cannot be read: {error.strerror or error}")) from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(Problem(where, f"{path.name} is no CSV file in UTF-8: {error}")) from error
+    if not names:
+        raise ConfigError(Problem(where, f"{path.name} has no rows", "a header, and a row for every image"))
+    return names, texts, columns
+
+
+def _check_header(columns: Sequence[str], wanted: Sequence[str], path: Path, where: str) -> None:
+    for column in wanted:
+        if column not in columns:
+            got, expected = f"{path.name} has no column {quoted(column)}", f"one of {one_of(columns) or 'none'}"
+            raise ConfigError(Problem(where, got, expected, near_miss(column, columns)))

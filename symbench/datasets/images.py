@@ -1,0 +1,158 @@
+"""Folders of images: one sub-folder for each class, or no labels at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from symbench.datasets.decode import SUFFIXES
+from symbench.datasets.facts import Files
+from symbench.datasets.pictures import Pictures, first_few
+from symbench.errors import ConfigError, Problem, near_miss
+
+
+@dataclass
+class Walk:
+    """Going through a folder: what was found, and what could not be entered.
+
+    Attributes:
+        root: where it starts.
+        seen: folders that have been entered, by device and inode, so that each is entered once.
+        closed: folders that cannot be opened, with the reason.
+        loops: links that lead back to a folder that was entered already.
+    """
+
+    root: Path
+    seen: set[tuple[int, int]] = field(default_factory=set)
+    closed: dict[str, str] = field(default_factory=dict)
+    loops: int = 0
+
+    def images(self, folder: str = "") -> list[str]:
+        """The images in a folder and below it: paths below the root, sorted."""
+        found, waiting = [], [folder]
+        while waiting:
+            here = waiting.pop()
+            for name, is_folder in self.entries(here):
+                path = f"{here}/{name}" if here else name
+                if is_folder:
+                    waiting.append(path)
+                elif name.lower().endswith(SUFFIXES):
+                    found.append(path)
+        return sorted(found)
+
+    def entries(self, folder: str) -> Iterator[tuple[str, bool]]:
+        """The names in a folder and whether each is a folder; hidden ones left out, none of one entered before."""
+        place = Path(self.root, folder)
+        try:
+            status = place.stat()
+            if (status.st_dev, status.st_ino) in self.seen:
+                self.loops += 1
+                return
+            self.seen.add((status.st_dev, status.st_ino))
+            with os.scandir(place) as listed:
+                found = [(entry.name, _is_folder(entry)) for entry in listed if not entry.name.startswith(".")]
+        except OSError as error:
+            self.closed[folder or "."] = error.strerror or str(error)
+            return
+        yield from found
+
+    def remarks(self, where: str) -> list[str]:
+        """What people should be told, a sentence each."""
+        found = []
+        if self.closed:
+            folders = "1 folder is" if len(self.closed) == 1 else f"{len(self.closed):,} folders are"
+            found.append(f"{where}: {folders} left out, which cannot be opened: {first_few(self.closed)}.")
+        if self.loops:
+            links = "1 link is" if self.loops == 1 else f"{self.loops:,} links are"
+            found.append(f"{where}: {links} left out, because the folder behind is read already.")
+        return found
+
+
+def load(*, root: str, split: str, labels: str, channels: int, folder: Path = Path(), where: str = "") -> Pictures:
+    """The images below ``root``.
+
+    Sub-folders are the classes, in the order of their sorted names, and what is below them belongs to them. A folder
+    that has no sub-folders with images is unlabelled. Names that begin with a dot are left out.
+
+    Args:
+        root: the folder, relative to the suite's; ``{split}`` in it stands for the split.
+        split: ``train`` or ``test``.
+        labels: ``folders``, or ``none`` to take everything below ``root`` as unlabelled.
+        channels: 1 for grey, 3 for RGB.
+        folder: what a relative ``root`` starts from.
+        where: the suite's key, for messages.
+
+    Raises:
+        ConfigError: there are no images, or none that can be read.
+    """
+    where = where or "images"
+    place = checked_path(folder, root, split, key="root", where=where)
+    if not place.is_dir():
+        raise ConfigError(Problem(where, f"{place} is a file", "a folder of images"))
+    walk = Walk(place)
+    names, classes, remarks = _classes(walk) if labels == "folders" else ([], [], [])
+    targets = None
+    if classes:
+        targets = np.repeat(np.arange(len(classes)), [len(found) for found in names])
+    else:
+        walk = Walk(place)
+        names = [walk.images()]
+    files = [name for found in names for name in found]
+    remarks = [*walk.remarks(where), *(f"{where}: {remark}" for remark in remarks)]
+    if not files:
+        said = f" ({' '.join(remarks)})" if remarks else ""
+        expected = f"files that end in {', '.join(SUFFIXES)}"
+        raise ConfigError(Problem(where, f"no images below {place}{said}", expected))
+    return Pictures(
+        Files(place, files), targets, classes=classes or None, channels=channels, where=where, remarks=remarks
+    )
+
+
+def checked_path(folder: Path, path: str, split: str, *, key: str, where: str) -> Path:
+    """``folder / path`` with the split put in.
+
+    Raises:
+        ConfigError: it does not exist, or has no place for the split that is asked for.
+    """
+    if split == "train" and "{split}" not in path:
+        got, expected = f"{key}: {path} has no training split", f"{{split}} in {key}, which stands for train or test"
+        raise ConfigError(Problem(where, got, expected))
+    place = folder / path.replace("{split}", split)
+    try:
+        if place.exists():
+            return place
+        near = [entry.name for entry in place.parent.iterdir()] if place.parent.is_dir() else []
+    except OSError as error:
+        raise ConfigError(Problem(where, f"{place} cannot be opened: {error.strerror or error}")) from error
+    raise ConfigError(Problem(where, f"{place} does not exist", None, near_miss(place.name, near)))
+
+
+def _classes(walk: Walk) -> tuple[list[list[str]], list[str], list[str]]:
+    """The images of every class, the classes, and remarks; nothing where no sub-folder has an image."""
+    entries = list(walk.entries(""))
+    classes = sorted(name for name, is_folder in entries if is_folder)
+    names, top = [], set(walk.seen)
+    for name in classes:
+        walk.seen = set(top)  # a folder may be linked into several classes, and into each once
+        names.append(walk.images(name))
+    if not any(names):
+        return [], [], []
+    remarks = []
+    empty = [name for name, found in zip(classes, names, strict=True) if not found]
+    if empty:
+        remarks.append(f"classes without images: {first_few(dict.fromkeys(empty, ''))}.")
+    beside = sorted(name for name, is_folder in entries if not is_folder and name.lower().endswith(SUFFIXES))
+    if beside:
+        remarks.append(f"images beside the class folders are left out: {first_few(dict.fromkeys(beside, ''))}.")
+    return names, classes, remarks
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself: a file that cannot be read
+        return False

@@ -1,0 +1,278 @@
+"""Encoded images as a dataset: each is decoded once, into the pixel cache, and in the next run not at all."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import numpy as np
+import torch
+from PIL import Image as Pil
+
+from symbench.datasets import cache, decode
+from symbench.datasets.base import Batch, Dataset, never
+from symbench.datasets.cache import Entry
+from symbench.datasets.decode import Unreadable
+from symbench.datasets.facts import WINDOW, Source, batched, gather, remember_decoded, workers
+from symbench.errors import ConfigError, DataError, Interrupted, Problem
+from symbench.events import Advanced, Finished, Listener, Started, ignore
+from symbench.fields import Category, Image
+
+CHUNK = 512
+"""Images between two visits to the disk: what a killed run decodes again."""
+LARGEST = 256 << 20
+"""Bytes of pixels in hand at once."""
+SHOWN = 5
+LONGEST = 80
+"""Characters of a file's name that a message shows."""
+
+
+class Pictures(Dataset):
+    """Images that have to be decoded, with or without labels.
+
+    A sample's index is its place in the source. What cannot be read is left out, counted and named; its index stays
+    unused. Pixels are 8 bits a channel after they were brought to the canvas, and a batch is ``uint8 / 255``.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        labels: Sequence[int] | np.ndarray | None,
+        *,
+        classes: Sequence[str] | None = None,
+        channels: int = 3,
+        where: str = "dataset",
+        remarks: Sequence[str] = (),
+    ) -> None:
+        """Look at every image, without decoding more than it takes to see that one can be.
+
+        Args:
+            source: the images.
+            labels: the class index of each; None where there are none.
+            classes: the names of the classes.
+            channels: 1 for grey, 3 for RGB.
+            where: the suite's key, for messages.
+            remarks: what people should be told about them.
+
+        Raises:
+            ConfigError: none of them can be read.
+        """
+        self.source = source
+        self.labels = None if labels is None else np.asarray(labels, dtype=np.int64)
+        self.fields = {"image": Image()}
+        self.targets = {} if self.labels is None else {"label": Category(_count(self.labels, classes))}
+        self.classes = classes
+        self.channels = channels
+        self.where = where
+        cache.limit_bytes()  # a limit that is none is said before any work
+        self.facts = gather(source)
+        self.unusable = self.facts.reasons
+        self._said = list(remarks)
+        self._images = self.facts.digest()
+        self._entries: dict[int | None, Entry] = {}
+        self._tried: dict[int, Pil.Image] = {}
+        self._try_one()
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def batch(self, indices: Sequence[int], *, canvas: int | None = None) -> Batch:
+        """The samples' pixels from the cache; those that are not there yet are decoded."""
+        rows = np.asarray(indices, dtype=np.int64)
+        for index in rows.tolist() if self.unusable else ():
+            if index in self.unusable:
+                got = f"{_short(self.source.name(index))} cannot be read: {self.unusable[index]}"
+                raise DataError(Problem(f"{self.where}, sample {index}", got))
+        entry = self._entry(canvas)
+        while entry.missing(rows).any():  # once, unless another process makes room meanwhile
+            self.prepare(rows.tolist(), [canvas])
+            if not self.unusable.keys().isdisjoint(rows.tolist()):
+                return self.batch(indices, canvas=canvas)
+        pixels = torch.from_numpy(entry.read(rows)).float().div_(255)
+        labels = {} if self.labels is None else {"label": torch.from_numpy(self.labels[rows])}
+        return Batch({"image": pixels}, labels)
+
+    def digest(self) -> str:
+        """Of the images' bytes and what becomes of them; nothing is decoded."""
+        digest = hashlib.sha256(f"{self._images} {self.channels} {decode.VERSION}\0".encode())
+        if self.labels is not None:
+            digest.update(self.labels.astype("<i8").tobytes())
+        for name in self.classes or ():
+            digest.update(name.encode(errors="backslashreplace") + b"\0")
+        return digest.hexdigest()
+
+    def shapes(self, *, canvas: int | None = None) -> dict[str, tuple[int, ...]]:
+        """The images' shape, known without decoding any.
+
+        Raises:
+            ConfigError: there is no canvas, and the images have several sizes.
+        """
+        width, height = (canvas, canvas) if canvas is not None else self._size()
+        return {"image": (self.channels, height, width)}
+
+    def pending(self, indices: Sequence[int], canvases: Sequence[int | None]) -> int:
+        """How many of these images :meth:`prepare` would decode."""
+        return len(self._missing(np.asarray(indices, dtype=np.int64), [self._entry(c) for c in canvases]))
+
+    def prepare(
+        self,
+        indices: Sequence[int],
+        canvases: Sequence[int | None],
+        *,
+        listen: Listener = ignore,
+        stopped: Callable[[], bool] = never,
+    ) -> None:
+        """Decode what is not in the cache, several images at once, each one once for all canvases."""
+        entries = {canvas: self._entry(canvas) for canvas in canvases}
+        missing = self._missing(np.asarray(indices, dtype=np.int64), list(entries.values()))
+        if not missing:
+            return
+        rows = np.asarray(missing)
+        needed = sum(int(entry.missing(rows).sum()) * entry.row_bytes for entry in entries.values())
+        cache.make_room(needed, self._entries.values())
+        listen(Started(f"decoding {self.where.rpartition('.')[2]}", len(missing), "images"))
+        try:
+            with decode.quiet(), ThreadPoolExecutor(workers()) as pool:
+                for done, chunk in enumerate(batched(missing, CHUNK)):
+                    if stopped():
+                        got = f"stopped after {done * CHUNK:,} of {len(missing):,} images"
+                        raise Interrupted(Problem(self.where, got, None, "The same command resumes."))
+                    self._fill(chunk, entries, pool, listen)
+        finally:
+            listen(Finished())
+
+    def remarks(self) -> list[str]:
+        """What could not be read, and why."""
+        if not self.unusable:
+            return self._said
+        got = f"{len(self.unusable):,} of {len(self):,} {self.source.noun} cannot be read and are left out"
+        return [*self._said, f"{self.where}: {got}: {self._reasons()}."]
+
+    def _reasons(self) -> str:
+        return first_few(
+            {self.source.name(i): self.unusable[i] for i in sorted(self.unusable)[:SHOWN]}, len(self.unusable)
+        )
+
+    def _try_one(self) -> None:
+        """See that one of the images can be decoded, and keep it for when its turn comes.
+
+        Raises:
+            ConfigError: none can.
+        """
+        hopeful = np.flatnonzero(self._readable())
+        if self.facts.decoded[hopeful].any():
+            return
+        with decode.quiet():
+            for index in hopeful.tolist():
+                try:
+                    self._tried[index] = self._decoded(index)
+                    break
+                except Unreadable as error:
+                    self.facts.reasons[index] = str(error)
+        remember_decoded(self.facts, [index for index in hopeful.tolist() if index in self.unusable])
+        if not self._tried:
+            got = f"none of {len(self):,} {self.source.noun} can be read: {self._reasons()}"
+            raise ConfigError(Problem(self.where, got, "at least one image"))
+
+    def _readable(self) -> np.ndarray:
+        usable = np.ones(len(self), dtype=np.bool_)
+        usable[list(self.unusable)] = False
+        return usable
+
+    def _size(self) -> tuple[int, int]:
+        """The one width and height that all images have."""
+        usable = np.flatnonzero(self._readable())
+        sizes, first = np.unique(self.facts.sizes[usable], axis=0, return_index=True)
+        if len(sizes) > 1:
+            some = " and ".join(
+                f"{width} x {height} ({_short(self.source.name(int(usable[i])))})"
+                for (width, height), i in (zip(sizes[[0, -1]].tolist(), first[[0, -1]], strict=True))
+            )
+            got, remedy = f"images have {len(sizes):,} sizes, such as {some}", "Give every model of them a size."
+            raise ConfigError(Problem(self.where, got, "one size", remedy))
+        width, height = sizes[0].tolist()
+        return width, height
+
+    def _entry(self, canvas: int | None) -> Entry:
+        if canvas not in self._entries:
+            key = cache.entry_key(self._images, canvas, self.channels, decode.version())
+            channels, height, width = self.shapes(canvas=canvas)["image"]
+            self._entries[canvas] = Entry(key, (len(self), channels, height, width))
+        return self._entries[canvas]
+
+    def _missing(self, rows: np.ndarray, entries: Sequence[Entry]) -> list[int]:
+        missing = np.zeros(len(rows), dtype=np.bool_)
+        for entry in entries:
+            missing |= entry.missing(rows)
+        return [index for index in np.unique(rows[missing]).tolist() if index not in self.unusable]
+
+    def _fill(
+        self, chunk: Sequence[int], entries: Mapping[int | None, Entry], pool: ThreadPoolExecutor, listen: Listener
+    ) -> None:
+        """Decode a chunk, for every canvas that lacks it; another process that wants the same waits."""
+        with ExitStack() as stack:
+            for entry in sorted(entries.values(), key=lambda entry: entry.path):
+                stack.enter_context(entry.locked())
+            todo = self._missing(np.asarray(chunk, dtype=np.int64), list(entries.values()))
+            room = LARGEST // sum(entry.row_bytes for entry in entries.values())
+            for window in batched(todo, max(1, min(WINDOW, room))):
+                found = list(pool.map(lambda index: self._rows(index, list(entries)), window))
+                good = [(i, images) for i, images in zip(window, found, strict=True) if images is not None]
+                for number, entry in enumerate(entries.values()):
+                    entry.write([i for i, _ in good], (images[number] for _, images in good))
+                listen(Advanced(len(window)))
+            if len(chunk) > len(todo):
+                listen(Advanced(len(chunk) - len(todo)))  # another process has done them
+            for entry in entries.values():
+                entry.mark([index for index in todo if index not in self.unusable])
+        remember_decoded(self.facts, todo)
+
+    def _rows(self, index: int, canvases: Sequence[int | None]) -> list[np.ndarray] | None:
+        """An image's pixels on every canvas; None, with the reason noted, where it cannot be decoded."""
+        image = self._tried.pop(index, None)
+        try:
+            image = self._decoded(index) if image is None else image
+            if image.size != tuple(self.facts.sizes[index].tolist()):
+                raise Unreadable("its pixels are not of the size that its header says")
+        except Unreadable as error:
+            self.facts.reasons[index] = str(error)
+            return None
+        self.facts.decoded[index] = True
+        return [decode.framed(image, canvas) for canvas in canvases]
+
+    def _decoded(self, index: int) -> Pil.Image:
+        name = _short(self.source.name(index))
+        try:
+            data = self.source.read(index)
+        except OSError as error:
+            raise DataError(
+                Problem(self.where, f"{name} cannot be read any more: {error.strerror or error}")
+            ) from error
+        if hashlib.sha256(data).digest() != self.facts.sha256[index].tobytes():
+            raise DataError(Problem(self.where, f"{name} changed while it was in use", None, "Run it again."))
+        return decode.decode(data, self.channels)
+
+
+def _count(labels: np.ndarray, classes: Sequence[str] | None) -> int:
+    """How many classes there are: as many as have names, or as the labels need."""
+    return len(classes) if classes else int(labels.max()) + 1
+
+
+def first_few(reasons: Mapping[str, str], count: int | None = None) -> str:
+    """Some names with their reasons, ``a.jpg (the file is empty), ... and 3 more``, of ``count`` in all."""
+    shown = [f"{_short(name)} ({reason})" if reason else _short(name) for name, reason in reasons.items()][:SHOWN]
+    more = (len(reasons) if count is None else count) - len(shown)
+    return ", ".join(shown) + (f" and {more:,} more" if more else "")
+
+
+def unused(name: str, option: str, known: Collection[str], where: str) -> list[str]:
+    """A remark where there seem to be labels and none are asked for."""
+    return [f"{where}: {name!r} is not used. For labels, say {option}: {name}."] if name in known else []
+
+
+def _short(name: str) -> str:
+    """A name for a message: a long one loses its middle."""
+    half = LONGEST // 2
+    return name if len(name) <= LONGEST else f"{name[:half]}...{name[-half:]}"

@@ -1,0 +1,139 @@
+"""What a run would do, before it does it: cells, forward passes, time and disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from symbench import train
+from symbench.engines import local
+from symbench.errors import ConfigError
+from symbench.plan.resolve import Cell, Plan
+from symbench.store import Store
+
+BYTES_PER_ROW = 40
+"""What an observation comes to on disk, compressed; measured on the quick suite."""
+CONTROL_PASSES = 12
+"""Passes over the control samples, in passes of the suite's dtype: repeat, re-batch, precision, exactness."""
+
+
+@dataclass(frozen=True)
+class CellForecast:
+    """One cell, before it is measured.
+
+    Attributes:
+        names: model, dataset and symmetry.
+        elements: K; None where the cell will fail.
+        state: ``measured``, ``to be measured``, or ``will fail: ...``.
+        passes: images through the model.
+        seconds: what they would take, by what the same model took before; None where it is not known.
+        bytes: of observations.
+    """
+
+    names: dict[str, str]
+    key: str
+    elements: int | None
+    state: str
+    passes: int
+    seconds: float | None
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a run would do.
+
+    Attributes:
+        cells: in the order in which they would run.
+        trained: the models that would be trained first.
+        images: how many images would be decoded.
+        device: where.
+    """
+
+    cells: list[CellForecast]
+    trained: list[str]
+    images: int
+    device: str
+
+    def document(self) -> dict[str, Any]:
+        """As plain data."""
+        cells = [{**cell.names, **{k: v for k, v in vars(cell).items() if k != "names"}} for cell in self.cells]
+        return {"device": self.device, "to_train": self.trained, "to_decode": self.images, "cells": cells}
+
+    def table(self) -> list[tuple[str, ...]]:
+        """Rows for people, headings first."""
+        rows: list[tuple[str, ...]] = [("model", "dataset", "symmetry", "K", "passes", "time", "disk", "state")]
+        for cell in self.cells:
+            elements = "-" if cell.elements is None else str(cell.elements)
+            time = "?" if cell.seconds is None else f"{cell.seconds:.0f} s"
+            busy = cell.passes > 0
+            numbers = (f"{cell.passes:,}", time, f"{cell.bytes / 1e6:.1f} MB") if busy else ("-", "-", "-")
+            rows.append((*cell.names.values(), elements, *numbers, cell.state))
+        return rows
+
+    def summary(self) -> str:
+        """One sentence with the totals."""
+        busy = [cell for cell in self.cells if cell.passes]
+        text = f"{len(busy)} of {len(self.cells)} cells to be measured on {self.device}: "
+        text += f"{sum(cell.passes for cell in busy):,} images through models, "
+        text += f"{sum(cell.bytes for cell in busy) / 1e6:.1f} MB"
+        known = [cell.seconds for cell in busy if cell.seconds is not None]
+        if known:
+            unknown = len(busy) - len(known)
+            text += f", about {sum(known):.0f} s" + (f" and {unknown} cells of unknown speed" if unknown else "")
+        if self.images:
+            text += f"; {self.images:,} images to be decoded"
+        if self.trained:
+            text += f"; to be trained first: {', '.join(self.trained)}"
+        return text
+
+
+def of(plan: Plan, store: Store, device: str, *, limit: int | None) -> Forecast:
+    """Look at a plan; nothing is run, and nothing is written.
+
+    Args:
+        plan: resolved.
+        store: what is measured already.
+        device: where it would run.
+        limit: samples of each dataset.
+    """
+    speeds = dict(_speeds(store))
+    cells = [_cell(plan, store, cell, speeds, limit) for cell in plan.cells]
+    trained = [name for name in plan.recipes if name not in plan.broken and train.cached(plan, name) is None]
+    images = sum(need.pending() for need in local.needs(plan, store, limit))
+    return Forecast(cells, trained, images, device)
+
+
+def _cell(
+    plan: Plan, store: Store, cell: Cell, speeds: dict[tuple[str, str], float], limit: int | None
+) -> CellForecast:
+    names = cell.pair.names()
+    broken = plan.broken_reason(cell.pair)
+    if broken is not None:
+        return CellForecast(names, cell.key, None, f"will fail: {broken}", 0, None, 0)
+    moved = len(plan.symmetry_of(cell).elements) - 1
+    if local.finished(plan, store, cell):
+        return CellForecast(names, cell.key, moved, "measured", 0, None, 0)
+    samples = len(plan.data[cell.pair.dataset].dataset)
+    samples = samples if limit is None else min(samples, limit)
+    controls = min(samples, plan.suite.controls.samples) * CONTROL_PASSES
+    passes = samples * (moved + 1) + controls
+    speed = speeds.get((cell.pair.model, cell.pair.dataset))
+    seconds = None if speed is None else speed * passes
+    return CellForecast(
+        names, cell.key, moved, "to be measured", passes, seconds, samples * (moved + 1) * BYTES_PER_ROW
+    )
+
+
+def _speeds(store: Store) -> Iterator[tuple[tuple[str, str], float]]:
+    """Seconds per sample of the models of the newest run, by model and dataset."""
+    try:
+        newest = store.manifest()
+    except ConfigError:
+        return
+    for status in newest.cells:
+        record = store.cell(status.key)
+        seconds = record.facts.get("seconds_per_sample") if record else None
+        if seconds:
+            yield (status.model, status.dataset), seconds
