@@ -57,7 +57,7 @@ def test_an_exact_size_looks_no_further(folder: Folder) -> None:
 def test_a_model_of_one_size_says_so(folder: Folder) -> None:
     suite(folder, ", size: 17", "mlp: {use: mlp}")
     found, _ = record(folder)
-    assert found.controls["geometry"] == "the model takes no other size"
+    assert found.controls["geometry"] == "no other size that the model takes is exact"
 
 
 def test_layers_show_where_equivariance_is_lost(folder: Folder) -> None:
