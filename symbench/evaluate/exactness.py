@@ -107,7 +107,7 @@ def _may_be_exact(job: Job, listed: Sequence[Reference], samples: Sequence[int],
         columns = _pairing(job, reference, samples, number, still, moved)
         deviation, null = float(columns["deviation_sq"].mean()), float(columns["unrelated_sq"].mean())
         size = float(squares(as_compared(still, reference.task))["deviation_sq"].mean())
-        if not deviation <= min((1e3 * torch.finfo(job.dtype).eps) ** 2 * size, 0.01 * null):
+        if not deviation <= min((1e3 * torch.finfo(job.dtype).eps) ** 2 * size, 1e-6 * null):
             return False
     return True
 
