@@ -15,6 +15,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import symbench
+from symbench.evaluate.exactness import FEW, nearby
 from symbench.testing import Blobs
 
 SAMPLES, CONTROLS, SIZE, BATCH, ROUNDS = 384, 16, 65, 32, 3
@@ -93,8 +94,12 @@ def _bare(net: nn.Module) -> float:
         for _ in range(4):
             for piece in images.split(BATCH):
                 net(piece)
-        for _ in range(3 + 2 * 4):  # repeat, re-batch, precision, and E twice
+        for _ in range(3 + 2 * 3):  # repeat, re-batch, precision, and E twice
             net(images[:CONTROLS])
+        for size in nearby(SIZE):  # geometry, still and moved
+            few = nn.functional.interpolate(images[:FEW], size=(size, size))
+            net(few)
+            net(few)
     return time.perf_counter() - start
 
 

@@ -62,20 +62,20 @@ def run_controls(job: Job, listed: Sequence[Reference], order: Sequence[int]) ->
     chosen = list(order[: job.control_samples])
     found = Controls()
     first = [compared(_rows_of(r, len(chosen), job), r.task) for r in listed]
-    _repeat(job, listed, chosen, first, found)
+    still = _repeat(job, listed, chosen, first, found)
     exact, reason = _in_float64(job)
     for name in ("precision", "exactness", "geometry", "Lie derivative"):
         found.reasons[name] = reason
     if exact is not None:
-        _try(found, "precision", lambda: _precision(job, exact, listed, chosen, first, found))
-        failed = found.reasons["precision"]
-        if failed is not None:
-            found.reasons |= dict.fromkeys(("exactness", "geometry", "Lie derivative"), failed)
+        precise = _precision(job, exact, listed, chosen, first, found)
+        if precise is None:
+            found.reasons |= dict.fromkeys(("exactness", "geometry", "Lie derivative"), found.reasons["precision"])
         else:
-            _try(found, "exactness", lambda: compare_precisions(job, exact, listed, chosen, found.tables))
-            _try(found, "geometry", lambda: exact_sizes(job, exact, listed, chosen, found.sizes))
+            runs = {"suite dtype": (job, still), "float64": (exact, precise)}
+            _try(found, "exactness", lambda: compare_precisions(runs, listed, chosen, found.tables))
+            _try(found, "geometry", lambda: exact_sizes(job, exact, listed, chosen, found.tables, found.sizes))
             _try(found, "Lie derivative", lambda: _lie(exact, listed, chosen, found))
-    _try(found, "reference split", lambda: split_by_reference(job, listed, chosen, found.tables))
+    _try(found, "reference split", lambda: split_by_reference(job, listed, chosen, still, found.tables))
     _try(found, "layers", lambda: measure_layers(job, chosen, found.tables))
     return found
 
@@ -88,28 +88,35 @@ def _try(found: Controls, name: str, control: Callable[[], str | None]) -> None:
         found.reasons[name] = str(error)
 
 
-def _repeat(job: Job, listed: Sequence[Reference], chosen: list[int], first: list[Tensor], found: Controls) -> None:
+def _repeat(
+    job: Job, listed: Sequence[Reference], chosen: list[int], first: list[Tensor], found: Controls
+) -> Outputs:
+    """Rows ``repeat`` and ``re-batch``; returns the outputs of the control samples."""
     nulls = [_reference_null(values) for values in first]
-    for control, outputs in (("repeat", outputs_of(job, chosen)), ("re-batch", _rebatched(job, chosen))):
+    still = outputs_of(job, chosen)
+    for control, outputs in (("repeat", still), ("re-batch", _rebatched(job, chosen))):
         found.reasons[control] = None
         for reference, values, null in zip(listed, first, nulls, strict=True):
             again = as_compared(outputs, reference.task)
             columns = distances(values, again, reference.task)
             found.tables.append(table(control, reference.task.output, chosen, 0, columns))
             _refuse_if_different(job, control, reference, values, again, null)
+    return still
 
 
 def _precision(
     job: Job, exact: Job, listed: Sequence[Reference], chosen: list[int], first: list[Tensor], found: Controls
-) -> str | None:
+) -> Outputs | None:
+    """Rows ``precision``; returns the outputs in float64, None where the model does not run in it."""
     try:
         outputs = outputs_of(exact, chosen)
-    except ModelError as error:
-        return f"the model does not run in float64: {error}"
+    except CellError as error:
+        found.reasons["precision"] = f"the model does not run in float64: {error}"
+        return None
     for reference, values in zip(listed, first, strict=True):
         columns = distances(values, as_compared(outputs, reference.task).to(job.exact), reference.task)
         found.tables.append(table("precision", reference.task.output, chosen, 0, columns))
-    return None
+    return outputs
 
 
 def _lie(exact: Job, listed: Sequence[Reference], chosen: list[int], found: Controls) -> str | None:

@@ -6,7 +6,7 @@ eight orders of magnitude, a broken one's does not move.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -22,22 +22,34 @@ MOST_ELEMENTS, MOST_SAMPLES = 8, 64
 """Permutation elements and samples on which E is compared in two precisions: enough to tell 1e-7 from 1e-16."""
 EXACT = 1e-10
 """E in float64 below which a model is exact."""
-SIZES = 6
-"""Samples on which other sizes are tried."""
+SIZES, FEW = 6, 2
+"""Samples on which other sizes are tried, in float64 and beforehand."""
+PLAINLY = 1e-3
+"""E in float32 above which a size is plainly not exact."""
 
 
 def compare_precisions(
-    job: Job, exact: Job, listed: Sequence[Reference], chosen: Sequence[int], tables: list[Columns]
+    runs: Mapping[str, tuple[Job, Outputs]],
+    listed: Sequence[Reference],
+    chosen: Sequence[int],
+    tables: list[Columns],
 ) -> str | None:
-    """Rows ``suite dtype`` and ``float64`` of some permutation elements; the reason where there are none."""
+    """Rows ``suite dtype`` and ``float64`` of some permutation elements; the reason where there are none.
+
+    Args:
+        runs: by the control's name, the job in that dtype and its outputs for the control samples as they are.
+        listed: the outputs.
+        chosen: control samples.
+        tables: filled in.
+    """
     samples = chosen[:MOST_SAMPLES]
-    numbers = _permutations(job, samples)
+    numbers = _permutations(next(iter(runs.values()))[0], samples)
     if not numbers:
         return "there are no permutation elements"
     if len(samples) < 2:
         return "a single sample has no others"
-    for control, each in (("suite dtype", job), ("float64", exact)):
-        still = outputs_of(each, samples)
+    for control, (each, outputs) in runs.items():
+        still = {name: values[: len(samples)] for name, values in outputs.items()}
         for number in spread(numbers, MOST_ELEMENTS):
             moved = outputs_of(each, samples, number=number)
             for reference in listed:
@@ -47,43 +59,61 @@ def compare_precisions(
 
 
 def exact_sizes(
-    job: Job, exact: Job, listed: Sequence[Reference], chosen: Sequence[int], sizes: dict[int, float]
+    job: Job,
+    exact: Job,
+    listed: Sequence[Reference],
+    chosen: Sequence[int],
+    tables: Sequence[Columns],
+    sizes: dict[int, float],
 ) -> str | None:
     """E in float64 at the measured size and, where that is not exact, at sizes around it.
 
     An even side under a stride of 2 breaks quarter turns whatever the weights are: the sampling grid is not symmetric
     about the centre. So a model that is exact at other sizes is broken by geometry. Sizes that the model does not
     take, or at which it is plainly not exact, are left out.
+
+    Args:
+        job: in the suite's dtype.
+        exact: in float64.
+        listed: the outputs.
+        chosen: control samples.
+        tables: with the rows of :func:`compare_precisions`, which hold the measured size already.
+        sizes: filled in; the measured size comes first.
     """
-    samples, field = chosen[:SIZES], job.dataset.fields[job.prepared.on]
-    numbers = _permutations(job, samples)
-    if not isinstance(field, Image) or not numbers or len(samples) < 2:
-        return "needs permutations of images, and two samples"
+    samples, errors = chosen[:SIZES], _known_errors(tables)
+    if not isinstance(job.dataset.fields[job.prepared.on], Image) or not errors:
+        return "needs permutations of images, and two samples that are told apart"
     canvas, side = sides(exact, samples[0])
-    errors = {number: _error(exact, listed, samples, number) for number in spread(numbers, MOST_ELEMENTS)}
-    known = {number: error for number, error in errors.items() if error is not None}
-    if not known:
-        return "samples' outputs differ by rounding only"
-    worst = max(known, key=lambda number: known[number])
-    sizes[side] = known[worst]
+    worst = max(errors, key=lambda number: errors[number])
+    sizes[side] = errors[worst]
     if sizes[side] <= EXACT:
         return None
+    # float32 on a few samples rules most sizes out at a fraction of the cost
+    quick = job if job.dtype == torch.float32 else exact
     for size in nearby(side):
-        resized = replace(exact, canvas=size + canvas - side)
+        resized = size + canvas - side
         try:
             with foreign(DataError, job.cell.pair.dataset, "bringing images to another size"):
-                shapes = job.dataset.shapes(canvas=resized.canvas)
+                shapes = job.dataset.shapes(canvas=resized)
             if any(action.check(shapes[leaf]) is not None for leaf, action in job.prepared.actions.items()):
                 continue
-            # the suite's dtype on three samples rules most sizes out, at a fraction of the cost
-            if not _may_be_exact(replace(job, canvas=resized.canvas), listed, samples[:3], worst):
-                continue
-            error = _error(resized, listed, samples, worst)
+            if _may_be_exact(replace(quick, canvas=resized), listed, samples[:FEW], worst):
+                error = _error(replace(exact, canvas=resized), listed, samples, worst)
+                if error is not None:
+                    sizes[size] = error
         except CellError:
             continue
-        if error is not None:
-            sizes[size] = error
     return None if len(sizes) > 1 else "no other size that the model takes is exact"
+
+
+def _known_errors(tables: Sequence[Columns]) -> dict[int, float]:
+    """The largest E of the outputs in float64, for each element that has been compared."""
+    found: dict[int, float] = {}
+    for rows in tables:
+        if rows["control"][0] == "float64" and (null := float(rows["unrelated_sq"].mean())) > 0:
+            number = int(rows["element"][0])
+            found[number] = max(found.get(number, 0.0), (float(rows["deviation_sq"].mean()) / null) ** 0.5)
+    return found
 
 
 def nearby(side: int) -> list[int]:
@@ -101,13 +131,13 @@ def _permutations(job: Job, samples: Sequence[int]) -> list[int]:
 
 
 def _may_be_exact(job: Job, listed: Sequence[Reference], samples: Sequence[int], number: int) -> bool:
-    """Whether outputs deviate by no more than rounding in the suite's dtype would."""
+    """Whether no output deviates by more than rounding, or by a plain part of what samples differ by."""
     still, moved = outputs_of(job, samples), outputs_of(job, samples, number=number)
     for reference in listed:
         columns = _pairing(job, reference, samples, number, still, moved)
-        deviation, null = float(columns["deviation_sq"].mean()), float(columns["unrelated_sq"].mean())
         size = float(squares(as_compared(still, reference.task))["deviation_sq"].mean())
-        if not deviation <= min((1e3 * torch.finfo(job.dtype).eps) ** 2 * size, 1e-6 * null):
+        rounding = (30 * torch.finfo(job.dtype).eps) ** 2 * size
+        if not columns["deviation_sq"].mean() <= max(rounding, PLAINLY**2 * float(columns["unrelated_sq"].mean())):
             return False
     return True
 

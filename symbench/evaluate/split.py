@@ -30,15 +30,23 @@ Mover = Callable[[Action, Tensor, Tensor], Tensor]
 
 
 def split_by_reference(
-    job: Job, listed: Sequence[Reference], samples: Sequence[int], tables: list[Columns]
+    job: Job, listed: Sequence[Reference], samples: Sequence[int], still: Outputs, tables: list[Columns]
 ) -> str | None:
-    """Rows of the split, of two routes and of the round trip; the reason where there are none."""
+    """Rows of the split, of two routes and of the round trip; the reason where there are none.
+
+    Args:
+        job: the model, the data and the symmetry.
+        listed: the outputs.
+        samples: control samples.
+        still: their outputs as they are.
+        tables: filled in.
+    """
     numbers = [number for number, kind in enumerate(kinds(job, samples)) if kind == "resampled"]
     if not numbers:
         return "no element is resampled: all of the error is the model's"
     if len(samples) < 2:
         return "a single sample has no others"
-    still, chosen = outputs_of(job, samples), spread(numbers, MOST_ELEMENTS)
+    chosen = spread(numbers, MOST_ELEMENTS)
     for number in chosen:
         back = outputs_of(job, samples, change=_round_trip(job, number))
         for reference in listed:
