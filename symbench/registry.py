@@ -49,6 +49,11 @@ class Row:
         """The module part of ``path``."""
         return self.path.partition(":")[0]
 
+    @property
+    def ours(self) -> bool:
+        """Whether it is part of symbench, and not a plug-in's."""
+        return self.path.startswith("symbench.")
+
     def load(self) -> Any:
         """Import the module and return the attribute."""
         module, _, attribute = self.path.partition(":")

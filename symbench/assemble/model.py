@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from symbench.assemble.data import image_leaves, seed_for
+from symbench.assemble.data import image_leaves, row_digest, seed_for
 from symbench.code import digest_module, digest_source, foreign
 from symbench.datasets.base import Dataset
 from symbench.errors import (
@@ -158,7 +158,7 @@ def is_foreign(entry: ModelEntry) -> bool:
     Code and libraries may load some by themselves; a file is identified as such.
     """
     row = _row(entry)
-    return row is None or row.library is not None or not row.module.startswith("symbench.")
+    return row is None or row.library is not None or not row.ours
 
 
 def is_shaped(entry: ModelEntry) -> bool:
@@ -195,17 +195,14 @@ def state_digest(module: nn.Module, name: str) -> str:
 def code_digest(suite: Suite, name: str) -> str:
     """SHA-256 of the source that builds a model; different every time where it cannot be had, so never cached."""
     entry = suite.models[name]
-    code, row = code_of(entry, suite, ""), _row(entry)
-    found: str | None
+    code = code_of(entry, suite, "")
     if code is not None:
-        found = code.digest()
-    elif row is None or not row.module.startswith("symbench."):
-        found = digest_module(row.module) if row else None
+        found = [code.digest()]
     else:
-        found = digest_source(row.module)
-        library = _library_digest(row.library) if row.library else ""
-        found = None if library is None else f"{found} {library}".strip()
-    return found or f"not cacheable {uuid.uuid4()}"
+        row, _ = MODELS.find(entry.use)
+        found = [row_digest(row), *([_library_digest(row.library)] if row.library else [])]
+    known = [digest for digest in found if digest]
+    return " ".join(known) if len(known) == len(found) else f"not cacheable {uuid.uuid4()}"
 
 
 @functools.cache

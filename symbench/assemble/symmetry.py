@@ -12,8 +12,8 @@ from torch import Tensor
 
 from symbench import actions, groups
 from symbench.actions.base import Action, TrivialAction
-from symbench.assemble.data import seed_for
-from symbench.code import digest_module, digest_source
+from symbench.assemble.data import row_digest, seed_for
+from symbench.code import digest_module
 from symbench.datasets import DATASETS
 from symbench.datasets.base import Dataset
 from symbench.errors import (
@@ -123,11 +123,7 @@ def validity_document(suite: Suite, name: str, dataset: Dataset) -> str | None:
     if dataset.valid is None:
         return None
     code = code_of(suite.datasets[name], suite, suite.where("datasets", name, "use"))
-    if code is not None:
-        found = code.digest()
-    else:
-        row, _ = DATASETS.find(suite.datasets[name].use)
-        found = digest_module(row.module) if "/" in suite.datasets[name].use else digest_source(row.module)
+    found = code.digest() if code is not None else row_digest(DATASETS.find(suite.datasets[name].use)[0])
     return found or f"not cacheable {uuid.uuid4()}"
 
 
