@@ -91,7 +91,7 @@ def output_count(dataset: Dataset, canvas: int | None) -> int:
 
 
 def row_digest(row: Row) -> str | None:
-    """SHA-256 of the code that a row names: one file of ours, all of a plug-in's package; None where it cannot be had."""
+    """SHA-256 of the code that a row names: one file of ours, or a plug-in's whole package, if it can be had."""
     return digest_source(row.module) if row.ours else digest_module(row.module)
 
 
