@@ -7,9 +7,8 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import gammaln
 
-from symbench import statistics
 from symbench.metrics.base import NO_LABELS, Observed, Value
-from symbench.statistics import Array
+from symbench.statistics import Array, Mean, Smallest
 
 DRAWS = 5
 """m of worst_of_m."""
@@ -22,24 +21,25 @@ def accuracy(seen: Observed) -> list[Value]:
         return [NO_LABELS]
     if not seen.valid[0].any():
         return [NONE_VALID]
-    return [Value.of(statistics.bounded_mean(seen.correct[0][seen.valid[0]]))]
+    return [Value.of(Mean(seen.correct[0], seen.valid[0]))]
 
 
 def orbit_accuracy(seen: Observed) -> list[Value]:
     """``mean_i sum_k w_k c_i(g_k)``: the weighted mean over the elements that keep the label, per sample."""
     if seen.correct is None:
         return [NO_LABELS]
-    means = orbit_means(seen, seen.correct)
-    return [Value.of(statistics.bounded_mean(means.clip(0, 1)))] if len(means) else [NONE_VALID]
+    means, some = orbit_means(seen, seen.correct)
+    return [Value.of(Mean(means.clip(0, 1), some))] if some.any() else [NONE_VALID]
 
 
-def orbit_means(seen: Observed, values: Array) -> Array:
-    """The weighted mean of ``values`` ``(k, n)`` over the elements that keep the label, for each sample with any."""
+def orbit_means(seen: Observed, values: Array) -> tuple[Array, Array]:
+    """For each sample the weighted mean of ``values`` ``(k, n)`` over the elements that keep the label, and whether
+    there are any."""
     weights = seen.weights[:, None] * seen.valid
     total = weights.sum(axis=0)
-    some = total > 0
-    means: Array = (weights * values).sum(axis=0)[some] / total[some]
-    return means
+    some: Array = total > 0
+    means: Array = np.where(some, (weights * values).sum(axis=0), 0.0) / np.where(some, total, 1.0)
+    return means, some
 
 
 def element_accuracy(seen: Observed) -> list[Value]:
@@ -47,9 +47,7 @@ def element_accuracy(seen: Observed) -> list[Value]:
     if seen.correct is None:
         return [NO_LABELS]
     return [
-        Value.of(statistics.bounded_mean(row[valid]), element=label)
-        if valid.any()
-        else replace(NONE_VALID, element=label)
+        Value.of(Mean(row, valid), element=label) if valid.any() else replace(NONE_VALID, element=label)
         for row, valid, label in zip(seen.correct, seen.valid, seen.labels, strict=True)
     ]
 
@@ -61,7 +59,7 @@ def worst_element_accuracy(seen: Observed) -> list[Value]:
     chosen = seen.weights > 0
     if not seen.valid[chosen].any():
         return [NONE_VALID]
-    return [Value.of(statistics.smallest_mean(seen.correct[chosen], seen.valid[chosen], seed=seen.seed))]
+    return [Value.of(Smallest(seen.correct[chosen], seen.valid[chosen]))]
 
 
 def worst_case_accuracy(seen: Observed) -> list[Value]:
@@ -73,8 +71,9 @@ def worst_case_accuracy(seen: Observed) -> list[Value]:
     if seen.correct is None:
         return [NO_LABELS]
     valid = seen.valid & (seen.weights > 0)[:, None]
-    worst = np.where(valid, seen.correct, 1.0).min(axis=0)[valid.any(axis=0)]
-    return [Value.of(statistics.bounded_mean(worst))] if len(worst) else [NONE_VALID]
+    worst = np.where(valid, seen.correct, 1.0).min(axis=0)
+    some = np.asarray(valid.any(axis=0))
+    return [Value.of(Mean(worst, some))] if some.any() else [NONE_VALID]
 
 
 def worst_of_m(seen: Observed) -> list[Value]:
@@ -89,11 +88,11 @@ def worst_of_m(seen: Observed) -> list[Value]:
     enough = k >= DRAWS
     if not enough.any():
         return [Value(None, reason=f"fewer than {DRAWS} elements besides the identity")]
-    right = (seen.correct[1:] * seen.valid[1:]).sum(axis=0)[enough]  # K - s_i
-    k = k[enough]
+    right = (seen.correct[1:] * seen.valid[1:]).sum(axis=0)  # K - s_i
     with np.errstate(invalid="ignore"):
         logs = gammaln(right + 1) - gammaln(right - DRAWS + 1) - gammaln(k + 1) + gammaln(k - DRAWS + 1)
-    return [Value.of(statistics.bounded_mean(np.where(right < DRAWS, 0.0, np.exp(logs)).clip(0, 1)))]
+    shares = np.where(enough & (right >= DRAWS), np.exp(logs), 0.0).clip(0, 1)
+    return [Value.of(Mean(shares, enough))]
 
 
 def averaged_accuracy(seen: Observed) -> list[Value]:
@@ -105,10 +104,10 @@ def averaged_accuracy(seen: Observed) -> list[Value]:
         return [NO_LABELS]
     if seen.averaged is None:
         return [Value(None, reason="averages are over all elements of a cell, and of class scores")]
-    some = (seen.valid & (seen.weights > 0)[:, None]).any(axis=0)
+    some = np.asarray((seen.valid & (seen.weights > 0)[:, None]).any(axis=0))
     if not some.any():
         return [NONE_VALID]
-    return [Value.of(statistics.bounded_mean((seen.averaged == seen.target[0]).astype(float)[some]))]
+    return [Value.of(Mean((seen.averaged == seen.target[0]).astype(float), some))]
 
 
 def excluded_pairs(seen: Observed) -> list[Value]:

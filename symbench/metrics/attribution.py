@@ -8,9 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from symbench import statistics
 from symbench.metrics.base import Observed, Value
-from symbench.statistics import Array
+from symbench.statistics import Array, Mean, Ratio
 
 DISAGREE = 0.1
 """Relative gap between forward mode and central differences above which the former is not believed."""
@@ -48,7 +47,7 @@ def cross_term(seen: Observed) -> list[Value]:
     if not seen.split["unrelated"].mean() > seen.null_limit_sq:
         return [Value(None, reason=ROUNDING)]
     cross = seen.split["total"] - seen.split["reference"] - seen.split["remainder"]
-    value = Value.of(statistics.ratio(cross, seen.split["unrelated"], seed=seen.seed))
+    value = Value.of(Ratio(cross, seen.split["unrelated"]))
     return [seen.of_control("reference", value)]
 
 
@@ -62,7 +61,7 @@ def round_trip_consistency(seen: Observed) -> list[Value]:
     if "survived" not in seen.split:
         ran = "round trip" in seen.measured
         return [Value(None, reason="no class predictions") if ran else _absent(seen, "reference split")]
-    return [seen.of_control("round trip", Value.of(statistics.bounded_mean(seen.split["survived"])))]
+    return [seen.of_control("round trip", Value.of(Mean(seen.split["survived"])))]
 
 
 def _part(seen: Observed, name: str) -> Value:
@@ -74,9 +73,7 @@ def _part(seen: Observed, name: str) -> Value:
 def _root_of_ratio(seen: Observed, above: Array, below: Array) -> Value:
     if not below.mean() > seen.null_limit_sq:
         return Value(None, reason=ROUNDING)
-    squared = statistics.ratio(above, below, seed=seen.seed)
-    low, high = (None if limit is None else math.sqrt(max(0.0, limit)) for limit in (squared.low, squared.high))
-    return Value(math.sqrt(squared.estimate), low, high, squared.n)
+    return Value.of(Ratio(above, below, root=True))
 
 
 def _absent(seen: Observed, control: str) -> Value:
@@ -100,7 +97,7 @@ def _lie(seen: Observed, name: str, rows: Mapping[str, Array]) -> Value:
         dead = not rows["forward"].any()
         why = "derivatives do not pass through the model" if dead else f"forward mode is {gap:.0%} off"
         return Value(None, element=name, reason=f"{why}: central differences stand", unit=unit)
-    value = Value.of(statistics.mean(rows["forward"] / rows["dimension"], seed=seen.seed), element=name)
+    value = Value.of(Mean(rows["forward"] / rows["dimension"], bounded=False), element=name)
     return replace(value, reason=f"central differences are {gap:.1e} off", unit=unit)
 
 
@@ -114,7 +111,7 @@ def lie_derivative_central(seen: Observed) -> list[Value]:
     """The same by central differences."""
     found = []
     for name, rows in seen.lie.items():
-        value = Value.of(statistics.mean(rows["central"] / rows["dimension"], seed=seen.seed), element=name)
+        value = Value.of(Mean(rows["central"] / rows["dimension"], bounded=False), element=name)
         found.append(replace(value, unit=f"per {seen.units[name]}^2"))
     return found or [_absent(seen, "Lie derivative")]
 
@@ -138,8 +135,6 @@ def layer_error(seen: Observed) -> list[Value]:
         if not null > 0:
             found.append(Value(None, output=name, reason=ROUNDING))
             continue
-        squared = statistics.ratio(rows["deviation"].mean(axis=0), rows["unrelated"].mean(axis=0), seed=seen.seed)
-        low, high = (None if limit is None else math.sqrt(max(0.0, limit)) for limit in (squared.low, squared.high))
-        value = Value(math.sqrt(squared.estimate), low, high, squared.n, output=name)
-        found.append(seen.of_control("layer", value))
+        value = Value.of(Ratio(rows["deviation"].mean(axis=0), rows["unrelated"].mean(axis=0), root=True))
+        found.append(seen.of_control("layer", replace(value, output=name)))
     return found or [_absent(seen, "layers")]

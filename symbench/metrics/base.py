@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from symbench.statistics import Array, Interval
+from symbench.statistics import Array, Interval, Sampled
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,6 @@ class Observed:
         sizes: E in float64 by the side of the image.
         reasons: of every control that could not run.
         facts: of the model: parameters, flops and times.
-        seed: seeds the bootstrap.
     """
 
     samples: Array
@@ -65,7 +64,6 @@ class Observed:
     valid: Array
     controls: Mapping[str, float]
     facts: Mapping[str, float | None]
-    seed: int
     split: Mapping[str, Array] = field(default_factory=dict)
     lie: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
     layers: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
@@ -120,8 +118,6 @@ class Value:
 
     Attributes:
         estimate: None with a ``reason``, never 0 for no data.
-        low: lower confidence limit.
-        high: upper confidence limit.
         n: base samples.
         element: the element's label, where the estimate is about one.
         reason: why there is no estimate, or a verdict on it.
@@ -130,11 +126,11 @@ class Value:
         kind: where it is about elements of another kind than the rest.
         k: how many they are.
         unit: where it has another than its metric.
+        sampled: what it is a function of: from there come its interval and comparisons. None for a bare number.
+        drawn: whether tables hold its interval; gates make it where they need it.
     """
 
     estimate: float | None
-    low: float | None = None
-    high: float | None = None
     n: int | None = None
     element: str | None = None
     reason: str | None = None
@@ -143,6 +139,8 @@ class Value:
     kind: str | None = None
     k: int | None = None
     unit: str | None = None
+    sampled: Sampled | None = None
+    drawn: bool = True
 
     @property
     def status(self) -> str:
@@ -150,9 +148,13 @@ class Value:
         return "failed" if self.failed else "undefined" if self.estimate is None else "ok"
 
     @classmethod
-    def of(cls, interval: Interval, *, element: str | None = None) -> Value:
-        """From an interval."""
-        return cls(interval.estimate, interval.low, interval.high, interval.n, element)
+    def of(cls, sampled: Sampled, *, element: str | None = None, drawn: bool = True) -> Value:
+        """From what it is a function of."""
+        return cls(sampled.estimate, sampled.n, element, sampled=sampled, drawn=drawn)
+
+    def interval(self, *, seed: int) -> Interval | None:
+        """Its confidence limits, where tables hold them."""
+        return self.sampled.interval(seed=seed) if self.sampled and self.drawn else None
 
 
 NO_LABELS = Value(None, reason="no class labels")

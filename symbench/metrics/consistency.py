@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from symbench import statistics
 from symbench.metrics.base import NO_LABELS, Observed, Value
-from symbench.statistics import Array
+from symbench.statistics import Array, Mean, Ratio
 
 NO_CLASSES = Value(None, reason="no class predictions")
 
@@ -15,14 +14,14 @@ def consistency(seen: Observed) -> list[Value]:
     """Share of ``(i, k > 0)`` with the prediction of the identity. Rises with accuracy by itself: see kappa."""
     if seen.prediction is None:
         return [NO_CLASSES]
-    return [Value.of(statistics.bounded_mean(_same(seen.prediction).mean(axis=0)))]
+    return [Value.of(Mean(_same(seen.prediction).mean(axis=0)))]
 
 
 def flip_rate(seen: Observed) -> list[Value]:
     """``1 - consistency``."""
     if seen.prediction is None:
         return [NO_CLASSES]
-    return [Value.of(statistics.bounded_mean(1 - _same(seen.prediction).mean(axis=0)))]
+    return [Value.of(Mean(1 - _same(seen.prediction).mean(axis=0)))]
 
 
 def consistency_correct(seen: Observed) -> list[Value]:
@@ -34,7 +33,7 @@ def consistency_correct(seen: Observed) -> list[Value]:
     right = seen.correct[0] == 1
     if not right.any():
         return [Value(None, reason="no sample is right as it is")]
-    return [Value.of(statistics.bounded_mean(_same(seen.prediction).mean(axis=0)[right]))]
+    return [Value.of(Mean(_same(seen.prediction).mean(axis=0), right))]
 
 
 def confidence_change(seen: Observed) -> list[Value]:
@@ -42,7 +41,7 @@ def confidence_change(seen: Observed) -> list[Value]:
     if seen.confidence is None:
         return [NO_CLASSES]
     change = np.abs(seen.confidence[1:] - seen.confidence[0]).mean(axis=0)
-    return [Value.of(statistics.bounded_mean(change.clip(0, 1)))]
+    return [Value.of(Mean(change.clip(0, 1)))]
 
 
 def kappa(seen: Observed) -> list[Value]:
@@ -58,7 +57,7 @@ def kappa(seen: Observed) -> list[Value]:
     by_chance = chance_of_difference(seen.prediction).mean(axis=0)
     if by_chance.mean() <= 1e-12:
         return [Value(None, reason="one class is always predicted: chance is 1")]
-    return [_kappa(differs, by_chance, seen.seed)]
+    return [Value.of(Ratio(differs, by_chance, complement=True))]
 
 
 def kappa_given_label(seen: Observed) -> list[Value]:
@@ -76,14 +75,7 @@ def kappa_given_label(seen: Observed) -> list[Value]:
             by_chance.append(chance_of_difference(mine).mean(axis=0))
     if not differs or np.concatenate(by_chance).mean() <= 1e-12:
         return [Value(None, reason="within every label one class is always predicted: chance is 1")]
-    return [_kappa(np.concatenate(differs), np.concatenate(by_chance), seen.seed)]
-
-
-def _kappa(differs: Array, by_chance: Array, seed: int) -> Value:
-    disagreement = statistics.ratio(differs, by_chance, seed=seed)
-    low = None if disagreement.high is None else 1 - disagreement.high
-    high = None if disagreement.low is None else 1 - disagreement.low
-    return Value(1 - disagreement.estimate, low, high, disagreement.n)
+    return [Value.of(Ratio(np.concatenate(differs), np.concatenate(by_chance), complement=True))]
 
 
 def _same(prediction: Array) -> Array:

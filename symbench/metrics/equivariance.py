@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from symbench import statistics
 from symbench.metrics.base import Observed, Value
+from symbench.statistics import Mean, Quantile, Ratio
 
 
 def equivariance_error(seen: Observed) -> list[Value]:
@@ -31,11 +31,7 @@ def _error(seen: Observed, elements: slice, label: str | None) -> Value:
     if not null > seen.null_limit_sq:
         reason = "a single sample has no others" if math.isnan(null) else "samples' outputs differ by rounding only"
         return Value(None, element=label, reason=reason)
-    if label is not None:
-        return Value(math.sqrt(above.mean() / null), n=len(above), element=label)
-    squared = statistics.ratio(above, below, seed=seen.seed)
-    limits = [None if limit is None else math.sqrt(max(0.0, limit)) for limit in (squared.low, squared.high)]
-    return Value(math.sqrt(squared.estimate), limits[0], limits[1], squared.n)
+    return Value.of(Ratio(above, below, root=True), element=label, drawn=label is None)
 
 
 EXACT = 1e-10
@@ -77,16 +73,16 @@ def _geometry(seen: Observed) -> str | None:
 def absolute_error(seen: Observed) -> list[Value]:
     """Mean of ``|f(g.x) - g.f(x)|`` over i and k > 0, in the output's unit, then one for each element."""
     deviation = np.sqrt(seen.deviation_sq[1:])
-    overall = Value.of(statistics.mean(deviation.mean(axis=0), seed=seen.seed))
+    overall = Value.of(Mean(deviation.mean(axis=0), bounded=False))
     return [overall] + [
-        Value(float(row.mean()), n=len(row), element=label)
+        Value.of(Mean(row, bounded=False), element=label, drawn=False)
         for row, label in zip(deviation, seen.labels[1:], strict=True)
     ]
 
 
 def absolute_error_p95(seen: Observed) -> list[Value]:
     """95th percentile of the deviation over i and k > 0."""
-    return [Value.of(statistics.quantile(np.sqrt(seen.deviation_sq[1:]), 0.95))]
+    return [Value.of(Quantile(np.sqrt(seen.deviation_sq[1:]), 0.95))]
 
 
 def absolute_error_max(seen: Observed) -> list[Value]:

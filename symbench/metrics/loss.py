@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from symbench import statistics
 from symbench.metrics.accuracy import NONE_VALID, orbit_means
 from symbench.metrics.base import Observed, Value
+from symbench.statistics import Mean
 
 NO_TARGETS = Value(None, reason="no targets")
 
@@ -15,12 +15,12 @@ def loss(seen: Observed) -> list[Value]:
         return [NO_TARGETS]
     if not seen.valid[0].any():
         return [NONE_VALID]
-    return [Value.of(statistics.mean(seen.loss[0][seen.valid[0]], seed=seen.seed))]
+    return [Value.of(Mean(seen.loss[0], seen.valid[0], bounded=False))]
 
 
 def orbit_loss(seen: Observed) -> list[Value]:
     """``mean_i sum_k w_k loss_i(g_k)``."""
     if seen.loss is None:
         return [NO_TARGETS]
-    means = orbit_means(seen, seen.loss)
-    return [Value.of(statistics.mean(means, seed=seen.seed))] if len(means) else [NONE_VALID]
+    means, some = orbit_means(seen, seen.loss)
+    return [Value.of(Mean(means, some, bounded=False))] if some.any() else [NONE_VALID]

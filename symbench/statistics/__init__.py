@@ -7,6 +7,7 @@ NumPy in, floats out, no torch.
 from __future__ import annotations
 
 from symbench.statistics.bootstrap import RESAMPLES, resampled_means
+from symbench.statistics.change import Doubt, change, standing
 from symbench.statistics.interval import FEW, LEVEL, Array, Interval, deviating
 from symbench.statistics.paired import (
     Discordance,
@@ -16,6 +17,7 @@ from symbench.statistics.paired import (
     ratio_difference,
     smallest_detectable_difference,
 )
+from symbench.statistics.sampled import Mean, Quantile, Ratio, Sampled, Smallest
 from symbench.statistics.single import bounded_mean, mean, quantile, ratio, smallest_mean
 
 __all__ = [
@@ -24,8 +26,15 @@ __all__ = [
     "RESAMPLES",
     "Array",
     "Discordance",
+    "Doubt",
     "Interval",
+    "Mean",
+    "Quantile",
+    "Ratio",
+    "Sampled",
+    "Smallest",
     "bounded_mean",
+    "change",
     "deviating",
     "difference",
     "holm",
@@ -37,4 +46,5 @@ __all__ = [
     "resampled_means",
     "smallest_detectable_difference",
     "smallest_mean",
+    "standing",
 ]

@@ -51,8 +51,20 @@ def means_of_draws(rows: Array, counts: Array, *, seed: int, resamples: int) -> 
     found = np.empty((resamples, rows.shape[1]))
     step = max(1, AT_ONCE // len(rows))
     for start in range(0, resamples, step):
-        times_drawn = rng.multinomial(n, counts / n, size=min(step, resamples - start))  # (step, distinct rows)
+        times_drawn = _times_drawn(counts, min(step, resamples - start), rng)
         found[start : start + step] = times_drawn @ rows / n
+    return found
+
+
+def _times_drawn(counts: Array, resamples: int, rng: np.random.Generator) -> Array:
+    """How often each row is drawn, ``(resamples, rows)``: multinomial, by whichever way is quicker."""
+    n = int(counts.sum())
+    if len(counts) * 6 < n:
+        return rng.multinomial(n, counts / n, size=resamples)
+    row_of = np.repeat(np.arange(len(counts)), counts)
+    found = np.empty((resamples, len(counts)))
+    for times in found:
+        times[:] = np.bincount(row_of[rng.integers(0, n, size=n, dtype=np.uint32)], minlength=len(counts))
     return found
 
 

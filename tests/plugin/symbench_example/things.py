@@ -9,7 +9,7 @@ from symbench.datasets.base import Arrays
 from symbench.fields import Category, Image
 from symbench.groups.cyclic import Cyclic
 from symbench.metrics.base import Observed, Value
-from symbench.statistics import bounded_mean
+from symbench.statistics import Mean
 
 
 class HalfTurn(Cyclic):
@@ -45,4 +45,4 @@ class Average(nn.Module):
 
 def certainty(seen: Observed) -> list[Value]:
     """Share of samples that no element changes at all."""
-    return [Value.of(bounded_mean((seen.deviation_sq == 0).all(axis=0).astype(float)))]
+    return [Value.of(Mean((seen.deviation_sq == 0).all(axis=0).astype(float)))]

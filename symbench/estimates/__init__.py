@@ -1,0 +1,178 @@
+"""From a run's files to its table of estimates: the one table that reports, comparisons and gates read.
+
+No torch: everything here works on a laptop that has only the results folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from symbench.code import foreign
+from symbench.errors import CellError
+from symbench.estimates.reading import Cells, outputs_of
+from symbench.metrics import METRICS, MetricRow
+from symbench.metrics.base import Observed, Value
+from symbench.records import CellRecord, CellStatus, Manifest
+from symbench.statistics import LEVEL
+
+__all__ = ["BOOTSTRAP_SEED", "COLUMNS", "Cells", "Estimate", "of_cell", "of_run", "seconds_per_sample"]
+
+COLUMNS = (
+    "model", "replica", "dataset", "symmetry", "output", "element", "elements", "k", "metric", "estimate", "low",
+    "high", "level", "n", "unit", "better", "floor", "status", "reason",
+)  # fmt: skip
+"""The columns, one row for each estimate. ``status`` is ``ok``, ``undefined`` (with a reason) or ``failed``."""
+
+BOOTSTRAP_SEED = 0
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One estimate of a cell: what it is of, and its value with what that is a function of.
+
+    Attributes:
+        metric: its name.
+        row: its metric.
+        output: the model's output, or a layer; None for what no symmetry changes.
+        elements: the kind of the elements, or ``all``.
+        k: how many they are.
+        unit: of the estimate.
+        floor: below which it means nothing.
+        value: the estimate.
+        primary: whether it is over all of a cell's elements, not some of them.
+    """
+
+    metric: str
+    row: MetricRow
+    output: str | None
+    elements: str | None
+    k: int | None
+    unit: str
+    floor: float | None
+    value: Value
+    primary: bool = True
+
+    @property
+    def identity(self) -> tuple[str, str | None, str | None, str | None]:
+        """What pairs it with another cell's: metric, output, elements and element."""
+        return self.metric, self.output, self.elements, self.value.element
+
+
+def of_run(cells: Cells, manifest: Manifest) -> pd.DataFrame:
+    """Every estimate of a run, one row each, in the order of the plan. A failed cell is rows with its reason."""
+    rows: list[dict[str, Any]] = []
+    seen: set[tuple[str, str]] = set()
+    seconds = seconds_per_sample(cells, manifest)
+    for cell in manifest.cells:
+        record = cells.cell(cell.key) if cell.status != "failed" else None
+        if record is None:
+            rows.extend(_failed(cell))
+            continue
+        fresh = (cell.model, cell.dataset) not in seen
+        seen.add((cell.model, cell.dataset))
+        timed = with_seconds(record, seconds[cell.model, cell.dataset])
+        rows.extend(
+            _row(cell, estimate) for estimate in of_cell(cells, timed) if fresh or estimate.row.scope != "model"
+        )
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    numbers = ["estimate", "low", "high", "level", "floor"]
+    frame[numbers] = frame[numbers].astype("float64")
+    frame[["k", "n", "replica"]] = frame[["k", "n", "replica"]].astype("Int64")
+    return frame
+
+
+def seconds_per_sample(cells: Cells, manifest: Manifest) -> dict[tuple[str, str], float]:
+    """The time per sample of every model on every dataset: the median over its cells, each of which took one."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for cell in manifest.cells:
+        record = cells.cell(cell.key) if cell.status != "failed" else None
+        if record is not None:
+            found.setdefault((cell.model, cell.dataset), []).append(record.facts["seconds_per_sample"] or 0.0)
+    return {key: float(np.median(values)) for key, values in found.items()}
+
+
+def with_seconds(record: CellRecord, seconds: float) -> CellRecord:
+    """A cell's record with the time that its model takes, over all of its cells."""
+    return record.model_copy(update={"facts": {**record.facts, "seconds_per_sample": seconds}})
+
+
+def of_cell(cells: Cells, record: CellRecord, metrics: Iterable[str] | None = None) -> Iterator[Estimate]:
+    """The estimates of one cell, without their intervals.
+
+    Args:
+        cells: where its files are.
+        record: the cell.
+        metrics: their names; all by default.
+    """
+    wanted = None if metrics is None else set(metrics)
+    chosen = [(name, row) for name, row in METRICS if wanted is None or name in wanted]
+    for output, whole in outputs_of(cells, record):
+        kinds = sorted(set(whole.kinds[1:]))
+        subsets = [(kinds[0] if len(kinds) == 1 else "all", whole)]
+        if len(kinds) > 1:
+            subsets += [(kind, whole.only(kind)) for kind in kinds]
+        for name, row in chosen:
+            function = _guarded(name, row)
+            if row.scope == "model":
+                if output == next(iter(record.outputs)):
+                    yield from (Estimate(name, row, None, None, None, row.unit, None, v) for v in function(whole))
+                continue
+            unit = record.outputs[output]["unit"] if row.unit == "output" else row.unit
+            for number, (kind, subset) in enumerate(subsets[:1] if row.scope == "control" else subsets):
+                for value in function(subset):
+                    if value.element is None or number == 0:
+                        floor = whole.controls.get(row.floor) if row.floor and value.estimate is not None else None
+                        kinds_of, k = value.kind or kind, value.k or subset.moved
+                        place = (value.output or output, kinds_of, k, value.unit or unit, floor)
+                        yield Estimate(name, row, *place, value, primary=number == 0)
+
+
+def _guarded(name: str, metric: MetricRow) -> Callable[[Observed], list[Value]]:
+    """A metric that cannot break the table: what a plug-in's raises becomes the row's reason."""
+
+    def compute(seen: Observed) -> list[Value]:
+        try:
+            with foreign(CellError, f"metric {name}", "computing it"):
+                found: list[Value] = metric.load()(seen)
+                return [_finite(value) for value in found]
+        except CellError as error:
+            return [Value(None, reason=str(error), failed=True)]
+
+    return compute
+
+
+def _finite(value: Value) -> Value:
+    if value.estimate is None or np.isfinite(value.estimate):
+        return value
+    return replace(value, estimate=None, sampled=None, reason=f"the estimate is {value.estimate}", failed=True)
+
+
+def _failed(cell: CellStatus) -> Iterator[dict[str, Any]]:
+    status = "failed" if cell.status == "failed" else "missing"
+    for name, metric in METRICS:
+        if metric.scope != "model":
+            value = Value(None, reason=cell.reason or "not measured yet")
+            yield _row(cell, Estimate(name, metric, None, None, None, metric.unit, None, value), status)
+
+
+def _row(cell: CellStatus, estimate: Estimate, status: str | None = None) -> dict[str, Any]:
+    value, row = estimate.value, estimate.row
+    try:
+        with foreign(CellError, f"metric {estimate.metric}", "the interval"):
+            interval = value.interval(seed=BOOTSTRAP_SEED)
+    except CellError as error:
+        interval, value = None, replace(value, estimate=None, reason=str(error), failed=True)
+    low, high = (interval.low, interval.high) if interval else (None, None)
+    return {
+        "model": cell.model, "replica": 0, "dataset": cell.dataset,
+        "symmetry": None if row.scope == "model" else cell.symmetry, "output": estimate.output,
+        "element": value.element, "elements": estimate.elements, "k": estimate.k, "metric": estimate.metric,
+        "estimate": value.estimate, "low": low, "high": high, "level": LEVEL if low is not None else None,
+        "n": value.n, "unit": estimate.unit, "better": row.better, "floor": estimate.floor,
+        "status": status or value.status, "reason": value.reason,
+    }  # fmt: skip

@@ -1,0 +1,204 @@
+"""From a cell's files to the arrays that metrics see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from symbench.metrics.base import Observed
+from symbench.records import CellRecord
+from symbench.statistics import Array
+
+SINGLE = 30 * 2.0**-23
+"""Relative error that a network's rounding in float32 stays below."""
+
+
+class Cells(Protocol):
+    """Where measured cells are: a results folder, or a baseline."""
+
+    def cell(self, key: str) -> CellRecord | None:
+        """The record of a finished cell, if it is there."""
+
+    def observations(self, key: str) -> pa.Table:
+        """All observations of a finished cell."""
+
+    def samples(self, key: str) -> pa.Table:
+        """The table of whole orbits of a finished cell."""
+
+    def controls(self, key: str) -> pa.Table:
+        """The rows of a finished cell's controls."""
+
+
+def outputs_of(cells: Cells, record: CellRecord) -> Iterator[tuple[str, Observed]]:
+    """Every output of a cell, with what its controls came to."""
+    observations, samples = cells.observations(record.key), cells.samples(record.key)
+    controls = cells.controls(record.key).to_pandas()
+    for output in record.outputs:
+        mine = controls[(controls["output"] == output) | (controls["control"] == "layer")]
+        yield output, with_controls(observed(observations, samples, record, output), mine, record, output)
+
+
+def observed(observations: pa.Table, samples: pa.Table, record: CellRecord, output: str) -> Observed:
+    """The rows of one output as arrays ``(k, n)``, samples in ascending order."""
+    mine = pc.and_(pc.equal(observations["output"], output), pc.is_null(observations["control"]))
+    table = observations if pc.all(mine).as_py() else observations.filter(mine)
+    elements, shape = len(record.elements), (len(record.elements), record.samples)
+    if len(table) != elements * record.samples:
+        raise AssertionError(f"{record.key}: {len(table)} rows, expected {elements} x {record.samples}")
+    sample = table["sample"].to_numpy()
+    order = np.lexsort((sample, table["element"].to_numpy()))
+
+    def column(name: str) -> Array | None:
+        if table[name].null_count == len(table):
+            return None
+        values: Array = table[name].cast(pa.float64()).to_numpy()[order].reshape(shape)
+        return values
+
+    deviation, unrelated = column("deviation_sq"), column("unrelated_sq")
+    if deviation is None:
+        raise AssertionError(f"{record.key}: no deviations")
+    weights = np.array([e.weight for e in record.elements])
+    return Observed(
+        correct=column("correct"),
+        samples=sample[order[: record.samples]],
+        prediction=column("prediction"),
+        target=column("target"),
+        confidence=column("confidence"),
+        averaged=_averaged(samples, output),
+        loss=column("loss"),
+        deviation_sq=deviation,
+        unrelated_sq=np.full_like(deviation, np.nan) if unrelated is None else unrelated,
+        weights=weights / weights.sum(),
+        labels=[e.label for e in record.elements],
+        kinds=[e.kind for e in record.elements],
+        null_limit_sq=record.outputs[output]["null_limit_sq"],
+        valid=table["valid"].to_numpy()[order].reshape(shape),
+        controls={},
+        facts=record.facts,
+    )
+
+
+def with_controls(seen: Observed, rows: pd.DataFrame, record: CellRecord, output: str) -> Observed:
+    """Add what the controls came to: floors, E in two precisions, and the limit of a null that can be told apart.
+
+    The floor of E is three times the largest of the distances of repeat, re-batch and precision, in units of the
+    null; of deviations the same without the unit; of behaviour the largest share of predictions that repeating or
+    re-batching alone changes; of the model's share of E three times what two routes to one element differ by.
+    """
+    known: dict[str, pd.DataFrame] = {str(name): group for name, group in rows.groupby("control")}
+    mean_square = record.outputs[output]["mean_square"]
+    null = float(np.nanmean(seen.unrelated_sq[1:])) if np.isfinite(seen.unrelated_sq[1:]).any() else 0.0
+    squares = {n: float(known[n]["deviation_sq"].mean()) for n in ("repeat", "re-batch", "precision") if n in known}
+    found: dict[str, float] = {}
+    if squares:
+        largest = max(squares.values())
+        found["deviation"] = 3 * largest**0.5
+        if null > 0:
+            found["error"] = 3 * (largest / null) ** 0.5
+    changed = [_changed(seen, known[name]) for name in ("repeat", "re-batch") if name in known]
+    if changed and seen.prediction is not None:
+        found["behaviour"] = max(changed)
+    for control, name in (("suite dtype", "e32"), ("float64", "e64")):
+        if control in known and known[control]["unrelated_sq"].mean() > 0:
+            found[name] = float(
+                (known[control]["deviation_sq"].mean() / known[control]["unrelated_sq"].mean()) ** 0.5
+            )
+    if "float64" in known and known["float64"]["unrelated_sq"].mean() > 0:
+        found["single"] = SINGLE * (mean_square / float(known["float64"]["unrelated_sq"].mean())) ** 0.5
+    split = _split(known, seen)
+    if "unrelated" in split and split["unrelated"].mean() > 0:
+        own = 3 * float(split["two routes"].mean() / split["unrelated"].mean()) ** 0.5
+        found["reference"] = max(own, found.get("error", 0.0))
+    limit = max(seen.null_limit_sq, 1e4 * squares.get("precision", 0.0))
+    return replace(
+        seen,
+        controls=found,
+        null_limit_sq=limit,
+        split=split,
+        lie={g.label: _lie(known, number) for number, g in enumerate(record.generators) if "Lie central" in known},
+        layers=_layers(known) if output == next(iter(record.outputs)) else {},
+        measured={name: _measured(rows, record) for name, rows in known.items()},
+        units={g.label: g.unit for g in record.generators},
+        sizes=record.sizes,
+        reasons={name: reason for name, reason in record.controls.items() if reason is not None},
+    )
+
+
+def _split(known: Mapping[str, pd.DataFrame], seen: Observed) -> dict[str, Array]:
+    """Means over the split elements, per sample."""
+    if "round trip" not in known:
+        return {}
+    found = {}
+    if "reference" in known:
+        found = {n: _per_sample(known[n], "deviation_sq") for n in ("total", "reference", "remainder", "two routes")}
+        found["unrelated"] = _per_sample(known["reference"], "unrelated_sq")
+    back = known["round trip"]
+    if seen.prediction is not None and back["prediction"].notna().all():
+        before = dict(zip(seen.samples.tolist(), seen.prediction[0].tolist(), strict=True))
+        survived = back["sample"].map(before) == back["prediction"]
+        found["survived"] = _per_sample(back.assign(survived=survived.astype("float64")), "survived")
+    return found
+
+
+def _measured(rows: pd.DataFrame, record: CellRecord) -> tuple[str, int, int]:
+    """The kind, number of elements and number of samples of a control's rows."""
+    numbers = rows["element"].unique().tolist()
+    kinds = {record.elements[number].kind for number in numbers if number < len(record.elements)}
+    return (kinds.pop() if len(kinds) == 1 else "all"), len(numbers), rows["sample"].nunique()
+
+
+def _per_sample(rows: pd.DataFrame, column: str) -> Array:
+    """The mean over elements, samples in ascending order."""
+    means: Array = rows.groupby("sample")[column].mean().to_numpy(dtype=np.float64)
+    return means
+
+
+def _lie(known: Mapping[str, pd.DataFrame], number: int) -> dict[str, Array]:
+    found: dict[str, Array] = {}
+    for control, name, column in (
+        ("Lie central", "central", "deviation_sq"),
+        ("Lie central", "unrelated", "unrelated_sq"),
+        ("Lie central", "dimension", "score"),
+        ("Lie forward", "forward", "deviation_sq"),
+        ("Lie gap", "gap", "deviation_sq"),
+    ):
+        if control in known and (known[control]["element"] == number).any():
+            found[name] = _per_sample(known[control][known[control]["element"] == number], column)
+    return found
+
+
+def _layers(known: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, Array]]:
+    if "layer" not in known:
+        return {}
+    found = {}
+    for name, rows in known["layer"].groupby("output", sort=False):
+        ordered = rows.sort_values(["element", "sample"])
+        elements = ordered["element"].nunique()
+        found[str(name)] = {
+            short: ordered[column].to_numpy(dtype=np.float64).reshape(elements, -1)
+            for short, column in (("deviation", "deviation_sq"), ("unrelated", "unrelated_sq"))
+        }
+    return found
+
+
+def _changed(seen: Observed, rows: pd.DataFrame) -> float:
+    """The share of control samples whose prediction is not that of the identity pass."""
+    if seen.prediction is None or rows["prediction"].isna().any():
+        return 0.0
+    before = dict(zip(seen.samples.tolist(), seen.prediction[0].tolist(), strict=True))
+    return float(np.mean([before[s] != p for s, p in zip(rows["sample"], rows["prediction"], strict=True)]))
+
+
+def _averaged(samples: pa.Table, output: str) -> Array | None:
+    mine = samples.filter(pc.equal(samples["output"], output))
+    found = mine["averaged_prediction"]
+    if found.null_count == len(mine):
+        return None
+    values: Array = found.cast(pa.float64()).to_numpy()[np.argsort(mine["sample"].to_numpy())]
+    return values
