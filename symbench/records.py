@@ -154,3 +154,68 @@ class Manifest(Record):
     only: list[str] = Field(default_factory=list)
     started: str
     finished: str | None = None
+
+
+Verdict = Literal["pass", "fail", "inconclusive", "not comparable", "missing", "error"]
+
+
+class MatchRecord(Record):
+    """One rule of a gate on one estimate, and its verdict.
+
+    ``change`` and its limits are turned so that more is worse; ``limit`` is the rule's number, ``margin`` the largest
+    change that it allows.
+    """
+
+    rule: int = Field(description="the rule's place in the suite, from 0")
+    name: str = Field(description="the rule in words")
+    where: str | None = Field(default=None, description="the suite's file and line, as suites/quick.yaml:31")
+    metric: str
+    model: str | None = None
+    replica: int | None = None
+    dataset: str | None = None
+    symmetry: str | None = None
+    output: str | None = None
+    element: str | None = None
+    elements: str | None = None
+    verdict: Verdict
+    reason: str
+    estimate: float | None = None
+    low: float | None = None
+    high: float | None = None
+    unit: str = ""
+    n: int | None = None
+    kind: Literal["at_least", "at_most", "max_drop", "max_relative_drop"]
+    limit: float
+    before: float | None = Field(default=None, description="the baseline's estimate")
+    change: float | None = None
+    change_low: float | None = None
+    change_high: float | None = None
+    margin: float | None = None
+    p_value: float | None = Field(default=None, description="one-sided, of no more than the margin")
+    p_adjusted: float | None = Field(default=None, description="the same after Holm, over all matches of the gate")
+    detectable: float | None = Field(default=None, description="smallest detectable difference, with power 95 %")
+    needed: int | None = Field(default=None, description="about how many samples would decide")
+    replay: str | None = Field(default=None, description="the command that measures just this cell again")
+
+    @property
+    def subject(self) -> str:
+        """What it is about: ``model on dataset under symmetry``, as far as it has them."""
+        words = [self.model or "", f"on {self.dataset}" if self.dataset else ""]
+        words += [f"under {self.symmetry}" if self.symmetry else "", self.element or ""]
+        return " ".join(word for word in words if word)
+
+
+class GateRecord(Record):
+    """What a gate decided: text, JSON, JUnit, Markdown, SARIF, annotations and the exit status all come from it."""
+
+    schema_version: Literal[1] = 1
+    run: str | None
+    suite: str
+    baseline: str | None = Field(description="the file, run or git object it was compared with")
+    verdict: Verdict = Field(description="of the gate: the worst that counts")
+    exit_code: int
+    inconclusive: Literal["fail", "warn", "pass"] | None = Field(
+        default=None, description="what inconclusive matches count as; null: exit status 4"
+    )
+    notes: list[str] = Field(default_factory=list)
+    rules: list[MatchRecord]
