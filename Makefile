@@ -48,7 +48,7 @@ format: setup
 	$(BIN)/python -m ruff check --fix symbench tests
 
 bench: setup
-	$(BIN)/python tests/bench.py
+	PYTHONPATH=tests $(BIN)/python -m bench
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

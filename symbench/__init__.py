@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from symbench.api import Choices, Run, load_suite, open_run, run, write_report
     from symbench.errors import CellError, ConfigError, Interrupted, SymbenchError
+    from symbench.judge import compare_runs, judge_run, set_baseline
     from symbench.suite import Suite
 
 __version__ = "0.1.0"
@@ -27,9 +28,12 @@ _WHERE = {
     "Run": "symbench.api",
     "Suite": "symbench.suite",
     "SymbenchError": "symbench.errors",
+    "compare_runs": "symbench.judge",
+    "judge_run": "symbench.judge",
     "load_suite": "symbench.api",
     "open_run": "symbench.api",
     "run": "symbench.api",
+    "set_baseline": "symbench.judge",
     "write_report": "symbench.api",
 }
 
@@ -42,9 +46,12 @@ __all__ = [
     "Suite",
     "SymbenchError",
     "__version__",
+    "compare_runs",
+    "judge_run",
     "load_suite",
     "open_run",
     "run",
+    "set_baseline",
     "write_report",
 ]
 

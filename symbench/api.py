@@ -13,7 +13,7 @@ from symbench import plan as planning
 from symbench import suite as suites
 from symbench.errors import ConfigError, Problem
 from symbench.events import Listener, Note, ignore
-from symbench.records import CellStatus, Manifest
+from symbench.records import CellStatus, GateRecord, Manifest
 from symbench.store import Store
 from symbench.suite import Suite
 from symbench.suite.entries import check_code
@@ -90,7 +90,7 @@ def load_suite(path: Path | str, *, no_code: bool = False) -> Suite:
     return suites.load(path, no_code=no_code)
 
 
-def prepare(suite: Suite | Path | str, choices: Choices) -> tuple[Plan, str]:
+def prepare(suite: Suite | Path | str, choices: Choices, listen: Listener = ignore) -> tuple[Plan, str]:
     """Check everything that can be checked before work begins, and resolve the plan; nothing is written.
 
     Returns:
@@ -114,11 +114,13 @@ def prepare(suite: Suite | Path | str, choices: Choices) -> tuple[Plan, str]:
     device = pick_device(wanted, where="--device" if choices.device else loaded.where("numerics", "device"))
     if device == "mps" and loaded.numerics.dtype == "float64":
         raise ConfigError(Problem(loaded.where("numerics", "dtype"), "MPS has no float64", "float32, or device: cpu"))
-    resolved = resolve(loaded, chosen, device=device, limit=choices.limit, trust_pickle=choices.trust_pickle)
+    resolved = resolve(
+        loaded, chosen, device=device, limit=choices.limit, trust_pickle=choices.trust_pickle, listen=listen
+    )
     return resolved, device
 
 
-def forecast(suite: Suite | Path | str, choices: Choices) -> Forecast:
+def forecast(suite: Suite | Path | str, choices: Choices, listen: Listener = ignore) -> Forecast:
     """What :func:`run` would do: cells, forward passes, time and disk. Nothing is written and no model is run.
 
     Raises:
@@ -126,7 +128,7 @@ def forecast(suite: Suite | Path | str, choices: Choices) -> Forecast:
     """
     from symbench import forecast as forecasts
 
-    resolved, device = prepare(suite, choices)
+    resolved, device = prepare(suite, choices, listen)
     return forecasts.of(resolved, Store(choices.results), device, limit=choices.limit)
 
 
@@ -157,7 +159,7 @@ def run(
     choices = choices or Choices()
     if results is not None:
         choices = Choices(**{**vars(choices), "results": Path(results)})
-    resolved, device = prepare(suite, choices)
+    resolved, device = prepare(suite, choices, listen)
     if resolved.recipes:
         from symbench.train import check_writable
 
@@ -218,15 +220,16 @@ class _Progress:
 
     def _earlier(self) -> Manifest | None:
         """The newest run of the very same cells: it is taken up again rather than begun anew."""
-        keys = [cell.key for cell in self.plan.cells]
+        keys, suite = [cell.key for cell in self.plan.cells], self.plan.suite.resolved()
         files = (self.store.root / "runs").glob(f"{self.plan.suite.name}-*.json")
         for path in sorted(files, key=lambda p: p.stat().st_mtime, reverse=True):
             try:
                 manifest = self.store.manifest(path.stem)
             except ConfigError:
                 continue
-            if [cell.key for cell in manifest.cells] == keys and manifest.suite == self.plan.suite.resolved():
-                return manifest
+            if [cell.key for cell in manifest.cells] == keys and _measured(manifest.suite) == _measured(suite):
+                rules = {"suite": suite, "gates_at": self.plan.suite.gates_at()}
+                return manifest.model_copy(update=rules)
         return None
 
     def _manifest(self, earlier: Manifest | None, environment: dict[str, Any]) -> Manifest:
@@ -241,8 +244,14 @@ class _Progress:
             status="running",
             limit=self.choices.limit,
             only=[self.choices.only] if self.choices.only else [],
+            gates_at=self.plan.suite.gates_at(),
             started=earlier.started if earlier else _now(),
         )
+
+
+def _measured(suite: dict[str, Any]) -> dict[str, Any]:
+    """What of a suite is measured: rules and the baseline may change without a new run."""
+    return {key: value for key, value in suite.items() if key not in {"gates", "baseline"}}
 
 
 def _status(cell: Cell, status: str, reason: str | None) -> CellStatus:
@@ -272,21 +281,23 @@ def open_run(run: str | None = None, *, results: Path | str = DEFAULT_RESULTS) -
 
 
 def write_report(
-    run: Run | str | None = None,
+    run: Run | str | Sequence[Run] | None = None,
     *,
     results: Path | str = DEFAULT_RESULTS,
     output: Path | str | None = None,
     formats: Sequence[str] | None = None,
     frame: pd.DataFrame | None = None,
+    gate: GateRecord | None = None,
 ) -> list[Path]:
-    """Write a run's report: Markdown, CSV, JSON and figures. Needs no torch.
+    """Write a run's report, or one report of several runs, compared with the first. Needs no torch.
 
     Args:
-        run: a run, its id, or None for the newest.
-        results: the results folder, where ``run`` is no :class:`Run`.
+        run: a run, its id, several runs, or None for the newest.
+        results: the results folder, where ``run`` is an id.
         output: the folder to write to; ``RESULTS/reports/RUN`` by default.
-        formats: of ``md csv json png svg``; all by default.
-        frame: the run's estimates, if they are at hand.
+        formats: of ``html md csv json latex png svg pdf``; all by default.
+        frame: the run's estimates, if they are at hand; of one run only.
+        gate: what a gate decided of it, for the page to show.
 
     Returns:
         The files written, the page to read first.
@@ -296,7 +307,20 @@ def write_report(
     """
     from symbench import report as reports
 
-    opened = run if isinstance(run, Run) else open_run(run, results=results)
-    folder = Path(output) if output else opened.store.root / "reports" / opened.manifest.run
-    frame = opened.estimates() if frame is None else frame
-    return reports.write(opened.store, opened.manifest, frame, folder, formats or reports.FORMATS)
+    reports.check_formats(formats or reports.FORMATS)
+    if run is None or isinstance(run, str):
+        runs = [open_run(run, results=results)]
+    else:
+        runs = [run] if isinstance(run, Run) else list(run)
+    if not runs:
+        raise ConfigError(Problem("write_report", "got no run", "one or more"))
+    frames = [frame] if frame is not None and len(runs) == 1 else [opened.estimates() for opened in runs]
+    folder = Path(output) if output else report_folder(runs)
+    parts = [(opened.store, opened.manifest, each) for opened, each in zip(runs, frames, strict=True)]
+    return reports.write_several(parts, folder, formats or reports.FORMATS, gate=gate)
+
+
+def report_folder(runs: Sequence[Run]) -> Path:
+    """Where the report of some runs is written unless another folder is named."""
+    name = "+".join(dict.fromkeys(run.manifest.run for run in runs))
+    return runs[0].store.root / "reports" / name[:200]

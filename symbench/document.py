@@ -67,9 +67,13 @@ class Document:
     data: Any
     lines: dict[Path_, int]
 
+    def line(self, path: Path_) -> int:
+        """The line of the nearest part that stands in the file."""
+        return next((self.lines[path[:n]] for n in range(len(path), -1, -1) if path[:n] in self.lines), 1)
+
     def where(self, path: Path_) -> str:
         """``quick.yaml:14: symmetries.rotations.border``: the line of the nearest part that stands in the file."""
-        line = next((self.lines[path[:n]] for n in range(len(path), -1, -1) if path[:n] in self.lines), 1)
+        line = self.line(path)
         key = ".".join(str(part) for part in path)
         return f"{self.path.name}:{line}: {key}" if key else f"{self.path.name}:{line}"
 

@@ -26,6 +26,7 @@ def describe(device: str) -> dict[str, Any]:
         "platform": f"{platform.system()}-{platform.machine()}",
         "packages": {name: _version(name) for name in PACKAGES},
         "device": device_name(device),
+        "processor": processor(),
         "threads": os.cpu_count(),
         "commit": commit(Path.cwd()),
     }
@@ -36,6 +37,16 @@ def _version(name: str) -> str | None:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return None
+
+
+def processor() -> str:
+    """The processor's model, as far as the system names it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.machine())
 
 
 def commit(folder: Path) -> dict[str, Any] | None:

@@ -9,8 +9,11 @@ from typing import Any
 from symbench import train
 from symbench.engines import local
 from symbench.errors import ConfigError
+from symbench.metrics import METRICS
 from symbench.plan.resolve import Cell, Plan
+from symbench.statistics import smallest_detectable_difference
 from symbench.store import Store
+from symbench.suite.gates import metrics_of
 
 BYTES_PER_ROW = 40
 """What an observation comes to on disk, compressed; measured on the quick suite."""
@@ -25,6 +28,7 @@ class CellForecast:
     Attributes:
         names: model, dataset and symmetry.
         elements: K; None where the cell will fail.
+        labels: ``by name`` or ``by index``: how class labels find a model's outputs; None where there are none.
         state: ``measured``, ``to be measured``, or ``will fail: ...``.
         passes: images through the model.
         seconds: what they would take, by what the same model took before; None where it is not known.
@@ -34,6 +38,7 @@ class CellForecast:
     names: dict[str, str]
     key: str
     elements: int | None
+    labels: str | None
     state: str
     passes: int
     seconds: float | None
@@ -63,13 +68,15 @@ class Forecast:
 
     def table(self) -> list[tuple[str, ...]]:
         """Rows for people, headings first."""
-        rows: list[tuple[str, ...]] = [("model", "dataset", "symmetry", "K", "passes", "time", "disk", "state")]
+        rows: list[tuple[str, ...]] = [
+            ("model", "dataset", "symmetry", "K", "labels", "passes", "time", "disk", "state")
+        ]
         for cell in self.cells:
             elements = "-" if cell.elements is None else str(cell.elements)
             time = "?" if cell.seconds is None else f"{cell.seconds:.0f} s"
             busy = cell.passes > 0
             numbers = (f"{cell.passes:,}", time, f"{cell.bytes / 1e6:.1f} MB") if busy else ("-", "-", "-")
-            rows.append((*cell.names.values(), elements, *numbers, cell.state))
+            rows.append((*cell.names.values(), elements, cell.labels or "-", *numbers, cell.state))
         return rows
 
     def summary(self) -> str:
@@ -111,10 +118,12 @@ def _cell(
     names = cell.pair.names()
     broken = plan.broken_reason(cell.pair)
     if broken is not None:
-        return CellForecast(names, cell.key, None, f"will fail: {broken}", 0, None, 0)
+        return CellForecast(names, cell.key, None, None, f"will fail: {broken}", 0, None, 0)
+    found = plan.labels.get((cell.pair.model, cell.pair.dataset))
+    labels = None if found is None else f"by {found.by}"
     moved = len(plan.symmetry_of(cell).elements) - 1
     if local.finished(plan, store, cell):
-        return CellForecast(names, cell.key, moved, "measured", 0, None, 0)
+        return CellForecast(names, cell.key, moved, labels, "measured", 0, None, 0)
     samples = len(plan.data[cell.pair.dataset].dataset)
     samples = samples if limit is None else min(samples, limit)
     controls = min(samples, plan.suite.controls.samples) * CONTROL_PASSES
@@ -122,7 +131,7 @@ def _cell(
     speed = speeds.get((cell.pair.model, cell.pair.dataset))
     seconds = None if speed is None else speed * passes
     return CellForecast(
-        names, cell.key, moved, "to be measured", passes, seconds, samples * (moved + 1) * BYTES_PER_ROW
+        names, cell.key, moved, labels, "to be measured", passes, seconds, samples * (moved + 1) * BYTES_PER_ROW
     )
 
 
@@ -137,3 +146,47 @@ def _speeds(store: Store) -> Iterator[tuple[tuple[str, str], float]]:
         seconds = record.facts.get("seconds_per_sample") if record else None
         if seconds:
             yield (status.model, status.dataset), seconds
+
+
+CHANGED = 0.027
+"""The share of samples on which two trainings of one small network disagree (450 digits): what margins are held
+against before anything is measured."""
+
+
+@dataclass(frozen=True)
+class Margin:
+    """What a rule's margin could tell, before anything is measured.
+
+    Attributes:
+        rule: in words.
+        samples: of the smallest dataset that it is about.
+        margin: a share.
+        detectable: the smallest difference that would be found, were ``CHANGED`` of the samples to change.
+    """
+
+    rule: str
+    samples: int
+    margin: float
+    detectable: float
+
+    @property
+    def blind(self) -> bool:
+        """Whether the margin is below what can be detected."""
+        return self.detectable > self.margin
+
+
+def margins(plan: Plan) -> list[Margin]:
+    """The smallest detectable difference beside the margin of every rule on shares, over all matches of the gate."""
+    asked = [
+        (rule, [c for c in plan.cells if rule.matches(c.pair.names())], metrics_of(rule)) for rule in plan.suite.gates
+    ]
+    matches = sum(len(cells) * len(metrics) for _, cells, metrics in asked)
+    rows = dict(METRICS)
+    found = []
+    for rule, cells, metrics in asked:
+        if rule.max_drop is None or not cells or any(rows[metric].unit != "share" for metric in metrics):
+            continue
+        samples = min(len(plan.data[cell.pair.dataset].dataset) for cell in cells)
+        detectable = smallest_detectable_difference((CHANGED / samples) ** 0.5, matches=max(matches, 1))
+        found.append(Margin(rule.name, samples, rule.max_drop, detectable))
+    return found

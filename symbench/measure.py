@@ -168,7 +168,7 @@ class Sums:
         return cls(a.sum(1), a.square().sum(-1), b.square().sum(-1))
 
 
-def unrelated(sums: Sums, expected_dot: Tensor, deviation_sq: Tensor) -> Tensor:
+def unrelated(sums: Sums, expected_dot: Tensor, deviation_sq: Tensor, count: int | None = None) -> Tensor:
     """The denominator of E for each sample: its mean squared distance to all *other* samples, both ways round.
 
     In general ``unrelated_i = (n (h_a(i) + h_b(i) - M) - |a_i - b_i|^2) / (n - 1)``, where b has mean 0: then
@@ -176,14 +176,15 @@ def unrelated(sums: Sums, expected_dot: Tensor, deviation_sq: Tensor) -> Tensor:
     with i != j, in O(n).
 
     Args:
-        sums: over the whole cell, n samples.
-        expected_dot: ``b_i . A`` with A the mean of a, both measured from the mean of b; ``(k, n)``.
+        sums: of some samples.
+        expected_dot: ``b_i . A`` with A the mean of a over the cell, both measured from the mean of b; ``(k, n)``.
         deviation_sq: ``|a_i - b_i|^2``, ``(k, n)``.
+        count: samples in the whole cell; those given where it is None.
 
     Returns:
         ``(k, n)``, float64; NaN for a single sample, which has no other.
     """
-    n = deviation_sq.shape[1]
+    n = count or deviation_sq.shape[1]
     if n < 2:
         return torch.full_like(deviation_sq, torch.nan)
     return (n * (sums.moved_sq + sums.expected_sq - 2 * expected_dot) - deviation_sq) / (n - 1)

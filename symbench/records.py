@@ -60,6 +60,28 @@ VIEWS = pa.schema(
 """One row per (sample, element) where every sample has elements of its own."""
 
 
+GALLERY = pa.schema(
+    [
+        pa.field("rank", pa.int32(), nullable=False),
+        pa.field("sample", pa.int32(), nullable=False),
+        pa.field("element", pa.string(), nullable=False),
+        pa.field("target", pa.string()),
+        pa.field("before", pa.string()),
+        pa.field("after", pa.string()),
+        pa.field("confidence_before", pa.float64()),
+        pa.field("confidence_after", pa.float64()),
+        pa.field("deviation", pa.float64(), nullable=False),
+        pa.field("image_before", pa.binary(), nullable=False),
+        pa.field("image_after", pa.binary(), nullable=False),
+    ]
+)
+"""The samples of a cell that break worst, the worst first: classes by name where they have one, pixels as PNG.
+
+``before`` and ``after`` are the predictions of the sample as it is and at its worst ``element``; the confidences are
+those of the prediction beside them.
+"""
+
+
 class Record(BaseModel):
     """Base of what is written as JSON."""
 
@@ -124,6 +146,9 @@ class CellRecord(Record):
     views_file: FileRecord | None = Field(
         default=None, description="the elements of every sample, where each has its own"
     )
+    gallery_file: FileRecord | None = Field(
+        default=None, description="the samples that break worst, where they are pictures"
+    )
     facts: dict[str, float | None] = Field(description="parameters, flops, seconds_per_sample and the like")
     checkpoint: str | None = Field(description="SHA-256 of the weights that were measured")
     environment: dict[str, Any]
@@ -152,6 +177,7 @@ class Manifest(Record):
     status: Literal["running", "interrupted", "incomplete", "complete"]
     limit: int | None = None
     only: list[str] = Field(default_factory=list)
+    gates_at: list[str] = Field(default_factory=list, description="file and line of each of the suite's rules")
     started: str
     finished: str | None = None
 
@@ -219,3 +245,62 @@ class GateRecord(Record):
     )
     notes: list[str] = Field(default_factory=list)
     rules: list[MatchRecord]
+
+
+class BaselineCell(Record):
+    """One cell of a baseline."""
+
+    model: str
+    dataset: str
+    symmetry: str
+    key: str
+    estimates: dict[str, list[float | None]] = Field(
+        description="by metric: estimate, low, high; over all elements of the cell's first output"
+    )
+
+
+class BaselineRecord(Record):
+    """``baselines/<suite>.json``: a promoted run, to be reviewed in git. What pairing needs stands beside it."""
+
+    schema_version: Literal[1] = 1
+    suite: str
+    run: str
+    reason: str
+    created: str
+    environment: dict[str, Any]
+    cells: list[BaselineCell]
+    observations: FileRecord
+
+
+class PairRecord(Record):
+    """One estimate in two runs. ``difference`` is B - A, with its paired 95 % interval."""
+
+    model: str
+    dataset: str
+    symmetry: str | None
+    output: str | None = None
+    elements: str | None = None
+    metric: str
+    unit: str = ""
+    better: Literal["higher", "lower", "neither"] = "neither"
+    before: float | None = None
+    after: float | None = None
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+    lost: int | None = Field(default=None, description="samples that were right in A and are wrong in B")
+    gained: int | None = None
+    p_value: float | None = Field(default=None, description="two-sided; McNemar's where samples are right or wrong")
+    p_adjusted: float | None = Field(default=None, description="after Holm over all rows")
+    mark: Literal["better", "worse", "same", "inconclusive", "not comparable", "only in A", "only in B"]
+    reason: str | None = None
+
+
+class CompareRecord(Record):
+    """Two runs side by side, paired on the same samples and elements."""
+
+    schema_version: Literal[1] = 1
+    before: str = Field(description="A")
+    after: str = Field(description="B")
+    rows: list[PairRecord]

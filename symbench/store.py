@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,16 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from symbench.errors import CellError, ConfigError, Problem, near_miss
-from symbench.records import OBSERVATIONS, SAMPLES, SCHEMA_VERSION, VIEWS, CellRecord, FileRecord, Manifest
+from symbench.records import (
+    GALLERY,
+    OBSERVATIONS,
+    SAMPLES,
+    SCHEMA_VERSION,
+    VIEWS,
+    CellRecord,
+    FileRecord,
+    Manifest,
+)
 
 PART = 1024
 """Samples in one part of a cell's observations, whatever the batch size."""
@@ -96,7 +105,7 @@ class Store:
         except (OSError, ValidationError):
             return None
         files = [record.samples_file.file, record.controls_file.file, *(part.file for part in record.parts)]
-        files += [record.views_file.file] if record.views_file else []
+        files += [more.file for more in (record.views_file, record.gallery_file) if more is not None]
         return record if all((folder / file).is_file() for file in files) else None
 
     def observations(self, key: str) -> pa.Table:
@@ -135,6 +144,15 @@ class Store:
         """
         file = self._finished(key).views_file
         return None if file is None else self._table(self.cell_folder(key) / file.file, file.sha256, VIEWS)
+
+    def gallery(self, key: str) -> pa.Table | None:
+        """The pictures of a finished cell that break worst, checked against their checksum; None without any.
+
+        Raises:
+            ConfigError: the file is missing or is not what was written.
+        """
+        file = self._finished(key).gallery_file
+        return None if file is None else self._table(self.cell_folder(key) / file.file, file.sha256, GALLERY)
 
     def _finished(self, key: str) -> CellRecord:
         record = self.cell(key)
@@ -262,10 +280,19 @@ def write_samples(folder: Path, rows: Sequence[Mapping[str, Any]]) -> FileRecord
     return FileRecord(file=path.name, sha256=sha256_file(path))
 
 
-def write_views(folder: Path, columns: Mapping[str, Any]) -> FileRecord:
-    """Write the elements of every sample, where each has its own."""
+def write_views(folder: Path, parts: Iterable[Mapping[str, Any]]) -> FileRecord:
+    """Write the elements of every sample, where each has its own, part by part."""
     path = folder / "views.parquet"
-    _write_table(path, columns, VIEWS)
+    with written(path) as temporary, pq.ParquetWriter(temporary, VIEWS, compression="zstd") as writer:
+        for columns in parts:
+            writer.write_table(pa.Table.from_arrays(_arrays(columns, VIEWS), schema=VIEWS))
+    return FileRecord(file=path.name, sha256=sha256_file(path))
+
+
+def write_gallery(folder: Path, columns: Mapping[str, Any]) -> FileRecord:
+    """Write the pictures that break worst."""
+    path = folder / "gallery.parquet"
+    _write_table(path, columns, GALLERY)
     return FileRecord(file=path.name, sha256=sha256_file(path))
 
 
@@ -276,6 +303,11 @@ def _write_table(path: Path, columns: Mapping[str, Any], schema: pa.Schema) -> N
 
 def _arrays(columns: Mapping[str, Any], schema: pa.Schema) -> list[pa.Array]:
     return [pa.array(columns[field.name], type=field.type, from_pandas=True) for field in schema]
+
+
+def sha256_bytes(data: bytes) -> str:
+    """SHA-256 of bytes."""
+    return hashlib.sha256(data).hexdigest()
 
 
 def sha256_file(path: Path) -> str:

@@ -6,11 +6,13 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, TextIO
 
+from symbench.escape import printable as printable
 from symbench.events import Advanced, Event, Finished, Started
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from symbench.records import BaselineRecord, CompareRecord
     from symbench.report.tables import Board
 
 EVERY_SECONDS = 30
@@ -72,11 +74,6 @@ class Progress:
         if self.bar is not None:
             self.bar.close()
             self.bar = None
-
-
-def printable(text: str) -> str:
-    """Text without control characters, so that no name or message can steer the terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
 
 
 def show_boards(boards: Iterable[Board], stream: TextIO | None = None) -> None:
@@ -145,3 +142,30 @@ def _bytes(size: float) -> str:
             return f"{size:.0f} {unit}"
         size /= 1024
     return f"{size:.1f} GiB"
+
+
+def show_pairs(record: CompareRecord, stream: TextIO | None = None) -> None:
+    """Print two runs side by side, the worst first, and how many rows have each mark."""
+    from symbench.report import pairs
+
+    rows = [pairs.cells(row) for row in pairs.ordered(record)]
+    if rows:
+        show_columns([pairs.HEADINGS, *rows], stream)
+    (stream or sys.stdout).write(printable(pairs.summary(record)) + "\n")
+
+
+def show_baseline(record: BaselineRecord, stream: TextIO | None = None) -> None:
+    """Print what a baseline holds: where it is from, and its estimates."""
+    from symbench.report.tables import scientific
+
+    facts = [("suite", record.suite), ("run", record.run), ("created", record.created), ("reason", record.reason)]
+    commit = record.environment.get("commit") or {}
+    facts.append(("commit", f"{commit.get('id', 'none')}{' and changes' if commit.get('dirty') else ''}"))
+    show_columns(facts, stream)
+    metrics = list(dict.fromkeys(metric for cell in record.cells for metric in cell.estimates))
+    rows: list[tuple[str, ...]] = [("model", "dataset", "symmetry", *metrics)]
+    for cell in record.cells:
+        found = [(cell.estimates.get(metric) or [None])[0] for metric in metrics]
+        numbers = ("-" if value is None else scientific(value) for value in found)
+        rows.append((cell.model, cell.dataset, cell.symmetry, *numbers))
+    show_columns(rows, stream)

@@ -21,6 +21,8 @@ ROOT = Path(__file__).parent.parent
 MAY_SKIP = (
     "no CUDA device",
     "needs Debian's package dataset-fashion-mnist",
+    "needs Debian's package chromium",
+    "needs Debian's package texlive-latex-recommended",
     "the file system takes no such names",
 )
 """Reasons for which a test may be skipped in CI. Any other fails the run."""

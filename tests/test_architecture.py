@@ -87,13 +87,21 @@ LIGHT = {
     "--help": {"torch", "pandas", "numpy", "pydantic", "matplotlib"},
     "list": {"torch", "pandas", "matplotlib"},
     "report": {"torch", "torchvision", "sklearn"},
+    "baseline set --reason x --force": {"torch", "torchvision", "sklearn", "matplotlib"},
+    "baseline list": {"torch", "torchvision", "sklearn", "matplotlib"},
+    "compare latest latest": {"torch", "torchvision", "sklearn"},
+    "gate --inconclusive pass": {"torch", "torchvision", "sklearn", "matplotlib"},
 }
 
 
 @pytest.mark.parametrize("command", list(LIGHT))
 def test_light_commands_import_nothing_heavy(command: str, folder: Folder, symbench: Symbench) -> None:
+    folder.suite.write_text(folder.suite.read_text() + "gates:\n- {metric: accuracy, at_least: 0.0}\n")
     symbench("run", folder.suite, "--results", folder.results)
-    arguments = [command, *(["--results", str(folder.results)] if command == "report" else [])]
+    latest = (folder.results / "latest").read_text().strip()
+    has_results = command not in {"--help", "list"}
+    words = [latest if word == "latest" else word for word in command.split()]
+    arguments = [*words, *(["--results", str(folder.results)] if has_results else [])]
     code = (
         "import sys\nfrom symbench import cli\n"
         f"status = cli._status({arguments!r})\n"
@@ -112,7 +120,7 @@ def test_that_test_can_fail() -> None:
 def test_public_names() -> None:
     expected = {
         "CellError", "Choices", "ConfigError", "Interrupted", "Run", "Suite", "SymbenchError", "__version__",
-        "load_suite", "open_run", "run", "write_report",
+        "compare_runs", "judge_run", "load_suite", "open_run", "run", "set_baseline", "write_report",
     }  # fmt: skip
     assert set(symbench.__all__) == expected
     for name in expected:

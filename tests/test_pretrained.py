@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import importlib
 import json
 import sys
 import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from conftest import Symbench
+from PIL import Image as Pil
+from sklearn.datasets import load_sample_image
 from torch import Tensor, nn
-from torchvision.models import get_model
+from torchvision.models import get_model, get_model_weights
 
 import symbench as package
+from symbench import assemble
+from symbench import suite as suites
 from symbench.api import Choices, prepare
+from symbench.assemble.model import describe, with_preprocessing
+from symbench.datasets.items import Items
+from symbench.document import parse
 from symbench.errors import ConfigError, ModelError
 from symbench.models import MODELS
-from symbench.models.base import Model
+from symbench.models.base import Model, Normalisation
 from symbench.models.huggingface import Huggingface
 from symbench.models.source import Description
 from symbench.models.timm import Timm
@@ -168,10 +178,11 @@ def test_a_default_is_the_weights_it_stands_for() -> None:
     ("processor", "size", "mean", "std"),
     [
         ({"size": {"height": 40, "width": 40}, "image_mean": [0.5] * 3, "image_std": [0.25] * 3}, 40, 0.5, 0.25),
-        ({"size": {"shortest_edge": 48}, "crop_size": {"height": 40, "width": 40}, "do_normalize": False}, 40, None, None),
+        ({"size": {"shortest_edge": 48}, "crop_size": 40, "do_center_crop": True, "do_normalize": False}, 40, None, None),
         ({"size": 40, "crop_size": 32, "do_center_crop": False, "image_mean": 0.5, "image_std": 0.5}, 40, 0.5, 0.5),
         ({"size": {"longest_edge": 40}, "do_rescale": False, "image_mean": [127.5] * 3, "image_std": [51] * 3}, 32, 0.5, 0.2),
-        ({"rescale_factor": 2 / 255, "rescale_offset": True, "do_normalize": False}, 32, 0.5, 0.5),
+        ({"size": 32, "rescale_factor": 2 / 255, "rescale_offset": True, "do_normalize": False}, 32, 0.5, 0.5),
+        ({"image_processor_type": "EfficientNetImageProcessor", "size": 40, "include_top": True, "image_std": 0.5}, 40, 0.5, 0.25),
         (None, 32, None, None),
     ],
 )  # fmt: skip
@@ -204,7 +215,7 @@ def preprocessing(suite: Path) -> dict[str, Any]:
     plan, _ = prepare(suite, Choices())
     found: dict[str, Any] = plan.cells[0].identity["preprocessing"]
     entry = plan.suite.models["m"]
-    assert found == {"size": entry.size, "channels": entry.channels, "mean": entry.mean, "std": entry.std}
+    assert {key: getattr(entry, key) for key in found} == found
     return found
 
 
@@ -218,10 +229,153 @@ def test_preprocessing_is_taken_over_unless_the_entry_sets_it(tmp_path: Path, of
     def of(**keys: object) -> dict[str, Any]:
         return preprocessing(write(tmp_path, only(use, **weights, **keys)))
 
-    assert of() == {"size": 224, "channels": None, "mean": mean, "std": std}
-    assert of(size=32) == {"size": 32, "channels": None, "mean": mean, "std": std}
+    brought = {"size": 224, "channels": None, "mean": mean, "std": std, "resize": 256}
+    assert of() == brought
+    assert of(size=112) == {**brought, "size": 112, "resize": 128}, "in proportion"
+    assert of(resize="[250, 240]", interpolation="bicubic") == {
+        **brought,
+        "resize": (250, 240),
+        "interpolation": "bicubic",
+    }
+    assert of(resize=224, crop="round") == {key: value for key, value in brought.items() if key != "resize"}
     assert of(size="null", mean="[]") == {"size": None, "channels": None, "mean": [], "std": std}
-    assert of(mean=[0.5]) == {"size": 224, "channels": None, "mean": [0.5], "std": std}
+    assert of(mean=[0.5]) == {**brought, "mean": [0.5]}
+
+
+PHOTOS = ((0, 0, 640, 427), (100, 30, 401, 427), (90, 20, 500, 263), (300, 100, 433, 202), (310, 50, 355, 290))
+"""Parts of a photograph of scikit-learn's: wide, tall, odd, small and long ones."""
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photographs")
+    whole = Pil.fromarray(load_sample_image("flower.jpg"))
+    for i, part in enumerate(PHOTOS):
+        whole.crop(part).save(folder / f"{i}.png")
+    return folder
+
+
+def unmoved(photographs: Path, use: str, margin: int = 0) -> tuple[Tensor, Tensor]:
+    """What a model sees of the photographs, from a folder and as a sequence of a user's own."""
+    text = SUITE.format(args="{}", models=f"  m: {{use: {use}}}")
+    text = text.replace('use: "data.py:load", args: {}', f"use: images, root: {photographs}")
+    if margin:
+        text = text.replace("border: zero", f"border: crop, margin: {margin}")
+    suite = suites.checked(parse(text, photographs / "libraries.yaml"), photographs)
+    suite = with_preprocessing(suite, "m", describe(suite, "m"))
+    entry, canvas = suite.models["m"], assemble.canvas(suite, "shifts", "m")
+    own = Items([(Pil.open(photographs / f"{i}.png"), 0) for i in range(len(PHOTOS))])
+    found = [
+        data.batch(range(len(PHOTOS)), canvas=canvas).leaves["image"]
+        for data in (assemble.load_dataset(suite, "d"), own)
+    ]
+    normalise = Normalisation(entry.mean, entry.std)
+    return normalise(found[0]), normalise(found[1])
+
+
+def check_unmoved(photographs: Path, use: str, pipeline: Callable[[Pil.Image], Tensor], std: Sequence[float]) -> None:
+    expected = torch.stack([pipeline(Pil.open(photographs / f"{i}.png")) for i in range(len(PHOTOS))])
+    one_level = 1.001 / 255 / min(std)
+    for seen in unmoved(photographs, use):
+        assert seen.shape == expected.shape
+        assert float((seen - expected).abs().max()) <= one_level
+
+
+@pytest.mark.parametrize(
+    ("name", "weights"),
+    [("resnet50", "IMAGENET1K_V1"), ("resnet50", "IMAGENET1K_V2"), ("efficientnet_b1", "IMAGENET1K_V1")],
+)
+def test_unmoved_pixels_are_those_of_torchvisions_transforms(photographs: Path, name: str, weights: str) -> None:
+    """From 256 or 232 pixels to 224 bilinearly, and from 256 to 240 bicubically."""
+    pipeline = get_model_weights(name)[weights].transforms()
+    check_unmoved(photographs, f"torchvision/{name}, pretrained: {weights}", pipeline, pipeline.std)
+
+
+@pytest.mark.parametrize(
+    ("name", "crop"),
+    [
+        ("resnet10t.c3_in1k", (0.875, "center")),
+        ("vit_base_patch16_224.augreg_in21k_ft_in1k", (0.9, "center")),
+        ("test_vit.r160_in1k", (0.95, "center")),
+        ("maxvit_tiny_tf_384.in1k", (1.0, "squash")),
+    ],
+)
+def test_unmoved_pixels_are_those_of_timms_transforms(photographs: Path, name: str, crop: tuple[float, str]) -> None:
+    timm: Any = importlib.import_module("timm")
+    known = timm.get_pretrained_cfg(name)
+    assert (known.interpolation, (known.crop_pct, known.crop_mode)) == ("bicubic", crop)
+    pipeline = timm.data.create_transform(**timm.data.resolve_data_config(pretrained_cfg=known.to_dict()))
+    check_unmoved(photographs, f"timm/{name}, pretrained: true", pipeline, known.std)
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "inexact"),
+    [
+        ("ViTImageProcessor", {"height": 224, "width": 224}, False),
+        ("BitImageProcessor", {"shortest_edge": 256}, False),
+        ("ConvNextImageProcessor", {"shortest_edge": 224}, False),
+        ("ConvNextImageProcessor", {"shortest_edge": 384}, False),
+        ("DeiTImageProcessor", {"height": 256, "width": 256}, False),
+        ("LevitImageProcessor", {"shortest_edge": 224}, True),
+    ],
+)
+def test_unmoved_pixels_are_those_of_image_processors(
+    saved: Path, photographs: Path, tmp_path: Path, kind: str, size: dict[str, int], inexact: bool
+) -> None:
+    """Of those that use Pillow: those on tensors round bicubic pixels elsewhere, by some levels."""
+    transformers: Any = importlib.import_module("transformers")
+    (tmp_path / "config.json").write_text((saved / "vit" / "config.json").read_text())
+    processor = getattr(transformers, f"{kind}Pil", getattr(transformers, kind))(size=size)
+    processor.save_pretrained(tmp_path)
+
+    def pipeline(image: Pil.Image) -> Tensor:
+        return torch.as_tensor(np.asarray(processor(image)["pixel_values"][0]))
+
+    notes = source(Huggingface, path=str(tmp_path), pretrained=True).describe().notes
+    assert bool(notes) == inexact, "what cannot be had is said"
+    if not inexact:
+        check_unmoved(photographs, f"huggingface/{tmp_path}", pipeline, processor.image_std)
+
+
+def test_a_margin_is_taken_from_what_resizing_leaves(photographs: Path) -> None:
+    """Between 224 and 256 pixels; more room makes images larger."""
+    pipeline = get_model_weights("resnet50")["IMAGENET1K_V1"].transforms(crop_size=256)
+    expected = torch.stack([pipeline(Pil.open(photographs / f"{i}.png")) for i in range(len(PHOTOS))])
+    use = "torchvision/resnet50, pretrained: IMAGENET1K_V1"
+    assert torch.allclose(unmoved(photographs, use, margin=16)[0], expected, atol=1e-5)
+    assert unmoved(photographs, use, margin=20)[0].shape[-1] == 264
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"resize": 5, "size": 9}, "models.m.resize: got 5, expected at least the size, 9."),
+        ({"resize": "[12, 5]", "size": 9}, "models.m.resize: got (12, 5), expected at least the size, 9."),
+        ({"resize": 12}, "models.m.resize: got resize without size, expected both."),
+        ({"crop": "floor"}, "models.m.crop: got crop without size, expected both."),
+        ({"size": 9, "interpolation": "cubic"}, "models.m.interpolation: got 'cubic', expected one of bilinear, bicubic"),
+        ({"size": 9, "resize": 12, "train": "{on: d, epochs: 1}"}, "got resize for a model that is trained here"),
+    ],
+)  # fmt: skip
+def test_resizing_that_cannot_be(tmp_path: Path, symbench: Symbench, keys: dict[str, object], message: str) -> None:
+    ran = symbench("run", write(tmp_path, only("cnn", width=2, **keys), "{size: 9}"))
+    assert ran.code == 2
+    assert message in ran.err
+
+
+def test_what_timm_does_otherwise_is_said(tmp_path: Path) -> None:
+    """Of a configuration that pads, and of one that resizes by another interpolation."""
+    notes: list[str] = []
+    for changed in ({"crop_mode": "border"}, {"interpolation": "lanczos"}):
+        timm: Any = importlib.import_module("timm")
+        known = dataclasses.replace(timm.get_pretrained_cfg("resnet10t.c3_in1k"), **changed)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Timm, "_configuration", lambda self, known=known: known)
+            notes += source(Timm, name="resnet10t.c3_in1k", pretrained=True).describe().notes
+    assert notes == [
+        "timm pads its images to a square; here the middle is kept.",
+        "timm resizes its images by lanczos; here it is bicubic.",
+    ]
 
 
 def test_grey_images_are_repeated(tmp_path: Path, symbench: Symbench) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 from conftest import ROOT, Quick, subprocess_symbench
@@ -111,3 +113,31 @@ def test_an_untrained_mlp_is_no_better_than_unrelated(quick: Quick) -> None:
         frame = symbench.run(narrow, results=folder).estimates()
     rows = frame[(frame["metric"] == "equivariance_error") & (frame["element"] == "90°")]
     assert 0.98 <= float(rows["estimate"].iloc[0]) <= 1.02
+
+
+SUITE = """\
+version: 1
+name: release
+datasets:
+  digits: {{use: digits, split: test}}
+models:
+  net: {{use: cnn, train: {recipe}}}
+symmetries:
+  rotations: {{group: SO2, on: image, elements: 24, interpolation: bilinear, border: disc}}
+gates:
+  - {{metric: worst_case_accuracy, max_drop: 0.05}}
+"""
+WITH, WITHOUT = "{on: digits, epochs: 40, augment: rotations}", "{on: digits, epochs: 12}"
+
+
+def test_a_network_retrained_without_augmentation_fails_the_gate(quick: Quick, tmp_path: Path) -> None:
+    """The networks are the quick suite's, and so trained already."""
+    suite, results = tmp_path / "release.yaml", quick.results
+    for recipe, command in ((WITH, ["baseline", "set", "--force", "--reason", "augmented"]), (WITHOUT, ["gate"])):
+        suite.write_text(SUITE.format(recipe=recipe))
+        done = subprocess_symbench("run", suite, "--results", results)
+        assert done.returncode == 0, done.stderr
+        done = subprocess_symbench(*command, "--results", results)
+    assert done.returncode == 1
+    assert done.stdout.startswith("FAIL  worst_case_accuracy of net on digits under rotations: dropped")
+    assert "gate failed: 1 fail; exit status 1" in done.stdout

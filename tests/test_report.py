@@ -11,7 +11,7 @@ from conftest import Folder
 from PIL import Image
 
 import symbench as sb
-from symbench.report import markdown, tables
+from symbench.report import tables
 from symbench.report.tables import count, percent, scientific, seconds
 
 
@@ -132,7 +132,3 @@ def test_summaries_are_made_from_the_numbers(reported: Path) -> None:
     tied = best[best["estimate"] == best["estimate"].max()]["model"]
     shown = percent(float(best["estimate"].max()))
     assert any(board.summary.startswith(f"Under rotations, {name} is right on {shown} %") for name in tied)
-
-
-def test_escape() -> None:
-    assert markdown.escape("a|b*c\n<script>") == r"a\|b\*c &lt;script&gt;"

@@ -395,11 +395,17 @@ def test_holm_takes_probabilities_only(bad: list[float]) -> None:
         statistics.holm(np.array(bad))
 
 
-@pytest.mark.parametrize(("matches", "power"), [(1, 0.95), (20, 0.8)])
+@pytest.mark.parametrize(("matches", "power"), [(3, 0.95), (20, 0.8)])
 def test_the_smallest_detectable_difference_is_found_with_its_power(matches: int, power: float) -> None:
     found = statistics.smallest_detectable_difference(0.02, matches=matches, power=power)
     threshold = stats.norm.isf(0.05 / matches, scale=0.02)
     assert stats.norm.sf(threshold, loc=found, scale=0.02) == pytest.approx(power)
+
+
+def test_no_change_passes_a_margin_as_large_as_is_detectable() -> None:
+    margin = statistics.smallest_detectable_difference(0.02)
+    room = margin - stats.norm.isf(0.025, scale=0.02)  # what an estimate may be for its upper limit to pass
+    assert stats.norm.cdf(room, scale=0.02) == pytest.approx(0.95)
 
 
 @pytest.mark.parametrize("bad", [{"standard_error": np.nan}, {"standard_error": -1}, {"matches": 0}, {"power": 1}])

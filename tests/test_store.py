@@ -11,7 +11,17 @@ import pytest
 from conftest import ROOT, Folder, Symbench
 
 from symbench.errors import ConfigError
-from symbench.records import OBSERVATIONS, SAMPLES, VIEWS, CellRecord, Manifest
+from symbench.records import (
+    GALLERY,
+    OBSERVATIONS,
+    SAMPLES,
+    VIEWS,
+    BaselineRecord,
+    CellRecord,
+    CompareRecord,
+    GateRecord,
+    Manifest,
+)
 from symbench.store import Store, canonical, content_key, written
 
 SCHEMAS = ROOT / "symbench" / "schemas"
@@ -38,9 +48,15 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_published_schemas_are_those_of_the_code() -> None:
-    for name, model in (("manifest", Manifest), ("cell", CellRecord)):
+    models = (("manifest", Manifest), ("cell", CellRecord), ("gate", GateRecord), ("compare", CompareRecord))
+    for name, model in (*models, ("baseline", BaselineRecord)):
         assert json.loads((SCHEMAS / f"{name}-1.json").read_text()) == model.model_json_schema()
-    for name, schema in (("observations", OBSERVATIONS), ("samples", SAMPLES), ("views", VIEWS)):
+    for name, schema in (
+        ("observations", OBSERVATIONS),
+        ("samples", SAMPLES),
+        ("views", VIEWS),
+        ("gallery", GALLERY),
+    ):
         columns = [{"name": f.name, "type": str(f.type), "nullable": f.nullable} for f in schema]
         assert json.loads((SCHEMAS / f"{name}-1.json").read_text()) == {"schema_version": 1, "columns": columns}
 

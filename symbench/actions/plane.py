@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from symbench.actions import TurnOptions
-from symbench.actions.base import Generator, Kind, Move, take
+from symbench.actions.base import Generator, Kind, Move
 from symbench.actions.border import FramedAction
 from symbench.actions.fourier import rotate, spin
 from symbench.actions.resample import (
@@ -24,6 +24,8 @@ from symbench.actions.resample import (
 from symbench.groups.plane import PlaneGroup
 
 Oblique = Callable[[Tensor, Sequence[int]], Tensor]
+AT_ONCE = 1 << 22
+"""Numbers that are flipped at once: their memory is used again and again, which is faster than asking for more."""
 
 
 class TurnImage(FramedAction):
@@ -41,7 +43,7 @@ class TurnImage(FramedAction):
         . . . .              . . . .
 
     A pixel is a square about its centre, and the midpoint is that of the frame, ``((h - 1) / 2, (w - 1) / 2)``.
-    Quarter turns and mirrors are index tables, bit for bit. Every other element is resampled: bilinear and bicubic
+    Quarter turns and mirrors are flips and transpositions, bit for bit. Every other element is resampled: bilinear and bicubic
     from a grid built in float64, ``fourier`` by three shears.
     """
 
@@ -78,31 +80,32 @@ class TurnImage(FramedAction):
         return ["permutation" if exact else "resampled" for exact in _exact(self.group.matrices(g)).tolist()]
 
     def bind(self, g: Tensor, like: Tensor) -> Move:
-        """Index tables for the exact elements; sampling grids, or angles, for the others."""
+        """Flips and transpositions for the exact elements; sampling grids, or angles, for the others."""
         matrices = self.group.matrices(g)
         shared = g.ndim == 1 + self.group.element_ndim
         items = matrices.flatten(0, -3)  # (k, 2, 2) or (k * n, 2, 2)
         exact = _exact(items)
-        tables = _tables(items[exact], like)
         oblique = self._oblique(g, items, ~exact, like)
-        exact = exact.to(like.device)
         places = (~exact).nonzero().flatten().tolist()
+        which = {place: i for i, place in enumerate(places)}
 
         def move(x: Tensor) -> Tensor:
             n = len(x)
+            out = x.new_empty(len(g), n, *x.shape[1:])
             if shared:
-                out = x.new_empty(len(g), n, *x.shape[1:])
-                out[exact] = take(x.flatten(-2), tables).unflatten(-1, x.shape[-2:])
-                for i, place in enumerate(places):
-                    out[place] = oblique(x, [i] * n)
+                for place, matrix in enumerate(items):
+                    if place in which:
+                        out[place] = oblique(x, [which[place]] * n)
+                    else:
+                        turn(x, matrix, out[place])
                 return out
-            each = x.expand(len(g), *x.shape).flatten(0, 1)  # (k * n, c, h, w)
-            out = torch.empty_like(each)
-            turned = take(each[exact].flatten(-2), tables[None])[0]
-            out[exact] = turned.unflatten(-1, x.shape[-2:])
+            each, flat = x.expand_as(out).flatten(0, 1), out.flatten(0, 1)  # (k * n, c, h, w)
+            for matrix in items[exact].unique(dim=0):
+                mine = (items == matrix).all(dim=(-1, -2)).to(x.device)
+                flat[mine] = turn(each[mine], matrix, torch.empty_like(each[mine]))
             if places:
-                out[~exact] = oblique(each[~exact], list(range(len(places))))
-            return out.unflatten(0, (len(g), n))
+                flat[(~exact).to(x.device)] = oblique(each[~exact], list(range(len(places))))
+            return out
 
         return move
 
@@ -163,11 +166,23 @@ def _exact(matrices: Tensor) -> Tensor:
     return ((matrices == 0) | (matrices.abs() == 1)).all(dim=(-1, -2))
 
 
-def _tables(matrices: Tensor, like: Tensor) -> Tensor:
-    """Source pixels of exact elements, ``(items, h * w)`` int64."""
-    height, width = like.shape[-2:]
-    rounded = _source_pixels(matrices, height, width).round().long()
-    return (rounded[..., 0] * width + rounded[..., 1]).flatten(1).to(like.device)
+def turn(x: Tensor, matrix: Tensor, out: Tensor) -> Tensor:
+    """Move images by an exact element: a transposition where it exchanges the axes, then flips.
+
+    Args:
+        x: ``(n, c, h, w)``.
+        matrix: ``(2, 2)``, of 0 and +-1, x to the right and y up.
+        out: filled in, and returned.
+    """
+    (across, up), (right, down) = matrix.tolist()
+    swapped = across == 0
+    # the pixel at (x, y) comes from M^T (x, y); rows count downwards, so that an exchange by +1 flips
+    signs = ((-2, -right), (-1, -up)) if swapped else ((-2, down), (-1, across))
+    flipped = [axis for axis, sign in signs if sign < 0]
+    few = max(1, AT_ONCE // x[0].numel())
+    for piece, place in zip(x.split(few), out.split(few), strict=True):
+        place.copy_((piece.mT if swapped else piece).flip(flipped))
+    return out
 
 
 def _source_pixels(matrices: Tensor, height: int, width: int) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from symbench.code import digest_module, digest_source, foreign
 from symbench.datasets import DATASETS
-from symbench.datasets.base import Dataset
+from symbench.datasets.base import Canvas, Dataset
 from symbench.datasets.items import Items
 from symbench.errors import (
     CellError,
@@ -17,6 +17,7 @@ from symbench.errors import (
     DataError,
     Problem,
 )
+from symbench.events import Listener, ignore
 from symbench.fields import Category, Image
 from symbench.registry import Row
 from symbench.suite import Suite, code_of
@@ -30,8 +31,8 @@ def seed_for(suite_seed: int, purpose: str, *parts: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
-def load_dataset(suite: Suite, name: str, *, split: str | None = None) -> Dataset:
-    """The dataset called ``name`` in the suite; ``split`` overrides its own (training).
+def load_dataset(suite: Suite, name: str, *, split: str | None = None, listen: Listener = ignore) -> Dataset:
+    """The dataset called ``name`` in the suite; ``split`` overrides its own (training), ``listen`` hears of progress.
 
     Raises:
         ConfigError: it cannot be loaded, or has no such split.
@@ -62,7 +63,7 @@ def load_dataset(suite: Suite, name: str, *, split: str | None = None) -> Datase
         arguments["split"] = split
     factory = row.load()
     takes = inspect.signature(factory).parameters
-    arguments |= {k: v for k, v in (("folder", suite.folder), ("where", where)) if k in takes}
+    arguments |= {k: v for k, v in (("folder", suite.folder), ("where", where), ("listen", listen)) if k in takes}
     with foreign(ConfigError, where, "loading it"):
         return _as_dataset(factory(**arguments), where)
 
@@ -76,7 +77,7 @@ def _as_dataset(found: Any, where: str) -> Dataset:
         raise ConfigError(error.problems) from error
 
 
-def output_count(dataset: Dataset, canvas: int | None) -> int:
+def output_count(dataset: Dataset, canvas: Canvas | None) -> int:
     """How many numbers a model for this dataset's target has to return: classes, or the target's size."""
     if not dataset.targets:
         got = "a built-in model needs labels to know its number of outputs"

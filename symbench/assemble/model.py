@@ -31,6 +31,8 @@ from symbench.models.weights import check_file, digest_file, load_into, read
 from symbench.store import content_key
 from symbench.suite import ModelEntry, Suite, code_of
 
+FRAMING = ("resize", "interpolation", "crop")
+"""Keys that say how images become a model's size."""
 TRAINING_SOURCES = ("symbench.train",)
 """Our modules whose source is part of a recipe's digest, beside the model's own; the data has its own digest."""
 
@@ -98,17 +100,48 @@ def describe(suite: Suite, name: str) -> Description:
 def with_preprocessing(suite: Suite, name: str, known: Description) -> Suite:
     """The suite with the preprocessing that a model brings along, except where its entry sets it.
 
-    Grey images are repeated to as many channels as there are means; so both are spelled out where the entry asks for
+    A model that is trained here has learnt from images whose shorter side became its size, and keeps to that. Grey
+    images are repeated to as many channels as there are means; so both are spelled out where the entry asks for
     channels.
     """
     entry = suite.models[name]
     filled: dict[str, Any] = {"size": known.size, "mean": list(known.mean), "std": list(known.std)}
+    if entry.train is None and (entry.size is not None or "size" not in entry.model_fields_set):
+        filled |= {"resize": known.resize, "interpolation": known.interpolation, "crop": known.crop}
     filled |= {key: getattr(entry, key) for key in filled if key in entry.model_fields_set}
     if entry.channels is not None:
         for key, neutral in (("mean", 0.0), ("std", 1.0)):
             values = filled[key] or [neutral]
             filled[key] = values * entry.channels if len(values) == 1 else values
     return suite.model_copy(update={"models": {**suite.models, name: entry.model_copy(update=filled)}})
+
+
+def framing(entry: ModelEntry) -> dict[str, Any]:
+    """What an entry says of how images become its size, where it is anything unusual."""
+    found = {key: getattr(entry, key) for key in FRAMING}
+    usual = {"resize": (None, entry.size), "interpolation": (None, "bilinear"), "crop": (None, "round")}
+    return {key: value for key, value in found.items() if value not in usual[key]}
+
+
+def check_framing(suite: Suite, name: str) -> None:
+    """Refuse a resizing without a size, or to less than that, or beside a training.
+
+    Raises:
+        ConfigError: with the key.
+    """
+    entry = suite.models[name]
+    for key in framing(entry):
+        where = suite.where("models", name, key)
+        if entry.train is not None:
+            got = f"got {key} for a model that is trained here"
+            raise ConfigError(Problem(where, got, "size alone, to which the shorter side is brought"))
+    for key in FRAMING:
+        if getattr(entry, key) is not None and entry.size is None:
+            raise ConfigError(Problem(suite.where("models", name, key), f"got {key} without size", "both"))
+    sides = (entry.resize,) if isinstance(entry.resize, int) else entry.resize or ()
+    if any(side < (entry.size or 0) for side in sides):
+        where = suite.where("models", name, "resize")
+        raise ConfigError(Problem(where, f"got {entry.resize}", f"at least the size, {entry.size}"))
 
 
 def check_images(

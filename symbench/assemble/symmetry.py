@@ -15,7 +15,7 @@ from symbench.actions.base import Action, TrivialAction
 from symbench.assemble.data import row_digest, seed_for
 from symbench.code import digest_module
 from symbench.datasets import DATASETS
-from symbench.datasets.base import Dataset
+from symbench.datasets.base import Canvas, Dataset, Frame
 from symbench.errors import (
     ImpossiblePair,
     Problem,
@@ -127,6 +127,16 @@ def validity_document(suite: Suite, name: str, dataset: Dataset) -> str | None:
     return found or f"not cacheable {uuid.uuid4()}"
 
 
-def canvas(suite: Suite, symmetry: str, size: int | None) -> int | None:
-    """Pixels a side to which images are brought: what the model sees, and the margin that a crop takes away."""
-    return None if size is None else size + 2 * int(suite.symmetries[symmetry].options.get("margin", 0))
+def canvas(suite: Suite, symmetry: str, model: str) -> Canvas | None:
+    """What images are brought to: what the model sees, and the margin that a crop takes away.
+
+    Where its ``resize`` leaves too little for that margin, images are made larger.
+    """
+    entry = suite.models[model]
+    if entry.size is None:
+        return None
+    side = entry.size + 2 * int(suite.symmetries[symmetry].options.get("margin", 0))
+    resize: int | tuple[int, int] = entry.resize or side
+    resize = max(resize, side) if isinstance(resize, int) else (max(resize[0], side), max(resize[1], side))
+    frame = Frame(side, resize, entry.interpolation or "bilinear", entry.crop or "round")
+    return side if frame == Frame.of(side) else frame

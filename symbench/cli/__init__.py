@@ -9,11 +9,11 @@ from typing import NoReturn
 import click
 
 from symbench import __version__
-from symbench.cli import look, run
+from symbench.cli import judge, look, run
 from symbench.cli.base import EXIT_BUG, EXIT_INTERRUPTED, cli
 from symbench.errors import SymbenchError
 
-__all__ = ["cli", "look", "main", "run"]
+__all__ = ["cli", "judge", "look", "main", "run"]
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

@@ -20,29 +20,57 @@ from symbench.cli.base import (
 from symbench.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
-    pass
+    from symbench.api import Run
+    from symbench.records import GateRecord
 
 
 @cli.command()
-@click.argument("run", required=False)
+@click.argument("runs", metavar="[RUN]...", nargs=-1)
 @results_option
 @click.option("--output", type=click.Path(path_type=Path), help="Where to write it. [default: RESULTS/reports/RUN]")
-@click.option("--format", "format", help="Of md,csv,json,png,svg, with commas between. [default: all]")
+@click.option("--format", "format", help="Of html,md,csv,json,latex,png,svg,pdf, with commas between. [default: all]")
 @json_option
-def report(run: str | None, results: Path, output: Path | None, format: str | None, json: bool) -> None:
-    """Write a run's report: Markdown, CSV, JSON and figures. RUN is an id; the newest by default."""
+def report(runs: tuple[str, ...], results: Path, output: Path | None, format: str | None, json: bool) -> None:
+    """Write a run's report: a page of HTML, Markdown, CSV, JSON, LaTeX and figures.
+
+    RUN is an id or the path of a manifest; the newest by default. Several are compared with the first, in one report.
+    """
     from symbench import api
+    from symbench import report as reports
     from symbench.terminal import Progress
 
-    opened = api.open_run(run, results=results)
+    chosen = [name.strip() for name in format.split(",")] if format else list(reports.FORMATS)
+    reports.check_formats(chosen)
+    opened = [api.open_run(run, results=results) for run in runs or (None,)]
     with redirect_stdout(sys.stderr):  # a plug-in's metric may print
-        frame = opened.estimates()
-    chosen = [name.strip() for name in format.split(",")] if format else None
-    files = api.write_report(opened, output=output, formats=chosen, frame=frame)
-    show(opened, json, frame)
+        frames = [run.estimates() for run in opened]
+        gate = _judged(opened[0]) if len(opened) == 1 and "html" in chosen else None
+        parts = [(run.store, run.manifest, frame) for run, frame in zip(opened, frames, strict=True)]
+        files = reports.write_several(parts, output or api.report_folder(opened), chosen, gate=gate)
+    if json:
+        documents = [reports.document(run.manifest, frame) for run, frame in zip(opened, frames, strict=True)]
+        print_json(reports.together(documents))
+    else:
+        for run, frame in zip(opened, frames, strict=True):
+            if len(opened) > 1:
+                click.echo(run.manifest.run)
+            show(run, False, frame)
     Progress().line(f"report: {files[0]}" if files else "nothing written")
-    if not opened.whole:
+    if not all(run.whole for run in opened):
         raise click.exceptions.Exit(EXIT_INCOMPLETE)
+
+
+def _judged(run: Run) -> GateRecord | None:
+    """What the suite's rules say of a run; None where it has none, or they cannot be asked."""
+    from symbench import judge
+
+    if not run.manifest.suite.get("gates"):
+        return None
+    try:
+        return judge.judge_run(run.manifest.run, results=run.store.root)
+    except ConfigError as error:
+        click.echo(f"no gate in the report: {error}", err=True)
+        return None
 
 
 @cli.command("list")

@@ -29,6 +29,7 @@ from symbench.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from symbench.api import Choices
+    from symbench.forecast import Margin
     from symbench.plan.resolve import Cell, Plan
     from symbench.store import Store
     from symbench.suite import Suite
@@ -118,10 +119,10 @@ def _given_suite(
 
 def _dry_run(suite: Path | Suite, choices: Choices, json: bool) -> None:
     from symbench import api
-    from symbench.terminal import show_columns
+    from symbench.terminal import Progress, show_columns
 
     with redirect_stdout(sys.stderr):
-        forecast = api.forecast(suite, choices)
+        forecast = api.forecast(suite, choices, Progress())
     if json:
         print_json({"schema_version": 1, **forecast.document()})
         return
@@ -140,25 +141,42 @@ def _dry_run(suite: Path | Suite, choices: Choices, json: bool) -> None:
 @json_option
 def validate(suite: Path, json: bool, **options: Any) -> None:
     """Check a suite: load its data and code, build its models, list its cells. Measures and writes nothing."""
-    from symbench import api
+    from symbench import api, forecast
     from symbench.store import Store
-    from symbench.terminal import show_columns
+    from symbench.terminal import Progress, show_columns
 
     with redirect_stdout(sys.stderr):  # a model may print
-        plan, device = api.prepare(suite, choices_of(**options))
+        plan, device = api.prepare(suite, choices_of(**options), Progress())
     store = Store(options["results"])
     rows = [{**cell.pair.names(), "key": cell.key, **_planned(plan, store, cell)} for cell in plan.cells]
+    margins = forecast.margins(plan)
     if json:
-        print_json({"schema_version": 1, "suite": plan.suite.name, "device": device, "cells": rows})
+        told = [{**vars(margin), "blind": margin.blind} for margin in margins]
+        print_json({"schema_version": 1, "suite": plan.suite.name, "device": device, "cells": rows, "margins": told})
         return
     heading = ("model", "dataset", "symmetry", "K", "chosen by", "state")
     keys = ("model", "dataset", "symmetry", "elements", "chosen_by", "state")
     show_columns([heading, *(tuple("-" if row[key] is None else str(row[key]) for key in keys) for row in rows)])
+    for margin in margins:
+        _tell(margin)
     failing = sum(row["elements"] is None for row in rows)
     if failing:
         click.echo(f"{suite}: {failing} of {len(rows)} cells will fail", err=True)
         raise click.exceptions.Exit(EXIT_INCOMPLETE)
     click.echo(f"{suite} is right: {len(rows)} cells on {device}", err=True)
+
+
+def _tell(margin: Margin) -> None:
+    """What a rule's margin can tell."""
+    from symbench.forecast import CHANGED
+    from symbench.terminal import printable
+
+    seen = f"{100 * margin.detectable:.1f} points can be detected with {margin.samples:,} samples"
+    warning = (
+        "warning: the margin is smaller; more samples or a wider margin would let it decide" if margin.blind else ""
+    )
+    assumed = f"if {100 * CHANGED:.1f} % of them change"
+    click.echo(printable("; ".join(p for p in (f"{margin.rule}: {seen}, {assumed}", warning) if p)), err=True)
 
 
 def _planned(plan: Plan, store: Store, cell: Cell) -> dict[str, Any]:

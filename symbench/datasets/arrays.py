@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from symbench.code import foreign
-from symbench.datasets.base import Batch, Dataset, resize
+from symbench.datasets.base import Batch, Canvas, Dataset, resize
 from symbench.datasets.decode import Unreadable
 from symbench.datasets.facts import file_digest
 from symbench.datasets.images import checked_path
@@ -56,7 +56,7 @@ class ImageArray(Dataset):
     def __len__(self) -> int:
         return len(self.images)
 
-    def batch(self, indices: Sequence[int], *, canvas: int | None = None) -> Batch:
+    def batch(self, indices: Sequence[int], *, canvas: Canvas | None = None) -> Batch:
         """Rows of the array; uint8 becomes ``uint8 / 255``.
 
         Raises:

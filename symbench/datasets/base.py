@@ -7,13 +7,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from symbench.errors import DataError, Problem
 from symbench.events import Listener, ignore
-from symbench.fields import Field, Image
+from symbench.fields import Category, Field, Image
 
 Valid = Callable[[int, Mapping[str, float]], bool]
 """``(label, element's parameters) -> bool``, parameters as the group names them: ``{"angle_deg": 180.0}``."""
@@ -22,6 +24,47 @@ Valid = Callable[[int, Mapping[str, float]], bool]
 def never() -> bool:
     """For callers that never want to stop."""
     return False
+
+
+@dataclass(frozen=True)
+class Frame:
+    """How an image of any size becomes a square one: resized, and its middle kept.
+
+    Attributes:
+        side: pixels a side of what is kept.
+        resize: what the shorter side becomes first, or height and width, which does not keep the proportions.
+        interpolation: of the resizing, antialiased.
+        crop: which way half a pixel goes: ``round`` to even as in torchvision, or ``floor`` as in transformers.
+    """
+
+    side: int
+    resize: int | tuple[int, int]
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    crop: Literal["round", "floor"] = "round"
+
+    def __str__(self) -> str:
+        return f"{self.side} of {self.resize} {self.interpolation} {self.crop}"
+
+    @classmethod
+    def of(cls, canvas: int | Frame) -> Frame:
+        """A canvas as a frame: of one that is a number, the shorter side becomes that."""
+        return canvas if isinstance(canvas, Frame) else cls(canvas, canvas)
+
+    def resized(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width that an image is resized to."""
+        if not isinstance(self.resize, int):
+            return self.resize
+        short = min(height, width)
+        return int(self.resize * height / short), int(self.resize * width / short)
+
+    def corner(self, height: int, width: int) -> tuple[int, int]:
+        """Top and left of what is kept of a resized image."""
+        top, left = (height - self.side) / 2, (width - self.side) / 2
+        return (round(top), round(left)) if self.crop == "round" else (int(top), int(left))
+
+
+Canvas = int | Frame
+"""What images are brought to: pixels a side, or a frame."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +99,8 @@ class Dataset(ABC):
         """How many samples there are."""
 
     @abstractmethod
-    def batch(self, indices: Sequence[int], *, canvas: int | None = None) -> Batch:
-        """The samples at ``indices``, in that order; images brought to ``canvas`` pixels a side if given.
+    def batch(self, indices: Sequence[int], *, canvas: Canvas | None = None) -> Batch:
+        """The samples at ``indices``, in that order; images brought to ``canvas`` if given.
 
         Raises:
             DataError: a sample cannot be used, with its index.
@@ -67,11 +110,11 @@ class Dataset(ABC):
     def digest(self) -> str:
         """SHA-256 of the contents."""
 
-    def shapes(self, *, canvas: int | None = None) -> dict[str, tuple[int, ...]]:
+    def shapes(self, *, canvas: Canvas | None = None) -> dict[str, tuple[int, ...]]:
         """The shape of every leaf, without the sample axis."""
         return {name: tuple(leaf.shape[1:]) for name, leaf in self.batch([0], canvas=canvas).leaves.items()}
 
-    def pending(self, indices: Sequence[int], canvases: Sequence[int | None]) -> int:
+    def pending(self, indices: Sequence[int], canvases: Sequence[Canvas | None]) -> int:
         """How many images :meth:`prepare` would decode."""
         del indices, canvases
         return 0
@@ -79,7 +122,7 @@ class Dataset(ABC):
     def prepare(
         self,
         indices: Sequence[int],
-        canvases: Sequence[int | None],
+        canvases: Sequence[Canvas | None],
         *,
         listen: Listener = ignore,
         stopped: Callable[[], bool] = never,
@@ -109,13 +152,57 @@ class Readable(Dataset):
     def __len__(self) -> int:
         return len(self.indices)
 
-    def batch(self, indices: Sequence[int], *, canvas: int | None = None) -> Batch:
+    def batch(self, indices: Sequence[int], *, canvas: Canvas | None = None) -> Batch:
         """The whole dataset's batch."""
         return self.whole.batch([self.indices[index] for index in indices], canvas=canvas)
 
     def digest(self) -> str:
         """The whole dataset's: what can be read follows from it."""
         return self.whole.digest()
+
+
+class Aligned(Dataset):
+    """A dataset whose labels are the outputs of a model: label ``i`` is ``outputs[i]``, one for each label."""
+
+    def __init__(self, whole: Dataset, outputs: Sequence[int]) -> None:
+        self.whole = whole
+        self.outputs = torch.tensor(outputs)
+        self.label = next(name for name, field in whole.targets.items() if isinstance(field, Category))
+        self.fields, self.unusable = whole.fields, whole.unusable
+        self.targets = {**whole.targets, self.label: Category(None)}
+        rule, labels = whole.valid, {output: label for label, output in enumerate(outputs)}
+        self.valid = None if rule is None else lambda output, element: rule(labels[output], element)
+
+    def __len__(self) -> int:
+        return len(self.whole)
+
+    def batch(self, indices: Sequence[int], *, canvas: Canvas | None = None) -> Batch:
+        """The whole dataset's batch, with other labels.
+
+        Raises:
+            DataError: a label has no class.
+        """
+        found = self.whole.batch(indices, canvas=canvas)
+        labels = found.targets[self.label].long()
+        if not ((labels >= 0) & (labels < len(self.outputs))).all():
+            got = f"labels go from {int(labels.min())} to {int(labels.max())}"
+            raise DataError(Problem("labels", got, f"0 to {len(self.outputs) - 1}, as many as classes have names"))
+        return Batch(found.leaves, {**found.targets, self.label: self.outputs[labels]})
+
+    def digest(self) -> str:
+        """The whole dataset's."""
+        return self.whole.digest()
+
+    def shapes(self, *, canvas: Canvas | None = None) -> dict[str, tuple[int, ...]]:
+        """The whole dataset's."""
+        return self.whole.shapes(canvas=canvas)
+
+
+def names_of_outputs(dataset: Dataset) -> dict[int, str]:
+    """What the outputs that labels speak of are called, as far as classes have names."""
+    if isinstance(dataset, Aligned):
+        return dict(zip(dataset.outputs.tolist(), map(str, dataset.whole.classes or ()), strict=False))
+    return dict(enumerate(map(str, dataset.classes or ())))
 
 
 class Arrays(Dataset):
@@ -146,7 +233,7 @@ class Arrays(Dataset):
     def __len__(self) -> int:
         return len(next(iter(self.leaves.values())))
 
-    def batch(self, indices: Sequence[int], *, canvas: int | None = None) -> Batch:
+    def batch(self, indices: Sequence[int], *, canvas: Canvas | None = None) -> Batch:
         """Rows of the tensors."""
         index = torch.as_tensor(list(indices), dtype=torch.int64)
         leaves = {
@@ -164,17 +251,19 @@ class Arrays(Dataset):
         return digest.hexdigest()
 
 
-def resize(images: Tensor, canvas: int | None) -> Tensor:
-    """Bring ``(n, c, h, w)`` to ``canvas`` pixels a side; unchanged where it fits.
+def resize(images: Tensor, canvas: Canvas | None) -> Tensor:
+    """Bring ``(n, c, h, w)`` in [0, 1] to a canvas; unchanged where it is a number and they fit.
 
     The shorter side is resized, bilinear and antialiased, and the middle of the longer one is kept: what
-    torchvision's ``Resize(canvas)`` and ``CenterCrop(canvas)`` do.
+    torchvision's ``Resize(canvas)`` and ``CenterCrop(canvas)`` do. A frame says otherwise.
     """
     height, width = images.shape[-2:]
     if canvas is None or (height, width) == (canvas, canvas):
         return images
-    short = min(height, width)
-    size = (int(canvas * height / short), int(canvas * width / short))
-    resized = interpolate(images, size=size, mode="bilinear", antialias=True, align_corners=False)
-    top, left = round((size[0] - canvas) / 2), round((size[1] - canvas) / 2)
-    return resized[..., top : top + canvas, left : left + canvas]
+    frame = Frame.of(canvas)
+    size = frame.resized(height, width)
+    if size != (height, width):
+        images = interpolate(images, size=size, mode=frame.interpolation, antialias=True, align_corners=False)
+        images = images.clamp(0, 1) if frame.interpolation == "bicubic" else images  # it overshoots
+    top, left = frame.corner(*size)
+    return images[..., top : top + frame.side, left : left + frame.side]

@@ -139,7 +139,7 @@ class Entry:
             raise OSError(f"{self.path} is not what was just written")
 
 
-def entry_key(images: str, canvas: int | None, channels: int, version: str) -> str:
+def entry_key(images: str, canvas: object, channels: int, version: str) -> str:
     """The key of an entry: what the pixels depend on."""
     return hashlib.sha256(f"{images} {canvas} {channels} {version}".encode()).hexdigest()
 

@@ -12,6 +12,7 @@ from symbench.datasets.facts import Files
 from symbench.datasets.images import checked_path
 from symbench.datasets.pictures import Pictures, unused
 from symbench.errors import ConfigError, Problem, near_miss, one_of, quoted
+from symbench.events import Listener, ignore
 
 
 def load(
@@ -24,6 +25,7 @@ def load(
     channels: int,
     folder: Path = Path(),
     where: str = "",
+    listen: Listener = ignore,
 ) -> Pictures:
     """The images that a CSV file with a header names.
 
@@ -37,6 +39,7 @@ def load(
         channels: 1 for grey, 3 for RGB.
         folder: what a relative ``path`` starts from.
         where: the suite's key, for messages.
+        listen: hears how far the looking through them has come.
 
     Raises:
         ConfigError: the file cannot be read, a column is missing, or a row has no image or no label.
@@ -46,9 +49,13 @@ def load(
     names, texts, columns = _columns(place, image, label, delimiter, where)
     if label is None:
         remarks = unused("label", "label", columns, where)
-        return Pictures(Files(place.parent, names), None, channels=channels, where=where, remarks=remarks)
+        return Pictures(
+            Files(place.parent, names), None, channels=channels, where=where, remarks=remarks, listen=listen
+        )
     targets, classes = class_indices(texts)
-    return Pictures(Files(place.parent, names), targets, classes=classes, channels=channels, where=where)
+    return Pictures(
+        Files(place.parent, names), targets, classes=classes, channels=channels, where=where, listen=listen
+    )
 
 
 def class_indices(texts: Sequence[str]) -> tuple[np.ndarray, list[str] | None]:

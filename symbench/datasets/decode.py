@@ -17,6 +17,8 @@ import numpy as np
 import PIL
 from PIL import Image as Pil
 
+from symbench.datasets.base import Canvas, Frame
+
 VERSION = 1
 """Raised when the same bytes come to other pixels: part of every digest and of the pixel cache's keys."""
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")
@@ -107,28 +109,28 @@ def decode(data: bytes, channels: int) -> Pil.Image:
         return flat if turn is None else flat.transpose(turn)
 
 
-def framed(image: Pil.Image, canvas: int | None) -> np.ndarray:
-    """Pixels ``(c, canvas, canvas)``, uint8: what torchvision's Resize and CenterCrop make of a PIL image.
+def framed(image: Pil.Image, canvas: Canvas | None) -> np.ndarray:
+    """Pixels ``(c, side, side)``, uint8: what torchvision's Resize and CenterCrop make of a PIL image.
 
-    The shorter side is resized, bilinear and antialiased, and the middle of the longer one is kept. Without a canvas
-    the image stays as it is.
+    The shorter side is resized, bilinear and antialiased, and the middle of the longer one is kept; a frame says
+    otherwise. Without a canvas the image stays as it is.
     """
     if canvas is not None and image.size != (canvas, canvas):
-        image = _fitted(image, canvas)
+        image = _fitted(image, Frame.of(canvas))
     pixels = np.asarray(image)
     return np.ascontiguousarray(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1))
 
 
-def _fitted(image: Pil.Image, canvas: int) -> Pil.Image:
+def _fitted(image: Pil.Image, frame: Frame) -> Pil.Image:
     short, long = sorted(image.size)
-    if long > LONG * short:
+    if long > LONG * short and isinstance(frame.resize, int):
         left, top = ((side - min(side, LONG * short)) // 2 for side in image.size)
         image = image.crop((left, top, image.width - left, image.height - top))
-    width, height = (int(canvas * side / short) for side in image.size)
+    height, width = frame.resized(image.height, image.width)
     if (width, height) != image.size:
-        image = image.resize((width, height), Pil.Resampling.BILINEAR)
-    left, top = round((width - canvas) / 2), round((height - canvas) / 2)
-    return image.crop((left, top, left + canvas, top + canvas))
+        image = image.resize((width, height), Pil.Resampling[frame.interpolation.upper()])
+    top, left = frame.corner(height, width)
+    return image.crop((left, top, left + frame.side, top + frame.side))
 
 
 @contextmanager

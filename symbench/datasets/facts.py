@@ -25,6 +25,7 @@ import numpy as np
 from symbench.datasets import decode
 from symbench.datasets.cache import cache_folder
 from symbench.datasets.decode import Unreadable
+from symbench.events import Advanced, Finished, Listener, Started, ignore
 
 WINDOW = 64
 """Images in hand at once: what bounds the memory."""
@@ -172,14 +173,22 @@ class Facts:
         return hashlib.sha256(self.sha256.tobytes()).hexdigest()
 
 
-def gather(source: Source) -> Facts:
+def gather(source: Source, task: str = "looking through images", listen: Listener = ignore) -> Facts:
     """Find out about every image: those that are not remembered are read, several at once."""
+    listen(Started(task, len(source), "images"))
+    try:
+        return _gathered(source, listen)
+    finally:
+        listen(Finished())
+
+
+def _gathered(source: Source, listen: Listener) -> Facts:
     facts = Facts.none(len(source))
     with _Memory() as memory, decode.quiet(), ThreadPoolExecutor(workers()) as pool:
-        for start in range(0, len(source), LOOKED_UP):
+        for here in batched(range(len(source)), LOOKED_UP):
             fresh: dict[int, Stamp] = {}
             found: dict[int, Fact] = {}
-            for index, stamp in _stamps(source, range(start, min(start + LOOKED_UP, len(source))), facts):
+            for index, stamp in _stamps(source, here, facts):
                 known = memory.fact(memory.digest(stamp))
                 if known is None:
                     fresh[index] = stamp
@@ -188,6 +197,8 @@ def gather(source: Source) -> Facts:
             for window in batched(list(fresh), WINDOW):
                 seen = pool.map(lambda index: _looked_at(source, index), window)
                 found.update(zip(window, seen, strict=True))
+                listen(Advanced(len(window)))
+            listen(Advanced(len(here) - len(fresh)))
             for index, fact in found.items():
                 facts.put(index, memory.fact(fact.sha256) or fact)  # the same bytes may have been decoded before
             memory.keep_facts([fact for fact in found.values() if fact.sha256])

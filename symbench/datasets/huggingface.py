@@ -16,6 +16,7 @@ from symbench.datasets.decode import Unreadable
 from symbench.datasets.facts import Source, Stamp, stamp_of
 from symbench.datasets.pictures import Pictures, unused
 from symbench.errors import ConfigError, Problem, near_miss, one_of, quoted
+from symbench.events import Listener, ignore
 
 INSTALL = "Install it with: pip install 'symbench[huggingface]'"
 OTHERWISE = {"test": "validation"}
@@ -79,6 +80,7 @@ def load(
     download: bool,
     folder: Path = Path(),
     where: str = "",
+    listen: Listener = ignore,
 ) -> Pictures:
     """The images of a dataset.
 
@@ -92,6 +94,7 @@ def load(
         download: fetch a dataset that is not in the cache.
         folder: what a relative ``path`` starts from.
         where: the suite's key, for messages.
+        listen: hears how far the looking through them has come.
 
     Raises:
         ConfigError: ``datasets`` is not installed, the dataset is not there, or it has no such split or column.
@@ -121,7 +124,7 @@ def load(
         images = table.select_columns([image]).cast_column(image, library.Image(decode=False))
         source = Rows(images, image)
     remarks = unused("label", "label", table.column_names, where) if label is None else []
-    return Pictures(source, labels, classes=classes, channels=channels, where=where, remarks=remarks)
+    return Pictures(source, labels, classes=classes, channels=channels, where=where, remarks=remarks, listen=listen)
 
 
 def _found(library: Any, place: Path, name: str, *, download: bool) -> Any:

@@ -13,6 +13,7 @@ from symbench.datasets.decode import SUFFIXES
 from symbench.datasets.facts import Files
 from symbench.datasets.pictures import Pictures, first_few
 from symbench.errors import ConfigError, Problem, near_miss
+from symbench.events import Listener, ignore
 
 
 @dataclass
@@ -72,7 +73,16 @@ class Walk:
         return found
 
 
-def load(*, root: str, split: str, labels: str, channels: int, folder: Path = Path(), where: str = "") -> Pictures:
+def load(
+    *,
+    root: str,
+    split: str,
+    labels: str,
+    channels: int,
+    folder: Path = Path(),
+    where: str = "",
+    listen: Listener = ignore,
+) -> Pictures:
     """The images below ``root``.
 
     Sub-folders are the classes, in the order of their sorted names, and what is below them belongs to them. A folder
@@ -85,6 +95,7 @@ def load(*, root: str, split: str, labels: str, channels: int, folder: Path = Pa
         channels: 1 for grey, 3 for RGB.
         folder: what a relative ``root`` starts from.
         where: the suite's key, for messages.
+        listen: hears how far the looking through them has come.
 
     Raises:
         ConfigError: there are no images, or none that can be read.
@@ -108,7 +119,13 @@ def load(*, root: str, split: str, labels: str, channels: int, folder: Path = Pa
         expected = f"files that end in {', '.join(SUFFIXES)}"
         raise ConfigError(Problem(where, f"no images below {place}{said}", expected))
     return Pictures(
-        Files(place, files), targets, classes=classes or None, channels=channels, where=where, remarks=remarks
+        Files(place, files),
+        targets,
+        classes=classes or None,
+        channels=channels,
+        where=where,
+        remarks=remarks,
+        listen=listen,
     )
 
 

@@ -12,7 +12,8 @@ from PIL import Image as Pil
 from torch import Tensor
 
 from symbench.code import foreign
-from symbench.datasets.base import Batch, Dataset, resize
+from symbench.datasets.base import Batch, Canvas, Dataset, Frame, resize
+from symbench.datasets.decode import framed
 from symbench.errors import ConfigError, DataError, Problem
 from symbench.fields import Category, Image
 
@@ -22,7 +23,7 @@ class Items(Dataset):
 
     An image is a PIL image, or ``(c, h, w)`` (or ``(h, w)``) as a tensor or array, uint8 or float in [0, 1].
     A label is a class index; without labels accuracy is null and consistency still means something. An object that
-    has a method ``valid(label, element)`` says with it which elements keep a label.
+    has a method ``valid(label, element)`` says with it which elements keep a label; a list ``classes`` names them.
     """
 
     def __init__(self, source: Any, *, where: str = "dataset", classes: Sequence[str] | None = None) -> None:
@@ -37,19 +38,19 @@ class Items(Dataset):
         self.labelled = isinstance(self._item(0), tuple)
         self.fields = {"image": Image()}
         self.targets = {"label": Category(len(classes) if classes else None)} if self.labelled else {}
-        self.classes = classes
+        self.classes = classes if classes is not None else _names(source)
         own = getattr(source, "valid", None)
         self.valid = own if callable(own) else None
 
     def __len__(self) -> int:
         return len(self.source)
 
-    def batch(self, indices: Sequence[int], *, canvas: int | None = None) -> Batch:
+    def batch(self, indices: Sequence[int], *, canvas: Canvas | None = None) -> Batch:
         """Decode the samples one by one."""
         images, labels = [], []
         for index in indices:
-            image, label = self._pair(index)
-            images.append(resize(image[None], canvas)[0])
+            image, label = self._pair(index, canvas)
+            images.append(image)
             labels.append(label)
         shapes = {tuple(image.shape) for image in images}
         if len(shapes) > 1:
@@ -79,15 +80,28 @@ class Items(Dataset):
         with foreign(DataError, f"{self.where}, sample {index}", "reading it"):
             return self.source[index]
 
-    def _pair(self, index: int) -> tuple[Tensor, int]:
+    def _pair(self, index: int, canvas: Canvas | None = None) -> tuple[Tensor, int]:
         where = f"{self.where}, sample {index}"
         item = self._item(index)
         if not self.labelled:
-            return to_image(item, where=where), -1
+            return _framed(item, canvas, where=where), -1
         if not isinstance(item, tuple) or len(item) != 2:
             raise DataError(Problem(where, f"got a {type(item).__name__}", "a pair (image, label)"))
         image, label = item
-        return to_image(image, where=where), _to_label(label, where=where)
+        return _framed(image, canvas, where=where), _to_label(label, where=where)
+
+
+def _names(source: Any) -> Sequence[str] | None:
+    """The classes' names where the object has them as torchvision's sets do."""
+    own = getattr(source, "classes", None)
+    return own if isinstance(own, (list, tuple)) and all(isinstance(name, str) for name in own) and own else None
+
+
+def _framed(value: Any, canvas: Canvas | None, *, where: str) -> Tensor:
+    """One image on its canvas; Pillow's are framed by Pillow, as libraries do, which rounds where tensors do not."""
+    if isinstance(canvas, Frame) and isinstance(value, Pil.Image) and value.mode in {"L", "RGB"}:
+        return torch.from_numpy(framed(value, canvas)).float() / 255
+    return resize(to_image(value, where=where)[None], canvas)[0]
 
 
 def to_image(value: Any, *, where: str) -> Tensor:

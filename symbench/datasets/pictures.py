@@ -12,7 +12,7 @@ import torch
 from PIL import Image as Pil
 
 from symbench.datasets import cache, decode
-from symbench.datasets.base import Batch, Dataset, never
+from symbench.datasets.base import Batch, Canvas, Dataset, Frame, never
 from symbench.datasets.cache import Entry
 from symbench.datasets.decode import Unreadable
 from symbench.datasets.facts import WINDOW, Source, batched, gather, remember_decoded, workers
@@ -45,6 +45,7 @@ class Pictures(Dataset):
         channels: int = 3,
         where: str = "dataset",
         remarks: Sequence[str] = (),
+        listen: Listener = ignore,
     ) -> None:
         """Look at every image, without decoding more than it takes to see that one can be.
 
@@ -55,6 +56,7 @@ class Pictures(Dataset):
             channels: 1 for grey, 3 for RGB.
             where: the suite's key, for messages.
             remarks: what people should be told about them.
+            listen: hears how far the looking has come.
 
         Raises:
             ConfigError: none of them can be read.
@@ -67,18 +69,18 @@ class Pictures(Dataset):
         self.channels = channels
         self.where = where
         cache.limit_bytes()  # a limit that is none is said before any work
-        self.facts = gather(source)
+        self.facts = gather(source, f"looking through {where.rpartition('.')[2]}", listen)
         self.unusable = self.facts.reasons
         self._said = list(remarks)
         self._images = self.facts.digest()
-        self._entries: dict[int | None, Entry] = {}
+        self._entries: dict[Canvas | None, Entry] = {}
         self._tried: dict[int, Pil.Image] = {}
         self._try_one()
 
     def __len__(self) -> int:
         return len(self.source)
 
-    def batch(self, indices: Sequence[int], *, canvas: int | None = None) -> Batch:
+    def batch(self, indices: Sequence[int], *, canvas: Canvas | None = None) -> Batch:
         """The samples' pixels from the cache; those that are not there yet are decoded."""
         rows = np.asarray(indices, dtype=np.int64)
         for index in rows.tolist() if self.unusable else ():
@@ -103,23 +105,23 @@ class Pictures(Dataset):
             digest.update(name.encode(errors="backslashreplace") + b"\0")
         return digest.hexdigest()
 
-    def shapes(self, *, canvas: int | None = None) -> dict[str, tuple[int, ...]]:
+    def shapes(self, *, canvas: Canvas | None = None) -> dict[str, tuple[int, ...]]:
         """The images' shape, known without decoding any.
 
         Raises:
             ConfigError: there is no canvas, and the images have several sizes.
         """
-        width, height = (canvas, canvas) if canvas is not None else self._size()
+        width, height = self._size() if canvas is None else (Frame.of(canvas).side,) * 2
         return {"image": (self.channels, height, width)}
 
-    def pending(self, indices: Sequence[int], canvases: Sequence[int | None]) -> int:
+    def pending(self, indices: Sequence[int], canvases: Sequence[Canvas | None]) -> int:
         """How many of these images :meth:`prepare` would decode."""
         return len(self._missing(np.asarray(indices, dtype=np.int64), [self._entry(c) for c in canvases]))
 
     def prepare(
         self,
         indices: Sequence[int],
-        canvases: Sequence[int | None],
+        canvases: Sequence[Canvas | None],
         *,
         listen: Listener = ignore,
         stopped: Callable[[], bool] = never,
@@ -195,7 +197,7 @@ class Pictures(Dataset):
         width, height = sizes[0].tolist()
         return width, height
 
-    def _entry(self, canvas: int | None) -> Entry:
+    def _entry(self, canvas: Canvas | None) -> Entry:
         if canvas not in self._entries:
             key = cache.entry_key(self._images, canvas, self.channels, decode.version())
             channels, height, width = self.shapes(canvas=canvas)["image"]
@@ -209,7 +211,7 @@ class Pictures(Dataset):
         return [index for index in np.unique(rows[missing]).tolist() if index not in self.unusable]
 
     def _fill(
-        self, chunk: Sequence[int], entries: Mapping[int | None, Entry], pool: ThreadPoolExecutor, listen: Listener
+        self, chunk: Sequence[int], entries: Mapping[Canvas | None, Entry], pool: ThreadPoolExecutor, listen: Listener
     ) -> None:
         """Decode a chunk, for every canvas that lacks it; another process that wants the same waits."""
         with ExitStack() as stack:
@@ -229,7 +231,7 @@ class Pictures(Dataset):
                 entry.mark([index for index in todo if index not in self.unusable])
         remember_decoded(self.facts, todo)
 
-    def _rows(self, index: int, canvases: Sequence[int | None]) -> list[np.ndarray] | None:
+    def _rows(self, index: int, canvases: Sequence[Canvas | None]) -> list[np.ndarray] | None:
         """An image's pixels on every canvas; None, with the reason noted, where it cannot be decoded."""
         image = self._tried.pop(index, None)
         try:

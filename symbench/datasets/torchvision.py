@@ -13,9 +13,19 @@ from symbench.datasets.facts import Files
 from symbench.datasets.items import Items
 from symbench.datasets.pictures import Pictures
 from symbench.errors import ConfigError, Problem, near_miss, one_of
+from symbench.events import Listener, ignore
 
 
-def load(*, name: str, split: str, root: str, download: bool, folder: Path = Path(), where: str = "") -> Dataset:
+def load(
+    *,
+    name: str,
+    split: str,
+    root: str,
+    download: bool,
+    folder: Path = Path(),
+    where: str = "",
+    listen: Listener = ignore,
+) -> Dataset:
     """``torchvision.datasets.NAME``, read from ``root``; downloaded only when asked.
 
     Args:
@@ -25,6 +35,7 @@ def load(*, name: str, split: str, root: str, download: bool, folder: Path = Pat
         download: fetch them if they are missing.
         folder: what a relative ``root`` starts from.
         where: the suite's key, for messages.
+        listen: hears how far the looking through files has come.
 
     Raises:
         ConfigError: there is no such class, or its files are missing or broken.
@@ -52,7 +63,7 @@ def load(*, name: str, split: str, root: str, download: bool, folder: Path = Pat
     if isinstance(source, datasets.ImageFolder):  # it is files, which are decoded once
         names = [name if isinstance(name, str) else name[0] for name in classes or ()]
         files = Files(Path(source.root), [os.path.relpath(path, source.root) for path, _ in source.samples])
-        return Pictures(files, [label for _, label in source.samples], classes=names, where=where)
+        return Pictures(files, [label for _, label in source.samples], classes=names, where=where, listen=listen)
     return Items(source, where=where, classes=classes if isinstance(classes, (list, tuple)) else None)
 
 

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import torch
 
 from symbench.assemble import built_for_data, canvas, layer_fields, load_weights, ready, weights_digest
 from symbench.code import foreign
-from symbench.datasets.base import Readable
+from symbench.datasets.base import Canvas, Readable, names_of_outputs
 from symbench.environment import numeric_flags
 from symbench.errors import CellError, DataError, ModelError
 from symbench.evaluate import DEFAULT_BATCH, Job, evaluate
 from symbench.evaluate.job import seeded_order
 from symbench.events import Listener, Note
 from symbench.models.base import Model
-from symbench.plan.resolve import Cell, Data, Plan, new_module
+from symbench.plan.data import Data
+from symbench.plan.resolve import Cell, Plan, new_module
 from symbench.store import Store
 from symbench.train import cached, obtain, restore
+
+CPU_BATCH = 1 << 22
+"""Numbers in one batch on the CPU. Up to 32 MB the memory of the batch before is used again; more is fetched anew,
+which takes longer than moving the images does."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +89,7 @@ class Need:
 
     data: Data
     indices: Sequence[int]
-    canvases: Sequence[int | None]
+    canvases: Sequence[Canvas | None]
 
     def pending(self) -> int:
         """How many images have to be decoded for it."""
@@ -104,7 +110,7 @@ def needs(plan: Plan, store: Store, limit: int | None) -> Iterator[Need]:
         mine = [cell.pair for cell in cells if cell.pair.dataset == name]
         if mine:
             order = seeded_order(len(data.dataset), data.digest, seed=suite.seed, limit=limit)
-            sizes = [canvas(suite, pair.symmetry, suite.models[pair.model].size) for pair in mine]
+            sizes = [canvas(suite, pair.symmetry, pair.model) for pair in mine]
             yield Need(data, order, list(dict.fromkeys(sizes)))
 
 
@@ -206,8 +212,8 @@ class _Worker:
         return Loaded(ready(module, suite.models[name], name), checkpoint, facts)
 
     def _job(self, cell: Cell, loaded: Loaded) -> Job:
-        suite, dataset = self.plan.suite, self.plan.data[cell.pair.dataset].dataset
-        wanted = canvas(suite, cell.pair.symmetry, suite.models[cell.pair.model].size)
+        suite, dataset = self.plan.suite, self.plan.dataset_of(cell)
+        wanted = canvas(suite, cell.pair.symmetry, cell.pair.model)
         return Job(
             cell=cell,
             model=loaded.model,
@@ -217,7 +223,7 @@ class _Worker:
             dtype=_dtype(self.plan),
             canvas=wanted,
             decoded=wanted,
-            batch=self.settings.batch,
+            batch=_batch(self.settings, dataset.shapes(canvas=wanted)),
             limit=self.settings.limit,
             control_samples=suite.controls.samples,
             probabilities=suite.scores == "probabilities",
@@ -226,7 +232,15 @@ class _Worker:
             facts={**loaded.facts, "unreadable_samples": float(len(dataset.unusable))},
             environment=self.environment,
             layers=layer_fields(suite.models[cell.pair.model]),
+            classes=names_of_outputs(dataset),
         )
+
+
+def _batch(settings: Settings, shapes: Mapping[str, tuple[int, ...]]) -> int:
+    """Images in one forward pass: as many as was asked for, but on the CPU no more than fit its caches."""
+    if settings.device != "cpu":
+        return settings.batch
+    return min(settings.batch, max(1, CPU_BATCH // sum(prod(shape) for shape in shapes.values())))
 
 
 def _dtype(plan: Plan) -> torch.dtype:

@@ -67,7 +67,7 @@ def of_run(cells: Cells, manifest: Manifest) -> pd.DataFrame:
     """Every estimate of a run, one row each, in the order of the plan. A failed cell is rows with its reason."""
     rows: list[dict[str, Any]] = []
     seen: set[tuple[str, str]] = set()
-    seconds = seconds_per_sample(cells, manifest)
+    seconds = seconds_per_sample(cells, manifest.cells)
     for cell in manifest.cells:
         record = cells.cell(cell.key) if cell.status != "failed" else None
         if record is None:
@@ -86,10 +86,10 @@ def of_run(cells: Cells, manifest: Manifest) -> pd.DataFrame:
     return frame
 
 
-def seconds_per_sample(cells: Cells, manifest: Manifest) -> dict[tuple[str, str], float]:
+def seconds_per_sample(cells: Cells, planned: Iterable[CellStatus]) -> dict[tuple[str, str], float]:
     """The time per sample of every model on every dataset: the median over its cells, each of which took one."""
     found: dict[tuple[str, str], list[float]] = {}
-    for cell in manifest.cells:
+    for cell in planned:
         record = cells.cell(cell.key) if cell.status != "failed" else None
         if record is not None:
             found.setdefault((cell.model, cell.dataset), []).append(record.facts["seconds_per_sample"] or 0.0)

@@ -16,7 +16,7 @@ from torch import Tensor
 from symbench.errors import Interrupted, ModelError, Problem
 from symbench.evaluate.closing import close
 from symbench.evaluate.controls import run_controls
-from symbench.evaluate.job import DEFAULT_BATCH, Job, load_leaves, run_model, sample_order
+from symbench.evaluate.job import DEFAULT_BATCH, Job, load_leaves, pieces, run_model, sample_order
 from symbench.evaluate.moves import Blocks, Moves
 from symbench.evaluate.part import Part
 from symbench.evaluate.reference import Reference, reference_pass
@@ -48,7 +48,7 @@ def evaluate(job: Job, store: Store, *, listen: Listener, stopped: Callable[[], 
         with torch.inference_mode():
             listed = reference_pass(job, order, scratch, listen, stopped)
             controls = run_controls(job, listed, order)
-            moves, valid = Moves(job.prepared), Validity(job)
+            moves, keeping = Moves(job.prepared), Validity(job)
             for first, last in parts:
                 if scratch.has_part(first):
                     listen(Advanced((last - first) * (elements - 1)))
@@ -62,7 +62,7 @@ def evaluate(job: Job, store: Store, *, listen: Listener, stopped: Callable[[], 
                             "The same command resumes.",
                         )
                     )
-                measure_part(job, listed, order, slice(first, last), moves, valid, scratch, listen)
+                measure_part(job, listed, order, slice(first, last), moves, keeping, scratch, listen)
                 done += 1
             close(job, listed, order, parts, controls, scratch, store)
     except torch.OutOfMemoryError as error:
@@ -78,35 +78,41 @@ def measure_part(
     order: Sequence[int],
     span: slice,
     moves: Moves,
-    valid: Validity,
+    keeping: Validity,
     scratch: Scratch,
     listen: Listener,
 ) -> None:
     """Run one part under every element, and keep its columns and sums. The reference view is known already."""
     first, samples = span.start, order[span]
-    leaves, targets = load_leaves(job, samples)
     elements = job.prepared.elements.at(samples)
     blocks = Blocks(elements, job.prepared.from_reference(elements), per_sample=job.prepared.elements.shared is None)
-    parts = []
-    for reference in listed:
-        labels = targets[reference.task.target] if reference.task.classify and reference.task.target else None
-        kept = valid.of(elements, labels, len(samples))
-        parts.append(Part(reference, job.prepared.elements.weights, kept))
-    whole = blocks.block(slice(0, 1), slice(0, len(samples)))
-    for part in parts:
-        raw = part.reference.rows(span.start, span.stop, job.exact)
-        part.put(whole, raw[None], raw, targets)
-    for block in blocks.all(len(samples), job.batch):
-        outputs = run_model(job, moves.of(block, leaves))
-        for part in parts:
-            output = outputs[part.reference.task.output]
-            check_shape(job, part.reference, output)
-            raw = part.reference.rows(first + block.samples.start, first + block.samples.stop, job.exact)
-            part.put(block, output.unflatten(0, (len(block.elements), len(raw))), raw, targets)
-        listen(Advanced(len(block.elements) * (block.samples.stop - block.samples.start)))
+    parts = [Part(reference, job.prepared.elements.weights, len(samples)) for reference in listed]
+    together = max(1, job.batch // len(samples))  # elements in one forward pass, where a part is smaller than a batch
+    for piece in pieces(len(samples), job.batch):
+        leaves, targets = load_leaves(job, samples[piece])
+        raw = {r.task.output: r.rows(first + piece.start, first + piece.stop, job.exact) for r in listed}
+        shown = blocks.block(slice(0, len(elements)), piece).elements
+        valid = [keeping.of(shown, _labels(p.reference, targets), piece.stop - piece.start) for p in parts]
+        for block in (blocks.block(slice(0, 1), piece), *blocks.all(piece, together)):
+            reference_view = block.place.start == 0
+            outputs = raw if reference_view else run_model(job, moves.of(block, leaves))
+            for part, kept in zip(parts, valid, strict=True):
+                task = part.reference.task
+                output, still = outputs[task.output], raw[task.output]
+                check_shape(job, part.reference, output)
+                target = targets[task.target] if task.target else None
+                views = output.unflatten(0, (len(block.elements), len(still)))
+                part.put(block, views, still, target, kept[block.place])
+            if not reference_view:
+                listen(Advanced(len(block.elements) * (piece.stop - piece.start)))
     for part in parts:
         part.save(scratch, first)
     scratch.save(scratch.part(first), done=np.array(1))
+
+
+def _labels(reference: Reference, targets: dict[str, Tensor]) -> Tensor | None:
+    task = reference.task
+    return targets[task.target] if task.classify and task.target else None
 
 
 def check_shape(job: Job, reference: Reference, output: Tensor) -> None:

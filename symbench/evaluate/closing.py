@@ -16,13 +16,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from symbench.errors import ModelError
 from symbench.evaluate.controls import Controls
-from symbench.evaluate.job import Job, kinds, load_leaves, pieces, run_model
+from symbench.evaluate.gallery import Worst, rendered, worst_first, worst_of
+from symbench.evaluate.job import Job, kinds, load_leaves, run_model
 from symbench.evaluate.reference import Reference
 from symbench.evaluate.scratch import Scratch
 from symbench.measure import Sums, compared, unrelated
 from symbench.models.program import Program
 from symbench.records import OBSERVATIONS, CellRecord, ElementRecord, FileRecord, PartRecord
-from symbench.store import PART, Store, sha256_file, write_controls, write_part, write_samples, write_views
+from symbench.store import Store, sha256_file, write_controls, write_gallery, write_part, write_samples, write_views
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Files:
     samples: FileRecord
     views: FileRecord | None
     controls: FileRecord
+    gallery: FileRecord | None
 
 
 def close(
@@ -46,70 +48,80 @@ def close(
 ) -> None:
     """Fill in what needs the whole cell, write the observations and the record, and drop the scratch files."""
     folder = store.cell_folder(job.cell.key)
-    whole = [_unrelated(job, reference, parts, scratch) for reference in listed]
+    means = [_moved_mean(reference, parts, scratch).to(job.exact) for reference in listed]
     records = []
     for first, last in parts:
         rows = [
-            _rows(job, r, order[first:last], first, pairing[:, first:last], scratch)
-            for r, pairing in zip(listed, whole, strict=True)
+            _rows(job, reference, order[first:last], first, mean, len(order), scratch)
+            for reference, mean in zip(listed, means, strict=True)
         ]
         columns = {name: np.concatenate([row[name] for row in rows]) for name in OBSERVATIONS.names}
         path = write_part(folder, first, last - 1, columns)
         records.append(PartRecord(file=path.name, first=first, last=last - 1, sha256=sha256_file(path)))
     check_complete(folder, records, order, len(job.prepared.elements), len(listed))
     samples = write_samples(folder, [_sample_rows(r, order, parts, scratch) for r in listed])
-    views = write_views(folder, _views(job, order)) if job.prepared.elements.shared is None else None
-    files = Files(records, samples, views, write_controls(folder, controls.rows))
+    by_part = (_views(job, order[first:last]) for first, last in parts)
+    views = write_views(folder, by_part) if job.prepared.elements.shared is None else None
+    gallery = _gallery(job, listed[0], order, parts, scratch)
+    files = Files(
+        records,
+        samples,
+        views,
+        write_controls(folder, controls.rows),
+        write_gallery(folder, gallery) if gallery else None,
+    )
     store.write_cell(_record(job, listed, order, files, controls, scratch))
     shutil.rmtree(scratch.folder)
+
+
+def _gallery(
+    job: Job, reference: Reference, order: Sequence[int], parts: Sequence[tuple[int, int]], scratch: Scratch
+) -> dict[str, Any] | None:
+    """The samples that break worst on the first output, with their pictures."""
+    worst: list[Worst] = []
+    for first, last in parts:
+        columns = scratch.load(scratch.columns(reference.task.output, first))
+        worst = worst_first([*worst, *worst_of(columns, order[first:last])])
+    return rendered(job, reference, worst)
 
 
 def _sample_rows(
     reference: Reference, order: Sequence[int], parts: Sequence[tuple[int, int]], scratch: Scratch
 ) -> dict[str, np.ndarray]:
     """One row per sample: the prediction of the orbit's mean output, null where outputs are no class scores."""
-    loaded = [np.load(scratch.pairing(reference.task.output, first)) for first, _ in parts]
-    known = all("averaged_prediction" in part for part in loaded)
-    averaged = (
-        np.concatenate([part["averaged_prediction"] for part in loaded]) if known else np.full(len(order), None)
-    )
+    paths = [scratch.pairing(reference.task.output, first) for first, _ in parts]
+    averaged = [scratch.load(path, "averaged_prediction").get("averaged_prediction") for path in paths]
+    known = [values for values in averaged if values is not None]
     return {
         "output": np.full(len(order), reference.task.output, dtype=object),
         "sample": np.array(order),
-        "averaged_prediction": averaged,
+        "averaged_prediction": np.concatenate(known) if len(known) == len(parts) else np.full(len(order), None),
     }
 
 
-def _unrelated(job: Job, reference: Reference, parts: Sequence[tuple[int, int]], scratch: Scratch) -> np.ndarray:
-    """``unrelated_sq`` of a whole cell, ``(elements, n)``; the identity's row is NaN."""
-    name = reference.task.output
-    loaded = [np.load(scratch.pairing(name, first)) for first, _ in parts]
-    total = {
-        field.name: torch.from_numpy(
-            sum(part[field.name] for part in loaded)
-            if field.name.endswith("_sum")
-            else np.concatenate([part[field.name] for part in loaded], axis=1)
-        )[1:]
-        for field in fields(Sums)
-    }
-    sums = Sums(**total)
-    deviation = np.concatenate([np.load(scratch.columns(name, first))["deviation_sq"] for first, _ in parts], axis=1)
-    means = (sums.moved_sum / deviation.shape[1]).to(job.exact)  # (k, d), measured from the mean of b
-    blocks = []
-    for piece in pieces(deviation.shape[1], PART):
-        values = compared(reference.rows(piece.start, piece.stop, job.exact), reference.task)
-        offset = reference.mean.to(job.exact)
-        if reference.in_place:
-            blocks.append(means @ (values - offset).reshape(len(values), -1).T)  # one product for all elements
-        else:
-            elements = job.prepared.elements.values[1:]
-            moved = (
-                _centred(reference, g[None], values, offset) @ mean for g, mean in zip(elements, means, strict=True)
-            )
-            blocks.append(torch.stack(list(moved)))
-    expected_dot = torch.cat(blocks, dim=1).cpu()
+def _moved_mean(reference: Reference, parts: Sequence[tuple[int, int]], scratch: Scratch) -> Tensor:
+    """The mean of ``f(g.x)`` over the cell, measured from that of ``g.f(x)``, ``(elements - 1, d)``."""
+    paths = [scratch.pairing(reference.task.output, first) for first, _ in parts]
+    total = sum(scratch.load(path, "moved_sum")["moved_sum"] for path in paths)
+    return torch.from_numpy(total)[1:] / parts[-1][1]
+
+
+def _unrelated(
+    job: Job, reference: Reference, first: int, deviation: np.ndarray, means: Tensor, count: int, scratch: Scratch
+) -> np.ndarray:
+    """``unrelated_sq`` of a part of ``count`` samples, ``(elements, n)``; the identity's row is NaN."""
+    kept = scratch.load(scratch.pairing(reference.task.output, first))
+    sums = Sums(**{field.name: torch.from_numpy(kept[field.name])[1:] for field in fields(Sums)})
+    values = compared(reference.rows(first, first + deviation.shape[1], job.exact), reference.task)
+    offset = reference.mean.to(job.exact)
+    if reference.in_place:
+        expected_dot = means @ (values - offset).reshape(len(values), -1).T  # one product for all elements
+    else:
+        elements = job.prepared.elements.values[1:]
+        moved = (_centred(reference, g[None], values, offset) @ mean for g, mean in zip(elements, means, strict=True))
+        expected_dot = torch.stack(list(moved))
     result = np.full(deviation.shape, np.nan)
-    result[1:] = unrelated(sums, expected_dot, torch.from_numpy(deviation[1:])).numpy()
+    result[1:] = unrelated(sums, expected_dot.cpu(), torch.from_numpy(deviation[1:]), count).numpy()
     return result
 
 
@@ -119,17 +131,18 @@ def _centred(reference: Reference, g: Tensor, values: Tensor, offset: Tensor) ->
 
 
 def _rows(
-    job: Job, reference: Reference, samples: Sequence[int], first: int, pairing: np.ndarray, scratch: Scratch
+    job: Job, reference: Reference, samples: Sequence[int], first: int, means: Tensor, count: int, scratch: Scratch
 ) -> dict[str, np.ndarray]:
     """One part's rows of one output, element after element."""
-    found = dict(np.load(scratch.columns(reference.task.output, first)))
-    found["unrelated_sq"] = pairing
-    elements, count = pairing.shape
-    found["sample"] = np.broadcast_to(np.array(samples), (elements, count))
-    found["element"] = np.broadcast_to(np.arange(elements)[:, None], (elements, count))
+    found = scratch.load(scratch.columns(reference.task.output, first))
+    shape = found["deviation_sq"].shape
+    found["unrelated_sq"] = _unrelated(job, reference, first, found["deviation_sq"], means, count, scratch)
+    found["sample"] = np.broadcast_to(np.array(samples), shape)
+    found["element"] = np.broadcast_to(np.arange(shape[0])[:, None], shape)
     rows = {name: values.reshape(-1) for name, values in found.items()}
-    rows["output"] = np.full(elements * count, reference.task.output, dtype=object)
-    return {name: rows.get(name, np.full(elements * count, None, dtype=object)) for name in OBSERVATIONS.names}
+    size = found["deviation_sq"].size
+    rows["output"] = np.full(size, reference.task.output, dtype=object)
+    return {name: rows.get(name, np.full(size, None, dtype=object)) for name in OBSERVATIONS.names}
 
 
 def check_complete(
@@ -160,7 +173,7 @@ def _record(
         "parameters": count_parameters(job.model.module),
         "flops": count_flops(job, order[:1]),
         "seconds_per_sample": float(
-            np.median([np.load(scratch.seconds(part.first))["seconds"] for part in files.parts])
+            np.median([scratch.load(scratch.seconds(part.first))["seconds"] for part in files.parts])
         ),
     }
     return CellRecord(
@@ -178,6 +191,7 @@ def _record(
         generators=controls.generators,
         sizes=controls.sizes,
         views_file=files.views,
+        gallery_file=files.gallery,
         facts=facts,
         checkpoint=job.checkpoint,
         environment=job.environment,
@@ -203,7 +217,7 @@ def _elements(job: Job, order: Sequence[int]) -> list[ElementRecord]:
 
 
 def _views(job: Job, order: Sequence[int]) -> dict[str, Any]:
-    """The columns of a cell's views: which element each sample was moved by."""
+    """The columns of some samples' views: which element each was moved by."""
     group, elements = job.prepared.group, job.prepared.elements.at(order)  # (k, n, ...)
     k, n = elements.shape[:2]
     flat = elements.flatten(0, 1)

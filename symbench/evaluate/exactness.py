@@ -13,7 +13,7 @@ import torch
 
 from symbench.code import foreign
 from symbench.errors import CellError, DataError, ModelError, Problem
-from symbench.evaluate.job import Job, kinds, sides
+from symbench.evaluate.job import Job, kinds, load_leaves, sides
 from symbench.evaluate.reference import Reference
 from symbench.evaluate.rows import Columns, Outputs, as_compared, outputs_of, pairing, spread, squares, table
 from symbench.fields import Image
@@ -50,8 +50,9 @@ def compare_precisions(
         return "a single sample has no others"
     for control, (each, outputs) in runs.items():
         still = {name: values[: len(samples)] for name, values in outputs.items()}
+        leaves, _ = load_leaves(each, samples)
         for number in spread(numbers, MOST_ELEMENTS):
-            moved = outputs_of(each, samples, number=number)
+            moved = outputs_of(each, samples, number=number, loaded=leaves)
             for reference in listed:
                 columns = _pairing(each, reference, samples, number, still, moved)
                 tables.append(table(control, reference.task.output, samples, number, columns))

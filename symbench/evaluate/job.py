@@ -14,7 +14,7 @@ from symbench.actions.base import KINDS, Action, Kind
 from symbench.actions.border import FramedAction
 from symbench.assemble import Prepared, image_leaves, seed_for
 from symbench.code import foreign
-from symbench.datasets.base import Dataset, resize
+from symbench.datasets.base import Canvas, Dataset, resize
 from symbench.environment import exact_device
 from symbench.errors import DataError, ModelError, Problem
 from symbench.fields import Category, Field
@@ -35,7 +35,7 @@ class Job:
         prepared: the symmetry, built for this dataset.
         device: where.
         dtype: what the model computes in; images are transformed in float32 or better.
-        canvas: pixels a side that images are brought to, or None.
+        canvas: what images are brought to, or None.
         decoded: the canvas on which the dataset is asked for them. Where a control tries another one, they are
             resized from there, so that no image is decoded again.
         batch: images in one forward pass.
@@ -47,6 +47,7 @@ class Job:
         facts: what is already known of the model, such as what its training took.
         environment: versions, device and flags.
         layers: the field of every layer that the suite names, by the submodule's name.
+        classes: what outputs are called, by their numbers.
     """
 
     cell: Cell
@@ -55,8 +56,8 @@ class Job:
     prepared: Prepared
     device: str
     dtype: torch.dtype
-    canvas: int | None
-    decoded: int | None
+    canvas: Canvas | None
+    decoded: Canvas | None
     batch: int
     limit: int | None
     control_samples: int
@@ -66,6 +67,7 @@ class Job:
     facts: dict[str, float | None]
     environment: dict[str, Any]
     layers: Mapping[str, Field] = field(default_factory=dict)
+    classes: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def exact(self) -> str:
@@ -139,10 +141,15 @@ def view_leaves(job: Job, indices: Sequence[int], number: int = 0) -> tuple[dict
         DataError: as :func:`load_leaves`.
     """
     leaves, targets = load_leaves(job, indices)
+    return view(job, leaves, indices, number), targets
+
+
+def view(job: Job, leaves: dict[str, Tensor], indices: Sequence[int], number: int) -> dict[str, Tensor]:
+    """What :func:`load_leaves` gave, as one of the samples' views shows it."""
     if number == 0 and not job.prepared.elements.moved_reference:
-        return leaves, targets
+        return leaves
     g = job.prepared.elements.at(indices)[number : number + 1]
-    return {name: job.prepared.actions[name].act(g, x)[0] for name, x in leaves.items()}, targets
+    return {name: job.prepared.actions[name].act(g, x)[0] for name, x in leaves.items()}
 
 
 def sides(job: Job, sample: int) -> tuple[int, int]:

@@ -52,13 +52,10 @@ class Blocks:
             return Block(self.elements[place, samples], self.relative[place, samples], place, samples)
         return Block(self.elements[place], self.relative[place], place, samples)
 
-    def all(self, count: int, batch: int) -> Iterator[Block]:
-        """Every element but the reference view on all ``count`` samples, at most ``batch`` images at once."""
-        together = max(1, batch // count)  # elements in one forward pass, where a part is smaller than a batch
+    def all(self, samples: slice, together: int) -> Iterator[Block]:
+        """Every element but the reference view on these samples, at most ``together`` elements at once."""
         for chunk in pieces(len(self.elements) - 1, together):
-            place = slice(chunk.start + 1, chunk.stop + 1)
-            for samples in pieces(count, max(1, batch // (place.stop - place.start))):
-                yield self.block(place, samples)
+            yield self.block(slice(chunk.start + 1, chunk.stop + 1), samples)
 
 
 class Moves:
@@ -69,13 +66,13 @@ class Moves:
         self.kept: dict[tuple[str, int, int], Move] = {}
 
     def of(self, block: Block, leaves: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The block's samples under its elements, ``(k * n, ...)`` for every leaf."""
-        return {name: self._move(name, block, x)(x[block.samples]).flatten(0, 1) for name, x in leaves.items()}
+        """The leaves of a block's samples under its elements, ``(k * n, ...)`` each."""
+        return {name: self._move(name, block, x)(x).flatten(0, 1) for name, x in leaves.items()}
 
     def _move(self, name: str, block: Block, x: Tensor) -> Move:
         action = self.prepared.actions[name]
         if self.prepared.elements.shared is None:
-            return action.bind(block.elements, x[block.samples])
+            return action.bind(block.elements, x)
         place = (name, block.place.start, block.place.stop)
         if place in self.kept:
             return self.kept[place]

@@ -19,22 +19,23 @@ from symbench.measure import Sums, classification_columns, regression_columns, s
 class Part:
     """What is kept of one output for one part: columns ``(elements, n)``, sums, and the mean over the orbit."""
 
-    def __init__(self, reference: Reference, weights: Tensor, valid: np.ndarray) -> None:
+    def __init__(self, reference: Reference, weights: Tensor, count: int) -> None:
         self.reference = reference
-        self.weights = weights.numpy()[:, None] * valid  # (elements, n)
-        self.shape = valid.shape
-        self.columns: dict[str, np.ndarray] = {"valid": valid}
+        self.weights = weights.numpy()[:, None]  # (elements, 1)
+        self.shape = (len(weights), count)
+        self.columns: dict[str, np.ndarray] = {}
         self.sums: dict[str, np.ndarray] = {}
         self.orbit_mean: np.ndarray | None = None
 
-    def put(self, block: Block, output: Tensor, raw: Tensor, targets: dict[str, Tensor]) -> None:
+    def put(self, block: Block, output: Tensor, raw: Tensor, target: Tensor | None, valid: np.ndarray) -> None:
         """Take in the outputs of a block.
 
         Args:
             block: which.
             output: ``f(g.x)``, ``(k, n, *output)``.
             raw: ``f(x)``, ``(n, *output)``.
-            targets: of the whole part.
+            target: what the output is to be, ``(n, ...)``, or None.
+            valid: whether labels still hold, ``(k, n)``.
 
         Raises:
             ModelError: a square overflows.
@@ -45,13 +46,13 @@ class Part:
         if not torch.isfinite(deviation_sq).all():
             got = f"output {task.output!r} is so large that its square overflows"
             raise ModelError(Problem("deviation", got, "outputs below 1e150"))
-        self._column("deviation_sq", block, deviation_sq)
-        target = targets[task.target][block.samples] if task.target else None
+        self._column("deviation_sq", block, deviation_sq.cpu().numpy())
         for name, values in self._task_columns(block.elements, output, raw, target).items():
-            self._column(name, block, values)
+            self._column(name, block, values.cpu().numpy())
+        self._column("valid", block, valid)
         self._sums(block, Sums.of(moved, expected, mean))
         if task.classify and isinstance(reference.action, TrivialAction):
-            self._average(block, moved)
+            self._average(block, moved, valid)
 
     def save(self, scratch: Scratch, first: int) -> None:
         """Write what was taken in."""
@@ -69,10 +70,9 @@ class Part:
         wanted = action.act(g, target.double()) if target is not None and action is not None else None
         return regression_columns(output, wanted)
 
-    def _column(self, name: str, block: Block, values: Tensor) -> None:
-        found = values.cpu().numpy()
-        column = self.columns.setdefault(name, np.zeros(self.shape, dtype=found.dtype))
-        column[block.place, block.samples] = found
+    def _column(self, name: str, block: Block, values: np.ndarray) -> None:
+        column = self.columns.setdefault(name, np.zeros(self.shape, dtype=values.dtype))
+        column[block.place, block.samples] = values
 
     def _sums(self, block: Block, sums: Sums) -> None:
         for field in fields(sums):
@@ -83,9 +83,9 @@ class Part:
             else:
                 self.sums.setdefault(field.name, np.zeros(self.shape))[block.place, block.samples] = found
 
-    def _average(self, block: Block, outputs: Tensor) -> None:
+    def _average(self, block: Block, outputs: Tensor, valid: np.ndarray) -> None:
         """Add to the orbit's mean output: what averaging over the group at test time would answer."""
-        weights = torch.from_numpy(self.weights[block.place, block.samples]).to(outputs)
+        weights = torch.from_numpy(self.weights[block.place] * valid).to(outputs)
         weighted = torch.einsum("kn,knc->nc", weights, outputs).cpu().numpy()
         if self.orbit_mean is None:
             self.orbit_mean = np.zeros((self.shape[1], weighted.shape[1]))

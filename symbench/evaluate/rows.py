@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from symbench.errors import ModelError, Problem
-from symbench.evaluate.job import Job, pieces, run_model, view_leaves
+from symbench.evaluate.job import Job, load_leaves, pieces, run_model, view
 from symbench.measure import Sums, Task, compared, flat, squared_distances, unrelated
 from symbench.records import OBSERVATIONS
 
@@ -25,6 +25,7 @@ def outputs_of(
     batch: int | None = None,
     number: int = 0,
     change: Callable[[Leaves, Sequence[int]], Leaves] | None = None,
+    loaded: Leaves | None = None,
 ) -> Outputs:
     """Outputs for samples, ``(n, *output)`` each.
 
@@ -34,14 +35,17 @@ def outputs_of(
         batch: images in one forward pass; the job's where it is None.
         number: the view that is shown to the model; 0 is the reference view.
         change: what else is done to the leaves of some samples.
+        loaded: the samples' leaves, where they have been loaded already.
 
     Raises:
         ModelError: batches come back in different shapes.
     """
     kept: dict[str, list[Tensor]] = {}
     for piece in pieces(len(samples), batch or job.batch):
-        leaves, _ = view_leaves(job, samples[piece], number)
-        for name, value in run_model(job, leaves if change is None else change(leaves, samples[piece])).items():
+        some = samples[piece]
+        leaves = load_leaves(job, some)[0] if loaded is None else {name: x[piece] for name, x in loaded.items()}
+        leaves = view(job, leaves, some, number)
+        for name, value in run_model(job, leaves if change is None else change(leaves, some)).items():
             found = kept.setdefault(name, [])
             if found and found[0].shape[1:] != value.shape[1:]:
                 shapes = f"{tuple(found[0].shape[1:])} and {tuple(value.shape[1:])}"

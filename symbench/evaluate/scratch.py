@@ -53,3 +53,8 @@ class Scratch:
         """Write arrays atomically."""
         with written(path) as temporary, temporary.open("wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
+
+    def load(self, path: Path, *names: str) -> dict[str, np.ndarray]:
+        """Those of the named arrays that a file holds; all of them where none is named."""
+        with np.load(path) as file:
+            return {name: file[name] for name in file.files if name in names or not names}

@@ -27,12 +27,14 @@ class MetricRow(Row):
             ``reference`` from what the reference action itself gets wrong.
         scope: ``symmetry`` for one estimate per cell and kind of element; ``control`` for one per cell, from its
             control evaluations; ``model`` for what no symmetry changes.
+        paired: whether two of it can be compared on the same samples.
     """
 
     unit: str = ""
     better: Literal["higher", "lower", "neither"] = "higher"
     scope: Scope = "symmetry"
     floor: Floor | None = None
+    paired: bool = True
 
 
 FLOORS: dict[str, Floor] = {
@@ -57,7 +59,8 @@ def _row(
     file, _, name = path.partition(":")
     floor = "error" if name in IN_UNITS_OF_E else "reference" if name == "model_error" else FLOORS.get(file)
     floor = None if unit == "pairs" else floor  # a count
-    return MetricRow(f"symbench.metrics.{path}", summary, Options, unit, better, scope, floor)
+    paired = name not in {"absolute_error_p95", "absolute_error_max", "equivariance_error_float64"}
+    return MetricRow(f"symbench.metrics.{path}", summary, Options, unit, better, scope, floor, paired)
 
 
 METRICS = Table(

@@ -8,7 +8,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,9 +17,30 @@ import torch
 from torch import nn
 
 from symbench.errors import ConfigError, ModelError, Problem, near_miss, one_of
-from symbench.models.source import Description, Source, require, shortened
+from symbench.models.source import Description, Source, in_proportion, require, shortened, synonyms
 from symbench.models.weights import reads_pickles_safely
 
+PLAIN = tuple(
+    f"{name}ImageProcessor"
+    for name in (
+        "Beit",
+        "Bit",
+        "CLIP",
+        "DeiT",
+        "EfficientNet",
+        "MobileNetV1",
+        "MobileNetV2",
+        "Pvt",
+        "Segformer",
+        "Siglip",
+        "ViT",
+    )
+)
+"""Image processors that resize, keep the middle and normalise, in this order, and do nothing else."""
+CONVNEXT_WHOLE = 384
+"""From this size on the processor of ConvNeXt keeps the whole image, out of proportion; below, a part of it."""
+RESAMPLING = {2: "bilinear", 3: "bicubic"}
+"""What Pillow's numbers stand for."""
 PROCESSORS = ("preprocessor_config.json", "processor_config.json")
 
 
@@ -42,7 +63,10 @@ class Huggingface(Source):
         size = configuration.get("image_size")
         channels = configuration.get("num_channels")
         found = Description(_side(size), channels=channels if isinstance(channels, int) else None, identity=identity)
-        images = self._processor() if self.pretrained else None
+        if not self.pretrained:
+            return found
+        found = replace(found, classes=_names(configuration.get("id2label") or {}))
+        images = self._processor()
         return found if images is None else self._as_processed(images, found)
 
     def build(self, *, shape: tuple[int, ...], outputs: int) -> nn.Module:
@@ -106,31 +130,62 @@ class Huggingface(Source):
             return None
         with _quiet(transformers):
             try:
-                return transformers.BaseImageProcessor.get_image_processor_dict(place)[0]
+                found = transformers.AutoImageProcessor.from_pretrained(place, trust_remote_code=False)
             except OSError as error:
                 raise self._unavailable(error) from error
+            except (ValueError, KeyError, ImportError) as error:
+                raise self._refused("has an image processor that cannot be used", error) from error
+        return {**found.to_dict(), "image_processor_type": type(found).__name__}
 
     def _as_processed(self, images: Mapping[str, Any], found: Description) -> Description:
         """The description with what an image processor does, as ``(x - mean) / std`` of pixels in [0, 1]."""
         if images.get("do_flip_channel_order"):
             got = "wants its channels from blue to red, which is not offered"
             raise ConfigError(Problem(self.where, got, "a model that takes red, green, blue"))
-        cropped = images.get("do_center_crop", "crop_size" in images)
-        size = _side(images.get("crop_size")) if cropped else None
-        size = size or _side(images.get("size")) or found.size
+        found = self._resized(images, found)
         scale = 255 * images.get("rescale_factor", 1 / 255) if images.get("do_rescale", True) else 255
         offset = 1 if images.get("rescale_offset") else 0
         plain = not images.get("do_normalize", "image_mean" in images)
         mean = [0.0] if plain else _listed(images.get("image_mean", 0.0))
         std = [1.0] if plain else _listed(images.get("image_std", 1.0))
+        std = [s * s for s in std] if images.get("include_top") else std  # EfficientNet's divides twice
         if plain and not offset and abs(scale - 1) < 1e-9:
-            return Description(size, (), (), found.channels, found.identity)
-        return Description(
-            size,
-            tuple((m + offset) / scale for m in mean),
-            tuple(s / scale for s in std),
-            found.channels or (len(mean) if len(mean) > 1 else None),
-            found.identity,
+            return found
+        return replace(
+            found,
+            mean=tuple((m + offset) / scale for m in mean),
+            std=tuple(s / scale for s in std),
+            channels=found.channels or (len(mean) if len(mean) > 1 else None),
+        )
+
+    def _resized(self, images: Mapping[str, Any], found: Description) -> Description:
+        """The description with the size that an image processor makes, and how it does."""
+        kind, asked, notes = images["image_processor_type"], images.get("size") or {}, []
+        cropped = _side(images.get("crop_size")) if images.get("do_center_crop") else None
+        wanted = _side(asked) if images.get("do_resize") else None
+        size = cropped or wanted or found.size
+        square = "height" in asked
+        if kind.startswith("ConvNext") and wanted is not None and cropped is None:
+            square = wanted >= CONVNEXT_WHOLE
+            wanted = wanted if square else int(wanted / images["crop_pct"])
+        elif kind.removesuffix("Fast").removesuffix("Pil") not in PLAIN:
+            notes.append(f"its {kind} may do more than resize, crop and normalise, which is all that is done here.")
+        interpolation = RESAMPLING.get(int(images.get("resample") or 0))
+        if interpolation is None:
+            notes.append(
+                f"its {kind} resizes by another interpolation than bilinear and bicubic, which is used here."
+            )
+        if size is None or wanted is None or wanted < size:
+            notes.append(f"its {kind} does not resize images to a square, as is done here.")
+            return replace(found, size=size, notes=tuple(notes))
+        resize = in_proportion(wanted, size, self.size)
+        return replace(
+            found,
+            size=size,
+            resize=(resize, resize) if square else resize,
+            interpolation=interpolation or "bicubic",
+            crop="floor",
+            notes=tuple(notes),
         )
 
     def _unavailable(self, error: Exception) -> ConfigError | ModelError:
@@ -142,6 +197,14 @@ class Huggingface(Source):
 
     def _refused(self, got: str, error: Exception) -> ConfigError:
         return ConfigError(Problem(self.where, f"{self.path} {got}: {shortened(error)}"))
+
+
+def _names(labels: Mapping[int, str]) -> tuple[tuple[str, ...], ...] | None:
+    """The names of the classes; None where they are only numbered."""
+    names = [str(labels.get(i, "")) for i in range(len(labels))]
+    if all(re.fullmatch(r"LABEL_\d+|", name) for name in names):
+        return None
+    return tuple(synonyms(name) for name in names)
 
 
 def _side(size: object) -> int | None:

@@ -27,6 +27,11 @@ class Description:
         std: what the difference is divided by.
         channels: of its images; None where it is built for those that it meets, or does not say.
         identity: what a result depends on beside name, options, weights and code, as plain data.
+        resize: what the shorter side becomes before the middle is kept, or height and width; None for ``size``.
+        interpolation: ``bilinear`` or ``bicubic``, of that resizing; None for the former.
+        crop: which way half a pixel goes when the middle is kept: ``floor``, or None for ``round``.
+        classes: the names that each output goes by, the first one for people; None where they are not known.
+        notes: what people should be told, a sentence each.
     """
 
     size: int | None = None
@@ -34,6 +39,11 @@ class Description:
     std: tuple[float, ...] = ()
     channels: int | None = None
     identity: Any = None
+    resize: int | tuple[int, int] | None = None
+    interpolation: str | None = None
+    crop: str | None = None
+    classes: tuple[tuple[str, ...], ...] | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,6 +80,16 @@ class Source(ABC):
         Raises:
             ConfigError: as :meth:`describe`.
         """
+
+
+def in_proportion(resize: int, size: int, side: int | None) -> int:
+    """What the shorter side becomes where the middle is to have ``side`` pixels, as ``resize`` is for ``size``."""
+    return resize * (side or size) // size
+
+
+def synonyms(name: str) -> tuple[str, ...]:
+    """``tench, Tinca tinca`` as the names that it stands for, itself the first."""
+    return tuple(dict.fromkeys([name, *(part.strip() for part in name.split(","))]))
 
 
 def require(package: str, extra: str, where: str) -> ModuleType:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
 from symbench.errors import ConfigError, ModelError, Problem, near_miss, one_of
-from symbench.models.source import Description, Source, require, shortened
+from symbench.models.source import Description, Source, require, shortened, synonyms
 
 
 @dataclass(frozen=True)
@@ -20,13 +21,32 @@ class Timm(Source):
     classes: int | None
 
     def describe(self) -> Description:
-        """Size, mean and std of its configuration; of fresh weights the size alone, as they know no images yet."""
+        """The preprocessing of its configuration; of fresh weights the size alone, as they know no images yet."""
         known = self._configuration()
         channels, height, width = known.input_size
         size = height if height == width else None
         if not self.pretrained:
             return Description(size)
-        return Description(size, tuple(known.mean), tuple(known.std), channels)
+        mode, interpolation, notes = known.crop_mode or "center", known.interpolation, []
+        resize: int | tuple[int, int] | None = None
+        if size is not None:
+            side = math.floor((self.size or size) / known.crop_pct)
+            resize = (side, side) if mode == "squash" else side
+        if mode == "border":
+            notes.append("timm pads its images to a square; here the middle is kept.")
+        if interpolation not in {"bilinear", "bicubic"}:
+            notes.append(f"timm resizes its images by {interpolation}; here it is bicubic.")
+            interpolation = "bicubic"
+        return Description(
+            size,
+            tuple(known.mean),
+            tuple(known.std),
+            channels,
+            resize=resize,
+            interpolation=interpolation,
+            classes=self._classes(known),
+            notes=tuple(notes),
+        )
 
     def build(self, *, shape: tuple[int, ...], outputs: int) -> nn.Module:
         """The network. Fresh weights are made for the channels and classes of the data."""
@@ -44,6 +64,18 @@ class Timm(Source):
         except (OSError, RuntimeError) as error:
             got, remedy = f"its weights cannot be had: {shortened(error)}", "Are you online?"
             raise ModelError(Problem(self.where, got, None, remedy)) from error
+
+    def _classes(self, known: Any) -> tuple[tuple[str, ...], ...] | None:
+        """The classes' names: those of the weights, or of the part of ImageNet that has as many classes."""
+        data = require("timm", "timm", self.where).data
+        names, described = known.label_names, known.label_descriptions or {}
+        if not names:
+            subset = data.infer_imagenet_subset({"num_classes": known.num_classes})
+            if subset is None:
+                return None
+            info = data.ImageNetInfo(subset)
+            names, described = info.label_names(), info.label_descriptions(as_dict=True)
+        return tuple((*synonyms(described.get(name, name)), name) for name in names)
 
     def _configuration(self) -> Any:
         timm = require("timm", "timm", self.where)

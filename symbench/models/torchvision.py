@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,10 @@ from torch import nn
 from torchvision import models
 
 from symbench.errors import ConfigError, ModelError, Problem, near_miss, one_of
-from symbench.models.source import Description, Source, shortened
+from symbench.models.source import Description, Source, in_proportion, shortened, synonyms
+
+TOLD_APART = {"crane bird": "crane, crane bird", "maillot tank suit": "maillot, tank suit"}
+"""Categories of torchvision's that ImageNet calls by a name which another class has too, with that name."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +32,16 @@ class Torchvision(Source):
         if weights is None:
             return Description(channels=3)
         images = weights.transforms()
+        size = images.crop_size[0]
         return Description(
-            images.crop_size[0], tuple(images.mean), tuple(images.std), len(images.mean), {"weights": weights.name}
+            size,
+            tuple(images.mean),
+            tuple(images.std),
+            len(images.mean),
+            {"weights": weights.name},
+            resize=in_proportion(images.resize_size[0], size, self.size),
+            interpolation=images.interpolation.value,
+            classes=_names(weights.meta.get("categories")),
         )
 
     def build(self, *, shape: tuple[int, ...], outputs: int) -> nn.Module:
@@ -62,3 +74,14 @@ class Torchvision(Source):
             members = list(enum.__members__)
             raise ConfigError(Problem(self.where, got, f"one of {one_of(members)}", near_miss(wanted, members)))
         return enum[wanted]
+
+
+def imagenet_names() -> tuple[tuple[str, ...], ...]:
+    """What the 1,000 outputs of ImageNet's usual order are called."""
+    return _names(models.ResNet18_Weights.IMAGENET1K_V1.meta["categories"]) or ()
+
+
+def _names(categories: Sequence[str] | None) -> tuple[tuple[str, ...], ...] | None:
+    if categories is None:
+        return None
+    return tuple(synonyms(TOLD_APART.get(name, name)) for name in categories)

@@ -10,13 +10,23 @@ from torch import nn
 
 from symbench import assemble
 from symbench.assemble import Prepared
-from symbench.assemble.model import check_images, describe, is_shaped, with_preprocessing
+from symbench.assemble.labels import Labels, declared_names, match_labels
+from symbench.assemble.model import (
+    check_framing,
+    check_images,
+    describe,
+    framing,
+    is_shaped,
+    with_preprocessing,
+)
 from symbench.code import foreign
-from symbench.datasets.base import Dataset
+from symbench.datasets.base import Aligned, Dataset
 from symbench.errors import CellError, ConfigError, DataError, ModelError, Problem, near_miss, one_of
+from symbench.events import Listener, Note, ignore
 from symbench.fields import Image
 from symbench.models import MODELS
 from symbench.models.source import Description
+from symbench.plan.data import Data
 from symbench.plan.pairs import Pair, fits, idle
 from symbench.store import content_key
 from symbench.suite import ModelEntry, Suite
@@ -35,51 +45,6 @@ class Cell:
 
 
 @dataclass
-class Data:
-    """A dataset, loaded, with what is found out about it once.
-
-    Attributes:
-        dataset: the dataset.
-        name: the suite's key, for messages.
-        digest: of its contents.
-        known: shapes and number of outputs, by canvas.
-        broken: why it cannot be read; its cells fail with this reason.
-    """
-
-    dataset: Dataset
-    name: str
-    digest: str = ""
-    broken: CellError | None = None
-    known: dict[int | None, tuple[dict[str, tuple[int, ...]], int]] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, dataset: Dataset, name: str) -> Data:
-        """Take the digest, which reads every sample once."""
-        found = cls(dataset, name)
-        try:
-            if assemble.reading(lambda: len(dataset), name) < 1:
-                raise DataError(Problem(name, "the dataset is empty", "at least one sample"))
-            found.digest = assemble.reading(dataset.digest, name)
-        except CellError as error:
-            found.broken = error
-        return found
-
-    def shapes(self, canvas: int | None) -> dict[str, tuple[int, ...]]:
-        """The shape of every leaf; looked up once for each canvas."""
-        if canvas not in self.known:
-            self.known[canvas] = (assemble.reading(lambda: self.dataset.shapes(canvas=canvas), self.name), 0)
-        return self.known[canvas][0]
-
-    def outputs(self, canvas: int | None) -> int:
-        """How many numbers a model of it has to return; counted once."""
-        shapes = self.shapes(canvas)
-        if not self.known[canvas][1]:
-            count = assemble.reading(lambda: assemble.output_count(self.dataset, canvas), self.name)
-            self.known[canvas] = (shapes, count)
-        return self.known[canvas][1]
-
-
-@dataclass
 class Plan:
     """Everything that a run needs to know beforehand.
 
@@ -92,6 +57,7 @@ class Plan:
         recipes: the recipe's document of every model that is trained.
         known: what is known of each model before it is built.
         states: SHA-256 of the weights with which code or a library builds a model, by model and what it is built for.
+        labels: how the labels of a dataset are read for a model, by (model, dataset).
         broken: models that cannot be built, with the reason; their cells fail.
     """
 
@@ -103,7 +69,14 @@ class Plan:
     recipes: dict[str, dict[str, Any]] = field(default_factory=dict)
     known: dict[str, Description] = field(default_factory=dict)
     states: dict[tuple[str, str], str] = field(default_factory=dict)
+    labels: dict[tuple[str, str], Labels | None] = field(default_factory=dict)
     broken: dict[str, CellError] = field(default_factory=dict)
+
+    def dataset_of(self, cell: Cell) -> Dataset:
+        """The dataset of a cell, with the outputs of its model for labels."""
+        dataset = self.data[cell.pair.dataset].dataset
+        labels = self.labels.get((cell.pair.model, cell.pair.dataset))
+        return dataset if labels is None or labels.outputs is None else Aligned(dataset, labels.outputs)
 
     def symmetry_of(self, cell: Cell) -> Prepared:
         """The symmetry of a cell, built for its dataset and the model's canvas."""
@@ -116,7 +89,13 @@ class Plan:
 
 
 def resolve(
-    suite: Suite, chosen: Sequence[Pair], *, device: str, limit: int | None = None, trust_pickle: bool = False
+    suite: Suite,
+    chosen: Sequence[Pair],
+    *,
+    device: str,
+    limit: int | None = None,
+    trust_pickle: bool = False,
+    listen: Listener = ignore,
 ) -> Plan:
     """Load what the cells need and give each its key. Nothing is written and no model is run.
 
@@ -126,19 +105,20 @@ def resolve(
         device: where it will run; the kind of device is part of the key.
         limit: take only the first samples of each dataset's order.
         trust_pickle: let weights be pickles that may run code.
+        listen: hears how far the looking through data has come, and of what is done otherwise than a library does it.
 
     Raises:
         ConfigError: data, weights or code cannot be had, or a group cannot act on what was loaded.
     """
     plan = Plan(suite)
     for name in dict.fromkeys(pair.model for pair in chosen):
-        _describe(plan, name)
+        _describe(plan, name, listen)
     suite = plan.suite
     for name in dict.fromkeys(pair.dataset for pair in chosen):
-        plan.data[name] = Data.of(assemble.load_dataset(suite, name), suite.where("datasets", name))
+        plan.data[name] = Data.of(assemble.load_dataset(suite, name, listen=listen), suite.where("datasets", name))
     for model in dict.fromkeys(pair.model for pair in chosen):
         mine = [pair for pair in chosen if pair.model == model]
-        module = _built(plan, model, mine, trust_pickle=trust_pickle)
+        module = _built(plan, model, mine, listen, trust_pickle=trust_pickle)
         for pair in mine:
             try:
                 if _fits_loaded(plan, pair, module):
@@ -173,7 +153,7 @@ def _unknown_leaves(plan: Plan, chosen: Sequence[Pair]) -> list[Problem]:
     return found
 
 
-def _describe(plan: Plan, name: str) -> None:
+def _describe(plan: Plan, name: str, listen: Listener) -> None:
     """Take over the preprocessing that the model brings along; remember it as broken if that cannot be known."""
     plan.known[name] = Description()
     try:
@@ -181,9 +161,12 @@ def _describe(plan: Plan, name: str) -> None:
     except CellError as error:
         plan.broken[name] = error
     plan.suite = with_preprocessing(plan.suite, name, plan.known[name])
+    check_framing(plan.suite, name)
+    for note in plan.known[name].notes:
+        listen(Note(f"{name}: {note}", warning=True))
 
 
-def _built(plan: Plan, name: str, mine: list[Pair], *, trust_pickle: bool) -> nn.Module | None:
+def _built(plan: Plan, name: str, mine: list[Pair], listen: Listener, *, trust_pickle: bool) -> nn.Module | None:
     """Build the model once, to see that it can be: names, weights and shapes; remember it as broken if not."""
     suite, entry = plan.suite, plan.suite.models[name]
     if name in plan.broken:
@@ -193,7 +176,7 @@ def _built(plan: Plan, name: str, mine: list[Pair], *, trust_pickle: bool) -> nn
     module = None
     try:
         if entry.train is not None:
-            _plan_training(plan, name)
+            _plan_training(plan, name, listen)
         for dataset in datasets if assemble.built_for_data(entry) else datasets[:1]:
             module = _tried(plan, name, dataset, trust_pickle=trust_pickle) or module
         if module is not None:
@@ -217,6 +200,8 @@ def _tried(plan: Plan, name: str, dataset: str, *, trust_pickle: bool) -> nn.Mod
         plan.data[dataset].broken = error
         return None
     assemble.load_weights(module, plan.suite, name, trust_pickle=trust_pickle)
+    if ":" in entry.use:
+        plan.known[name] = Description(classes=declared_names(module, name))
     if assemble.is_foreign(entry):
         plan.states[name, _built_for(entry, dataset)] = assemble.state_digest(module, name)
     return module
@@ -233,13 +218,13 @@ def _origin(plan: Plan, name: str) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value is not None}
 
 
-def _plan_training(plan: Plan, name: str) -> None:
+def _plan_training(plan: Plan, name: str, listen: Listener) -> None:
     suite = plan.suite
     recipe = suite.models[name].train
     if recipe is None:
         return
     if recipe.on not in plan.training:
-        dataset = assemble.load_dataset(suite, recipe.on, split="train")
+        dataset = assemble.load_dataset(suite, recipe.on, split="train", listen=listen)
         plan.training[recipe.on] = Data.of(dataset, suite.where("datasets", recipe.on))
     data = plan.training[recipe.on]
     if data.broken is not None:
@@ -305,10 +290,11 @@ def _cell(plan: Plan, pair: Pair, *, device: str, limit: int | None) -> Cell:
     entry = suite.models[pair.model]
     place = (pair.symmetry, pair.dataset, entry.size)
     data = plan.data[pair.dataset]
-    shapes = data.shapes(assemble.canvas(suite, pair.symmetry, entry.size))
+    shapes = data.shapes(assemble.canvas(suite, pair.symmetry, pair.model))
     check_images(suite, pair.model, plan.known[pair.model], data.dataset, shapes)
     if place not in plan.prepared:
         plan.prepared[place] = assemble.prepare(suite, pair.symmetry, data.dataset, shapes)
+    labels = _labels(plan, pair)
     identity = {
         "model": _model_identity(plan, pair),
         "dataset": {
@@ -317,7 +303,13 @@ def _cell(plan: Plan, pair: Pair, *, device: str, limit: int | None) -> Cell:
             "targets": {k: str(v) for k, v in data.dataset.targets.items()},
             "valid": assemble.validity_document(suite, pair.dataset, data.dataset),
         },
-        "preprocessing": {"size": entry.size, "channels": entry.channels, "mean": entry.mean, "std": entry.std},
+        "preprocessing": {
+            "size": entry.size,
+            "channels": entry.channels,
+            "mean": entry.mean,
+            "std": entry.std,
+            **framing(entry),
+        },
         "symmetry": plan.prepared[place].document,
         "numerics": {**suite.numerics.model_dump(), "device": device.partition(":")[0]},
         "layers": entry.layers,
@@ -326,8 +318,20 @@ def _cell(plan: Plan, pair: Pair, *, device: str, limit: int | None) -> Cell:
         "seed": suite.seed,
         "limit": limit,
         "versions": VERSIONS,
+        **({"labels": labels.outputs} if labels is not None and labels.outputs is not None else {}),
     }
     return Cell(pair, content_key(identity), identity)
+
+
+def _labels(plan: Plan, pair: Pair) -> Labels | None:
+    """Which outputs the classes of the data are; None where it has no class labels. Found once for each dataset."""
+    place = (pair.model, pair.dataset)
+    if place not in plan.labels:
+        recipe, names = plan.suite.models[pair.model].train, plan.known[pair.model].classes
+        learnt = plan.training[recipe.on].dataset if recipe is not None else None
+        dataset = plan.data[pair.dataset].dataset
+        plan.labels[place] = match_labels(plan.suite, pair.model, pair.dataset, dataset, names, learnt)
+    return plan.labels[place]
 
 
 def _model_identity(plan: Plan, pair: Pair) -> dict[str, Any]:

@@ -9,13 +9,17 @@ from typing import Any
 
 import pandas as pd
 
+from symbench.compare import Recorded, compare
 from symbench.errors import ConfigError, Problem, near_miss, one_of
-from symbench.records import Manifest
-from symbench.report import faults, figures, tables
-from symbench.report.markdown import render
+from symbench.escape import csv_safe
+from symbench.records import CompareRecord, GateRecord, Manifest
+from symbench.report import faults, figures, latex, markdown, page, pairs, tables
+from symbench.report import material as materials
+from symbench.report.figures import Drawn
+from symbench.report.material import Material
 from symbench.store import Store, write_text
 
-FORMATS = ("md", "csv", "json", "png", "svg")
+FORMATS = ("html", "md", "csv", "json", "latex", "png", "svg", "pdf")
 SCHEMA_VERSION = 1
 
 
@@ -27,6 +31,11 @@ def document(manifest: Manifest, frame: pd.DataFrame) -> dict[str, Any]:
     ]
     cells = [cell.model_dump() for cell in manifest.cells]
     return {"schema_version": SCHEMA_VERSION, "run": manifest.run, "estimates": rows, "cells": cells}
+
+
+def together(documents: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One run's document as it is; those of several in one."""
+    return documents[0] if len(documents) == 1 else {"schema_version": SCHEMA_VERSION, "runs": list(documents)}
 
 
 def check_formats(formats: Sequence[str]) -> None:
@@ -43,7 +52,12 @@ def check_formats(formats: Sequence[str]) -> None:
 
 
 def write(
-    store: Store, manifest: Manifest, frame: pd.DataFrame, folder: Path, formats: Sequence[str] = FORMATS
+    store: Store,
+    manifest: Manifest,
+    frame: pd.DataFrame,
+    folder: Path,
+    formats: Sequence[str] = FORMATS,
+    gate: GateRecord | None = None,
 ) -> list[Path]:
     """Write a run's report into a folder.
 
@@ -53,6 +67,31 @@ def write(
         frame: its estimates.
         folder: made if need be.
         formats: of :data:`FORMATS`.
+        gate: what a gate decided of the run, for the page to show.
+
+    Returns:
+        The files, the page to read first.
+
+    Raises:
+        ConfigError: an unknown format, or the folder cannot be written.
+    """
+    return write_several([(store, manifest, frame)], folder, formats, gate=gate)
+
+
+def write_several(
+    runs: Sequence[tuple[Store, Manifest, pd.DataFrame]],
+    folder: Path,
+    formats: Sequence[str] = FORMATS,
+    *,
+    gate: GateRecord | None = None,
+) -> list[Path]:
+    """Write one report of one or several runs; several are compared with the first.
+
+    Args:
+        runs: each with its estimates.
+        folder: made if need be.
+        formats: of :data:`FORMATS`.
+        gate: what a gate decided, for the page to show.
 
     Returns:
         The files, the page to read first.
@@ -61,38 +100,44 @@ def write(
         ConfigError: an unknown format, or the folder cannot be written.
     """
     check_formats(formats)
-    written: list[Path] = []
+    material = materials.of(runs)
     try:
-        drawn = []
-        images = [name for name in ("svg", "png") if name in formats]
-        if images:
-            folder.mkdir(parents=True, exist_ok=True)
-            drawn = figures.draw(frame, elements(store, manifest), folder, images)
-            written += [path for figure in drawn for path in figure.paths]
-        if "csv" in formats:
-            write_text(folder / "estimates.csv", frame.to_csv(index=False))
-            written.append(folder / "estimates.csv")
-        if "json" in formats:
-            text = json.dumps(document(manifest, frame), allow_nan=False, indent=1)
-            write_text(folder / "estimates.json", text + "\n")
-            written.append(folder / "estimates.json")
-        if "md" in formats:
-            page = render(manifest, tables.boards(frame), faults.boards(frame), tables.costs(frame), drawn)
-            write_text(folder / "report.md", page)
-            written.insert(0, folder / "report.md")
+        folder.mkdir(parents=True, exist_ok=True)
+        return _write(material, folder, formats, gate)
     except OSError as error:
         raise ConfigError(
             Problem("--output", f"{folder} cannot be written: {error.strerror or error}", "a folder that can")
         ) from error
-    return written
 
 
-def elements(store: Store, manifest: Manifest) -> dict[tuple[str, str], pd.DataFrame]:
-    """The elements of every symmetry on every dataset, with their parameters as columns."""
-    found: dict[tuple[str, str], pd.DataFrame] = {}
-    for cell in manifest.cells:
-        record = store.cell(cell.key) if cell.status != "failed" else None
-        if record is not None and (cell.symmetry, cell.dataset) not in found:
-            rows = [{"element": e.label, "kind": e.kind, "size": e.size, **e.parameters} for e in record.elements]
-            found[cell.symmetry, cell.dataset] = pd.DataFrame(rows)
-    return found
+def compared(material: Material) -> list[CompareRecord]:
+    """Every later run, compared with the first."""
+    first, *later = [Recorded(part.store, part.manifest) for part in material.parts]
+    return [compare(first, other) for other in later]
+
+
+def _write(material: Material, folder: Path, formats: Sequence[str], gate: GateRecord | None) -> list[Path]:
+    frame = material.frame
+    texts: dict[str, str] = {}
+    drawn: list[Drawn] = []
+    if {"html", *figures.KINDS} & set(formats):
+        drawn = figures.draw(frame, material.elements(), material.units(), folder, formats, material.models)
+    comparisons = compared(material) if {"html", "md", "csv"} & set(formats) else []
+    boards, split = tables.boards(frame), faults.boards(frame)
+    if "html" in formats:
+        texts["report.html"] = page.render(material, drawn, gate, comparisons)
+    if "md" in formats:
+        texts["report.md"] = markdown.render(material, boards, split, tables.costs(frame), drawn, comparisons)
+    if "csv" in formats:
+        texts["estimates.csv"] = csv_safe(frame).to_csv(index=False)
+        for number, record in enumerate(comparisons):
+            texts[f"comparison-{number}.csv"] = pairs.csv(record)
+    if "json" in formats:
+        documents = [document(part.manifest, part.frame) for part in material.parts]
+        texts["estimates.json"] = json.dumps(together(documents), allow_nan=False, indent=1) + "\n"
+    if "latex" in formats:
+        own = {f"{latex.name(board)}.tex": latex.table(board) for board in [*boards, *split, tables.costs(frame)]}
+        texts |= own | {"tables.tex": latex.whole(list(own))}
+    for name, text in texts.items():
+        write_text(folder / name, text)
+    return [*(folder / name for name in texts), *(path for figure in drawn for path in figure.paths)]

@@ -52,7 +52,9 @@ def _split(place: str, group: pd.DataFrame) -> Board:
     absent = share[share["reason"].str.startswith("not attributable", na=False)]
     reasons = [(str(row.model), str(row.reason)) for row in absent.itertuples()]
     columns = ["model", *(heading for _, heading, _ in SPLIT)]
-    return Board(f"Whose fault: {place}", SPLIT_NOTE, "", columns, rows, reasons)
+    return Board(
+        f"Whose fault: {place}", SPLIT_NOTE, "", columns, rows, reasons, metrics=[metric for metric, *_ in SPLIT]
+    )
 
 
 def _by_model(rows: pd.DataFrame) -> Iterator[tuple[str, dict[str, object]]]:
@@ -70,7 +72,16 @@ def _lie(place: str, group: pd.DataFrame) -> Board:
         known = {str(row.metric): row for row in part.itertuples()}
         name = f"{model}, {output}, {generator}" if several else f"{model}, {generator}"
         rows.append((name, [_with_reason(known.get(m), show) for m, _, show in LIE]))
-    return Board(f"Infinitely small: {place}", LIE_NOTE, "", ["model, generator", *(h for _, h, _ in LIE)], rows, [])
+    return Board(
+        f"Infinitely small: {place}",
+        LIE_NOTE,
+        "",
+        ["model, generator", *(h for _, h, _ in LIE)],
+        rows,
+        [],
+        [],
+        [m for m, *_ in LIE],
+    )
 
 
 def _with_reason(row: object, show: Show) -> Cell:
@@ -82,4 +93,4 @@ def _with_reason(row: object, show: Show) -> Cell:
 def _layers(place: str, group: pd.DataFrame) -> Board:
     mine = group[(group["metric"] == "layer_error") & group["estimate"].notna()]
     rows = [(f"{row.model}, {row.output}", [cell_of(row, scientific)]) for row in mine.itertuples()]
-    return Board(f"Layer by layer: {place}", LAYER_NOTE, "", ["model, layer", "E"], rows, [])
+    return Board(f"Layer by layer: {place}", LAYER_NOTE, "", ["model, layer", "E"], rows, [], [], ["layer_error"])

@@ -1,36 +1,28 @@
-"""Figures: accuracy over angle, over shifts, and upright against worst case. Matplotlib, no display needed."""
+"""Every figure that a run's estimates allow, drawn and written with its data beside it. Matplotlib, no display."""
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from cycler import cycler
 from matplotlib import rc_context
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
+from symbench.escape import csv_safe
+from symbench.report import curves, polar, ranks, shares, shifts, tradeoffs
+from symbench.report.style import STYLE, Sketch, span
+from symbench.report.tables import whole
 from symbench.store import write_text, written
 
-STYLE: dict[Any, Any] = {
-    "axes.prop_cycle": cycler(  # Okabe & Ito: told apart by all common kinds of colour vision
-        color=["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
-    ),
-    "font.size": 9.0,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "symbench",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "figure.dpi": 150,
-}
-LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
-MARKERS = "osD^vPX*"
-FEWEST_ANGLES = 8
-"""Below this a polar curve says less than the table."""
+KINDS = ("svg", "png", "pdf")
+METADATA: dict[str, dict[str, Any]] = {
+    "svg": {"Date": None}, "png": {"Software": None}, "pdf": {"CreationDate": None},
+}  # fmt: skip
 
 Elements = Mapping[tuple[str, str], pd.DataFrame]
 
@@ -40,187 +32,155 @@ class Drawn:
     """A figure on disk.
 
     Attributes:
+        kind: which of the report's sections it is for.
+        name: of its files.
         title: its heading.
         alt: what it shows, for those who do not see it.
-        image: the file to show, relative to the report.
+        svg: itself, for the page.
+        image: the file to show, relative to the report; None without one.
+        data: what it was drawn from.
         paths: all its files, its data as CSV among them.
     """
 
+    kind: str
+    name: str
     title: str
     alt: str
-    image: str
+    svg: str
+    image: str | None
+    data: pd.DataFrame
     paths: list[Path]
 
 
-def draw(frame: pd.DataFrame, elements: Elements, folder: Path, formats: Sequence[str]) -> list[Drawn]:
+def draw(
+    frame: pd.DataFrame,
+    elements: Elements,
+    units: Mapping[tuple[str, str], str],
+    folder: Path,
+    formats: Sequence[str],
+    models: Sequence[str],
+) -> list[Drawn]:
     """Draw every figure that the estimates allow, and write it in every format with its data beside it.
 
     Args:
         frame: estimates.
         elements: of every (symmetry, dataset), with their parameters.
+        units: of their sizes.
         folder: where to.
-        formats: ``svg``, ``png``.
+        formats: ``svg``, ``png``, ``pdf`` are written; ``html`` wants the SVG.
+        models: all of the report's, in the order of their looks.
     """
-    accuracy = frame[(frame["metric"] == "element_accuracy") & frame["estimate"].notna()]
     found = []
-    with rc_context(STYLE):
-        for name, title, alt, figure, data in [*_curves(accuracy, elements), *_worst(frame)]:
-            paths = []
-            for kind in formats:
-                path = folder / f"{name}.{kind}"
-                with written(path) as temporary:
-                    metadata = {"Date": None} if kind == "svg" else {"Software": None}
-                    figure.savefig(temporary, format=kind, bbox_inches="tight", metadata=metadata)
-                paths.append(path)
-            write_text(folder / f"{name}.csv", data.to_csv(index=False))
-            found.append(Drawn(title, alt, paths[-1].name, [*paths, folder / f"{name}.csv"]))
+    with rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")  # names may be in any script
+        for sketch in sketches(frame, elements, units, models):
+            wanted = [kind for kind in KINDS if kind in formats or (kind == "svg" and "html" in formats)]
+            found.append(_write(sketch, {kind: _drawn(sketch, kind) for kind in wanted}, folder, formats))
     return found
 
 
-Sketch = tuple[str, str, str, Figure, pd.DataFrame]
+def _write(sketch: Sketch, images: Mapping[str, bytes], folder: Path, formats: Sequence[str]) -> Drawn:
+    paths = [folder / f"{sketch.name}.{kind}" for kind in images if kind in formats]
+    for path in paths:
+        with written(path) as temporary:
+            temporary.write_bytes(images[path.suffix[1:]])
+    shown = [path.name for path in paths if path.suffix != ".pdf"]
+    if paths:
+        write_text(folder / f"{sketch.name}.csv", csv_safe(sketch.data).to_csv(index=False))
+        paths.append(folder / f"{sketch.name}.csv")
+    svg = images.get("svg", b"").decode()
+    return Drawn(
+        sketch.kind, sketch.name, sketch.title, sketch.alt, svg, shown[-1] if shown else None, sketch.data, paths
+    )
 
 
-def _curves(accuracy: pd.DataFrame, elements: Elements) -> Iterator[Sketch]:
+def _drawn(sketch: Sketch, kind: str) -> bytes:
+    buffer = BytesIO()
+    sketch.figure.savefig(buffer, format=kind, metadata=METADATA[kind], dpi=150)
+    return buffer.getvalue()
+
+
+def sketches(
+    frame: pd.DataFrame, elements: Elements, units: Mapping[tuple[str, str], str], models: Sequence[str]
+) -> Iterator[Sketch]:
+    """Every figure, one kind after the other."""
+    moved = frame[frame["metric"].isin(list(curves.PANELS)) & frame["estimate"].notna() & frame["element"].notna()]
+    located: dict[tuple[str, str], pd.DataFrame] = {}
     for (symmetry, dataset), table in elements.items():
-        mine = accuracy[(accuracy["symmetry"] == symmetry) & (accuracy["dataset"] == dataset)]
-        if mine.empty:
-            continue
-        data = mine.merge(table, on="element")
-        if "angle_deg" in table and not {"mirror", "dy_px"} & set(table) and len(table) >= FEWEST_ANGLES:
-            title = f"Accuracy over angle: {symmetry} on {dataset}"
-            alt = f"Polar plot of accuracy against the angle of rotation, one curve for each model. {_ranges(data)}"
-            yield f"polar.{symmetry}.{dataset}", title, alt, polar(data), data
-        elif "dy_px" in table and "angle_deg" not in table:
-            title = f"Accuracy over shifts: {symmetry} on {dataset}"
-            alt = f"Heat maps of accuracy over vertical and horizontal shifts, one for each model. {_ranges(data)}"
-            yield f"shifts.{symmetry}.{dataset}", title, alt, heat_maps(data), data
+        mine = moved[(moved["symmetry"] == symmetry) & (moved["dataset"] == dataset)]
+        if len(mine):
+            located[symmetry, dataset] = mine.merge(table.drop(columns=["kind"]), on="element")
+    for place, rows in located.items():
+        yield from _angles(place, rows[rows["metric"] == "element_accuracy"], models)
+    for place, rows in located.items():
+        yield from _shifts(place, rows[rows["metric"] == "element_accuracy"], models)
+    for place, rows in located.items():
+        yield from _sizes(place, rows, models, units.get(place, ""))
+    yield from _accuracies(frame, models)
+    for (where, under), group in frame[frame["symmetry"].notna()].groupby(["dataset", "symmetry"], sort=False):
+        split = shares.of(group)
+        if len(split):
+            title = f"Whose fault: {under} on {where}"
+            alt = "Bars of the model's share of E, resampling's share and the floor, for each model. " + " ".join(
+                f"{row.model}: {row.model_share:.3g}, {row.resampling_share:.3g} and {row.floor_share:.3g}."
+                for row in split.head(12).itertuples()
+            )
+            figure = shares.figure_of(split, models)
+            yield Sketch("attribution", _name("attribution", under, where), title, alt, figure, split)
 
 
-def _ranges(data: pd.DataFrame) -> str:
-    spans = data.groupby("model", sort=False)["estimate"].agg(["min", "max"])
-    return " ".join(
-        f"{model}: {100 * row['min']:.0f} to {100 * row['max']:.0f} %." for model, row in spans.iterrows()
-    )
-
-
-def polar(data: pd.DataFrame) -> Figure:
-    """Accuracy as the radius, the angle of rotation counter-clockwise from the right; bands are intervals.
-
-    Args:
-        data: rows with ``model``, ``angle_deg``, ``estimate``, ``low``, ``high``.
-    """
-    figure = Figure(figsize=(5.4, 4.2))
-    axes: Any = figure.add_subplot(projection="polar")
-    for i, (model, rows) in enumerate(data.groupby("model", sort=False)):
-        ordered = rows.sort_values("angle_deg")
-        closed = pd.concat([ordered, ordered.iloc[:1]])
-        angle = np.deg2rad(closed["angle_deg"].to_numpy())
-        (line,) = axes.plot(
-            angle,
-            closed["estimate"],
-            linestyle=LINES[i % len(LINES)],
-            marker=MARKERS[i % len(MARKERS)],
-            markersize=3,
-            label=model,
-        )
-        axes.fill_between(angle, closed["low"], closed["high"], color=line.get_color(), alpha=0.18, linewidth=0)
-    axes.set_ylim(0, 1)
-    axes.set_yticks([0.25, 0.5, 0.75, 1.0], ["25", "50", "75", "100 %"])
-    axes.set_rlabel_position(67.5)
-    axes.legend(loc="upper left", bbox_to_anchor=(1.08, 1.0), frameon=False)
-    return figure
-
-
-def heat_maps(data: pd.DataFrame) -> Figure:
-    """Accuracy over (dy, dx), a panel for each model on one colour scale; the unshifted place is framed.
-
-    Args:
-        data: rows with ``model``, ``dy_px``, ``dx_px``, ``estimate``.
-    """
-    models = list(data["model"].unique())
-    columns = min(4, len(models))
-    lines = -(-len(models) // columns)
-    figure = Figure(figsize=(2.2 * columns + 0.8, 2.3 * lines + 0.3), layout="constrained")
-    grid: Any = figure.subplots(lines, columns, squeeze=False)
-    shown = None
-    for axes, model in zip(grid.flat, models, strict=False):
-        square = data[data["model"] == model].pivot(index="dy_px", columns="dx_px", values="estimate")
-        reach = int(max(abs(data["dy_px"]).max(), abs(data["dx_px"]).max()))
-        side = np.arange(-reach, reach + 1)
-        square = square.reindex(index=side, columns=side)  # shifts that were not drawn stay empty
-        x, y = side, side
-        edges = (x[0] - 0.5, x[-1] + 0.5, y[-1] + 0.5, y[0] - 0.5)
-        shown = axes.imshow(square.to_numpy(), vmin=0, vmax=1, cmap="cividis", extent=edges)
-        axes.add_patch(Rectangle((-0.5, -0.5), 1, 1, fill=False, edgecolor="white", linewidth=1.2))
-        axes.set_title(model, fontsize=9)
-        axes.spines[:].set_visible(False)
-    for axes in grid.flat[len(models) :]:
-        axes.set_axis_off()
-    for axes in grid[:, 0]:
-        axes.set_ylabel("down, px")
-    for axes in grid[-1, :]:
-        axes.set_xlabel("right, px")
-    if shown is not None:
-        figure.colorbar(shown, ax=grid, label="accuracy", shrink=0.9)
-    return figure
-
-
-def _worst(frame: pd.DataFrame) -> Iterator[Sketch]:
-    whole = frame[
-        frame["element"].isna()
-        & frame["symmetry"].notna()
-        & frame["metric"].isin(["accuracy", "worst_case_accuracy"])
-    ]
-    mixed = whole.groupby(["model", "dataset", "symmetry"])["elements"].transform(
-        lambda kinds: (kinds == "all").any()
-    )
-    whole = whole[~mixed | (whole["elements"] == "all")]
-    data = whole.pivot_table(
-        index=["dataset", "symmetry", "model", "k"],
-        columns="metric",
-        values=["estimate", "low", "high"],
-        sort=False,
-    )
-    if data.empty or ("estimate", "worst_case_accuracy") not in data.columns:
+def _angles(place: tuple[str, str], data: pd.DataFrame, models: Sequence[str]) -> Iterator[Sketch]:
+    if data.empty or not polar.suits(data):
         return
-    data.columns = [f"{name[1]}_{name[0]}" for name in data.columns.to_list()]
-    data = data.reset_index()
-    panels = list(data.groupby(["dataset", "symmetry"], sort=False))
-    columns = min(3, len(panels))
-    lines = -(-len(panels) // columns)
-    figure = Figure(figsize=(2.5 * columns + 1.4, 2.5 * lines), layout="constrained")
-    grid: Any = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
-    names = list(data["model"].unique())
-    for axes, (key, rows) in zip(grid.flat, panels, strict=False):
-        _worst_panel(axes, str(key[1]), rows, names)
-    for axes in grid.flat[len(panels) :]:
-        axes.set_axis_off()
-    figure.supxlabel("accuracy as it is, %")
-    figure.supylabel("accuracy in the worst case, %")
-    handles = {h.get_label(): h for axes in grid.flat for h in axes.get_legend_handles_labels()[0]}
-    figure.legend(handles=list(handles.values()), loc="outside right upper", frameon=False)
-    alt = "Accuracy against worst-case accuracy, one for each symmetry; on the diagonal nothing is lost."
-    yield "worst-case", "Accuracy against worst case", alt, figure, data
+    title = f"Accuracy over angle: {place[0]} on {place[1]}"
+    alt = f"Polar plot of accuracy against the angle of rotation, one curve for each model. {span(data)}"
+    yield Sketch("polar", _name("polar", *place), title, alt, polar.figure_of(data, models), data)
 
 
-def _worst_panel(axes: Any, symmetry: str, rows: pd.DataFrame, names: Sequence[str]) -> None:
-    axes.plot([0, 100], [0, 100], linestyle="--", color="0.6", linewidth=0.8, zorder=0)
-    for row in rows.to_dict("records"):
-        i = names.index(row["model"])
-        x, y = 100 * row["accuracy_estimate"], 100 * row["worst_case_accuracy_estimate"]
-        spread_x = [[x - 100 * row["accuracy_low"]], [100 * row["accuracy_high"] - x]]
-        spread_y = [[y - 100 * row["worst_case_accuracy_low"]], [100 * row["worst_case_accuracy_high"] - y]]
-        axes.errorbar(
-            x,
-            y,
-            xerr=np.maximum(spread_x, 0),
-            yerr=np.maximum(spread_y, 0),
-            color=f"C{i}",
-            marker=MARKERS[i % len(MARKERS)],
-            linestyle="none",
-            markersize=5,
-            label=row["model"],
-        )
-    axes.set_title(f"{symmetry}, K = {int(rows['k'].iloc[0])}", fontsize=9)
-    axes.set_xlim(0, 104)
-    axes.set_ylim(-4, 104)
+def _shifts(place: tuple[str, str], data: pd.DataFrame, models: Sequence[str]) -> Iterator[Sketch]:
+    if data.empty or not shifts.suits(data):
+        return
+    title = f"Accuracy over shifts: {place[0]} on {place[1]}"
+    alt = f"Heat maps of accuracy over vertical and horizontal shifts, one for each model. {span(data)}"
+    yield Sketch("shifts", _name("shifts", *place), title, alt, shifts.figure_of(data, models), data)
+
+
+def _sizes(place: tuple[str, str], rows: pd.DataFrame, models: Sequence[str], unit: str) -> Iterator[Sketch]:
+    data = curves.by_size(rows)
+    if data["size"].nunique() < curves.FEWEST_SIZES:
+        return
+    title = f"Over the size of the element: {place[0]} on {place[1]}"
+    accuracy = data[data["metric"] == "element_accuracy"]
+    told = span(accuracy) if len(accuracy) else ""
+    alt = f"Accuracy and equivariance error over how far the element moves, one curve for each model. {told}"
+    yield Sketch("sizes", _name("sizes", *place), title, alt, curves.figure_of(data, models, unit), data)
+
+
+def _accuracies(frame: pd.DataFrame, models: Sequence[str]) -> Iterator[Sketch]:
+    ranked = ranks.of(whole(frame))
+    for found in ranked:
+        place, several = (found.symmetry, found.dataset), sum(_same(found, other) for other in ranked) > 1
+        name = (*place, found.output) if several else place
+        title = f"As it is, over the orbit, in the worst case: {found.symmetry} on {found.dataset}"
+        alt = "Accuracy in three columns, a line for each model. In the worst case, "
+        alt += span(found.rows, "worst_case_accuracy")
+        yield Sketch("ranks", _name("ranks", *name), title, alt, ranks.figure_of(found.rows, models), found.rows)
+    for found in ranked:
+        place, several = (found.symmetry, found.dataset), sum(_same(found, other) for other in ranked) > 1
+        name = (*place, found.output) if several else place
+        data = tradeoffs.with_costs(found.rows, frame, found.dataset)
+        best = ", ".join(data[data["front_parameters"]]["model"])
+        alt = "Accuracy against worst-case accuracy, and accuracy against parameters, FLOPs and throughput."
+        alt += f" On the Pareto front of orbit accuracy and parameters: {best}." if best else ""
+        title = f"Accuracy, robustness and cost: {found.symmetry} on {found.dataset}"
+        figure = tradeoffs.figure_of(data, models)
+        yield Sketch("tradeoffs", _name("tradeoffs", *name), title, alt, figure, data)
+
+
+def _same(one: ranks.Ranked, other: ranks.Ranked) -> bool:
+    return (one.symmetry, one.dataset) == (other.symmetry, other.dataset)
+
+
+def _name(*parts: object) -> str:
+    """The stem of a figure's files, whatever names are made of."""
+    return ".".join(re.sub(r"[^\w-]", "_", str(part)) for part in parts)

@@ -12,10 +12,21 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class Cell:
-    """What a table shows of one estimate: the value, and its interval or the reason why there is none."""
+    """What a table shows of one estimate: the value, and its interval or the reason why there is none.
+
+    Attributes:
+        value: as text.
+        detail: interval, floor or reason, as text.
+        estimate: the number; None without one.
+        low: end of its interval.
+        high: end of its interval.
+    """
 
     value: str
     detail: str = ""
+    estimate: float | None = None
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -30,6 +41,8 @@ class Board:
         rows: the model's name and its cells.
         failed: models without numbers, with the reason.
         verdicts: what the exactness control says, in words.
+        metrics: of the columns after the first.
+        place: symmetry, dataset and output; the output is empty where the model has one.
     """
 
     title: str
@@ -39,6 +52,8 @@ class Board:
     rows: list[tuple[str, list[Cell]]]
     failed: list[tuple[str, str]]
     verdicts: list[str] = field(default_factory=list)
+    metrics: list[str] = field(default_factory=list)
+    place: tuple[str, str, str] = ("", "", "")
 
 
 def percent(value: float) -> str:
@@ -102,14 +117,14 @@ def boards(frame: pd.DataFrame) -> list[Board]:
         outputs = list(measured["output"].unique()) or [None]
         for output in outputs:
             mine = measured[measured["output"] == output]
-            title = f"{symmetry} on {dataset}" + (f", {output}" if len(outputs) > 1 else "")
-            found.append(_board(title, str(symmetry), mine, reasons))
+            place = (str(symmetry), str(dataset), str(output) if len(outputs) > 1 else "")
+            found.append(_board(place, mine, reasons))
     return found
 
 
-def _board(title: str, symmetry: str, group: pd.DataFrame, failed: list[tuple[str, str]]) -> Board:
-    whole = _whole(group)
-    values = whole.pivot_table(index="model", columns="metric", values="estimate", sort=False)
+def _board(place: tuple[str, str, str], group: pd.DataFrame, failed: list[tuple[str, str]]) -> Board:
+    over_all = whole(group)
+    values = over_all.pivot_table(index="model", columns="metric", values="estimate", sort=False)
     classes = "accuracy" in values and values["accuracy"].notna().any()
     columns = [
         (metric, heading, show)
@@ -122,19 +137,21 @@ def _board(title: str, symmetry: str, group: pd.DataFrame, failed: list[tuple[st
     )
     if key is not None:
         values = values.sort_values(key, ascending=key in {"orbit_loss", "equivariance_error"}, kind="stable")
-    lookup = {(row.model, row.metric): row for row in whole.itertuples()}
+    lookup = {(row.model, row.metric): row for row in over_all.itertuples()}
     rows = [
         (str(model), [cell_of(lookup.get((model, metric)), show) for metric, _, show in columns])
         for model in values.index
     ]
     return Board(
-        title,
-        _note(whole, group),
-        _summary(symmetry, values),
+        f"{place[0]} on {place[1]}" + (f", {place[2]}" if place[2] else ""),
+        _note(over_all, group),
+        _summary(place[0], values),
         ["model", *(h for _, h, _ in columns)],
         rows,
         failed,
         _verdicts(group),
+        [metric for metric, *_ in columns],
+        place,
     )
 
 
@@ -150,9 +167,14 @@ def _verdicts(group: pd.DataFrame) -> list[str]:
     return [f"{', '.join(models)}: {words}" for words, models in by_words.items()]
 
 
-def _whole(group: pd.DataFrame) -> pd.DataFrame:
-    """The rows over all elements: those of kind ``all``, or of the only kind there is."""
-    return group[group["elements"] == "all"] if (group["elements"] == "all").any() else group
+def whole(frame: pd.DataFrame) -> pd.DataFrame:
+    """The estimates over all elements of a symmetry: those of kind ``all``, or of the only kind there is."""
+    mine = frame[frame["symmetry"].notna() & frame["element"].isna() & frame["elements"].notna()]
+    if mine.empty:
+        return mine
+    of_all = mine["elements"] == "all"
+    mixed = of_all.groupby([mine[name] for name in ("dataset", "symmetry", "output")]).transform("any")
+    return mine[of_all | ~mixed]
 
 
 def cell_of(row: object, show: Callable[[float], str]) -> Cell:
@@ -163,20 +185,21 @@ def cell_of(row: object, show: Callable[[float], str]) -> Cell:
     if math.isnan(estimate):
         return Cell("–", str(getattr(row, "reason", "")))
     floor = float(getattr(row, "floor", math.nan))
+    ends = (None, None) if math.isnan(low) else (low, high)
     if estimate <= floor and getattr(row, "better", "") == "lower":
         words = "not resolved below" if getattr(row, "metric", "") == "model_error" else "at the floor,"
-        return Cell(show(estimate), f"{words} {show(floor)}")
-    return Cell(show(estimate), "" if math.isnan(low) else f"[{show(low)}, {show(high)}]")
+        return Cell(show(estimate), f"{words} {show(floor)}", estimate, *ends)
+    return Cell(show(estimate), "" if math.isnan(low) else f"[{show(low)}, {show(high)}]", estimate, *ends)
 
 
-def _note(whole: pd.DataFrame, group: pd.DataFrame) -> str:
-    if whole.empty:
+def _note(over_all: pd.DataFrame, group: pd.DataFrame) -> str:
+    if over_all.empty:
         return "nothing measured"
-    k = int(whole["k"].iloc[0])
+    k = int(over_all["k"].iloc[0])
     kinds = [kind for kind in ("permutation", "lossy", "resampled") if (group["elements"] == kind).any()]
-    n = int(whole["n"].dropna().max()) if whole["n"].notna().any() else 0
+    n = int(over_all["n"].dropna().max()) if over_all["n"].notna().any() else 0
     text = f"{k} elements besides the identity, {' and '.join(kinds)}; {n} samples"
-    excluded = whole[(whole["metric"] == "excluded_pairs") & (whole["estimate"] > 0)]["estimate"]
+    excluded = over_all[(over_all["metric"] == "excluded_pairs") & (over_all["estimate"] > 0)]["estimate"]
     if len(excluded):
         text += f"; {int(excluded.iloc[0])} pairs whose label the element changes leave accuracy"
     if "resampled" in kinds:
@@ -214,4 +237,5 @@ def costs(frame: pd.DataFrame) -> Board:
         ["model", *(h for _, h, _ in COSTS)],
         rows,
         [],
+        metrics=[metric for metric, *_ in COSTS],
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 
@@ -13,8 +14,10 @@ MOST_DEFINED = 0.99
 """There is an interval where at least this share of the replicates is no 0 / 0."""
 HUGE = 1e12
 """The t value of a replicate without variance."""
-AT_ONCE = 4_000_000
+AT_ONCE = 1_000_000
 """Counts that are drawn at once."""
+MOST_KEPT = 20_000
+"""Samples of which the draws are kept, 40 MB of them."""
 
 Function = Callable[[Array], Array]
 
@@ -46,13 +49,26 @@ def distinct(columns: Array) -> tuple[Array, Array]:
 
 def means_of_draws(rows: Array, counts: Array, *, seed: int, resamples: int) -> Array:
     """:func:`resampled_means` of rows that occur ``counts`` times."""
-    rng = np.random.default_rng(seed)
     n = int(counts.sum())
+    if len(rows) * 6 > n and n <= MOST_KEPT:
+        rows, counts = np.repeat(rows, counts, axis=0), np.ones(n, dtype=int)
+    rng = np.random.default_rng(seed)
     found = np.empty((resamples, rows.shape[1]))
     step = max(1, AT_ONCE // len(rows))
     for start in range(0, resamples, step):
-        times_drawn = _times_drawn(counts, min(step, resamples - start), rng)
-        found[start : start + step] = times_drawn @ rows / n
+        stop = min(start + step, resamples)
+        kept = len(rows) == n <= MOST_KEPT
+        times_drawn = _kept(n, resamples, seed)[start:stop] if kept else _times_drawn(counts, stop - start, rng)
+        found[start:stop] = times_drawn.astype(np.float64) @ rows / n
+    return found
+
+
+@lru_cache(maxsize=2)
+def _kept(n: int, resamples: int, seed: int) -> Array:
+    """How often each of n samples is drawn, ``(resamples, n)``, kept from one estimate of a cell to the next."""
+    drawn = _times_drawn(np.ones(n, dtype=int), resamples, np.random.default_rng(seed))
+    found: Array = drawn.astype(np.uint8)  # n or fewer times, and 255 times never
+    found.flags.writeable = False
     return found
 
 

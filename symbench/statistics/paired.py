@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 from statsmodels.stats.contingency_tables import mcnemar as contingency_mcnemar
 from statsmodels.stats.multitest import multipletests
 
@@ -212,7 +212,11 @@ def holm(p_values: Array) -> Array:
 def smallest_detectable_difference(
     standard_error: float, *, alpha: float = 0.05, matches: int = 1, power: float = 0.95
 ) -> float:
-    """The true difference that a one-sided test finds with this power: ``(z_{1 - alpha / matches} + z_power) se``.
+    """The true difference that a gate neither misses nor leaves open, with this power.
+
+    ``(z + z_power) se`` with ``z = max(z_{1 - alpha / matches}, z_0.975)``: a change as large beyond the margin fails
+    after the correction for several matches, and no change at all passes a margin as large, whose limit is the
+    uncorrected one of 97.5 %.
 
     Args:
         standard_error: of the difference.
@@ -228,4 +232,5 @@ def smallest_detectable_difference(
     if not (0 < alpha < 1 and 0 < power < 1 and matches >= 1):
         got = f"alpha {alpha}, power {power}, {matches} matches"
         raise ValueError(f"smallest_detectable_difference: got {got}, expected 0 to 1, 0 to 1, at least 1")
-    return float((stats.norm.ppf(1 - alpha / matches) + stats.norm.ppf(power)) * standard_error)
+    z = max(special.ndtri(1 - alpha / matches), special.ndtri(0.5 + LEVEL / 2))
+    return float((z + special.ndtri(power)) * standard_error)

@@ -27,14 +27,15 @@ from symbench.suite.entries import (
     Entry,
     ModelEntry,
     Recipe,
-    Selector,
     Suite,
     SymmetryEntry,
     check_code,
     code_of,
-    unmatched,
 )
+from symbench.suite.gates import problems_of_gates
 from symbench.suite.problems import problems_of
+from symbench.suite.rules import Rule
+from symbench.suite.select import Selector, unmatched
 
 WEIGHTS = (".safetensors", ".pth", ".ckpt", ".bin")
 """How files end that hold weights and no program."""
@@ -43,6 +44,7 @@ __all__ = [
     "DatasetEntry",
     "ModelEntry",
     "Recipe",
+    "Rule",
     "Selector",
     "Suite",
     "SymmetryEntry",
@@ -95,7 +97,9 @@ def checked(source: Document, folder: Path, *, no_code: bool = False) -> Suite:
         raise SuiteError(Problem(source.where((key,)), f"got unknown key {quoted(key)}"))
     if no_code:
         check_code(suite)
-    problems = [p for part in (_datasets, _models, _symmetries, _selectors) for p in part(suite, source)]
+    problems = [
+        p for part in (_datasets, _models, _symmetries, _selectors, problems_of_gates) for p in part(suite, source)
+    ]
     if problems:
         raise SuiteError(problems)
     return suite

@@ -2,49 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from fnmatch import fnmatchcase
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from symbench.code import Code
 from symbench.datasets import DATASETS
 from symbench.document import Document
-from symbench.errors import Problem, SuiteError, near_miss, one_of, quoted
+from symbench.errors import Problem, SuiteError, quoted
 from symbench.groups import GROUPS
 from symbench.models import MODELS
 from symbench.registry import Options, Table
+from symbench.suite.rules import Rule
+from symbench.suite.select import Selector
 
 NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 Name = Annotated[str, Field(pattern=NAME)]
-
-
-def _as_list(value: str | list[str]) -> list[str]:
-    return [value] if isinstance(value, str) else value
-
-
-Globs = Annotated[str | list[str], AfterValidator(_as_list)]
-
-
-class Selector(Options):
-    """Which cells: glob patterns over the names of the suite's entries."""
-
-    model: Globs = Field(default_factory=list)
-    dataset: Globs = Field(default_factory=list)
-    symmetry: Globs = Field(default_factory=list)
-
-    def matches(self, names: Mapping[str, str]) -> bool:
-        """Whether every kind that is mentioned has a pattern that fits; ``names`` maps kind to name."""
-        return all(
-            not patterns or any(fnmatchcase(names[kind], p) for p in patterns) for kind, patterns in self.patterns()
-        )
-
-    def patterns(self) -> Iterator[tuple[str, list[str]]]:
-        """``(kind, patterns)`` of all three kinds."""
-        for kind in ("model", "dataset", "symmetry"):
-            yield kind, _as_list(getattr(self, kind))
 
 
 class Entry(BaseModel):
@@ -95,17 +81,51 @@ def _scalars(layers: object) -> object:
 Layers = Annotated[dict[str, Literal["Scalar", "Image", "Nodes"]], BeforeValidator(_scalars)]
 
 
+Side = Annotated[int, Field(ge=1, le=8192)]
+
+
+def _as_pair(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _otherwise(expected: str) -> WrapValidator:
+    """One sentence for whatever is wrong with a value that may be of several types."""
+
+    def check(value: object, handler: ValidatorFunctionWrapHandler) -> object:
+        try:
+            return handler(value)
+        except ValidationError as error:
+            raise PydanticCustomError("one_of_several", expected) from error
+
+    return WrapValidator(check)
+
+
+Resize = Annotated[
+    Side | tuple[Side, Side], BeforeValidator(_as_pair), _otherwise("pixels of the shorter side, or [height, width]")
+]
+LabelsOf = Annotated[
+    Literal["index", "name", "imagenet"] | dict[str, int | str],
+    _otherwise("index, name, imagenet, or a mapping from classes to outputs"),
+]
+
+
 class ModelEntry(Entry):
     """One model of a suite: built, then trained or given weights, behind its own preprocessing.
 
-    ``channels`` is how many it takes: grey images are repeated.
+    ``channels`` is how many it takes: grey images are repeated. Before the middle ``size`` pixels are kept, the
+    shorter side becomes ``resize``, or height and width do; ``crop`` is which way half a pixel goes. ``labels`` says
+    which output a class of the data is.
     """
 
     use: str
     args: dict[str, Any] = Field(default_factory=dict)
     train: Recipe | None = None
     weights: str | None = None
-    size: Annotated[int, Field(ge=1, le=8192)] | None = None
+    size: Side | None = None
+    resize: Resize | None = None
+    interpolation: Literal["bilinear", "bicubic"] | None = None
+    crop: Literal["round", "floor"] | None = None
+    labels: LabelsOf | None = None
     channels: Annotated[int, Field(ge=2, le=64)] | None = None
     mean: list[float] = Field(default_factory=list)
     std: list[Positive] = Field(default_factory=list)
@@ -160,6 +180,8 @@ class Suite(BaseModel):
     symmetries: Annotated[dict[Name, SymmetryEntry], Field(min_length=1)]
     numerics: Numerics = Numerics()
     controls: Controls = Controls()
+    baseline: str | None = None
+    gates: list[Rule] = Field(default_factory=list)
     scores: Literal["probabilities", "logits"] = "probabilities"
     folder: Path = Field(default=Path(), exclude=True)
     source: Document | None = Field(default=None, exclude=True)
@@ -176,22 +198,18 @@ class Suite(BaseModel):
                 found[kind][name].update(entry.options)
         return found
 
+    def gates_at(self) -> list[str]:
+        """File and line of each rule, the file relative to the working folder where it lies below."""
+        if self.source is None:
+            return []
+        path = self.source.path.resolve()
+        shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+        return [f"{shown}:{self.source.line(('gates', i))}" for i in range(len(self.gates))]
+
 
 def code_of(entry: DatasetEntry | ModelEntry, suite: Suite, where: str) -> Code | None:
     """The entry's code reference, where ``use:`` has a colon."""
     return Code.parse(entry.use, folder=suite.folder, where=where)
-
-
-def unmatched(patterns: list[str], names: list[str], where: str) -> Iterator[Problem]:
-    """A problem for every pattern that fits none of ``names``."""
-    for pattern in patterns:
-        if not any(fnmatchcase(name, pattern) for name in names):
-            yield Problem(
-                where,
-                f"{quoted(pattern)} matches nothing",
-                f"one of {one_of(names)}",
-                near_miss(pattern, names),
-            )
 
 
 def uses_code(suite: Suite) -> Iterator[tuple[str, str]]:

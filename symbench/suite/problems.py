@@ -8,7 +8,9 @@ from pydantic import ValidationError
 
 from symbench.document import Document, Path_
 from symbench.errors import Problem, near_miss, one_of, quoted
-from symbench.suite.entries import Controls, Numerics, Recipe, Selector, Suite
+from symbench.suite.entries import Controls, Numerics, Recipe, Suite
+from symbench.suite.rules import Rule
+from symbench.suite.select import Selector
 
 EXPECTED = {
     "int_type": "a whole number",
@@ -73,6 +75,8 @@ def _siblings(path: Path_) -> list[str]:
         return [name for name in Suite.model_fields if name not in {"folder", "source"}]
     if path[0] in {"numerics", "controls"}:
         return list((Numerics if path[0] == "numerics" else Controls).model_fields)
+    if path[0] == "gates":
+        return list(Rule.model_fields)
     if path[-2] in {"only", "except"}:
         return list(Selector.model_fields)
     return list(Recipe.model_fields) if path[-2] == "train" else []

@@ -1,20 +1,22 @@
-"""What symbench costs, side by side with doing without it, in one run: ``make bench``. Ratios, not seconds, count."""
+"""A whole run beside bare forward passes, and what ``symbench --help`` takes."""
 
 from __future__ import annotations
 
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import symbench
+from bench.table import Figure, say
 from symbench.evaluate.exactness import FEW, nearby
 from symbench.testing import Blobs
 
@@ -22,8 +24,8 @@ SAMPLES, CONTROLS, SIZE, BATCH, ROUNDS = 384, 16, 65, 32, 3
 SUITE = """\
 version: 1
 name: bench
-datasets: {blobs: {use: "bench:data"}}
-models: {net: {use: "bench:Gigaflop"}}
+datasets: {blobs: {use: "bench.evaluation:data"}}
+models: {net: {use: "bench.evaluation:Gigaflop"}}
 symmetries: {turns: {group: C4, on: image}}
 numerics: {device: cpu}
 controls: {samples: 16}
@@ -54,37 +56,27 @@ def data() -> Blobs:
     return Blobs(SAMPLES, size=SIZE, channels=3)
 
 
-def main() -> None:
-    """Print every figure that README or an issue speaks of."""
-    help_time()
-    evaluation()
-
-
-def help_time() -> None:
-    """``symbench --help`` beside a Python that does nothing."""
+def figures() -> Iterator[Figure]:
+    """Seconds to ``--help``; a whole run over forward passes of as many images, taken in turns."""
     for name, command in (("python -c pass", ["-c", "pass"]), ("symbench --help", ["-m", "symbench", "--help"])):
         took = []
         for _ in range(9):
             start = time.perf_counter()
             subprocess.run([sys.executable, *command], check=True, capture_output=True)
             took.append(time.perf_counter() - start)
-        print(f"{name:<44} {statistics.median(took):.2f} s")
-
-
-def evaluation() -> None:
-    """A whole run (suite to estimates on disk) against bare forward passes over as many images, taken in turns."""
+        yield Figure(name, median(took), "s")
     net = Gigaflop().eval()
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         net(torch.rand(1, 3, SIZE, SIZE))
     gflop = counter.get_total_flops() / 1e9
-    print(f"network {gflop:.2f} GFLOP, {SAMPLES} images x 4 elements, controls on {CONTROLS}, batch {BATCH}")
     ratios = []
     for round_number in range(ROUNDS + 1):
         bare, measured = _bare(net), _measured()
         if round_number:  # the first round warms up
             ratios.append(measured / bare)
-            print(f"  bare {bare:.1f} s, symbench {measured:.1f} s, ratio {ratios[-1]:.3f}")
-    print(f"{'evaluation / bare forward passes (at most 1.15)':<44} {statistics.median(ratios):.3f}")
+            say(f"bare {bare:.1f} s, symbench {measured:.1f} s")
+    what = f"{SAMPLES} images x 4 elements at {gflop:.2f} GFLOP, over bare forward passes"
+    yield Figure(what, median(ratios), at_most=1.15)
 
 
 def _bare(net: nn.Module) -> float:
@@ -113,8 +105,3 @@ def _measured() -> float:
         if run.failed:
             raise SystemExit(f"the bench's cell failed: {run.failed[0].reason}")
         return took
-
-
-if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parent))
-    main()

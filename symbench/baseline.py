@@ -1,0 +1,289 @@
+"""Baselines: a run promoted by hand as what later ones are compared with.
+
+Two files: canonical JSON, small and fit for review, and a Parquet file of what pairing needs: predictions,
+whether they are right, and what E is made of, in float32, one row group for each cell.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import subprocess
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pydantic import ValidationError
+
+from symbench import estimates
+from symbench.errors import ConfigError, Problem
+from symbench.records import (
+    OBSERVATIONS,
+    SAMPLES,
+    SCHEMA_VERSION,
+    BaselineCell,
+    BaselineRecord,
+    CellRecord,
+    CellStatus,
+    FileRecord,
+    Manifest,
+)
+from symbench.store import Store, canonical, sha256_bytes, sha256_file, write_text, written
+
+FLOATS = ("loss", "score", "confidence", "deviation_sq", "unrelated_sq")
+"""Columns that are kept in float32."""
+DROPPED = ("target_probability",)
+AVERAGED = "averaged_prediction"
+CELLS = b"symbench.cells"
+SUMMARY = (
+    "accuracy", "orbit_accuracy", "worst_element_accuracy", "worst_case_accuracy", "consistency", "kappa",
+    "equivariance_error", "model_error", "orbit_loss",
+)  # fmt: skip
+"""Metrics that a reviewer sees in the JSON."""
+
+SCHEMA = pa.schema(
+    [
+        pa.field(field.name, pa.float32() if field.name in FLOATS else field.type, nullable=field.nullable)
+        for field in OBSERVATIONS
+        if field.name not in DROPPED
+    ]
+    + [pa.field(AVERAGED, pa.int32())]
+)
+
+
+def refusals(manifest: Manifest, store: Store) -> list[str]:
+    """Why a run is no baseline: it is part of something, or nobody can tell what code it measured."""
+    found = []
+    if any(cell.status == "failed" or store.cell(cell.key) is None for cell in manifest.cells):
+        found.append("some of its cells failed or are not measured")
+    if manifest.limit is not None:
+        found.append(f"it took only the first {manifest.limit} samples")
+    if manifest.only:
+        found.append(f"it took only {'; '.join(manifest.only)} of the suite")
+    if (manifest.environment.get("commit") or {}).get("dirty"):
+        found.append("files differed from the commit")
+    return found
+
+
+def write(store: Store, manifest: Manifest, path: Path, *, reason: str, force: bool = False) -> BaselineRecord:
+    """Promote a run.
+
+    Args:
+        store: where its cells are.
+        manifest: the run.
+        path: of the JSON; the Parquet file stands beside it.
+        reason: why, for whoever reviews it.
+        force: take a partial, limited or dirty run; its finished cells are kept.
+
+    Raises:
+        ConfigError: the run is no baseline, or the file cannot be written.
+    """
+    wrong = refusals(manifest, store)
+    if wrong and not force:
+        remedy = "Run the whole suite from a clean commit, or insist with --force."
+        raise ConfigError(Problem(manifest.run, "; ".join(wrong), "a whole run", remedy))
+    cells = [(cell, store.cell(cell.key)) for cell in manifest.cells if cell.status != "failed"]
+    done = [(cell, record) for cell, record in cells if record is not None]
+    if not done:
+        raise ConfigError(Problem(manifest.run, "no cell is finished", "a run with some"))
+    beside = path.with_suffix(".parquet")
+    try:
+        _write_observations(store, [record for _, record in done], beside)
+        found = BaselineRecord(
+            suite=str(manifest.suite["name"]),
+            run=manifest.run,
+            reason=reason,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            environment=manifest.environment,
+            cells=[_summary(store, cell, record) for cell, record in done],
+            observations=FileRecord(file=beside.name, sha256=sha256_file(beside)),
+        )
+        text = json.dumps(
+            found.model_dump(mode="json"), sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False
+        )
+        write_text(path, re.sub(r"\[\s+([^\[\]{}]*?)\s+\]", _on_one_line, text) + "\n")
+    except OSError as error:
+        raise ConfigError(Problem(str(path), f"cannot be written: {error.strerror or error}")) from error
+    return found
+
+
+def _on_one_line(match: re.Match[str]) -> str:
+    return f"[{', '.join(part.strip() for part in match[1].split(','))}]"
+
+
+def _summary(store: Store, cell: CellStatus, record: CellRecord) -> BaselineCell:
+    first = next(iter(record.outputs))
+    numbers: dict[str, list[float | None]] = {}
+    for found in estimates.of_cell(store, record, SUMMARY):
+        value = found.value
+        if found.output == first and found.primary and value.element is None and value.estimate is not None:
+            interval = value.interval(seed=estimates.BOOTSTRAP_SEED)
+            limits = (interval.low, interval.high) if interval else (None, None)
+            numbers[found.metric] = [None if v is None else float(f"{v:.6g}") for v in (value.estimate, *limits)]
+    return BaselineCell(
+        model=cell.model, dataset=cell.dataset, symmetry=cell.symmetry, key=cell.key, estimates=numbers
+    )
+
+
+def _write_observations(store: Store, records: Sequence[CellRecord], path: Path) -> None:
+    unique = {record.key: record for record in records}
+    packed = zlib.compress(canonical([r.model_dump(mode="json") for r in unique.values()]).encode(), 9)
+    schema = SCHEMA.with_metadata({CELLS: packed})
+    options: dict[str, Any] = {"compression": "zstd", "compression_level": 9, "use_dictionary": _words(schema)}
+    options["use_byte_stream_split"] = list(FLOATS)
+    with written(path) as temporary, pq.ParquetWriter(temporary, schema, **options) as writer:
+        for key in unique:
+            table = _kept(store, key).cast(SCHEMA)
+            writer.write_table(table, row_group_size=len(table))
+
+
+def _words(schema: pa.Schema) -> list[str]:
+    return [field.name for field in schema if field.name not in FLOATS]
+
+
+def _kept(store: Store, key: str) -> pa.Table:
+    """A cell's observations and controls, ordered, with the orbit's averages in the identity's rows."""
+    table = pa.concat_tables([store.observations(key), store.controls(key)]).drop_columns(list(DROPPED))
+    table = table.sort_by(
+        [("control", "ascending"), ("output", "ascending"), ("element", "ascending"), ("sample", "ascending")]
+    )
+    samples = store.samples(key)
+    column_of = table.schema.get_field_index("score")  # the scores of the measurement are for nobody
+    scores = pc.if_else(pc.is_valid(table["control"]), table["score"], None)
+    table = table.set_column(column_of, OBSERVATIONS.field("score"), scores)
+    averages = {
+        (output, sample): value
+        for output, sample, value in zip(*(samples[name].to_pylist() for name in SAMPLES.names), strict=True)
+    }
+    identity = pc.and_(pc.is_null(table["control"]), pc.equal(table["element"], 0)).to_pylist()
+    rows = zip(table["output"].to_pylist(), table["sample"].to_pylist(), identity, strict=True)
+    column = [averages[output, sample] if mine else None for output, sample, mine in rows]
+    return table.append_column(AVERAGED, pa.array(column, pa.int32()))
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A baseline that has been read: cells as a results folder has them.
+
+    Attributes:
+        record: the JSON.
+        parquet: the bytes of what stands beside it.
+        name: what messages call it.
+    """
+
+    record: BaselineRecord
+    parquet: bytes | Path
+    name: str
+
+    @cached_property
+    def _file(self) -> pq.ParquetFile:
+        return pq.ParquetFile(self.parquet if isinstance(self.parquet, Path) else io.BytesIO(self.parquet))
+
+    @cached_property
+    def _records(self) -> dict[str, CellRecord]:
+        packed = (self._file.schema_arrow.metadata or {})[CELLS]
+        found = [CellRecord.model_validate(cell) for cell in json.loads(zlib.decompress(packed))]
+        return {record.key: record for record in found}
+
+    @property
+    def cells(self) -> list[CellStatus]:
+        """Its cells, all of them measured."""
+        return [
+            CellStatus(model=c.model, dataset=c.dataset, symmetry=c.symmetry, key=c.key, status="done")
+            for c in self.record.cells
+        ]
+
+    def cell(self, key: str) -> CellRecord | None:
+        """The record of a cell; None where the baseline has no such cell."""
+        return self._records.get(key)
+
+    def observations(self, key: str) -> pa.Table:
+        """The rows of the measurement itself."""
+        table = self._rows(key)
+        return table.filter(pc.is_null(table["control"]))
+
+    def controls(self, key: str) -> pa.Table:
+        """The rows of the controls."""
+        table = self._rows(key)
+        return table.filter(pc.is_valid(table["control"]))
+
+    def samples(self, key: str) -> pa.Table:
+        """The table of whole orbits."""
+        table = self.observations(key)
+        return table.filter(pc.equal(table["element"], 0)).select(SAMPLES.names)
+
+    def _rows(self, key: str) -> pa.Table:
+        return self._file.read_row_group(list(self._records).index(key))
+
+
+def read(where: str) -> Baseline:
+    """Read a baseline from a file, or from git as ``git:REF:PATH``.
+
+    Raises:
+        ConfigError: it is missing or corrupted, or of a later symbench.
+    """
+    if where.startswith("git:"):
+        _, _, rest = where.partition(":")
+        ref, _, path = rest.partition(":")
+        if not ref or not path:
+            raise ConfigError(Problem("--baseline", f"got {where!r}", "git:REF:PATH"))
+        beside = str(Path(path).with_suffix(".parquet"))
+        return _checked(_git(ref, path, where), lambda: _git(ref, beside, where), where)
+    file = Path(where)
+    try:
+        text = file.read_bytes()
+    except OSError as error:
+        remedy = "'symbench baseline set RUN --reason ...' makes one."
+        raise ConfigError(Problem(where, f"cannot be read: {error.strerror}", "a baseline", remedy)) from error
+    return _checked(text, lambda: file.with_suffix(".parquet"), where)
+
+
+def _git(ref: str, path: str, where: str) -> bytes:
+    command = ["git", "show", f"{ref}:./{path}"]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=60, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ConfigError(Problem(where, f"git cannot be run: {error}")) from error
+    if done.returncode != 0:
+        reason = done.stderr.decode(errors="replace").strip().splitlines()[:1]
+        remedy = "CI often checks out one commit only: fetch the branch first."
+        raise ConfigError(Problem(where, f"git has no such file: {''.join(reason)}", "git:REF:PATH", remedy))
+    return done.stdout
+
+
+def _checked(text: bytes, beside: Any, where: str) -> Baseline:
+    remedy = "Take it from version control again, or set it again."
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise ConfigError(Problem(where, f"is corrupted: {error}", "a baseline", remedy)) from error
+    version = data.get("schema_version") if isinstance(data, dict) else None
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        expected = f"at most {SCHEMA_VERSION}"
+        raise ConfigError(Problem(where, f"schema_version is {version}", expected, "Upgrade symbench."))
+    try:
+        record = BaselineRecord.model_validate(data)
+    except ValidationError as error:
+        got = f"is no baseline: {error.errors()[0]['msg']}"
+        raise ConfigError(Problem(where, got, f"schema_version {SCHEMA_VERSION}", remedy)) from error
+    found = beside()
+    digest = sha256_file(found) if isinstance(found, Path) else sha256_bytes(found)
+    if digest != record.observations.sha256:
+        got = f"{record.observations.file} beside it is missing or another one"
+        raise ConfigError(Problem(where, got, f"SHA-256 {record.observations.sha256[:12]}", remedy))
+    baseline = Baseline(record, found, where)
+    try:
+        unknown = [cell.key for cell in baseline.cells if baseline.cell(cell.key) is None]
+    except (KeyError, ValueError, zlib.error, pa.ArrowException) as error:
+        raise ConfigError(Problem(where, f"is corrupted: {error}", "a baseline", remedy)) from error
+    if unknown:
+        raise ConfigError(Problem(where, f"has no observations of {len(unknown)} of its cells", None, remedy))
+    return baseline

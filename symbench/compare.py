@@ -1,0 +1,321 @@
+"""Two runs on the same samples and elements, paired: what got better, what got worse, and what cannot be said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from symbench import estimates
+from symbench.estimates import Estimate
+from symbench.metrics import METRICS
+from symbench.records import CellRecord, CellStatus, CompareRecord, Manifest, PairRecord
+from symbench.statistics import Doubt, Mean, change, holm, mcnemar
+from symbench.store import Store
+
+Mark = Literal["better", "worse", "same", "inconclusive", "not comparable", "only in A", "only in B"]
+MARKS: tuple[Mark, ...] = (
+    "worse", "better", "inconclusive", "same", "not comparable", "only in A", "only in B",
+)  # fmt: skip
+ALPHA = 0.05
+METRICS_SHOWN = (
+    "accuracy", "orbit_accuracy", "worst_element_accuracy", "worst_case_accuracy", "consistency", "kappa",
+    "equivariance_error", "loss", "orbit_loss", "parameters", "flops", "seconds_per_sample",
+)  # fmt: skip
+"""Metrics that are compared unless others are named."""
+
+
+class Measured(estimates.Cells, Protocol):
+    """A run or a baseline: its cells, and where they are."""
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+
+    @property
+    def cells(self) -> Sequence[CellStatus]:
+        """Its cells, measured or not."""
+
+
+class Timed:
+    """The records of a run or a baseline, each with its model's time over all cells, which took one each."""
+
+    def __init__(self, measured: Measured) -> None:
+        self.measured = measured
+        self.seconds = estimates.seconds_per_sample(measured, measured.cells)
+
+    def record(self, cell: CellStatus | None) -> CellRecord | None:
+        """The record of a cell that is measured."""
+        if cell is None or cell.status == "failed":
+            return None
+        found = self.measured.cell(cell.key)
+        return found and estimates.with_seconds(found, self.seconds[cell.model, cell.dataset])
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A run in a results folder."""
+
+    store: Store
+    manifest: Manifest
+
+    @property
+    def name(self) -> str:
+        """Its id."""
+        return self.manifest.run
+
+    @property
+    def cells(self) -> Sequence[CellStatus]:
+        """Its cells, measured or not."""
+        return self.manifest.cells
+
+    def cell(self, key: str) -> CellRecord | None:
+        """The record of a finished cell, if it is there."""
+        return self.store.cell(key)
+
+    def observations(self, key: str) -> pa.Table:
+        """All observations of a finished cell."""
+        return self.store.observations(key)
+
+    def samples(self, key: str) -> pa.Table:
+        """The table of whole orbits of a finished cell."""
+        return self.store.samples(key)
+
+    def controls(self, key: str) -> pa.Table:
+        """The rows of a finished cell's controls."""
+        return self.store.controls(key)
+
+
+def incomparable(before: CellRecord, after: CellRecord) -> str | None:
+    """Why two cells are not of the same samples, elements and numbers; None where they are."""
+    a, b = before.identity, after.identity
+    for words, path in (
+        ("another dataset", ("dataset",)),
+        ("other elements of the symmetry", ("symmetry",)),
+        ("another version of the measurement", ("versions",)),
+        ("other samples", ("limit",)),
+        ("another order of the samples", ("seed",)),
+        ("measured on other outputs", ("scores",)),
+    ):
+        if a.get(path[0]) != b.get(path[0]):
+            return words
+    changed = [
+        key for key in sorted({*a["numerics"], *b["numerics"]}) if a["numerics"].get(key) != b["numerics"].get(key)
+    ]
+    if changed:
+        pairs = (f"{key} {a['numerics'].get(key)} and {b['numerics'].get(key)}" for key in changed)
+        return f"other numerics: {', '.join(pairs)}"
+    tasks = ({name: (o["task"], o["field"]) for name, o in record.outputs.items()} for record in (before, after))
+    if len({str(task) for task in tasks}) > 1:
+        return "other outputs"
+    return None if before.samples == after.samples else "other samples"
+
+
+def other_hardware(before: CellRecord, after: CellRecord) -> str | None:
+    """Why times of two cells cannot be compared; None where they can."""
+    for key in ("device", "processor", "threads", "platform"):
+        a, b = before.environment.get(key), after.environment.get(key)
+        if a is None or a != b:
+            return f"other hardware: {key} {a or 'unknown'} and {b or 'unknown'}"
+    return None
+
+
+def same_numbers(before: Estimate, after: Estimate) -> bool:
+    """Whether two estimates are functions of the very same values, as far as float32 tells them apart."""
+    a, b = before.value.sampled, after.value.sampled
+    if a is None or b is None or type(a) is not type(b):
+        return a is b and before.value.estimate == after.value.estimate
+    arrays = [
+        (x, y)
+        for name in vars(a)
+        if isinstance(x := getattr(a, name), np.ndarray) and isinstance(y := getattr(b, name), np.ndarray)
+    ]
+    return all(x.shape == y.shape and np.array_equal(np.float32(x), np.float32(y)) for x, y in arrays)
+
+
+@dataclass(frozen=True)
+class Paired:
+    """One estimate in two runs.
+
+    Attributes:
+        before: the first's; None where it has none.
+        after: the second's.
+        reason: why there is nothing to compare.
+        identical: both are the same cell, or the same weights with the same observations.
+    """
+
+    before: Estimate | None
+    after: Estimate | None
+    reason: str | None = None
+    identical: bool = False
+
+    @property
+    def either(self) -> Estimate:
+        """One of the two."""
+        found = self.after or self.before
+        assert found is not None
+        return found
+
+    def doubt(self) -> Doubt | None:
+        """How much worse the second is, with what is known about it; None without two numbers to pair."""
+        if self.before is None or self.after is None:
+            return None
+        a, b = self.before.value, self.after.value
+        if a.estimate is None or b.estimate is None:
+            return None
+        worse = worse_of(self.after)
+        if a.sampled is None or b.sampled is None:
+            return Doubt(worse * (b.estimate - a.estimate), None, None, b.n or 0, 0.0)
+        return change(a.sampled, b.sampled, worse, seed=estimates.BOOTSTRAP_SEED)
+
+
+def worse_of(estimate: Estimate) -> int:
+    """1 where more is worse, -1 where less is."""
+    return -1 if estimate.row.better == "higher" else 1
+
+
+def pair_cells(
+    before: Measured, after: Measured, a: CellRecord, b: CellRecord, metrics: Iterable[str]
+) -> Iterator[Paired]:
+    """The estimates of one cell in two runs, those of the second in its order, then those that it lacks."""
+    wanted = list(metrics)
+    reason = None if a.key == b.key else incomparable(a, b)
+    hardware = other_hardware(a, b)
+    same_weights = a.checkpoint is not None and a.checkpoint == b.checkpoint
+    first = {found.identity: found for found in estimates.of_cell(before, a, wanted)}
+    for found in estimates.of_cell(after, b, wanted):
+        other = first.pop(found.identity, None)
+        why = hardware if found.unit == "s" and other is not None else reason
+        same = a.key == b.key and found.unit != "s"
+        if other is not None and why is None:
+            same = same or (same_weights and same_numbers(other, found))
+        yield Paired(other, found, why, identical=same)
+    yield from (Paired(found, None, reason) for found in first.values())
+
+
+def compare(before: Measured, after: Measured, metrics: Sequence[str] = METRICS_SHOWN) -> CompareRecord:
+    """Every estimate of two runs side by side.
+
+    ``better`` and ``worse`` are those whose two-sided p value, after Holm over all that can be compared, is below
+    0.05; ``same`` are identical; everything else that pairs is ``inconclusive``.
+
+    Args:
+        before: A, the reference.
+        after: B.
+        metrics: names of the metrics to compare.
+    """
+    rows: list[PairRecord] = []
+    sides = Timed(before), Timed(after)
+    firsts = {(c.model, c.dataset, c.symmetry): c for c in before.cells}
+    for cell in after.cells:
+        rows += _cell(sides, firsts.pop((cell.model, cell.dataset, cell.symmetry), None), cell, metrics)
+    for cell in firsts.values():
+        rows += _cell(sides, cell, None, metrics)
+    return CompareRecord(before=before.name, after=after.name, rows=_marked(_once(rows)))
+
+
+def _cell(
+    sides: tuple[Timed, Timed], a: CellStatus | None, b: CellStatus | None, metrics: Sequence[str]
+) -> Iterator[PairRecord]:
+    names = a or b
+    assert names is not None
+    records = [side.record(cell) for side, cell in zip(sides, (a, b), strict=True)]
+    if records[0] is None or records[1] is None:
+        for status, record, mark in ((a, records[0], "only in A"), (b, records[1], "only in B")):
+            if record is not None:
+                other = b if status is a else a
+                why = (other.reason or "not measured") if other is not None else "no such cell"
+                yield PairRecord(**_names(names), metric="", mark=mark, reason=why)
+        return
+    for pair in pair_cells(sides[0].measured, sides[1].measured, records[0], records[1], metrics):
+        if pair.either.primary and pair.either.value.element is None:
+            yield _row(names, pair)
+
+
+def _names(cell: CellStatus) -> dict[str, str]:
+    return {"model": cell.model, "dataset": cell.dataset, "symmetry": cell.symmetry}
+
+
+def _row(cell: CellStatus, pair: Paired) -> PairRecord:
+    found = pair.either
+    a, b = (None if e is None else e.value.estimate for e in (pair.before, pair.after))
+    row = PairRecord(
+        **{**_names(cell), "symmetry": None if found.row.scope == "model" else cell.symmetry},
+        output=found.output, elements=found.elements, metric=found.metric, unit=found.unit, better=found.row.better,
+        before=a, after=b, n=found.value.n, mark="inconclusive",
+    )  # fmt: skip
+    if a is None or b is None:
+        mark: Mark = "not comparable" if a is b else "only in A" if b is None else "only in B"
+        return row.model_copy(update={"mark": mark, "reason": pair.reason or found.value.reason})
+    if pair.reason is not None:
+        return row.model_copy(update={"mark": "not comparable", "reason": pair.reason})
+    numbers: dict[str, object] = {"difference": b - a}
+    if pair.identical:
+        return row.model_copy(update={**numbers, "low": 0.0, "high": 0.0, "mark": "same", "reason": "identical"})
+    doubt = pair.doubt()
+    assert doubt is not None
+    if found.value.sampled is None:
+        mark = (
+            "same"
+            if a == b
+            else "inconclusive"
+            if found.row.better == "neither" or found.unit == "s"
+            else "worse"
+            if doubt.estimate > 0
+            else "better"
+        )
+        return row.model_copy(update={**numbers, "mark": mark, "reason": "a number without an interval"})
+    if doubt.low is not None and doubt.high is not None:
+        ends = sorted((worse_of(found) * doubt.low, worse_of(found) * doubt.high))
+        numbers |= {"low": ends[0], "high": ends[1]}
+        numbers["p_value"] = min(
+            1.0, 2 * min(doubt.p_above(0.0), Doubt(-doubt.estimate, None, None, doubt.n, doubt.error).p_above(0.0))
+        )
+    numbers |= _mcnemar(pair)
+    return row.model_copy(update=numbers)
+
+
+def _mcnemar(pair: Paired) -> dict[str, object]:
+    """Samples lost and gained, and McNemar's p, where every sample is right or wrong."""
+    values = [e.value.sampled if e else None for e in (pair.before, pair.after)]
+    a, b = values
+    if not (isinstance(a, Mean) and isinstance(b, Mean) and len(a.taken) == len(b.taken)):
+        return {}
+    if not np.isin(np.concatenate([a.taken, b.taken]), (0.0, 1.0)).all():
+        return {}
+    found = mcnemar(a.taken, b.taken)
+    return {"lost": found.lost, "gained": found.gained, "p_value": found.p_value}
+
+
+def _once(rows: Iterable[PairRecord]) -> list[PairRecord]:
+    """What no symmetry changes stands once for a model and a dataset."""
+    found: dict[tuple[str | None, ...], PairRecord] = {}
+    for row in rows:
+        key = (row.model, row.dataset, row.symmetry, row.output, row.elements, row.metric)
+        found.setdefault(key, row)
+    return list(found.values())
+
+
+def _marked(rows: list[PairRecord]) -> list[PairRecord]:
+    tested = [i for i, row in enumerate(rows) if row.p_value is not None]
+    if not tested:
+        return rows
+    adjusted = holm(np.array([rows[i].p_value for i in tested]))
+    for i, p in zip(tested, adjusted, strict=True):
+        row = rows[i]
+        mark = row.mark
+        if p < ALPHA and row.difference and row.better != "neither":
+            good = (row.difference > 0) == (row.better == "higher")
+            mark = "better" if good else "worse"
+        rows[i] = row.model_copy(update={"p_adjusted": float(p), "mark": mark})
+    return rows
+
+
+def metric_names(patterns: Sequence[str]) -> list[str]:
+    """The metrics that glob patterns fit, in the table's order."""
+    from fnmatch import fnmatchcase
+
+    return [name for name, _ in METRICS if any(fnmatchcase(name, pattern) for pattern in patterns)]

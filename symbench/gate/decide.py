@@ -1,0 +1,98 @@
+"""One limit and what is known of one number: pass, fail, or inconclusive. See :func:`decided` for the rule."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from symbench.records import Verdict
+from symbench.statistics import LEVEL, Doubt, holm, smallest_detectable_difference
+
+ALPHA = 0.05
+POWER = 0.95
+MOST_SAMPLES = 10_000_000
+"""More samples than this decide nothing for anybody."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """Whether a number of which more is worse stays within a margin.
+
+    Attributes:
+        doubt: the number, with what is known about the true one.
+        margin: the largest value that passes.
+        difference: whether the number is a change, not a standing.
+    """
+
+    doubt: Doubt
+    margin: float
+    difference: bool
+
+    @property
+    def p_value(self) -> float:
+        """One-sided, of "the true number is within the margin"."""
+        return self.doubt.p_above(self.margin)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a question came to.
+
+    Attributes:
+        verdict: ``pass``, ``fail`` or ``inconclusive``.
+        p_value: of the question.
+        p_adjusted: after Holm over all questions of the gate.
+        detectable: the smallest change that the gate would neither miss nor leave open, 95 times in 100.
+        needed: about how many samples would decide, where it is inconclusive.
+    """
+
+    verdict: Verdict
+    p_value: float
+    p_adjusted: float
+    detectable: float | None
+    needed: int | None
+
+
+def decided(questions: list[Question]) -> list[Answer]:
+    """Judge all questions of a gate together: non-inferiority with known error rates.
+
+    A question *passes* where its upper limit (97.5 % on its side, unadjusted) is within the margin: all must pass, so
+    no correction is due (intersection-union). It *fails* where its one-sided p value is below 0.05 after Holm over
+    all questions: any may fail, and without the correction 20 rules at their margins would alarm falsely in one run
+    of three. Everything else is *inconclusive*.
+    """
+    if not questions:
+        return []
+    p_values = np.array([question.p_value for question in questions])
+    adjusted = holm(p_values)
+    return [
+        _answer(question, float(p), float(q), len(questions))
+        for question, p, q in zip(questions, p_values, adjusted, strict=True)
+    ]
+
+
+def _answer(question: Question, p_value: float, p_adjusted: float, matches: int) -> Answer:
+    doubt, margin = question.doubt, question.margin
+    verdict: Verdict = "inconclusive"
+    if doubt.high is not None and doubt.high <= margin:
+        verdict = "pass"
+    elif p_adjusted < ALPHA and doubt.estimate > margin:
+        verdict = "fail"
+    spread = doubt.spread
+    known = math.isfinite(spread)
+    detectable = smallest_detectable_difference(spread, alpha=ALPHA, matches=matches, power=POWER) if known else None
+    needed = _needed(doubt, margin) if verdict == "inconclusive" and known else None
+    return Answer(verdict, p_value, p_adjusted, detectable if question.difference else None, needed)
+
+
+def _needed(doubt: Doubt, margin: float) -> int | None:
+    """Samples at which a number as far from the margin as this one is decided with power 95 %."""
+    distance = abs(doubt.estimate - margin)
+    if not distance > 0:
+        return None
+    reach = float(special.ndtri(0.5 + LEVEL / 2) + special.ndtri(POWER)) * doubt.spread
+    found = doubt.n * max(1.0, reach / distance) ** 2
+    return math.ceil(found) if found <= MOST_SAMPLES else None

@@ -1,0 +1,23 @@
+"""A gate as plain lines for a terminal."""
+
+from __future__ import annotations
+
+from symbench.escape import one_line
+from symbench.gate.words import blind, counts, headline, titles, told, worst_first
+from symbench.records import GateRecord
+
+
+def lines(record: GateRecord) -> list[str]:
+    """One line for each match, the worst first, what to do below those that did not pass, and a summary."""
+    named = titles(record)
+    width = max((len(match.verdict) for match in record.rules), default=0)
+    rows = []
+    for match in worst_first(record):
+        rows.append((match.verdict.upper(), f"{named[id(match)]}: {told(match)}"))
+        if match.verdict != "pass" and match.replay:
+            rows.append(("", f"measure it again: {match.replay}"))
+        if warning := blind(match):
+            rows.append(("", f"warning: {warning}"))
+    summary = f"{headline(record)}: {counts(record.rules, record)}; exit status {record.exit_code}"
+    below = [*(f"note: {note}" for note in record.notes), summary]
+    return [f"{word:{width}}  {one_line(text)}" for word, text in rows] + [one_line(text) for text in below]

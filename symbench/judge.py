@@ -1,0 +1,190 @@
+"""Comparing, promoting and gating runs: from names on the command line to records. No torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from symbench import baseline as baselines
+from symbench import compare as comparing
+from symbench import gate as gates
+from symbench.baseline import Baseline
+from symbench.compare import METRICS_SHOWN, Measured, Recorded
+from symbench.errors import ConfigError, Problem, near_miss
+from symbench.gate import Against, Policy
+from symbench.metrics import METRICS
+from symbench.records import BaselineRecord, CompareRecord, GateRecord, Manifest
+from symbench.store import Store
+from symbench.suite import Suite
+from symbench.suite.rules import Rule
+
+
+def opened(run: str | None, results: Path) -> Recorded:
+    """A run by its id or its manifest's path; the newest where none is named.
+
+    Raises:
+        ConfigError: there is no such run.
+    """
+    store = Store(Path(run).resolve().parent.parent if run is not None and run.endswith(".json") else results)
+    return Recorded(store, store.manifest(run))
+
+
+def measured(name: str, results: Path) -> Measured:
+    """A run by its id or manifest, or a baseline by its file or as ``git:REF:PATH``.
+
+    Raises:
+        ConfigError: there is neither, or it is broken.
+    """
+    if name.startswith("git:") or _is_baseline(Path(name)):
+        return baselines.read(name)
+    return opened(name, results)
+
+
+def _is_baseline(path: Path) -> bool:
+    """Whether a file that is there is meant as a baseline: anything but a manifest."""
+    if path.suffix != ".json" or not path.is_file():
+        return False
+    try:
+        data = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return path.parent.name != "runs"
+    return not (isinstance(data, dict) and "cells" in data and "plan" in data)
+
+
+def compare_runs(
+    before: str, after: str, *, results: Path | str = "results", metrics: Sequence[str] = METRICS_SHOWN
+) -> CompareRecord:
+    """Two runs, or a baseline and a run, paired on the same samples and elements.
+
+    Args:
+        before: A: a run's id or manifest, or a baseline's file or ``git:REF:PATH``.
+        after: B.
+        results: the results folder, for ids.
+        metrics: names or globs.
+
+    Raises:
+        ConfigError: there is no such run or metric.
+    """
+    names = [name for name, _ in METRICS]
+    chosen = comparing.metric_names(metrics)
+    for pattern in metrics:
+        if not comparing.metric_names([pattern]):
+            raise ConfigError(Problem("--metric", f"{pattern!r} matches nothing", None, near_miss(pattern, names)))
+    return comparing.compare(measured(before, Path(results)), measured(after, Path(results)), chosen)
+
+
+def set_baseline(
+    run: str | None = None,
+    *,
+    reason: str,
+    results: Path | str = "results",
+    output: Path | None = None,
+    force: bool = False,
+) -> tuple[Path, BaselineRecord]:
+    """Promote a run: later ones are compared with it. Nothing ever does this by itself.
+
+    Args:
+        run: its id; the newest by default.
+        reason: why, for whoever reviews it.
+        results: the results folder.
+        output: the JSON to write; ``RESULTS/baselines/SUITE.json`` by default.
+        force: take a run that is partial, limited, or of files that differed from the commit.
+
+    Returns:
+        The JSON's path, and what it holds.
+
+    Raises:
+        ConfigError: there is no such run, or it is no baseline.
+    """
+    found = opened(run, Path(results))
+    path = output or default_baseline(found)
+    return path, baselines.write(found.store, found.manifest, path, reason=reason, force=force)
+
+
+def default_baseline(run: Recorded) -> Path:
+    """Where a suite's baseline is unless it says otherwise."""
+    return run.store.root / "baselines" / f"{run.manifest.suite['name']}.json"
+
+
+def judge_run(
+    run: str | None = None,
+    *,
+    results: Path | str = "results",
+    suite: Suite | Path | str | None = None,
+    baseline: str | None = None,
+    policy: Policy | None = None,
+) -> GateRecord:
+    """Judge a run by the rules of its suite.
+
+    Args:
+        run: its id or manifest; the newest by default, of the suite where one is given.
+        results: the results folder.
+        suite: take its rules; by default those that the suite had when it was run.
+        baseline: a baseline's file, ``git:REF:PATH``, or a run; by default the suite's, or
+            ``RESULTS/baselines/SUITE.json``.
+        policy: what counts as passed.
+
+    Raises:
+        ConfigError: there is no such run, or no rule.
+    """
+    loaded = _loaded(suite)
+    found = opened(run or (_newest(loaded, Path(results)) if loaded else None), Path(results))
+    if loaded is not None:
+        if loaded.name != found.manifest.suite["name"]:
+            got = f"{found.name} is a run of {found.manifest.suite['name']!r}"
+            raise ConfigError(Problem("--suite", got, f"a run of {loaded.name!r}"))
+        told = {**found.manifest.suite, "gates": loaded.resolved()["gates"], "baseline": loaded.baseline}
+        manifest = found.manifest.model_copy(update={"suite": told, "gates_at": loaded.gates_at()})
+        found = Recorded(found.store, manifest)
+    rules = [Rule.model_validate(rule) for rule in found.manifest.suite.get("gates", [])]
+    if not rules:
+        remedy = "Add rules under gates:, and name the suite with --suite or run it again."
+        raise ConfigError(Problem(str(found.manifest.suite["name"]), "the suite has no gates", "a rule", remedy))
+    return gates.judge(
+        found, rules, _against(found, baseline, Path(results)), policy or Policy(), suite=_file(found.manifest)
+    )
+
+
+def _loaded(suite: Suite | Path | str | None) -> Suite | None:
+    if suite is None or isinstance(suite, Suite):
+        return suite
+    from symbench import suite as suites
+
+    return suites.load(suite)
+
+
+def _newest(suite: Suite, results: Path) -> str | None:
+    """The newest run of a suite; None leaves it to the store to say that there is none."""
+    files = sorted((results / "runs").glob(f"{suite.name}-*.json"), key=lambda path: path.stat().st_mtime)
+    named = [path.stem for path in files if path.stem.rsplit("-", 2)[0] == suite.name]
+    return named[-1] if named else None
+
+
+def _file(manifest: Manifest) -> str:
+    """The suite as commands take it."""
+    return manifest.gates_at[0].rpartition(":")[0] if manifest.gates_at else f"{manifest.suite['name']}.yaml"
+
+
+def _against(run: Recorded, named: str | None, results: Path) -> Against:
+    """The baseline; a broken one is no reason to stop before the other rules are judged."""
+    where = named or run.manifest.suite.get("baseline")
+    if where is None:
+        where = str(default_baseline(run))
+    if named is None and not where.startswith("git:") and not Path(where).exists():
+        return Against(where)
+    try:
+        return Against(where, measured(where, results))
+    except ConfigError as error:
+        return Against(where, broken=str(error))
+
+
+def baselines_of(results: Path) -> list[tuple[Path, Baseline | ConfigError]]:
+    """Every baseline of a results folder, or what is wrong with it."""
+    found: list[tuple[Path, Baseline | ConfigError]] = []
+    for path in sorted((results / "baselines").glob("*.json")):
+        try:
+            found.append((path, baselines.read(str(path))))
+        except ConfigError as error:
+            found.append((path, error))
+    return found

@@ -1,0 +1,66 @@
+"""What is lost over how far an element moves: accuracy and E over size(g)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from symbench.report.style import gid, legend, legend_inches, look
+
+PANELS = {"element_accuracy": "accuracy, %", "equivariance_error": "E"}
+FEWEST_SIZES = 2
+
+
+def by_size(rows: pd.DataFrame) -> pd.DataFrame:
+    """Means over the elements of one size, for each model and metric.
+
+    Args:
+        rows: of single elements, with ``model``, ``metric``, ``size``, ``estimate``, ``low``, ``high``.
+
+    Returns:
+        The same columns and ``elements_of_size``, how many there are. Intervals are means of the elements' own, which
+        is no narrower than the mean's.
+    """
+    sizes = rows.assign(size=rows["size"].astype(float).round(6))
+    grouped = sizes.groupby(["model", "metric", "size"], sort=False)
+    found = grouped[["estimate", "low", "high"]].mean()
+    found["elements_of_size"] = grouped.size()
+    return found.reset_index().sort_values(["model", "metric", "size"], kind="stable")
+
+
+def figure_of(data: pd.DataFrame, models: Sequence[str], unit: str) -> Figure:
+    """A panel for accuracy and one for E, as far as they are measured; bands are 95 % intervals.
+
+    Args:
+        data: rows of :func:`by_size`.
+        models: all of the report's, in the order of their looks.
+        unit: of sizes.
+    """
+    panels = [metric for metric in PANELS if (data["metric"] == metric).any()]
+    names = [name for name in models if (data["model"] == name).any()]
+    figure = Figure(figsize=(2.9 * len(panels) + legend_inches(names), 2.7), layout="constrained")
+    grid: Any = figure.subplots(1, len(panels), squeeze=False)
+    for axes, metric in zip(grid.flat, panels, strict=True):
+        _panel(axes, data[data["metric"] == metric], models, 100.0 if metric == "element_accuracy" else 1.0)
+        axes.set_xlabel(f"size of the element, {unit}")
+        axes.set_ylabel(PANELS[metric])
+        axes.grid(axis="y")
+    legend(figure, models, names)
+    return figure
+
+
+def _panel(axes: Any, data: pd.DataFrame, models: Sequence[str], factor: float) -> None:
+    for model, rows in data.groupby("model", sort=False):
+        i = models.index(str(model))
+        size = rows["size"].to_numpy(dtype=float)
+        estimate, low, high = (factor * rows[name].to_numpy(dtype=float) for name in ("estimate", "low", "high"))
+        axes.plot(size, estimate, markersize=3, **look(i))
+        if np.isfinite(low).any():
+            color = look(i)["color"]
+            axes.fill_between(size, low, high, color=color, alpha=0.18, linewidth=0).set_gid(gid(i))
+    axes.set_ylim(0, 103 if factor > 1 else None)
+    axes.set_axisbelow(True)

@@ -1,0 +1,284 @@
+"""The report as one HTML page that needs nothing else: no network, no files beside it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from importlib import resources
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from symbench.escape import csv_safe
+from symbench.records import CompareRecord, GateRecord
+from symbench.report import faults, gallery, headlines, pairs, ranks, sheets, tables
+from symbench.report.figures import Drawn
+from symbench.report.inline import Inliner
+from symbench.report.material import Material, letter_of
+from symbench.report.sheets import Entry, Sheet
+from symbench.report.style import GLYPHS
+from symbench.report.tables import Board
+
+DRAWN = (
+    (
+        "polar", "Over angles", "polar",
+        "Accuracy is the radius; the angle is counter-clockwise. Bands are 95 % intervals.",
+    ),
+    ("shifts", "Over shifts", "shifts", "Accuracy at each shift; the unshifted place is framed."),
+    (
+        "sizes", "Over sizes", "sizes",
+        "Means over the elements that move as far; bands are the means of their intervals.",
+    ),
+    (
+        "tradeoffs", "Trade-offs", "tradeoffs",
+        "Filled marks are accuracy over the orbit, hollow ones accuracy as it is. Rings and the grey line are the "
+        "Pareto front: no other model is better at no more cost.",
+    ),
+)  # fmt: skip
+"""Sections that hold nothing but figures: id, name, kind of figure, and what to know."""
+SHORT = {
+    "level", "replica", "better", "status", "reason", "n", "k", "unit", "floor", "output", "weight", "elements",
+}  # fmt: skip
+"""Columns that a figure's data in the page does without, as it does without those that are the same throughout."""
+WALLS_OPEN = 30
+
+
+def render(
+    material: Material, drawn: Sequence[Drawn], gate: GateRecord | None, comparisons: Sequence[CompareRecord]
+) -> str:
+    """The page.
+
+    Args:
+        material: the runs.
+        drawn: their figures, with SVG.
+        gate: what a gate decided, if one was asked.
+        comparisons: of later runs with the first.
+    """
+    frame, models = material.frame, material.models
+    boards, ranked = tables.boards(frame), ranks.of(tables.whole(frame))
+    attribution = sheets.of_boards("attribution-table", "attribution", faults.boards(frame), models)
+    walls = gallery.walls([(part.store, part.manifest, part.names) for part in material.parts])
+    failed = [(c.model, c.dataset, c.symmetry, c.reason or "") for c in material.cells if c.status == "failed"]
+    kinds = {figure.kind for figure in drawn}
+    present = {
+        "summary": "Summary",
+        **{f"comparison-{number}": "Comparison" for number, _ in enumerate(comparisons) if number == 0},
+        "leaderboard": "Leaderboard",
+        **({"robustness": "Ranks"} if ranked else {}),
+        **{name: heading for name, heading, kind, _ in DRAWN if kind in kinds},
+        **({"attribution": "Whose fault"} if attribution or "attribution" in kinds else {}),
+        **({"gallery": "Gallery"} if walls else {}),
+        "cost": "Cost",
+        **({"gate": "Gate"} if gate else {}),
+        **({"failed": "Failures"} if failed else {}),
+        "provenance": "Provenance",
+    }
+    inliner = Inliner()
+    script, css = (_asset(name) for name in ("page.js", "page.css"))
+    return _environment().get_template("page.html.j2").render(
+        title=" and ".join(dict.fromkeys(str(part.manifest.suite["name"]) for part in material.parts)),
+        runs=[_run(part.letter, part.manifest) for part in material.parts],
+        models=models,
+        sections=list(present.items()),
+        section_ids=present,
+        headlines=[
+            *((_summary(number, record) + ".", _tone(record)) for number, record in enumerate(comparisons)),
+            *headlines.of(material.cells, frame, boards, ranked, gate),
+        ],
+        glance=glance(boards, models),
+        comparisons=[_comparison(number, record) for number, record in enumerate(comparisons)],
+        leaderboard=sheets.leaderboard(boards, models),
+        choices={
+            "symmetry": list(dict.fromkeys(board.place[0] for board in boards)),
+            "dataset": list(dict.fromkeys(board.place[1] for board in boards)),
+        },
+        ranks=sheets.ranking(ranked, models),
+        figures=[_figure(figure, inliner) for figure in drawn],
+        drawn=DRAWN,
+        faults=attribution,
+        walls=_by_place(walls),
+        walls_open=len(walls) <= WALLS_OPEN,
+        costs=costs(frame, material),
+        gate=None if gate is None else _gate(gate),
+        failed=sheets.plain("failed-cells", "failed cells", ["model", "dataset", "symmetry", "reason"], failed),
+        provenance=provenance(material),
+        cells=sheets.plain(
+            "cells", "cells", ["model", "dataset", "symmetry", "status", "key"],
+            [(c.model, c.dataset, c.symmetry, c.status, c.key) for c in material.cells], "status",
+        ),
+        inliner=inliner,
+        css=Markup(css),
+        script=Markup(script),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    )  # fmt: skip
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("symbench", "report"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        autoescape=True,
+    )  # fmt: skip
+    environment.globals["glyph"] = lambda model: GLYPHS[model % len(GLYPHS)]
+    return environment
+
+
+def _asset(name: str) -> str:
+    return resources.files("symbench.report").joinpath("assets", name).read_text(encoding="utf-8")
+
+
+def _run(letter: str, manifest: Any) -> dict[str, Any]:
+    suite = json.dumps(manifest.suite, indent=1, ensure_ascii=False)
+    return {"letter": letter, "run": manifest.run, "status": manifest.status, "limit": manifest.limit, "suite": suite}
+
+
+def _figure(figure: Drawn, inliner: Inliner) -> dict[str, Any]:
+    told = [name for name in figure.data.columns if name == "model" or figure.data[name].nunique() > 1]
+    data = figure.data[[name for name in told if name not in SHORT]]
+    csv = csv_safe(data).to_csv(index=False, float_format="%.6g")
+    return {
+        "kind": figure.kind, "title": figure.title, "name": figure.name,
+        "svg": inliner(figure.svg, figure.alt),
+        "csv": f"data:text/csv;charset=utf-8;base64,{base64.b64encode(csv.encode()).decode()}",
+    }  # fmt: skip
+
+
+def glance(boards: Sequence[Board], models: Sequence[str]) -> SimpleNamespace:
+    """One number for each model and symmetry: accuracy over the orbit, else consistency, else E.
+
+    A bar's first value is how much is lost, between 0 and 1.
+    """
+    known: dict[tuple[str, str], Entry] = {}
+    several = len({board.place[1:] for board in boards}) > 1
+    repeated = len({board.place[0] for board in boards}) < len(boards)
+    columns, shown = [], set()
+    for board in boards:
+        heading = board.title if several and repeated else board.place[0]
+        metric = next(
+            (m for m in ("orbit_accuracy", "consistency", "equivariance_error") if m in board.metrics), None
+        )
+        columns.append(heading)
+        shown |= {metric} - {None}
+        for name, _ in board.failed:
+            known[name, heading] = Entry("failed", bar=(1.0, 0.0, 0.0))
+        for name, cells in board.rows:
+            values = dict(zip(board.metrics, cells, strict=True))
+            if metric is not None and values[metric].estimate is not None:
+                known[name, heading] = Entry(_shown(values, metric), bar=(_lost(values, metric), 0.0, 0.0))
+    words = {
+        "orbit_accuracy": "accuracy over the orbit, %",
+        "consistency": "consistency, %",
+        "equivariance_error": "E",
+    }
+    rows = [(name, [known.get((name, heading), Entry("–")) for heading in columns]) for name in models]
+    note = " or ".join(words[metric] for metric in words if metric in shown)
+    return SimpleNamespace(columns=columns, rows=rows if columns else [], note=note)
+
+
+def _shown(values: dict[str, tables.Cell], metric: str) -> str:
+    return values[metric].value
+
+
+def _lost(values: dict[str, tables.Cell], metric: str) -> float:
+    value = values[metric].estimate or 0.0
+    if metric == "equivariance_error":
+        return min(max(value, 0.0), 1.0)
+    whole = 1.0 if metric == "consistency" else (values["accuracy"].estimate or 0.0)
+    return min(max(whole - value, 0.0), 1.0)
+
+
+def costs(frame: pd.DataFrame, material: Material) -> Sheet:
+    """What each model costs, training included."""
+    board = tables.costs(frame)
+    recipes = material.recipes
+    columns = ["model", *board.columns[1:], "trained"]
+    lines, data = [], []
+    for name, cells in board.rows:
+        entries = [sheets.entry(cell, metric) for cell, metric in zip(cells, board.metrics, strict=True)]
+        recipe = recipes.get(name, "")
+        lines.append(sheets.Line(name, [*entries, Entry(recipe or "–", order=recipe)], material.models.index(name)))
+        numbers = {metric: cell.estimate for metric, cell in zip(board.metrics, cells, strict=True)}
+        data.append({"model": name} | numbers | {"trained": recipe})
+    return Sheet("costs", "costs", columns, [sheets.Group("", lines)], data)
+
+
+def _gate(gate: GateRecord) -> dict[str, Any]:
+    columns = ["verdict", "rule", "about", "estimate", "reason", "where"]
+    rows = [
+        (
+            rule.verdict, rule.name, rule.subject, "–" if rule.estimate is None else tables.scientific(rule.estimate),
+            rule.reason, rule.where or "",
+        )
+        for rule in gate.rules
+    ]  # fmt: skip
+    sheet = sheets.plain("gate-rules", "gate verdicts", columns, rows)
+    tone = sheets.TONES.get(gate.verdict, "warn")
+    lines = [_toned(line) for line in sheet.groups[0].lines]
+    sheet = Sheet(
+        sheet.id, sheet.title, columns, [sheets.Group("", lines)],
+        [rule.model_dump(mode="json") for rule in gate.rules], numbers=False,
+    )  # fmt: skip
+    return {
+        "verdict": gate.verdict, "tone": tone, "baseline": gate.baseline, "exit_code": gate.exit_code,
+        "notes": gate.notes, "sheet": sheet,
+    }  # fmt: skip
+
+
+def _toned(line: sheets.Line) -> sheets.Line:
+    return sheets.Line(line.name, line.entries, tone=sheets.TONES.get(line.name, ""))
+
+
+def _comparison(number: int, record: CompareRecord) -> dict[str, Any]:
+    """A table of two runs, the later one under its own letter."""
+    ordered, letter = pairs.ordered(record), letter_of(number + 1)
+    columns = [{"B": letter, "B - A": f"{letter} - A"}.get(heading, heading) for heading in pairs.HEADINGS]
+    sheet = sheets.plain(f"comparison-{number}", "comparison", columns, [pairs.cells(row) for row in ordered])
+    lines = [_toned(line) for line in sheet.groups[0].lines]
+    data = [row.model_dump(mode="json") for row in ordered]
+    sheet = Sheet(sheet.id, sheet.title, columns, [sheets.Group("", lines)], data, numbers=False)
+    return {"title": f"A and {letter}", "summary": _summary(number, record), "sheet": sheet}
+
+
+def _summary(number: int, record: CompareRecord) -> str:
+    return pairs.summary(record).replace(f"{record.after} (B)", f"{record.after} ({letter_of(number + 1)})", 1)
+
+
+def _tone(record: CompareRecord) -> str:
+    marks = {row.mark for row in record.rows}
+    return "bad" if "worse" in marks else "good" if "better" in marks else ""
+
+
+def _by_place(walls: Sequence[gallery.Wall]) -> list[tuple[str, list[gallery.Wall]]]:
+    places: dict[str, list[gallery.Wall]] = {}
+    for wall in walls:
+        places.setdefault(f"{wall.symmetry} on {wall.dataset}", []).append(wall)
+    return list(places.items())
+
+
+def provenance(material: Material) -> Sheet:
+    """Where and when each run took place, with what."""
+    facts: dict[str, list[str]] = {}
+    for part in material.parts:
+        manifest, environment = part.manifest, part.manifest.environment
+        commit = environment.get("commit") or {}
+        mine: dict[str, Any] = {
+            "run": manifest.run, "status": manifest.status, "started": manifest.started,
+            "finished": manifest.finished or "not yet", "cells": len(manifest.cells),
+            "only": ", ".join(manifest.only), "limit": manifest.limit, "seed": manifest.suite.get("seed"),
+            "device": environment.get("device"),
+            "processor": environment.get("processor"), "threads": environment.get("threads"),
+            "platform": environment.get("platform"), "python": environment.get("python"),
+            "commit": f"{commit.get('id', '')}{' with changes' if commit.get('dirty') else ''}",
+            **dict(sorted((environment.get("packages") or {}).items())),
+        }  # fmt: skip
+        for name, value in mine.items():
+            facts.setdefault(name, [""] * len(material.parts))[material.parts.index(part)] = (
+                "" if value is None else str(value)
+            )
+    rows = [(name, *values) for name, values in facts.items() if any(values)]
+    headings = [part.letter or "value" for part in material.parts]
+    return sheets.plain("provenance-table", "provenance", ["fact", *headings], rows)

@@ -1,0 +1,224 @@
+"""The page's tables: what is shown of every row, and what of it is downloaded as CSV and JSON."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from symbench.escape import csv_safe
+from symbench.report.ranks import STAGES, Ranked
+from symbench.report.tables import COLUMNS, Board, Cell, percent
+
+SHARES = {
+    "accuracy", "orbit_accuracy", "worst_element_accuracy", "worst_case_accuracy", "consistency", "kappa",
+    "round_trip_consistency",
+}  # fmt: skip
+LEAST_E = 1e-8
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One place of a table.
+
+    Attributes:
+        text: what it says.
+        detail: what stands below, small.
+        order: what it is sorted by; None sorts last.
+        bar: value and interval between 0 and 1, to be drawn; None draws nothing.
+        tone: ``good``, ``bad``, ``warn`` or empty.
+    """
+
+    text: str
+    detail: str = ""
+    order: float | str | None = None
+    bar: tuple[float, float, float] | None = None
+    tone: str = ""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row: its entries, or one that spans them all; its model, and what the filters know of it."""
+
+    name: str
+    entries: list[Entry]
+    model: int | None = None
+    symmetry: str = ""
+    dataset: str = ""
+    tone: str = ""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows under a heading of their own, with a sentence that sums them up and a note."""
+
+    title: str
+    lines: list[Line]
+    note: str = ""
+    lead: str = ""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table of the page.
+
+    Attributes:
+        id: its name on the page and of its downloads.
+        title: what it is of, for those who do not see it.
+        columns: headings, that of the names first.
+        groups: of rows.
+        data: the same rows with all their digits.
+        numbers: whether the columns after the first are numbers.
+        filters: whether rows can be filtered.
+    """
+
+    id: str
+    title: str
+    columns: list[str]
+    groups: list[Group]
+    data: list[dict[str, Any]]
+    numbers: bool = True
+    filters: bool = False
+
+    @property
+    def csv(self) -> str:
+        """The data as CSV, as a link."""
+        return _link("text/csv", csv_safe(pd.DataFrame(self.data)).to_csv(index=False))
+
+    @property
+    def json(self) -> str:
+        """The data as JSON, as a link."""
+        return _link("application/json", json.dumps(self.data, allow_nan=False, ensure_ascii=False))
+
+
+def _link(kind: str, text: str) -> str:
+    return f"data:{kind};charset=utf-8;base64,{base64.b64encode(text.encode()).decode()}"
+
+
+def entry(cell: Cell, metric: str) -> Entry:
+    """A cell of a board, with its interval drawn where there is a scale for it."""
+    bar = None
+    if cell.estimate is not None:
+        ends = [cell.estimate if end is None else end for end in (cell.low, cell.high)]
+        points = [_position(value, metric) for value in (cell.estimate, *ends)]
+        if not any(math.isnan(point) for point in points):
+            bar = (points[0], points[1], points[2])
+    return Entry(cell.value, cell.detail, cell.estimate, bar)
+
+
+def _position(value: float, metric: str) -> float:
+    """Where on a scale from 0 to 1; NaN for metrics without one. E is on a logarithmic one."""
+    if metric in SHARES:
+        return min(max(value, 0.0), 1.0)
+    if metric in {"equivariance_error", "split_error", "model_error", "remainder_error", "reference_error"}:
+        scaled = 1 - math.log10(max(value, LEAST_E)) / math.log10(LEAST_E)
+        return min(max(scaled, 0.0), 1.0)
+    return math.nan
+
+
+def leaderboard(boards: Sequence[Board], models: Sequence[str]) -> Sheet:
+    """Every board in one table, with the same columns."""
+    measured = {metric for board in boards for metric in board.metrics}
+    chosen = [(metric, heading) for metric, heading, _ in COLUMNS if metric in measured]
+    groups, data = [], []
+    for board in boards:
+        lines = []
+        symmetry, dataset, output = board.place
+        for name, cells in board.rows:
+            known = dict(zip(board.metrics, cells, strict=True))
+            entries = [entry(known.get(metric, Cell("–")), metric) for metric, _ in chosen]
+            lines.append(Line(name, entries, models.index(name), symmetry, dataset))
+            place = {"model": name, "symmetry": symmetry, "dataset": dataset, "output": output}
+            data.append(place | _numbers(known))
+        lines += [
+            Line(name, [Entry(f"failed: {why}", tone="bad")], models.index(name), symmetry, dataset)
+            for name, why in board.failed
+        ]
+        groups.append(Group(board.title, lines, ". ".join([board.note, *board.verdicts]), board.summary))
+    return Sheet("leaderboard", "leaderboard", ["model", *(h for _, h in chosen)], groups, data, filters=True)
+
+
+def _numbers(known: Mapping[str, Cell]) -> dict[str, float | None]:
+    found: dict[str, float | None] = {}
+    for metric, cell in known.items():
+        found |= {metric: cell.estimate, f"{metric}_low": cell.low, f"{metric}_high": cell.high}
+    return found
+
+
+def ranking(ranked: Sequence[Ranked], models: Sequence[str]) -> Sheet:
+    """The three accuracies with each model's rank and how it changes from the first."""
+    groups, data = [], []
+    for found in ranked:
+        lines = []
+        for row in found.rows.to_dict("records"):
+            entries = [_rank(row, metric) for metric in STAGES]
+            lines.append(Line(str(row["model"]), entries, models.index(row["model"]), found.symmetry, found.dataset))
+            place = {"symmetry": found.symmetry, "dataset": found.dataset, "output": found.output}
+            data.append(place | {str(k): None if pd.isna(v) else v for k, v in row.items()})
+        groups.append(Group(f"{found.symmetry} on {found.dataset}", lines))
+    return Sheet("ranks", "ranks", ["model", *STAGES.values()], groups, data)
+
+
+def _rank(row: Mapping[Any, Any], metric: str) -> Entry:
+    value, rank, first = float(row[metric]), int(row[f"{metric}_rank"]), int(row["accuracy_rank"])
+    moved = first - rank
+    change = f", {'up' if moved > 0 else 'down'} {abs(moved)}" if moved else ""
+    tone = "" if not moved else "good" if moved > 0 else "bad"
+    ends = [float(row[f"{metric}_{side}"]) for side in ("low", "high")]
+    bar = None if any(math.isnan(end) for end in ends) else (value, ends[0], ends[1])
+    return Entry(f"{percent(value)} %", f"rank {rank}{change}", value, bar, tone)
+
+
+def of_boards(name: str, title: str, boards: Sequence[Board], models: Sequence[str]) -> list[Sheet]:
+    """Boards with columns of their own, those with the same columns in one table."""
+    kinds: dict[tuple[str, ...], list[Board]] = {}
+    for board in boards:
+        kinds.setdefault(tuple(board.columns), []).append(board)
+    found = []
+    for number, (columns, members) in enumerate(kinds.items()):
+        groups, data = [], []
+        for board in members:
+            lines = []
+            for label, cells in board.rows:
+                entries = [entry(cell, metric) for cell, metric in zip(cells, board.metrics, strict=True)]
+                lines.append(Line(label, entries, _model_of(label, models)))
+                data.append(
+                    {"table": board.title, columns[0]: label} | _numbers(dict(zip(board.metrics, cells, strict=True)))
+                )
+            lines += [Line(label, [Entry(why)], _model_of(label, models)) for label, why in board.failed]
+            groups.append(Group(board.title, lines, board.note))
+        found.append(Sheet(f"{name}-{number}" if number else name, title, list(columns), groups, data))
+    return found
+
+
+def _model_of(label: str, models: Sequence[str]) -> int | None:
+    """The model that a row is of: its label, or what stands before its first comma."""
+    stem = label if label in models else label.partition(", ")[0]
+    return models.index(stem) if stem in models else None
+
+
+def plain(name: str, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], tones: str = "") -> Sheet:
+    """A table of texts; those of the column ``tones`` are toned by what they say."""
+    lines = [
+        Line(
+            str(row[0]),
+            [
+                Entry(str(value), order=str(value), tone=TONES.get(str(value), "") if heading == tones else "")
+                for heading, value in zip(columns[1:], row[1:], strict=True)
+            ],
+        )
+        for row in rows
+    ]
+    data = [dict(zip(columns, row, strict=True)) for row in rows]
+    return Sheet(name, title, list(columns), [Group("", lines)], data, numbers=False)
+
+
+TONES = {
+    "pass": "good", "done": "good", "better": "good", "fail": "bad", "failed": "bad", "worse": "bad", "error": "bad",
+    "inconclusive": "warn", "not comparable": "warn", "missing": "warn", "planned": "warn",
+}  # fmt: skip

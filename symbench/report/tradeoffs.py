@@ -1,0 +1,154 @@
+"""Accuracy and robustness, against each other and against what they cost; the Pareto front is marked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from symbench.report.style import GRID, MUTED, legend, legend_inches, look
+
+COSTS = {
+    "parameters": "parameters",
+    "flops": "FLOPs per sample",
+    "throughput": "samples per second",
+}
+MEASURES = (
+    "accuracy", "accuracy_low", "accuracy_high", "orbit_accuracy", "orbit_accuracy_low", "orbit_accuracy_high",
+    "worst_case_accuracy", "worst_case_accuracy_low", "worst_case_accuracy_high",
+)  # fmt: skip
+
+
+def front(good: Sequence[float], cheap: Sequence[float]) -> list[bool]:
+    """Which points no other point beats: better in one, and no worse in the other; more is better in both.
+
+    NaN is never on the front, and beats nothing.
+    """
+    points = np.column_stack([np.asarray(good, dtype=float), np.asarray(cheap, dtype=float)])
+    found = []
+    for point in points:
+        no_worse = (points >= point).all(axis=1)
+        better = (points > point).any(axis=1)
+        found.append(bool(np.isfinite(point).all() and not (no_worse & better).any()))
+    return found
+
+
+def with_costs(ranked: pd.DataFrame, frame: pd.DataFrame, dataset: str) -> pd.DataFrame:
+    """Add parameters, FLOPs and throughput, and for each whether the model is on its front with the orbit's accuracy.
+
+    Args:
+        ranked: rows of :class:`~symbench.report.ranks.Ranked`.
+        frame: all estimates.
+        dataset: on which they were timed.
+    """
+    own = frame[frame["symmetry"].isna() & frame["metric"].isin(["parameters", "flops", "seconds_per_sample"])]
+    own = own[own["dataset"] == dataset].drop_duplicates(["model", "metric"])
+    costs = own.pivot(index="model", columns="metric", values="estimate")
+    found = ranked[["model", *MEASURES]].copy()
+    for name in ("parameters", "flops", "seconds_per_sample"):
+        found[name] = found["model"].map(costs[name]).astype(float) if name in costs else np.nan
+    found["throughput"] = 1 / found.pop("seconds_per_sample").replace(0.0, np.nan)
+    robust = found["orbit_accuracy"].tolist()
+    found["front_accuracy"] = front(found["worst_case_accuracy"].tolist(), found["accuracy"].tolist())
+    for name in COSTS:
+        sign = 1 if name == "throughput" else -1
+        found[f"front_{name}"] = front(robust, (sign * found[name]).tolist())
+    return found
+
+
+def figure_of(data: pd.DataFrame, models: Sequence[str]) -> Figure:
+    """Accuracy against the worst case; and against each cost the accuracy as it is (hollow) and over the orbit.
+
+    Args:
+        data: rows of :func:`with_costs`.
+        models: all of the report's, in the order of their looks.
+    """
+    names = [str(name) for name in data["model"]]
+    panels = [name for name in COSTS if data[name].notna().any()]
+    columns = 2
+    lines = -(-(1 + len(panels)) // columns)
+    figure = Figure(figsize=(2.75 * columns + legend_inches(names), 2.5 * lines), layout="constrained")
+    grid: Any = figure.subplots(lines, columns, squeeze=False)
+    _accuracies(grid.flat[0], data, models)
+    for axes, cost in zip(grid.flat[1:], panels, strict=False):
+        _cost(axes, data[data[cost].notna()], cost, models)
+    for axes in grid.flat[1 + len(panels) :]:
+        axes.set_axis_off()
+    legend(figure, models, names, lines=False)
+    return figure
+
+
+def _accuracies(axes: Any, data: pd.DataFrame, models: Sequence[str]) -> None:
+    axes.plot([0, 100], [0, 100], linestyle="--", color=MUTED, linewidth=0.8, zorder=0)
+    _line(axes, data, "accuracy", "worst_case_accuracy", "front_accuracy", 100.0)
+    for row in data.to_dict("records"):
+        x, y = 100 * row["accuracy"], 100 * row["worst_case_accuracy"]
+        spread = [_spread(row, "accuracy"), _spread(row, "worst_case_accuracy")]
+        _point(axes, models.index(row["model"]), x, y, xerr=spread[0], yerr=spread[1])
+    axes.set_xlabel("accuracy as it is, %")
+    axes.set_ylabel("worst case, %")
+    axes.set_xlim(0, 104)
+    axes.set_ylim(-4, 104)
+
+
+def _cost(axes: Any, data: pd.DataFrame, cost: str, models: Sequence[str]) -> None:
+    axes.set_xscale("log")
+    _line(axes, data, cost, "orbit_accuracy", f"front_{cost}", 1.0)
+    for row in data.to_dict("records"):
+        i, x = models.index(row["model"]), row[cost]
+        clean, robust = 100 * row["accuracy"], 100 * row["orbit_accuracy"]
+        color, marker, gid = (look(i)[name] for name in ("color", "marker", "gid"))
+        axes.plot([x, x], [clean, robust], color=color, linewidth=0.8, linestyle=":", gid=gid)
+        axes.plot(x, clean, color=color, marker=marker, markersize=4.5, markerfacecolor="none", gid=gid)
+        _point(axes, i, x, robust, yerr=_spread(row, "orbit_accuracy"))
+    axes.set_ylim(0, 104)
+    axes.set_xlabel(COSTS[cost] + (", more is better" if cost == "throughput" else ""))
+    axes.set_ylabel("accuracy, %")
+    axes.xaxis.set_major_locator(FixedLocator(ticks(data[cost].min(), data[cost].max())))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlim(data[cost].min() / 1.6, data[cost].max() * 1.6)
+
+
+def ticks(low: float, high: float, most: int = 4) -> list[float]:
+    """A few round numbers on a logarithmic axis; the ends where there are none between them."""
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for steps in ((1, 2, 5), (1, 3), (1,)):
+        found = [step * 10.0**n for n in decades for step in steps if low / 1.3 <= step * 10.0**n <= high * 1.3]
+        if 2 <= len(found) <= most:
+            return found
+    return found[:: -(-len(found) // most)] if len(found) > most else sorted({low, high})
+
+
+def short(value: float) -> str:
+    """``30 k``, ``1.5 M``."""
+    for limit, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= limit:
+            return f"{value / limit:.2g} {letter}" if value < 100 * limit else f"{value / limit:.0f} {letter}"
+    return f"{value:.2g}"
+
+
+def _point(axes: Any, i: int, x: float, y: float, **spread: Any) -> None:
+    shown = {**look(i), "linestyle": "none"}
+    line, _, bars = axes.errorbar(x, y, markersize=4.5, elinewidth=0.9, **{**shown, "gid": None}, **spread)
+    for artist in (line, *bars):
+        artist.set_gid(shown["gid"])
+
+
+def _spread(row: dict[Any, Any], metric: str) -> list[list[float]]:
+    low, high = (abs(100 * (row[f"{metric}_{side}"] - row[metric])) for side in ("low", "high"))
+    return [[low], [high]]
+
+
+def _line(axes: Any, data: pd.DataFrame, x: str, y: str, marked: str, factor: float) -> None:
+    """The front as a staircase, and a ring around every point that is on it."""
+    best = data[data[marked]].sort_values(x)
+    xs, ys = factor * best[x].to_numpy(dtype=float), 100 * best[y].to_numpy(dtype=float)
+    where = "pre" if x in {"throughput", "accuracy"} else "post"
+    axes.plot(xs, ys, drawstyle=f"steps-{where}", color=GRID, linewidth=3, zorder=0)
+    axes.plot(xs, ys, "o", markersize=10, markerfacecolor="none", markeredgecolor=MUTED, markeredgewidth=0.8)

@@ -1,0 +1,333 @@
+"""What metrics are functions of, and how much worse one got: against scipy, jackknives and loops.
+
+How often decisions by it err is in test_operating.py.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from symbench import statistics
+from symbench.gate.decide import Question, decided
+from symbench.statistics import Array, Doubt, Interval, Mean, Quantile, Ratio, Sampled, Smallest, change, standing
+
+N = 200
+RNG = np.random.default_rng(0)
+SHARES = RNG.integers(0, 9, N) / 8
+LATER = np.where(RNG.random(N) < 0.6, SHARES, RNG.integers(0, 7, N) / 8)
+WHERE = RNG.random(N) < 0.7
+SIZE = RNG.gamma(4.0, size=N)
+LOSSES = RNG.exponential(size=N)
+RIGHT = 1.0 * (RNG.random((4, N)) < [[0.9], [0.6], [0.75], [0.8]])
+VALID = RNG.random((4, N)) < 0.8
+SPREAD = RNG.exponential(size=(3, N)) + RNG.exponential(size=N)
+
+SAMPLED: dict[str, Callable[[Array], Sampled]] = {
+    "shares": lambda at: Mean(SHARES[at]),
+    "masked": lambda at: Mean(SHARES[at], WHERE[at]),
+    "losses": lambda at: Mean(LOSSES[at], bounded=False),
+    "ratio": lambda at: Ratio(SHARES[at] * SIZE[at], SIZE[at]),
+    "root": lambda at: Ratio(SHARES[at] * SIZE[at], SIZE[at], root=True),
+    "complement": lambda at: Ratio(SHARES[at] * SIZE[at], SIZE[at], complement=True),
+    "smallest": lambda at: Smallest(RIGHT[:, at], VALID[:, at]),
+}
+ALL = np.arange(N)
+
+
+def expected_estimate(name: str) -> float:
+    share = sum(SHARES * SIZE) / sum(SIZE)
+    return float(
+        {
+            "shares": sum(SHARES) / N,
+            "masked": sum(SHARES[WHERE]) / sum(WHERE),
+            "losses": sum(LOSSES) / N,
+            "ratio": share,
+            "root": share**0.5,
+            "complement": 1 - share,
+            "smallest": min(sum(row[mine]) / sum(mine) for row, mine in zip(RIGHT, VALID, strict=True)),
+        }[name]
+    )
+
+
+@pytest.mark.parametrize("name", SAMPLED)
+def test_influence_is_the_jackknifes(name: str) -> None:
+    value = SAMPLED[name](ALL)
+    assert value.estimate == pytest.approx(expected_estimate(name))
+    assert value.samples == N
+    without = np.array([SAMPLED[name](np.delete(ALL, i)).estimate for i in range(N)])
+    jackknife = (N - 1) * (without.mean() - without)
+    assert value.influence().mean() == pytest.approx(0, abs=1e-9)
+    assert value.influence() == pytest.approx(jackknife, rel=0.05, abs=0.02)
+
+
+def test_influence_on_a_quantile_has_the_bootstraps_error() -> None:
+    value = Quantile(SPREAD, 0.9)
+    assert value.estimate == np.quantile(SPREAD, 0.9)
+    rng = np.random.default_rng(1)
+    found = [np.quantile(SPREAD[:, rng.integers(N, size=N)], 0.9) for _ in range(2000)]
+    assert value.influence().mean() == pytest.approx(0, abs=1e-9)
+    assert value.influence().std(ddof=1) / np.sqrt(N) == pytest.approx(np.std(found), rel=0.15)
+    assert np.corrcoef(value.influence(), (value.estimate < SPREAD).mean(axis=0))[0, 1] == pytest.approx(1)
+
+
+def test_intervals_are_those_of_the_functions() -> None:
+    share = statistics.ratio(SHARES * SIZE, SIZE, seed=3)
+    assert share.low is not None
+    assert share.high is not None
+    for name, expected in {
+        "shares": statistics.bounded_mean(SHARES),
+        "masked": statistics.bounded_mean(SHARES[WHERE]),
+        "losses": statistics.mean(LOSSES, seed=3),
+        "ratio": share,
+        "root": Interval(share.estimate**0.5, share.low**0.5, share.high**0.5, N),
+        "complement": Interval(1 - share.estimate, 1 - share.high, 1 - share.low, N),
+        "smallest": statistics.smallest_mean(RIGHT, VALID, seed=3),
+    }.items():
+        assert SAMPLED[name](ALL).interval(seed=3) == expected, name
+    assert Quantile(SPREAD, 0.9).interval(seed=3) == statistics.quantile(SPREAD, 0.9)
+    assert SAMPLED["masked"](ALL).n == WHERE.sum()
+    assert SAMPLED["shares"](ALL).n == N
+
+
+def of(found: Interval, worse: int) -> tuple[float, float, float]:
+    assert found.low is not None
+    assert found.high is not None
+    low, high = sorted((worse * found.low, worse * found.high))
+    return worse * found.estimate, low, high
+
+
+def numbers(doubt: Doubt) -> tuple[float, float, float]:
+    assert doubt.low is not None
+    assert doubt.high is not None
+    return doubt.estimate, doubt.low, doubt.high
+
+
+@pytest.mark.parametrize("worse", [1, -1])
+def test_means_are_compared_by_their_paired_difference(worse: int) -> None:
+    found = change(Mean(SHARES), Mean(LATER), worse, seed=2)
+    assert numbers(found) == of(statistics.difference(SHARES, LATER, seed=2), worse)
+    assert found.error == pytest.approx(stats.sem(LATER - SHARES))
+    assert found.tail is None
+    masked = change(Mean(SHARES, WHERE), Mean(LATER, WHERE.copy()), worse, seed=2)
+    assert numbers(masked) == of(statistics.difference(SHARES[WHERE], LATER[WHERE], seed=2), worse)
+    assert masked.n == WHERE.sum()
+
+
+@pytest.mark.parametrize("first", [None, WHERE])
+def test_means_of_other_samples_are_compared_as_ratios(first: Array | None) -> None:
+    """Against a bootstrap of both with the same draws."""
+    other = ~WHERE | (ALL % 2 == 0)
+    found = change(Mean(SHARES, first), Mean(LATER, other), -1, seed=2)
+    mine = np.ones(N, dtype=bool) if first is None else first
+    rng = np.random.default_rng(4)
+    draws = [rng.integers(N, size=N) for _ in range(4000)]
+    loop = [SHARES[at][mine[at]].mean() - LATER[at][other[at]].mean() for at in draws]
+    assert found.estimate == pytest.approx(SHARES[mine].mean() - LATER[other].mean())
+    assert numbers(found)[1:] == pytest.approx(tuple(np.quantile(loop, [0.025, 0.975])), abs=0.008)
+    assert found.error == pytest.approx(np.std(loop), rel=0.06)
+    assert change(Mean(SHARES), Mean(SHARES, other), 1, seed=0).error > 0, "other samples are never identical"
+
+
+@pytest.mark.parametrize("form", [{}, {"root": True}, {"complement": True}], ids=["plain", "root", "complement"])
+@pytest.mark.parametrize("worse", [1, -1])
+def test_ratios_are_compared_by_their_paired_difference(form: dict[str, bool], worse: int) -> None:
+    found = change(Ratio(SHARES * SIZE, SIZE, **form), Ratio(LATER * SIZE, SIZE, **form), worse, seed=2)
+    turned = -worse if form.get("complement") else worse
+    expected = statistics.ratio_difference(SHARES * SIZE, SIZE, LATER * SIZE, SIZE, seed=2, root="root" in form)
+    assert numbers(found) == pytest.approx(of(expected, turned))
+    rng = np.random.default_rng(4)
+    loop = []
+    for _ in range(2000):
+        at = rng.integers(N, size=N)
+        a, b = (sum(shares[at] * SIZE[at]) / sum(SIZE[at]) for shares in (SHARES, LATER))
+        loop.append(b**0.5 - a**0.5 if "root" in form else b - a)
+    assert found.error == pytest.approx(np.std(loop), rel=0.06)
+
+
+def lost(k: int = 4) -> tuple[Smallest, Smallest]:
+    """One element is clearly the worst, before and after."""
+    rng = np.random.default_rng(5)
+    before = 1.0 * (rng.random((k, N)) < np.linspace(0.2, 0.95, k)[:, None])
+    after = np.where(rng.random((k, N)) < 0.4, before, 1.0 * (rng.random((k, N)) < 0.15))
+    after[1:] = before[1:]
+    return Smallest(before, before > -1), Smallest(after, before > -1)
+
+
+def test_a_clear_minimum_has_the_bootstraps_limits() -> None:
+    before, after = lost()
+    found = change(before, after, -1, seed=0)
+    rng = np.random.default_rng(6)
+    draws = [rng.integers(N, size=N) for _ in range(4000)]
+    loop = [before.values[:, at].mean(1).min() - after.values[:, at].mean(1).min() for at in draws]
+    assert found.estimate == pytest.approx(before.estimate - after.estimate)
+    assert numbers(found)[1:] == pytest.approx(tuple(np.quantile(loop, [0.025, 0.975])), abs=0.006)
+    assert found.error == pytest.approx(np.std(loop), rel=0.1)
+
+
+def test_a_minimum_of_near_ties_has_simultaneous_limits() -> None:
+    """The definition, in loops over pairs, with limits of Student's t at a level shared by all elements."""
+    rng = np.random.default_rng(7)
+    before, after = (1.0 * (rng.random((3, N)) < 0.8) for _ in range(2))
+    valid = np.ones((3, N), dtype=bool)
+    found = change(Smallest(before, valid), Smallest(after, valid), -1, seed=0)
+    t = stats.t.isf(0.025 / 3, N - 1)
+    pairs = [[b - a for a in after] for b in before]
+    highs = [[d.mean() + t * stats.sem(d) for d in row] for row in pairs]
+    lows = [[d.mean() - t * stats.sem(d) for d in row] for row in pairs]
+    assert found.high == pytest.approx(max(min(highs[j][k] for j in range(3)) for k in range(3)))
+    assert found.low == pytest.approx(min(max(row) for row in lows))
+
+
+def test_a_minimum_of_few_changes_is_guarded() -> None:
+    values, valid = np.ones((4, 100)), np.ones((4, 100), dtype=bool)
+    same = change(Smallest(values, valid), Smallest(values.copy(), valid), -1, seed=0)
+    assert same.estimate == 0
+    assert same.high == pytest.approx(1 - 0.025 ** (1 / 100)), "Clopper-Pearson's for none of 100"
+    after = values.copy()
+    after[1, :3] = 0
+    after[2, 3:5] = 0
+    found = change(Smallest(values, valid), Smallest(after, valid), -1, seed=0)
+    assert found.estimate == pytest.approx(0.03)
+    assert numbers(found)[2] >= stats.binomtest(5, 100).proportion_ci(method="exact").high - 1e-12, "five lost"
+    assert found.p_above(0.01) >= stats.binomtest(3, 100, 0.01, alternative="greater").pvalue
+
+
+@pytest.mark.parametrize("name", SAMPLED)
+def test_worse_mirrors(name: str) -> None:
+    rng = np.random.default_rng(8)
+    before, after = SAMPLED[name](ALL), SAMPLED[name](rng.permutation(N))
+    up, down = (change(before, after, worse, seed=1) for worse in (1, -1))
+    assert numbers(up) == pytest.approx(tuple(-one for one in (down.estimate, down.high or 0, down.low or 0)))
+    assert up.n == down.n
+    alone_up, alone_down = (standing(before, worse, seed=1) for worse in (1, -1))
+    assert numbers(alone_up) == pytest.approx((-alone_down.estimate, -(alone_down.high or 0), -(alone_down.low or 0)))
+    assert numbers(alone_up) == of(before.interval(seed=1), 1)
+
+
+def changed(n: int, lost: int, gained: int, by: float = 1.0) -> Doubt:
+    before, after = np.ones(n), np.ones(n)
+    after[:lost] -= by
+    before[lost : lost + gained] -= by
+    return change(Mean(before), Mean(after), -1, seed=0)
+
+
+@pytest.mark.parametrize(("lost", "gained"), [(0, 0), (1, 0), (7, 0), (0, 3), (12, 7), (19, 0)])
+@pytest.mark.parametrize("by", [1.0, 0.125])
+def test_few_changes_have_at_least_the_exact_limit(lost: int, gained: int, by: float) -> None:
+    """Of the share of samples that lost, however little."""
+    found = changed(100, lost, gained, by)
+    assert found.estimate == pytest.approx((lost - gained) / 100 * by)
+    assert numbers(found)[2] >= stats.binomtest(lost, 100).proportion_ci(method="exact").high - 1e-12
+
+
+@pytest.mark.parametrize("lost", [1, 4, 9, 19])
+def test_p_of_few_is_at_least_the_exact_one(lost: int) -> None:
+    exact = stats.binomtest(lost, 100, 0.02, alternative="greater").pvalue
+    student = stats.ttest_1samp([1.0] * lost + [0.0] * (100 - lost), 0.02, alternative="greater").pvalue
+    assert changed(100, lost, 0).p_above(0.02) == pytest.approx(max(exact, student))
+    right = Mean(np.array([0.0] * lost + [1.0] * (100 - lost)))
+    assert standing(right, -1, seed=0).p_above(-0.98) == pytest.approx(max(exact, student))
+
+
+def test_p_of_many_is_students_with_the_error_of_the_lower_limit() -> None:
+    found = change(Mean(SHARES), Mean(LATER), -1, seed=0)
+    limit = found.estimate - 0.02
+    assert found.low is not None
+    student = stats.ttest_1samp(SHARES - LATER, limit, alternative="greater").pvalue
+    assert replace(found, low=None).p_above(limit) == pytest.approx(student)
+    error = max(stats.sem(SHARES - LATER), (found.estimate - found.low) / stats.norm.isf(0.025))
+    assert found.p_above(limit) == pytest.approx(stats.t.sf(0.02 / error, N - 1))
+    assert found.p_above(limit) >= student
+    assert found.spread >= found.error
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("doubt", "margin"),
+    [
+        (Doubt(NAN, NAN, NAN, 9, NAN), 0.1),
+        (Doubt(NAN, None, None, 9, 0.0), 0.1),
+        (Doubt(0.9, None, None, 9, NAN), 0.1),
+        (Doubt(0.9, 0.8, NAN, 9, math.inf), 0.1),
+        (Doubt(0.0, -0.1, 0.05, 9, 0.02), NAN),
+    ],
+)
+def test_nan_decides_nothing(doubt: Doubt, margin: float) -> None:
+    assert doubt.p_above(margin) == 1
+    (answer,) = decided([Question(doubt, margin, difference=True)])
+    assert answer.verdict == "inconclusive"
+    assert answer.p_adjusted == 1
+
+
+def with_nan(values: Array) -> Array:
+    found = values.copy()
+    found.flat[0] = np.nan
+    return found
+
+
+EVERY = np.ones((4, N), dtype=bool)
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (Mean(SHARES), Mean(with_nan(SHARES))),
+        (Mean(with_nan(LOSSES), bounded=False), Mean(LOSSES, bounded=False)),
+        (Ratio(SHARES, SIZE), Ratio(with_nan(SHARES), SIZE)),
+        (Ratio(SHARES, SIZE), Ratio(SHARES, with_nan(SIZE))),
+        (Smallest(RIGHT, EVERY), Smallest(with_nan(RIGHT), EVERY)),
+        (Smallest(RIGHT, EVERY), Smallest(RIGHT, ~EVERY)),
+        (Quantile(SPREAD, 0.9), Quantile(with_nan(SPREAD), 0.9)),
+    ],
+)
+def test_nan_has_no_change(before: Sampled, after: Sampled) -> None:
+    with pytest.raises(ValueError, match="finite"):
+        change(before, after, 1, seed=0)
+
+
+def test_values_that_are_left_out_may_be_nan() -> None:
+    values, masked = SHARES.copy(), RIGHT.copy()
+    values[~WHERE], masked[~VALID] = np.nan, np.nan
+    plain = change(Mean(SHARES, WHERE), Mean(LATER, WHERE), -1, seed=0)
+    assert numbers(change(Mean(values, WHERE), Mean(LATER, WHERE), -1, seed=0)) == numbers(plain)
+    other = change(Mean(SHARES, WHERE), Mean(LATER), -1, seed=0)
+    assert numbers(change(Mean(values, WHERE), Mean(LATER), -1, seed=0)) == numbers(other)
+    smallest = Smallest(RIGHT, VALID), Smallest(masked, VALID)
+    assert numbers(change(*smallest, -1, seed=0)) == numbers(change(smallest[0], smallest[0], -1, seed=0))
+
+
+def test_values_that_do_not_pair_have_no_limits() -> None:
+    found = change(Mean(SHARES), Ratio(SHARES, SIZE), 1, seed=0)
+    assert (found.low, found.high) == (None, None)
+    assert found.p_above(-100) == 1, "nothing is known about it"
+    quantiles = change(Quantile(SPREAD, 0.9), Quantile(SPREAD + 1, 0.9), 1, seed=0)
+    assert quantiles.estimate == pytest.approx(1)
+    assert quantiles.high is None
+
+
+def test_other_samples_are_refused() -> None:
+    with pytest.raises(ValueError, match="change: got 200 and 199 samples, expected the same ones"):
+        change(Mean(SHARES), Mean(LATER[1:]), 1, seed=0)
+    with pytest.raises(ValueError, match="change: got 4 and 3 elements, expected the same ones"):
+        change(Smallest(RIGHT, EVERY), Smallest(RIGHT[:3], EVERY[:3]), 1, seed=0)
+
+
+def test_one_sample_decides_nothing() -> None:
+    one = np.ones(1)
+    valid = np.ones((2, 1), dtype=bool)
+    for before, after in (
+        (Mean(one), Mean(one * 0)),
+        (Ratio(one, one), Ratio(one / 2, one)),
+        (Smallest(np.ones((2, 1)), valid), Smallest(np.zeros((2, 1)), valid)),
+    ):
+        (answer,) = decided([Question(change(before, after, -1, seed=0), 0.01, difference=True)])
+        assert answer.verdict == "inconclusive", type(before)
