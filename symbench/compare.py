@@ -271,9 +271,8 @@ def _row(cell: CellStatus, pair: Paired) -> PairRecord:
     if doubt.low is not None and doubt.high is not None:
         ends = sorted((worse_of(found) * doubt.low, worse_of(found) * doubt.high))
         numbers |= {"low": ends[0], "high": ends[1]}
-        numbers["p_value"] = min(
-            1.0, 2 * min(doubt.p_above(0.0), Doubt(-doubt.estimate, None, None, doubt.n, doubt.error).p_above(0.0))
-        )
+        better = Doubt(-doubt.estimate, -doubt.high, -doubt.low, doubt.n, doubt.error)
+        numbers["p_value"] = min(1.0, 2 * min(doubt.p_above(0.0), better.p_above(0.0)))
     numbers |= _mcnemar(pair)
     return row.model_copy(update=numbers)
 

@@ -99,7 +99,7 @@ BROKEN: dict[str, tuple[str, Callable[..., Any]]] = {
     ),
     "pairs with oneself": (
         "symbench.evaluate.closing.unrelated",
-        lambda sums, dot, deviation: sums.moved_sq + sums.expected_sq - 2 * dot,
+        lambda sums, dot, deviation, count: sums.moved_sq + sums.expected_sq - 2 * dot,
     ),
     "an element twice": (
         "symbench.evaluate.moves.Moves.of",

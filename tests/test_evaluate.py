@@ -226,7 +226,7 @@ def test_many_parts_agree_with_one(folder: Folder, monkeypatch: pytest.MonkeyPat
     folder.write(model=CONV)
     run(folder)
     _, whole = record(folder)
-    for module in ("__init__", "closing", "reference", "controls"):
+    for module in ("__init__", "reference", "controls"):
         name = "symbench.evaluate" if module == "__init__" else f"symbench.evaluate.{module}"
         monkeypatch.setattr(f"{name}.PART", 7)
     other = Folder(folder.path / "other")
@@ -445,7 +445,7 @@ def test_whatever_changes_a_result_changes_the_key(folder: Folder, old: str, new
 
 
 def test_an_interrupted_run_resumes_with_the_parts_it_has(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("", ".closing", ".reference", ".controls"):
+    for module in ("", ".reference", ".controls"):
         monkeypatch.setattr(f"symbench.evaluate{module}.PART", 5)
     folder.suite.write_text(folder.suite.read_text().replace("model.py:build", "test_evaluate:Counting"))
     monkeypatch.setattr(Counting, "passes", 0)

@@ -20,9 +20,10 @@ import pytest
 from conftest import Symbench
 from PIL import Image
 
-from symbench import report
+from symbench import open_run, report
 from symbench.escape import csv_safe, csv_text, latex
 from symbench.estimates import of_run
+from symbench.records import Manifest
 from symbench.report import (
     curves,
     gallery,
@@ -32,6 +33,7 @@ from symbench.report import (
     tradeoffs,
 )
 from symbench.report.inline import Inliner
+from symbench.store import Store
 
 GATE = made.gate(" ".join(made.HOSTILE))
 VOID = {"meta", "link", "br", "img", "input"}
@@ -285,7 +287,7 @@ def test_a_run_without_numbers_still_has_a_page(tmp_path: Path) -> None:
 def test_several_runs_are_one_page(tmp_path: Path) -> None:
     """Models that changed stand side by side under their runs' letters; the one that did not is there once."""
     results = tmp_path / "results"
-    runs = []
+    runs: list[tuple[Store, Manifest, pd.DataFrame]] = []
     for seed, name in ((0, "made-a"), (1, "made-b")):
         store, manifest = made.run(results, models=["plain", "robust"], seed=seed, name=name)
         kept = manifest.cells

@@ -14,6 +14,8 @@ import symbench as sb
 from symbench.report import tables
 from symbench.report.tables import count, percent, scientific, seconds
 
+SYMMETRIES = ("turns", "rotations", "mixed", "shifts")
+
 
 @pytest.fixture(scope="module")
 def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -32,11 +34,17 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_format_is_there(reported: Path) -> None:
-    names = {p.name for p in reported.iterdir()}
+    places = [f"{kind}.{symmetry}.blobs" for kind in ("sizes", "ranks", "tradeoffs") for symmetry in SYMMETRIES]
+    places += ["polar.rotations.blobs", "polar.mixed.blobs", "shifts.shifts.blobs"]
+    places += [f"attribution.{symmetry}.blobs" for symmetry in ("rotations", "mixed")]
+    kinds = ("png", "svg", "pdf", "csv")
+    names = {p.name for p in reported.iterdir() if p.suffix != ".tex"}
     assert names == {
-        "report.md", "estimates.csv", "estimates.json",
-        *(f"{stem}.{kind}" for stem in ("polar.rotations.blobs", "polar.mixed.blobs", "shifts.shifts.blobs", "worst-case") for kind in ("png", "svg", "csv")),
+        "report.html", "report.md", "estimates.csv", "estimates.json", *(f"{p}.{kind}" for p in places for kind in kinds),
     }  # fmt: skip
+    assert {"tables.tex", "cost.tex", *(f"{symmetry}-on-blobs.tex" for symmetry in SYMMETRIES)} <= {
+        p.name for p in reported.glob("*.tex")
+    }
 
 
 def test_figures_are_pictures(reported: Path) -> None:

@@ -43,8 +43,8 @@ class TurnImage(FramedAction):
         . . . .              . . . .
 
     A pixel is a square about its centre, and the midpoint is that of the frame, ``((h - 1) / 2, (w - 1) / 2)``.
-    Quarter turns and mirrors are flips and transpositions, bit for bit. Every other element is resampled: bilinear and bicubic
-    from a grid built in float64, ``fourier`` by three shears.
+    Quarter turns and mirrors are flips and transpositions, bit for bit. Every other element is resampled: bilinear
+    and bicubic from a grid built in float64, ``fourier`` by three shears.
     """
 
     def __init__(self, group: PlaneGroup, options: TurnOptions) -> None:

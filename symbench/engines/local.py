@@ -25,8 +25,8 @@ from symbench.store import Store
 from symbench.train import cached, obtain, restore
 
 CPU_BATCH = 1 << 22
-"""Numbers in one batch on the CPU. Up to 32 MB the memory of the batch before is used again; more is fetched anew,
-which takes longer than moving the images does."""
+"""Numbers in one batch on the CPU. Up to 32 MB, memory is used again from batch to batch; more is fetched anew
+each time, which takes longer than moving the images does."""
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,11 @@ class Judge:
     suite: str
 
     @cached_property
+    def metrics(self) -> list[list[str]]:
+        """What each rule is about."""
+        return [metrics_of(rule) for rule in self.rules]
+
+    @cached_property
     def timed(self) -> Timed:
         """The run's records."""
         return Timed(self.run)
@@ -87,17 +92,17 @@ class Judge:
         if record is None:
             verdict: Verdict = "error" if cell.status == "failed" else "missing"
             reason = f"the cell failed: {cell.reason}" if cell.status == "failed" else "the cell is not measured"
-            for i, rule in mine:
-                for metric in metrics_of(rule):
+            for i, _ in mine:
+                for metric in self.metrics[i]:
                     told = self._record(i, cell, metric=metric, verdict=verdict, reason=reason)
                     yield Match(told, outcome="cell" if verdict == "error" else "undecided")
             return
-        wanted = list(dict.fromkeys(metric for _, rule in mine for metric in metrics_of(rule)))
+        wanted = list(dict.fromkeys(metric for i, _ in mine for metric in self.metrics[i]))
         for pair in self._pairs(cell, record, wanted, any(rule.kind in RELATIVE for _, rule in mine)):
             if pair.either.row.scope == "model" and not first:
                 continue
             for i, rule in mine:
-                if pair.after is not None and _takes(rule, pair.after):
+                if pair.after is not None and pair.after.metric in self.metrics[i] and _takes(rule, pair.after):
                     yield self._match(i, rule, cell, pair)
 
     def _pairs(self, cell: CellStatus, record: CellRecord, metrics: list[str], relative: bool) -> Iterator[Paired]:
@@ -223,8 +228,6 @@ def _replica(rule: Rule) -> bool:
 
 def _takes(rule: Rule, found: Estimate) -> bool:
     """Whether an estimate is one that the rule is about."""
-    if found.metric not in metrics_of(rule):
-        return False
     if not (found.primary if rule.elements is None else found.elements == rule.elements):
         return False
     if rule.elements is not None and not found.primary and found.value.element is not None:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from symbench.report.style import gid, legend, legend_inches, look
 
 PANELS = {"element_accuracy": "accuracy, %", "equivariance_error": "E"}
+AXES = {"moved": "places moved"}
 FEWEST_SIZES = 2
 
 
@@ -46,9 +47,9 @@ def figure_of(data: pd.DataFrame, models: Sequence[str], unit: str) -> Figure:
     grid: Any = figure.subplots(1, len(panels), squeeze=False)
     for axes, metric in zip(grid.flat, panels, strict=True):
         _panel(axes, data[data["metric"] == metric], models, 100.0 if metric == "element_accuracy" else 1.0)
-        axes.set_xlabel(f"size of the element, {unit}")
         axes.set_ylabel(PANELS[metric])
         axes.grid(axis="y")
+    figure.supxlabel(AXES.get(unit, f"size of the element, {unit}"), fontsize=9)
     legend(figure, models, names)
     return figure
 

@@ -75,6 +75,8 @@ def draw(
         warnings.filterwarnings("ignore", message="Glyph .* missing from")  # names may be in any script
         for sketch in sketches(frame, elements, units, models):
             wanted = [kind for kind in KINDS if kind in formats or (kind == "svg" and "html" in formats)]
+            sketch.figure.draw_without_rendering()
+            sketch.figure.set_layout_engine("none")  # laid out once, the same in every format
             found.append(_write(sketch, {kind: _drawn(sketch, kind) for kind in wanted}, folder, formats))
     return found
 

@@ -35,7 +35,7 @@ def table(board: Board) -> str:
         *(line for model, cells in board.rows for line in _rows(model, cells)),
         r"\bottomrule",
         r"\end{tabular}}",
-        *(rf"\par\smallskip {latex(model)}: {latex(reason)}." for model, reason in board.failed),
+        *(rf"\par\smallskip {latex(model)}: {latex(reason.rstrip('.'))}." for model, reason in board.failed),
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"

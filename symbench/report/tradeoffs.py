@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from symbench.report.style import GRID, MUTED, legend, legend_inches, look
@@ -69,14 +70,14 @@ def figure_of(data: pd.DataFrame, models: Sequence[str]) -> Figure:
         models: all of the report's, in the order of their looks.
     """
     names = [str(name) for name in data["model"]]
-    panels = [name for name in COSTS if data[name].notna().any()]
+    panels = [name for name in COSTS if (data[name] > 0).any()]
     columns = 2
     lines = -(-(1 + len(panels)) // columns)
     figure = Figure(figsize=(2.75 * columns + legend_inches(names), 2.5 * lines), layout="constrained")
     grid: Any = figure.subplots(lines, columns, squeeze=False)
     _accuracies(grid.flat[0], data, models)
     for axes, cost in zip(grid.flat[1:], panels, strict=False):
-        _cost(axes, data[data[cost].notna()], cost, models)
+        _cost(axes, data[data[cost] > 0], cost, models)
     for axes in grid.flat[1 + len(panels) :]:
         axes.set_axis_off()
     legend(figure, models, names, lines=False)
@@ -87,9 +88,8 @@ def _accuracies(axes: Any, data: pd.DataFrame, models: Sequence[str]) -> None:
     axes.plot([0, 100], [0, 100], linestyle="--", color=MUTED, linewidth=0.8, zorder=0)
     _line(axes, data, "accuracy", "worst_case_accuracy", "front_accuracy", 100.0)
     for row in data.to_dict("records"):
-        x, y = 100 * row["accuracy"], 100 * row["worst_case_accuracy"]
-        spread = [_spread(row, "accuracy"), _spread(row, "worst_case_accuracy")]
-        _point(axes, models.index(row["model"]), x, y, xerr=spread[0], yerr=spread[1])
+        point = (100 * row["accuracy"], 100 * row["worst_case_accuracy"])
+        _point(axes, models.index(row["model"]), point, _ends(row, "accuracy"), _ends(row, "worst_case_accuracy"))
     axes.set_xlabel("accuracy as it is, %")
     axes.set_ylabel("worst case, %")
     axes.set_xlim(0, 104)
@@ -103,9 +103,10 @@ def _cost(axes: Any, data: pd.DataFrame, cost: str, models: Sequence[str]) -> No
         i, x = models.index(row["model"]), row[cost]
         clean, robust = 100 * row["accuracy"], 100 * row["orbit_accuracy"]
         color, marker, gid = (look(i)[name] for name in ("color", "marker", "gid"))
-        axes.plot([x, x], [clean, robust], color=color, linewidth=0.8, linestyle=":", gid=gid)
-        axes.plot(x, clean, color=color, marker=marker, markersize=4.5, markerfacecolor="none", gid=gid)
-        _point(axes, i, x, robust, yerr=_spread(row, "orbit_accuracy"))
+        axes.add_line(Line2D([x, x], [clean, robust], color=color, linewidth=0.8, linestyle=":", gid=gid))
+        hollow = {"marker": marker, "markersize": 4.5, "markerfacecolor": "none"}
+        axes.add_line(Line2D([x], [clean], color=color, gid=gid, **hollow))
+        _point(axes, i, (x, robust), [], _ends(row, "orbit_accuracy"))
     axes.set_ylim(0, 104)
     axes.set_xlabel(COSTS[cost] + (", more is better" if cost == "throughput" else ""))
     axes.set_ylabel("accuracy, %")
@@ -133,16 +134,18 @@ def short(value: float) -> str:
     return f"{value:.2g}"
 
 
-def _point(axes: Any, i: int, x: float, y: float, **spread: Any) -> None:
-    shown = {**look(i), "linestyle": "none"}
-    line, _, bars = axes.errorbar(x, y, markersize=4.5, elinewidth=0.9, **{**shown, "gid": None}, **spread)
-    for artist in (line, *bars):
-        artist.set_gid(shown["gid"])
+def _point(axes: Any, i: int, point: tuple[float, float], across: Sequence[float], up: Sequence[float]) -> None:
+    """A marker with its intervals, drawn by hand: far quicker than ``errorbar`` where models are many."""
+    shown, (x, y) = look(i), point
+    bars = {"color": shown["color"], "gid": shown["gid"], "linewidth": 0.9}
+    axes.add_line(Line2D([x], [y], **{**shown, "linestyle": "none"}, markersize=4.5))
+    axes.add_line(Line2D([x, x], list(up), **bars))
+    if across:
+        axes.add_line(Line2D(list(across), [y, y], **bars))
 
 
-def _spread(row: dict[Any, Any], metric: str) -> list[list[float]]:
-    low, high = (abs(100 * (row[f"{metric}_{side}"] - row[metric])) for side in ("low", "high"))
-    return [[low], [high]]
+def _ends(row: dict[Any, Any], metric: str) -> list[float]:
+    return [100 * row[f"{metric}_low"], 100 * row[f"{metric}_high"]]
 
 
 def _line(axes: Any, data: pd.DataFrame, x: str, y: str, marked: str, factor: float) -> None:

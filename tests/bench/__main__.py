@@ -8,9 +8,8 @@ from bench.table import show
 
 def main() -> None:
     """Print every figure that README or an issue speaks of, with its limit."""
-    for part in (evaluation, loop, memory):
+    for part in (evaluation, loop, memory, gates):
         show(part.figures())
-    gates.main()
 
 
 if __name__ == "__main__":

@@ -5,13 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from bench.made import made_run
+from bench.table import Figure
 
 SECONDS, GIBIBYTES = 20.0, 1.5
-SIZE = {"models": 5, "symmetries": 4, "samples": 5000, "elements": 50}
-GATES = [
+SIZE: dict[str, Any] = {"models": 5, "symmetries": 4, "samples": 5000, "elements": 50}
+GATES: list[dict[str, Any]] = [
     {"metric": ["worst_case_accuracy"], "max_drop": 0.05},
     {"metric": ["orbit_accuracy"], "max_drop": 0.02},
     {"metric": ["equivariance_error"], "max_drop": 0.05},
@@ -26,32 +29,28 @@ print(status, time.perf_counter() - start, peak, "torch" in sys.modules, file=sy
 """
 
 
-def timed(*arguments: str | Path) -> tuple[int, float, float, bool]:
-    """Exit status, seconds, peak resident GiB and whether torch was imported, of a command in its own process."""
+def timed(*arguments: str | Path) -> tuple[float, float]:
+    """Seconds and peak resident GiB of a command in its own process, which must end well and without torch."""
     command = [sys.executable, "-c", CODE, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     status, seconds, peak, torch = done.stderr.strip().splitlines()[-1].split()
-    return int(status), float(seconds), float(peak), torch == "True"
+    if status not in {"0", "1", "4"} or torch == "True":
+        raise AssertionError(f"{arguments[0]}: exit status {status}, torch imported: {torch}")
+    return float(seconds), float(peak)
 
 
-def main() -> None:
-    """Print what each command takes."""
+def figures() -> Iterator[Figure]:
+    """What each command takes."""
     with tempfile.TemporaryDirectory() as folder:
         results = Path(folder) / "results"
         first = made_run(results, **SIZE, gates=GATES)
         timed("baseline", "set", "--reason", "bench", "--results", results)
         second = made_run(results, **SIZE, gates=GATES, version=1)
         for name, arguments in (
-            ("gate", ["gate"]),
-            ("gate against a run", ["gate", "--baseline", first.run]),
-            ("compare", ["compare", first.run, second.run]),
+            ("gate on 5 million observations", ["gate"]),
+            ("gate on 5 million observations, against a run", ["gate", "--baseline", first.run]),
+            ("compare on 5 million observations", ["compare", first.run, second.run]),
         ):
-            status, seconds, peak, torch = timed(*arguments, "--results", results)
-            print(
-                f"{name}: {seconds:.1f} s (about {SECONDS:g} or less), {peak:.2f} GiB (at most {GIBIBYTES:g}), "
-                f"exit status {status}, torch {'imported' if torch else 'not imported'}"
-            )
-
-
-if __name__ == "__main__":
-    main()
+            seconds, peak = timed(*arguments, "--results", results)
+            yield Figure(name, seconds, "s", at_most=SECONDS)
+            yield Figure(f"{name}, peak resident memory", peak, "GiB", at_most=GIBIBYTES)
