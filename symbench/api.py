@@ -189,7 +189,7 @@ class _Progress:
             listen(Note(f"nothing to do: {_cells(len(self.plan.cells))} measured already, run {earlier.run}"))
             self.store.write_manifest(earlier)
             return Run(self.store, earlier)
-        environment = describe(self.device)
+        environment = describe(self.device, self.plan.suite.folder)
         manifest = self._manifest(earlier, environment)
         self.store.write_manifest(manifest)
         listen(Note(f"{_cells(len(self.plan.cells))}, {len(pending)} of them to be measured, on {self.device}"))
@@ -228,7 +228,7 @@ class _Progress:
             except ConfigError:
                 continue
             if [cell.key for cell in manifest.cells] == keys and _measured(manifest.suite) == _measured(suite):
-                rules = {"suite": suite, "gates_at": self.plan.suite.gates_at()}
+                rules = {"suite": suite, "asked": self.plan.asked, "gates_at": self.plan.suite.gates_at()}
                 return manifest.model_copy(update=rules)
         return None
 
@@ -238,6 +238,7 @@ class _Progress:
         return Manifest(
             run=earlier.run if earlier else run_id,
             suite=self.plan.suite.resolved(),
+            asked=self.plan.asked,
             plan=[str(cell.pair) for cell in self.plan.cells],
             cells=self._cells(),
             environment=environment,

@@ -62,6 +62,10 @@ SCHEMA = pa.schema(
 def refusals(manifest: Manifest, store: Store) -> list[str]:
     """Why a run is no baseline: it is part of something, or nobody can tell what code it measured."""
     found = []
+    if manifest.status not in {"complete", "incomplete"}:
+        found.append(f"it is {manifest.status}")
+    if manifest.environment.get("commit") is None:
+        found.append("its code is in no commit")
     if any(cell.status == "failed" or store.cell(cell.key) is None for cell in manifest.cells):
         found.append("some of its cells failed or are not measured")
     if manifest.limit is not None:
@@ -86,6 +90,8 @@ def write(store: Store, manifest: Manifest, path: Path, *, reason: str, force: b
     Raises:
         ConfigError: the run is no baseline, or the file cannot be written.
     """
+    if path.suffix != ".json":
+        raise ConfigError(Problem("--output", f"got {path.name!r}", "a name that ends in .json"))
     wrong = refusals(manifest, store)
     if wrong and not force:
         remedy = "Run the whole suite from a clean commit, or insist with --force."
@@ -109,7 +115,7 @@ def write(store: Store, manifest: Manifest, path: Path, *, reason: str, force: b
         text = json.dumps(
             found.model_dump(mode="json"), sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False
         )
-        write_text(path, re.sub(r"\[\s+([^\[\]{}]*?)\s+\]", _on_one_line, text) + "\n")
+        write_text(path, re.sub(r"\[\n\s+([^\[\]{}\n]*(?:\n\s+[^\[\]{}\n]*)*)\n\s+\]", _on_one_line, text) + "\n")
     except OSError as error:
         raise ConfigError(Problem(str(path), f"cannot be written: {error.strerror or error}")) from error
     return found
@@ -201,6 +207,11 @@ class Baseline:
             for c in self.record.cells
         ]
 
+    @property
+    def groups(self) -> int:
+        """How many row groups the Parquet file has: one for each cell."""
+        return self._file.num_row_groups
+
     def cell(self, key: str) -> CellRecord | None:
         """The record of a cell; None where the baseline has no such cell."""
         return self._records.get(key)
@@ -224,22 +235,30 @@ class Baseline:
         return self._file.read_row_group(list(self._records).index(key))
 
 
+class NoBaseline(ConfigError):
+    """There is no baseline where one was looked for."""
+
+
 def read(where: str) -> Baseline:
     """Read a baseline from a file, or from git as ``git:REF:PATH``.
 
     Raises:
-        ConfigError: it is missing or corrupted, or of a later symbench.
+        NoBaseline: it is not there.
+        ConfigError: it is corrupted, or of a later symbench.
     """
     if where.startswith("git:"):
         _, _, rest = where.partition(":")
         ref, _, path = rest.partition(":")
-        if not ref or not path:
+        if not ref or not path or ref.startswith("-"):
             raise ConfigError(Problem("--baseline", f"got {where!r}", "git:REF:PATH"))
         beside = str(Path(path).with_suffix(".parquet"))
         return _checked(_git(ref, path, where), lambda: _git(ref, beside, where), where)
     file = Path(where)
     try:
         text = file.read_bytes()
+    except FileNotFoundError as error:
+        remedy = "'symbench baseline set RUN --reason ...' makes one."
+        raise NoBaseline(Problem(where, "no such file", "a baseline", remedy)) from error
     except OSError as error:
         remedy = "'symbench baseline set RUN --reason ...' makes one."
         raise ConfigError(Problem(where, f"cannot be read: {error.strerror}", "a baseline", remedy)) from error
@@ -247,16 +266,18 @@ def read(where: str) -> Baseline:
 
 
 def _git(ref: str, path: str, where: str) -> bytes:
-    command = ["git", "show", f"{ref}:./{path}"]
-    try:
-        done = subprocess.run(command, capture_output=True, timeout=60, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ConfigError(Problem(where, f"git cannot be run: {error}")) from error
-    if done.returncode != 0:
-        reason = done.stderr.decode(errors="replace").strip().splitlines()[:1]
-        remedy = "CI often checks out one commit only: fetch the branch first."
-        raise ConfigError(Problem(where, f"git has no such file: {''.join(reason)}", "git:REF:PATH", remedy))
-    return done.stdout
+    """A file's bytes as of a commit; the path is relative to the working folder, or else to the repository."""
+    for place in (f"./{path}", path):
+        command = ["git", "show", "--end-of-options", f"{ref}:{place}"]
+        try:
+            done = subprocess.run(command, capture_output=True, timeout=60, check=False)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise ConfigError(Problem(where, f"git cannot be run: {error}")) from error
+        if done.returncode == 0:
+            return done.stdout
+    reason = "".join(done.stderr.decode(errors="replace").strip().splitlines()[:1])
+    remedy = "CI often checks out one commit only: fetch the branch first."
+    raise NoBaseline(Problem(where, f"git has no such file: {reason}", "git:REF:PATH", remedy))
 
 
 def _checked(text: bytes, beside: Any, where: str) -> Baseline:
@@ -284,6 +305,8 @@ def _checked(text: bytes, beside: Any, where: str) -> Baseline:
         unknown = [cell.key for cell in baseline.cells if baseline.cell(cell.key) is None]
     except (KeyError, ValueError, zlib.error, pa.ArrowException) as error:
         raise ConfigError(Problem(where, f"is corrupted: {error}", "a baseline", remedy)) from error
-    if unknown:
-        raise ConfigError(Problem(where, f"has no observations of {len(unknown)} of its cells", None, remedy))
+    if unknown or baseline.groups != len({cell.key for cell in baseline.cells}):
+        raise ConfigError(
+            Problem(where, "does not hold the observations of its cells, each in one row group", None, remedy)
+        )
     return baseline

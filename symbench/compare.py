@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Literal, Protocol
 
 import numpy as np
@@ -13,7 +14,7 @@ from symbench import estimates
 from symbench.estimates import Estimate
 from symbench.metrics import METRICS
 from symbench.records import CellRecord, CellStatus, CompareRecord, Manifest, PairRecord
-from symbench.statistics import Doubt, Mean, change, holm, mcnemar
+from symbench.statistics import Doubt, Mean, change, holm, mcnemar, relative_change
 from symbench.store import Store
 
 Mark = Literal["better", "worse", "same", "inconclusive", "not comparable", "only in A", "only in B"]
@@ -45,14 +46,14 @@ class Timed:
 
     def __init__(self, measured: Measured) -> None:
         self.measured = measured
-        self.seconds = estimates.seconds_per_sample(measured, measured.cells)
+        self.times = estimates.times(measured, measured.cells)
 
     def record(self, cell: CellStatus | None) -> CellRecord | None:
         """The record of a cell that is measured."""
         if cell is None or cell.status == "failed":
             return None
         found = self.measured.cell(cell.key)
-        return found and estimates.with_seconds(found, self.seconds[cell.model, cell.dataset])
+        return found and estimates.with_seconds(found, self.times.get((cell.model, cell.dataset), []))
 
 
 @dataclass(frozen=True)
@@ -116,24 +117,38 @@ def incomparable(before: CellRecord, after: CellRecord) -> str | None:
 
 def other_hardware(before: CellRecord, after: CellRecord) -> str | None:
     """Why times of two cells cannot be compared; None where they can."""
-    for key in ("device", "processor", "threads", "platform"):
+    for key in ("device", "processor", "threads", "platform", "batch"):
         a, b = before.environment.get(key), after.environment.get(key)
         if a is None or a != b:
             return f"other hardware: {key} {a or 'unknown'} and {b or 'unknown'}"
     return None
 
 
+ROUNDING = 1e-5
+"""What another batch size or number of threads may change of a value, in units of the largest."""
+
+
 def same_numbers(before: Estimate, after: Estimate) -> bool:
-    """Whether two estimates are functions of the very same values, as far as float32 tells them apart."""
+    """Whether two estimates are functions of the very same values, rounding aside."""
     a, b = before.value.sampled, after.value.sampled
     if a is None or b is None or type(a) is not type(b):
         return a is b and before.value.estimate == after.value.estimate
-    arrays = [
-        (x, y)
-        for name in vars(a)
-        if isinstance(x := getattr(a, name), np.ndarray) and isinstance(y := getattr(b, name), np.ndarray)
-    ]
-    return all(x.shape == y.shape and np.array_equal(np.float32(x), np.float32(y)) for x, y in arrays)
+    pairs = ((getattr(a, name), getattr(b, name)) for name in vars(a))
+    return all(_alike(x, y) for x, y in pairs if isinstance(x, np.ndarray) or isinstance(y, np.ndarray))
+
+
+def _alike(x: object, y: object) -> bool:
+    if not (isinstance(x, np.ndarray) and isinstance(y, np.ndarray)) or x.shape != y.shape:
+        return False
+    if x.dtype == bool or not x.size:
+        return bool((x == y).all())
+    return bool((np.abs(x - y) <= ROUNDING * np.abs(x).max()).all())
+
+
+def at_floor(found: Estimate) -> bool:
+    """Whether a number that should be low is no more than repeating and precision change it by."""
+    value, low = found.value.estimate, found.row.better == "lower" and found.unit != "share"
+    return low and value is not None and found.floor is not None and value <= found.floor
 
 
 @dataclass(frozen=True)
@@ -144,7 +159,7 @@ class Paired:
         before: the first's; None where it has none.
         after: the second's.
         reason: why there is nothing to compare.
-        identical: both are the same cell, or the same weights with the same observations.
+        identical: both are of the same cell or the same weights, and functions of the very same observations.
     """
 
     before: Estimate | None
@@ -159,8 +174,15 @@ class Paired:
         assert found is not None
         return found
 
-    def doubt(self) -> Doubt | None:
-        """How much worse the second is, with what is known about it; None without two numbers to pair."""
+    def doubt(self, relative: float | None = None) -> Doubt | None:
+        """How much worse the second is, with what is known about it; None without two numbers to pair.
+
+        Args:
+            relative: how much worse than this part of the first's value, instead.
+
+        Raises:
+            ValueError: they are of other samples.
+        """
         if self.before is None or self.after is None:
             return None
         a, b = self.before.value, self.after.value
@@ -169,6 +191,8 @@ class Paired:
         worse = worse_of(self.after)
         if a.sampled is None or b.sampled is None:
             return Doubt(worse * (b.estimate - a.estimate), None, None, b.n or 0, 0.0)
+        if relative is not None:
+            return relative_change(a.sampled, b.sampled, worse, relative, seed=estimates.BOOTSTRAP_SEED)
         return change(a.sampled, b.sampled, worse, seed=estimates.BOOTSTRAP_SEED)
 
 
@@ -184,15 +208,14 @@ def pair_cells(
     wanted = list(metrics)
     reason = None if a.key == b.key else incomparable(a, b)
     hardware = other_hardware(a, b)
-    same_weights = a.checkpoint is not None and a.checkpoint == b.checkpoint
+    controls = None if a.identity.get("controls") == b.identity.get("controls") else "other control samples"
+    same_weights = a.key == b.key or (a.checkpoint is not None and a.checkpoint == b.checkpoint)
     first = {found.identity: found for found in estimates.of_cell(before, a, wanted)}
     for found in estimates.of_cell(after, b, wanted):
         other = first.pop(found.identity, None)
-        why = hardware if found.unit == "s" and other is not None else reason
-        same = a.key == b.key and found.unit != "s"
-        if other is not None and why is None:
-            same = same or (same_weights and same_numbers(other, found))
-        yield Paired(other, found, why, identical=same)
+        why = reason or (controls if found.row.scope == "control" else hardware if found.unit == "s" else None)
+        same = other is not None and why is None and same_weights and same_numbers(other, found)
+        yield Paired(other, found, why, identical=same and found.unit != "s")
     yield from (Paired(found, None, reason) for found in first.values())
 
 
@@ -231,7 +254,8 @@ def _cell(
                 yield PairRecord(**_names(names), metric="", mark=mark, reason=why)
         return
     for pair in pair_cells(sides[0].measured, sides[1].measured, records[0], records[1], metrics):
-        if pair.either.primary and pair.either.value.element is None:
+        nothing = pair.before and pair.after and pair.before.value.estimate is pair.after.value.estimate is None
+        if pair.either.primary and pair.either.value.element is None and not nothing:
             yield _row(names, pair)
 
 
@@ -254,7 +278,9 @@ def _row(cell: CellStatus, pair: Paired) -> PairRecord:
         return row.model_copy(update={"mark": "not comparable", "reason": pair.reason})
     numbers: dict[str, object] = {"difference": b - a}
     if pair.identical:
-        return row.model_copy(update={**numbers, "low": 0.0, "high": 0.0, "mark": "same", "reason": "identical"})
+        return row.model_copy(
+            update={"difference": 0.0, "low": 0.0, "high": 0.0, "mark": "same", "reason": "identical"}
+        )
     doubt = pair.doubt()
     assert doubt is not None
     if found.value.sampled is None:
@@ -315,6 +341,4 @@ def _marked(rows: list[PairRecord]) -> list[PairRecord]:
 
 def metric_names(patterns: Sequence[str]) -> list[str]:
     """The metrics that glob patterns fit, in the table's order."""
-    from fnmatch import fnmatchcase
-
     return [name for name, _ in METRICS if any(fnmatchcase(name, pattern) for pattern in patterns)]

@@ -7,6 +7,7 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -19,16 +20,16 @@ PACKAGES = (
 )  # fmt: skip
 
 
-def describe(device: str) -> dict[str, Any]:
-    """Versions, machine and commit, as plain data; no machine names, no paths."""
+def describe(device: str, folder: Path | None = None) -> dict[str, Any]:
+    """Versions, machine and the commit of a folder, as plain data; no machine names, no paths."""
     return {
         "python": platform.python_version(),
         "platform": f"{platform.system()}-{platform.machine()}",
         "packages": {name: _version(name) for name in PACKAGES},
         "device": device_name(device),
         "processor": processor(),
-        "threads": os.cpu_count(),
-        "commit": commit(Path.cwd()),
+        "threads": threads(),
+        "commit": commit(folder or Path.cwd()),
     }
 
 
@@ -37,6 +38,12 @@ def _version(name: str) -> str | None:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return None
+
+
+def threads() -> int | None:
+    """How many threads torch computes with; those of the machine where torch is not loaded."""
+    torch = sys.modules.get("torch")
+    return os.cpu_count() if torch is None else int(torch.get_num_threads())
 
 
 def processor() -> str:
@@ -50,11 +57,16 @@ def processor() -> str:
 
 
 def commit(folder: Path) -> dict[str, Any] | None:
-    """The git commit of a folder and whether files differ from it; None outside a repository."""
+    """The git commit of a folder and whether files differ from it; None outside a repository.
+
+    Files that git knows count wherever they are, and code and suites that it does not know below the folder.
+    """
     head = _git(folder, "rev-parse", "HEAD")
     if head is None:
         return None
-    return {"id": head, "dirty": bool(_git(folder, "status", "--porcelain", "--untracked-files=no"))}
+    known = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    unknown = _git(folder, "ls-files", "--others", "--exclude-standard", "--", "*.py", "*.yaml", "*.yml")
+    return {"id": head, "dirty": bool(known or unknown)}
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

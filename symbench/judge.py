@@ -9,7 +9,7 @@ from pathlib import Path
 from symbench import baseline as baselines
 from symbench import compare as comparing
 from symbench import gate as gates
-from symbench.baseline import Baseline
+from symbench.baseline import Baseline, NoBaseline
 from symbench.compare import METRICS_SHOWN, Measured, Recorded
 from symbench.errors import ConfigError, Problem, near_miss
 from symbench.gate import Against, Policy
@@ -36,7 +36,7 @@ def measured(name: str, results: Path) -> Measured:
     Raises:
         ConfigError: there is neither, or it is broken.
     """
-    if name.startswith("git:") or _is_baseline(Path(name)):
+    if name.startswith("git:") or _is_baseline(Path(name)) or (name.endswith(".json") and not Path(name).exists()):
         return baselines.read(name)
     return opened(name, results)
 
@@ -134,6 +134,9 @@ def judge_run(
         if loaded.name != found.manifest.suite["name"]:
             got = f"{found.name} is a run of {found.manifest.suite['name']!r}"
             raise ConfigError(Problem("--suite", got, f"a run of {loaded.name!r}"))
+        if found.manifest.asked not in {None, loaded.asked()}:
+            got = f"{found.name} is a run of another version of {loaded.name!r}"
+            raise ConfigError(Problem("--suite", got, "a run of this one", "Run the suite again."))
         told = {**found.manifest.suite, "gates": loaded.resolved()["gates"], "baseline": loaded.baseline}
         manifest = found.manifest.model_copy(update={"suite": told, "gates_at": loaded.gates_at()})
         found = Recorded(found.store, manifest)
@@ -156,9 +159,11 @@ def _loaded(suite: Suite | Path | str | None) -> Suite | None:
 
 def _newest(suite: Suite, results: Path) -> str | None:
     """The newest run of a suite; None leaves it to the store to say that there is none."""
-    files = sorted((results / "runs").glob(f"{suite.name}-*.json"), key=lambda path: path.stat().st_mtime)
-    named = [path.stem for path in files if path.stem.rsplit("-", 2)[0] == suite.name]
-    return named[-1] if named else None
+    files = (results / "runs").glob(f"{suite.name}-*.json")
+    named = sorted(path.stem for path in files if path.stem.rsplit("-", 2)[0] == suite.name)
+    latest = results / "latest"
+    newest = latest.read_text(encoding="utf-8").strip() if latest.is_file() else ""
+    return newest if newest in named else named[-1] if named else None
 
 
 def _file(manifest: Manifest) -> str:
@@ -171,10 +176,13 @@ def _against(run: Recorded, named: str | None, results: Path) -> Against:
     where = named or run.manifest.suite.get("baseline")
     if where is None:
         where = str(default_baseline(run))
-    if named is None and not where.startswith("git:") and not Path(where).exists():
-        return Against(where)
+    beside = Path(_file(run.manifest)).parent / where
+    if named is None and not where.startswith("git:") and not Path(where).exists() and beside.exists():
+        where = str(beside)
     try:
         return Against(where, measured(where, results))
+    except NoBaseline:
+        return Against(where)
     except ConfigError as error:
         return Against(where, broken=str(error))
 

@@ -42,7 +42,8 @@ def pytest_configure(config: pytest.Config) -> None:
     suites = config.getoption("--symbench")
     if suites:
         named = config.args_source is pytest.Config.ArgsSource.ARGS
-        config.args[:] = [*(config.args if named else []), *suites]
+        files = {argument.partition("::")[0] for argument in config.args}
+        config.args[:] = [*(config.args if named else []), *(s for s in suites if not named or s not in files)]
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -55,6 +56,7 @@ class SuiteFile(pytest.File):
     """A suite."""
 
     record: GateRecord | None = None
+    error: Exception | None = None
 
     def collect(self) -> Iterator[pytest.Item]:
         """Its rules."""
@@ -66,24 +68,36 @@ class SuiteFile(pytest.File):
             raise self.CollectError(str(error)) from error
         if not suite.gates:
             raise self.CollectError(f"{self.path.name}: the suite has no gates")
+        seen: dict[str, int] = {}
         for number, rule in enumerate(suite.gates):
+            seen[rule.name] = seen.get(rule.name, 0) + 1
+            name = rule.name if seen[rule.name] == 1 else f"{rule.name} #{seen[rule.name]}"
             line = suite.source.line(("gates", number)) if suite.source else 1
-            yield RuleItem.from_parent(self, name=rule.name, number=number, line=line)
+            yield RuleItem.from_parent(self, name=name, number=number, line=line)
 
     def judged(self) -> GateRecord:
-        """The suite's verdicts; it is run, and judged, once."""
+        """The suite's verdicts; it is run, and judged, once, whatever comes of it."""
+        if self.error is not None:
+            raise self.error
         if self.record is None:
-            import symbench
-            from symbench.gate import Policy
-            from symbench.judge import judge_run
-
-            option = self.config.getoption
-            results = Path(option("--symbench-results"))
-            run = None if option("--symbench-no-run") else symbench.run(self.path, results=results).manifest.run
-            policy = Policy(option("--symbench-inconclusive"), option("--symbench-no-baseline"))
-            baseline = option("--symbench-baseline")
-            self.record = judge_run(run, results=results, suite=self.path, baseline=baseline, policy=policy)
+            try:
+                self.record = self._judged()
+            except Exception as error:
+                self.error = error
+                raise
         return self.record
+
+    def _judged(self) -> GateRecord:
+        import symbench
+        from symbench.gate import Policy
+        from symbench.judge import judge_run
+
+        option = self.config.getoption
+        results = Path(option("--symbench-results"))
+        run = None if option("--symbench-no-run") else symbench.run(self.path, results=results).manifest.run
+        policy = Policy(option("--symbench-inconclusive"), option("--symbench-no-baseline"))
+        baseline = option("--symbench-baseline")
+        return judge_run(run, results=results, suite=self.path, baseline=baseline, policy=policy)
 
 
 class RuleItem(pytest.Item):

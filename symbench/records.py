@@ -171,6 +171,7 @@ class Manifest(Record):
     schema_version: Literal[1] = 1
     run: str
     suite: dict[str, Any]
+    asked: str | None = Field(default=None, description="SHA-256 of what the suite's file asked to be measured")
     plan: list[str] = Field(description="the plan's cells as model/dataset/symmetry")
     cells: list[CellStatus]
     environment: dict[str, Any]

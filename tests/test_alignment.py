@@ -203,6 +203,10 @@ def test_timm_and_torchvision_mean_the_same_outputs() -> None:
     [
         (None, OWN, None, True, Labels("index")),
         (["x"], (), None, True, Labels("index")),
+        (["0", "1", "10", "2"], (), None, True, Labels("number", (0, 1, 10, 2))),
+        (["0", "1", "2"], (), None, False, Labels("number")),
+        (["0", "1", "10", "2"], (), "index", True, Labels("index")),
+        (["0", "x"], (), None, True, Labels("index")),
         (["x", "y"], OWN, None, False, Labels("index")),
         (["x", "y"], OWN, "index", True, Labels("index")),
         (["dog", "cat"], OWN, None, True, Labels("name", (1, 0))),
@@ -241,6 +245,7 @@ def test_when_names_are_compared(
         (["x"], OWN, {"x": 3}, "class 'x' of d is to be output 3 of m, expected 0 to 2."),
         (["x"], OWN, {"x": "dogg"}, "got 'dogg', expected one of cat, house cat, dog, 0. Did you mean 'dog'?"),
         (["x"], (), {"x": "dog"}, "got 'dog', expected a number, as the outputs of m have no names."),
+        (["1", "01"], (), None, "classes '1' and '01' of d are both output 1 of m"),
         (["x", "y"], (), {"x": 1}, "1 of 2 classes of d are no output of m: 'y'."),
         (["x"], (), "name", "the outputs of m have no names to compare."),
         (None, OWN, "name", "the classes of d have no names to compare."),
@@ -346,3 +351,24 @@ def test_progress_ends_where_looking_fails(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="none of 1 files can be read"):
         row.load()(**options, folder=tmp_path, where="datasets.photos", listen=heard.append)
     assert [type(event) for event in heard] == [Started, Advanced, Advanced, Finished]
+
+
+@pytest.mark.parametrize(
+    ("names", "model", "outputs"),
+    [
+        ([str(i) for i in range(12)], '{use: "model.py:build", size: 9, args: {classes: 12}}', (0, 1, 10, 11, *range(2, 10))),
+        ([str(i) for i in range(12)], "{use: cnn, size: 9}", (0, 1, 10, 11, *range(2, 10))),
+        (["3", "12"], "{use: cnn, size: 9}", None),
+    ],
+    ids=["own code", "built for all of them", "built for two"],
+)  # fmt: skip
+def test_folders_called_by_numbers_are_outputs_by_number(
+    tmp_path: Path, names: list[str], model: str, outputs: tuple[int, ...] | None
+) -> None:
+    photos.folders(tmp_path / "photos", len(names), classes=tuple(names))
+    suite = photos.suite(tmp_path, models=f"  mine: {model}")
+    plan, _ = prepare(suite, Choices(results=tmp_path / "results"))
+    assert plan.labels["mine", "photos"] == Labels("index" if outputs is None else "number", outputs)
+    if outputs:
+        dataset = plan.dataset_of(plan.cells[0])
+        assert dataset.batch(range(12)).targets["label"].tolist() == list(outputs)

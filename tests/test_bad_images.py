@@ -22,7 +22,7 @@ from PIL import ImageOps, PngImagePlugin
 from symbench.datasets import decode
 from symbench.datasets.decode import Unreadable, framed, measure
 from symbench.datasets.images import load as load_images
-from symbench.errors import ConfigError
+from symbench.errors import ConfigError, DataError
 from symbench.evaluate.job import seeded_order
 from symbench.store import Store
 
@@ -55,6 +55,29 @@ def png16(values: np.ndarray, colour: int) -> bytes:
     ]
     body = b"".join(struct.pack(">I", len(d)) + n + d + struct.pack(">I", zlib.crc32(n + d)) for n, d in chunks)
     return b"\x89PNG\r\n\x1a\n" + body
+
+
+def test_too_little_memory_says_nothing_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is neither unreadable nor remembered as such."""
+    monkeypatch.setenv("SYMBENCH_CACHE_DIR", str(tmp_path / "cache"))
+    photos.folders(tmp_path / "photos", 3)
+    data = load(tmp_path / "photos")
+
+    def fails(image: Pil.Image) -> Pil.Image:
+        raise MemoryError
+
+    for raised in (MemoryError, OSError("out of memory error when reading image file")):
+        with monkeypatch.context() as scarce:
+            scarce.setattr(decode, "_flattened", lambda image, raised=raised: (_ for _ in ()).throw(raised))
+            with pytest.raises(DataError, match="the memory does not suffice"):
+                data.prepare(range(3), [8])
+    with monkeypatch.context() as scarce:
+        scarce.setattr(decode, "_orientation", fails)
+        with pytest.raises(DataError, match="the memory does not suffice"):
+            measure(photos.encoded(RGB))
+    again = load(tmp_path / "photos")
+    again.prepare(range(3), [8])
+    assert again.unusable == data.unusable == {}
 
 
 def test_sixteen_bits_are_rounded_to_eight() -> None:

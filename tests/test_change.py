@@ -15,7 +15,19 @@ from scipy import stats
 
 from symbench import statistics
 from symbench.gate.decide import Question, decided
-from symbench.statistics import Array, Doubt, Interval, Mean, Quantile, Ratio, Sampled, Smallest, change, standing
+from symbench.statistics import (
+    Array,
+    Doubt,
+    Interval,
+    Mean,
+    Quantile,
+    Ratio,
+    Sampled,
+    Smallest,
+    change,
+    relative_change,
+    standing,
+)
 
 N = 200
 RNG = np.random.default_rng(0)
@@ -331,3 +343,36 @@ def test_one_sample_decides_nothing() -> None:
     ):
         (answer,) = decided([Question(change(before, after, -1, seed=0), 0.01, difference=True)])
         assert answer.verdict == "inconclusive", type(before)
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.5])
+def test_a_relative_drop_at_the_limit_passes_and_fails_rarely(rho: float) -> None:
+    """The baseline's value is an estimate too: where lower is better, a margin taken as known would pass 10 %."""
+    rng = np.random.default_rng(0)
+    passed = failed = 0
+    runs = 400
+    for _ in range(runs):
+        both = rng.multivariate_normal([0, 0], [[1, rho], [rho, 1]], size=400)
+        before, after = 1 + both[:, 0], 2 + both[:, 1]  # twice the baseline's mean, and allowed to be
+        doubt = relative_change(Mean(before, bounded=False), Mean(after, bounded=False), 1, 1.0, seed=0)
+        passed += doubt.high is not None and doubt.high <= 0
+        failed += doubt.p_above(0.0) < 0.05
+    assert stats.binomtest(passed, runs).proportion_ci(0.99).low <= 0.05
+    assert stats.binomtest(failed, runs).proportion_ci(0.99).low <= 0.05
+
+
+def test_a_relative_drop_of_kappa_is_of_kappa() -> None:
+    rng = np.random.default_rng(1)
+    above, below = rng.random(500) * 0.3, np.full(500, 0.9)
+    before = Ratio(above, below, complement=True)
+    after = Ratio(above * 1.5, below, complement=True)
+    doubt = relative_change(before, after, -1, 0.1, seed=0)
+    assert doubt.estimate == pytest.approx(0.9 * before.estimate - after.estimate)
+
+
+def test_few_changes_are_no_proof_of_a_small_relative_drop() -> None:
+    right = np.ones(100)
+    doubt = relative_change(Mean(right), Mean(right), -1, 0.02, seed=0)
+    assert doubt.estimate == pytest.approx(-0.02)
+    assert doubt.high is not None
+    assert doubt.high > 0  # 3.7 of 100 samples may be lost for all that is known

@@ -36,7 +36,7 @@ def test_results_go_to_stdout_and_all_else_to_stderr(folder: Folder, symbench: S
     ran = symbench("report", "--results", folder.results)
     assert ran.code == 0
     assert "turns on blobs" in ran.out
-    assert "report.md" in ran.err
+    assert "report.html" in ran.err
 
 
 def strict(text: str) -> dict[str, object]:
@@ -160,7 +160,7 @@ def test_unreadable_places(folder: Folder, symbench: Symbench, tmp_path: Path) -
     symbench("run", folder.suite, "--results", folder.results)
     assert_refused(symbench("report", "nope", "--results", folder.results), "no run 'nope'", "expected one of small-")
     assert_refused(
-        symbench("report", "--results", folder.results, "--format", "pdf"), "got 'pdf', expected one of md, csv"
+        symbench("report", "--results", folder.results, "--format", "gif"), "got 'gif', expected one of html, md"
     )
     assert_refused(
         symbench("report", "--results", folder.results, "--output", tmp_path / "file"), "cannot be written"

@@ -209,6 +209,26 @@ def test_csv_with_class_indices_and_without_labels(tmp_path: Path) -> None:
     assert load("csv", tmp_path, path="table.csv", image="path", delimiter=";").targets == {}
 
 
+def test_indices_that_pandas_wrote_as_floats(tmp_path: Path) -> None:
+    write_csv(tmp_path, "image,y\n" + "".join(f"files/0.png,{i}.0\n" for i in range(12)))
+    data = load("csv", tmp_path, path="table.csv", label="y")
+    assert (data.targets, data.classes) == ({"label": Category(12)}, None)
+    assert data.batch(range(12)).targets["label"].tolist() == list(range(12))
+
+
+@pytest.mark.parametrize("odd", ["-1", "2.5", "unknown"])
+def test_one_odd_label_among_numbers_is_refused_with_its_row(tmp_path: Path, odd: str) -> None:
+    write_csv(tmp_path, "image,y\n" + "".join(f"files/0.png,{i}\n" for i in range(12)) + f"files/0.png,{odd}\n")
+    said = f"table.csv:14: label '{odd}' among numbers, expected class indices, 0 or more, in every row"
+    with pytest.raises(ConfigError, match=said):
+        load("csv", tmp_path, path="table.csv", label="y")
+
+
+def test_digits_among_letters_are_names(tmp_path: Path) -> None:
+    write_csv(tmp_path, "image,y\n" + "".join(f"files/0.png,{i}\n" for i in "10ABCD"))
+    assert list(load("csv", tmp_path, path="table.csv", label="y").classes) == list("01ABCD")
+
+
 def test_labels_that_are_not_asked_for_are_mentioned(tmp_path: Path) -> None:
     write_csv(tmp_path, "image,label\nfiles/1.png,7\n")
     remark = "data: 'label' is not used. For labels, say label: label."

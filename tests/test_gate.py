@@ -260,7 +260,7 @@ def test_verdict_text_junit_and_exit_status_agree(
 def test_a_failing_line_prints_the_command_that_measures_it_again(scene: Scene) -> None:
     regression(scene)
     ran = scene.gate()
-    command = next(line.partition("measure it again: ")[2] for line in ran.out.splitlines() if "again:" in line)
+    command = next(line.partition("run just this cell: ")[2] for line in ran.out.splitlines() if "this cell:" in line)
     assert command.startswith(f"symbench run {scene.suite} --only model=mine,dataset=blobs,symmetry=turns")
     again = scene.symbench(*command.split()[1:])
     assert again.code == 0
@@ -373,8 +373,11 @@ def test_a_baseline_from_git(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> N
     ran = scene.gate("--baseline", "git:HEAD:results/baselines/small.json")
     assert ran.code == 1
     ran = scene.gate("--baseline", "git:HEAD:results/baselines/other.json")
+    assert ran.code == 4
+    assert "there is no baseline at git:HEAD:results/baselines/other.json" in ran.out
+    ran = scene.gate("--baseline", "git:--output=x:results/baselines/small.json")
     assert ran.code == 2
-    assert "git has no such file" in ran.out
+    assert "expected git:REF:PATH" in ran.out
 
 
 def test_the_same_weights_on_other_terms_come_to_the_same_verdict(scene: Scene) -> None:
@@ -411,3 +414,146 @@ def test_the_json_is_of_the_published_schema(scene: Scene) -> None:
     jsonschema.validate(json.loads(scene.gate("--json").out), schema)
     assert scene.symbench("schema", "gat").code == 2
     assert "gate" in scene.symbench("schema").out.split()
+
+
+def rewritten(scene: Scene, **columns: Any) -> None:
+    """Other observations under the same key, as of a recipe that was trained anew and came out otherwise."""
+    import pyarrow.parquet as pq
+
+    from symbench.store import sha256_file
+
+    path = next((scene.results / "cells").rglob("cell.json"))
+    cell = json.loads(path.read_text())
+    for part in cell["parts"]:
+        file = path.parent / part["file"]
+        table = pq.read_table(file)
+        for name, value in columns.items():
+            index = table.schema.get_field_index(name)
+            table = table.set_column(index, table.schema.field(name), [[value] * len(table)])
+        pq.write_table(table, file)
+        part["sha256"] = sha256_file(file)
+    path.write_text(json.dumps(cell))
+
+
+def test_an_equal_key_is_no_pass_where_the_numbers_differ(scene: Scene) -> None:
+    scene.promote()
+    rewritten(scene, correct=False)
+    record = judge_run(results=scene.results)
+    assert record.verdict == "fail"
+    assert record.rules[0].change == 1.0
+
+
+def test_a_cell_that_was_taken_out_is_missing(scene: Scene) -> None:
+    scene.promote(more='  other: {use: "model.py:build"}\n')
+    scene.run()
+    record = judge_run(results=scene.results)
+    assert record.exit_code == 4
+    assert [(m.model, m.verdict) for m in record.rules] == [("mine", "pass"), ("other", "missing")]
+    assert "the baseline has this cell, and the run has not" in record.rules[1].reason
+
+
+def test_the_rules_of_a_suite_are_for_its_own_runs(scene: Scene) -> None:
+    scene.promote()
+    scene.write(skew=3.0)
+    ran = scene.gate("--suite", scene.suite)
+    assert ran.code == 2
+    assert "is a run of another version of 'small'" in ran.err
+
+
+def test_the_newest_run_is_not_the_file_touched_last(scene: Scene) -> None:
+    scene.promote()
+    first = next((scene.results / "runs").glob("*.json"))
+    scene.run(skew=3.0)
+    first.touch()
+    assert scene.gate("--suite", scene.suite).code == 1
+
+
+def test_other_control_samples_are_not_comparable(scene: Scene) -> None:
+    rules = "- {metric: round_trip_consistency, max_drop: 0.1}\n- {metric: worst_case_accuracy, max_drop: 0.1}"
+    scene.write(rules=rules)
+    turned = (
+        scene.suite.read_text().replace("group: C4", "group: SO2").replace("on: image}", "on: image, elements: 7}")
+    )
+    for controls in ("samples: 8", "samples: 16"):
+        scene.suite.write_text(turned.replace("samples: 8", controls))
+        assert scene.symbench("run", scene.suite, "--results", scene.results).code == 0
+        if controls == "samples: 8":
+            scene.symbench("baseline", "set", "--force", "--reason", "x", "--results", scene.results)
+    record = judge_run(results=scene.results)
+    assert (record.rules[0].verdict, record.rules[0].reason) == ("not comparable", "other control samples")
+    assert record.rules[1].verdict == "pass"
+
+
+def test_a_broken_file_of_the_run_is_a_verdict(scene: Scene) -> None:
+    scene.promote()
+    part = next((scene.results / "cells").rglob("observations-*.parquet"))
+    part.write_bytes(part.read_bytes()[:-1] + b"x")
+    junit = scene.path / "junit.xml"
+    ran = scene.gate("--junit", junit)
+    assert ran.code == 2
+    assert "the checksum differs" in ran.out
+    assert JUnitXml.fromfile(str(junit)).errors == 1
+
+
+def test_a_metric_whose_interval_fails_is_an_error(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plug-in's, for one: its numbers are no shares, and it says they are."""
+    from symbench.metrics import accuracy
+    from symbench.metrics.base import Observed, Value
+    from symbench.statistics import Mean
+
+    def wrong(seen: Observed) -> list[Value]:
+        return [Value.of(Mean(np.linspace(4, 6, len(seen.samples))))]
+
+    scene.run(rules="- {metric: accuracy, at_least: 0.5}")
+    monkeypatch.setattr(accuracy, "accuracy", wrong)
+    record = judge_run(results=scene.results)
+    assert record.exit_code == 3
+    assert record.rules[0].verdict == "error"
+    assert "expected shares from 0 to 1" in record.rules[0].reason
+
+
+def test_counts_of_a_model_stand_once_whatever_the_symmetry(scene: Scene) -> None:
+    scene.write(rules="- {metric: parameters, symmetry: flips, at_most: 10}\n- {metric: parameters, at_most: 10}")
+    text = scene.suite.read_text().replace("numerics:", "  flips: {group: D2, on: image}\nnumerics:")
+    scene.suite.write_text(text)
+    assert scene.symbench("run", scene.suite, "--results", scene.results).code == 0
+    record = judge_run(results=scene.results)
+    assert [(m.rule, m.verdict) for m in record.rules] == [(0, "pass"), (1, "pass")]
+
+
+def test_times_count_where_several_cells_agree_on_like_hardware(scene: Scene) -> None:
+    rule = "- {metric: seconds_per_sample, max_relative_drop: 1000}"
+    scene.promote(rules=rule)
+    scene.run(skew=0.01, rules=rule)
+    assert judge_run(results=scene.results).rules[0].verdict == "inconclusive"  # one cell took one time
+    for results in (scene.results,):
+        for path in (results / "cells").rglob("cell.json"):
+            cell = json.loads(path.read_text())
+            cell["environment"]["processor"] = "another"
+            path.write_text(json.dumps(cell))
+    record = judge_run(results=scene.results)
+    assert record.rules[0].verdict == "not comparable"
+    assert "other hardware: processor" in record.rules[0].reason
+
+
+def test_several_datasets_kinds_and_elements(scene: Scene) -> None:
+    rules = (
+        "- {metric: orbit_accuracy, elements: permutation, at_least: 0.0}\n"
+        "- {metric: element_accuracy, symmetry: turns, element: ['180*', '99*'], at_least: 0.5}"
+    )
+    scene.write(rules=rules)
+    text = scene.suite.read_text().replace("models:", '  more: {use: "data.py:load", args: {seed: 5}}\nmodels:')
+    text = text.replace("numerics:", "  eighths: {group: C8, on: image, border: disc}\nnumerics:")
+    scene.suite.write_text(text)
+    assert scene.symbench("run", scene.suite, "--results", scene.results).code == 0
+    record = judge_run(results=scene.results)
+    found = [(m.rule, m.dataset, m.symmetry, m.element, m.verdict) for m in record.rules]
+    assert record.exit_code == 4
+    assert [m for m in found if m[0] == 1] == [
+        (1, "blobs", "turns", "180°", "pass"),
+        (1, "more", "turns", "180°", "pass"),
+        (1, None, None, "99*", "missing"),
+    ]
+    assert {m[1:3] for m in found if m[0] == 0} == {
+        (data, symmetry) for data in ("blobs", "more") for symmetry in ("turns", "eighths")
+    }

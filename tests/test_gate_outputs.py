@@ -213,7 +213,7 @@ def test_a_passed_gate_says_nothing_that_need_not_be_said() -> None:
     record = gate(match(), match(element="90°"))
     assert annotations_of(record) == ""
     assert valid_sarif(sarif.render(record))["results"] == []
-    assert "measure it again: " not in "\n".join(text.lines(record))
+    assert "run just this cell: " not in "\n".join(text.lines(record))
     assert REPLAY not in markdown.render(record)
 
 
@@ -230,14 +230,14 @@ def test_text_for_people() -> None:
     record = gate(better, error, shares, blind, match("missing", reason="the cell is not measured"), notes=["a note"])
     assert text.lines(record) == [
         "FAIL          worst_case_accuracy of cnn on digits under rotations: dropped 5.1 points [3.2, 7.0] from 62.4 % to 57.3 %, allowed 3.0 points (p 0.002, Holm 0.004)",
-        f"              measure it again: {REPLAY}",
+        f"              run just this cell: {REPLAY}",
         "MISSING       worst_case_accuracy of cnn on digits under rotations: the cell is not measured",
-        f"              measure it again: {REPLAY}",
-        "INCONCLUSIVE  equivariance_error of cnn on digits under rotations: 1.23e-05 E [9.87e-06, 1.4e-05], at most 1e-05 E (p 0.2); why inconclusive",
-        f"              measure it again: {REPLAY}",
-        "INCONCLUSIVE  worst_case_accuracy of cnn on digits under rotations: dropped 5.1 points [3.2, 7.0] from 62.4 % to 57.3 %, allowed 3.1 points, 5 % of the baseline (p 0.002, Holm 0.004); why inconclusive",
-        f"              measure it again: {REPLAY}",
-        "              warning: a change must be 4.1 points to be seen surely, more than the 3.1 points allowed: about 1,234 samples would do",
+        f"              run just this cell: {REPLAY}",
+        "INCONCLUSIVE  equivariance_error of cnn on digits under rotations: 1.23e-05 E [9.87e-06, 1.4e-05], at most 1e-05 E (p 0.2); why inconclusive; about 1,234 samples would decide",
+        f"              run just this cell: {REPLAY}",
+        "INCONCLUSIVE  worst_case_accuracy of cnn on digits under rotations: dropped 5.1 points [3.2, 7.0] from 62.4 % to 57.3 %, allowed 3.1 points, 5 % of the baseline (p 0.002, Holm 0.004); why inconclusive; about 1,234 samples would decide",
+        f"              run just this cell: {REPLAY}",
+        "              warning: a change must be 4.1 points to be seen surely, more than the 3.1 points allowed",
         "PASS          worst_case_accuracy of mlp on digits under rotations: rose 2.0 points [-0.5, 4.0] from 60.0 % to 62.0 %, allowed 3.0 points (p 0.9, Holm 1)",
         "note: a note",
         "gate failed: 1 fail, 1 missing, 2 inconclusive, 1 pass; exit status 1",
@@ -297,7 +297,7 @@ def test_junit_says_where_why_and_what_to_do() -> None:
     assert case[0].get("message") == "why inconclusive"
     for part in (
         "estimate: 57.3 % [55.1, 59.4]", "limit: allowed 3.0 points", "change: dropped 5.1 points [3.2, 7.0]",
-        "detectable difference: 2.0 points", "samples needed to decide: about 1,234", f"measure it again: {REPLAY}",
+        "detectable difference: 2.0 points", "samples needed to decide: about 1,234", f"run just this cell: {REPLAY}",
     ):  # fmt: skip
         assert part in str(case[0].text).splitlines() or any(
             line.startswith(part) for line in str(case[0].text).splitlines()
@@ -431,7 +431,7 @@ def test_annotations_say_where_and_why() -> None:
     assert properties == {
         "file": "suites/quick.yaml", "line": "31", "title": "missing: worst_case_accuracy of cnn on digits under rotations"
     }  # fmt: skip
-    assert message == f"50 %\nof it: a, b\nmeasure it again: {REPLAY}"
+    assert message == f"50 %\nof it: a, b\nrun just this cell: {REPLAY}"
 
 
 def test_escapes() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import shutil
@@ -286,6 +287,38 @@ def test_a_full_disk_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(cache.Entry, "write", write)
     with pytest.raises(DataError, match="cannot be written: No space left on device.*Set SYMBENCH_CACHE_DIR"):
         load(tmp_path / "photos").prepare(range(4), [8])
+
+
+class Short(io.FileIO):
+    """A file that takes 100 bytes at once, and on a disk that is full none."""
+
+    most = 100
+
+    def write(self, data: Any) -> int:
+        return super().write(bytes(data[: self.most])) if self.most else 0
+
+
+def test_what_is_written_in_parts_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    photos.folders(tmp_path / "photos", 4)
+    monkeypatch.setattr(Path, "open", lambda path, mode="r", **options: Short(path, mode.replace("b", "")))
+    data = load(tmp_path / "photos")
+    data.prepare(range(4), [8])
+    monkeypatch.undo()
+    monkeypatch.setenv("SYMBENCH_CACHE_DIR", str(tmp_path / "other"))
+    whole = load(tmp_path / "photos").batch(range(4), canvas=8).leaves["image"]
+    assert torch.equal(data.batch(range(4), canvas=8).leaves["image"], whole)
+
+
+def test_a_row_that_was_not_written_is_not_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    photos.folders(tmp_path / "photos", 4)
+    data = load(tmp_path / "photos")
+    data.prepare([0], [8])
+    monkeypatch.setattr(Path, "open", lambda path, mode="r", **options: Short(path, mode.replace("b", "")))
+    monkeypatch.setattr(Short, "most", 0)
+    with pytest.raises(DataError, match="No space left on device"):
+        data.prepare(range(4), [8])
+    monkeypatch.undo()
+    assert data.pending(range(4), [8]) == 3
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "garbage", "gone"])

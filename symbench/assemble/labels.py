@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from symbench.assemble.model import built_for_data
 from symbench.code import foreign
 from symbench.datasets.base import Dataset
 from symbench.errors import ConfigError, ModelError, Problem, near_miss, one_of, quoted
@@ -30,7 +31,7 @@ class Labels:
     """How the labels of a dataset are read for a model.
 
     Attributes:
-        by: ``name``, or ``index``, where label ``i`` is output ``i``.
+        by: ``name``; ``number``, where class ``i`` is output ``i``; or ``index``, where label ``i`` is.
         outputs: the output of each class; None where each is its own.
     """
 
@@ -74,6 +75,9 @@ def match_labels(
     if learnt is not None:
         names = [[name] for name in learnt.classes] if learnt.classes else None
     classes = dataset.classes if all(isinstance(name, str) for name in dataset.classes or ()) else None
+    every = {str(output) for output in range(len(classes or ()))}
+    if wanted is None and not names and built_for_data(suite.models[model]) and set(classes or ()) != every:
+        return Labels("index")  # it is made with one output for each class, whatever number that is called by
     return match(classes, names, wanted, strict=learnt is None, model=model, data=data, where=where)
 
 
@@ -90,7 +94,7 @@ def match(
     """Find the output of every class.
 
     Names are compared without case, underscores, apostrophes and other marks; ``a, b`` stands for either. Whole
-    numbers are outputs, where none of them is a name. A name that several outputs have is that of the one which no
+    numbers are outputs, where none of them is a name, or the outputs have none. A name that several outputs have is that of the one which no
     other class is.
 
     Args:
@@ -114,11 +118,13 @@ def match(
             if not known:
                 remedy = "Say labels: index to take label i for output i."
                 raise ConfigError(Problem(where, f"{who} have no names to compare", None, remedy))
-    if wanted == "index" or not classes or not (names or given):
+    if wanted == "index" or not classes:
         return Labels("index")
+    problem = _Problems(model, data, where)
+    if not (names or given):
+        return _numbered(classes, problem)
     if any(SYNSET.fullmatch(name) for name in classes) and names:
         names = _with_synsets(names, where)
-    problem = _Problems(model, data, where)
     chosen = [_chosen(name, given[name], names, problem) if name in given else None for name in classes]
     found = _looked_up(classes, chosen, names or (), problem, strict=strict)
     if found is None:
@@ -179,6 +185,18 @@ def _chosen(name: str, value: int | str, names: Names | None, problem: _Problems
     if value < 0 or (names is not None and value >= len(names)):
         raise problem.beyond(name, value, names)
     return {value}
+
+
+def _numbered(classes: Sequence[str], problem: _Problems) -> Labels:
+    """Classes called ``0``, ``1``, ``10``, ``2`` by number, of a model whose outputs have no names."""
+    if not all(name.isdecimal() for name in classes):
+        return Labels("index")
+    owner: dict[int, str] = {}
+    for name in classes:
+        if int(name) in owner:
+            raise problem.twice(owner[int(name)], name, int(name))
+        owner[int(name)] = name
+    return Labels("number", None if list(owner) == list(range(len(owner))) else tuple(owner))
 
 
 def _looked_up(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from symbench.cli.base import cli, json_option, print_json, results_option
+from symbench.cli.base import EXIT_INCOMPLETE, cli, json_option, print_json, results_option
 from symbench.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ EXIT_WORSE = 1
 @click.option(
     "--format", "format", type=click.Choice(["text", "md", "csv", "json"]), default="text", show_default=True
 )
-@click.option("--exit-code", is_flag=True, help="Exit 1 where something got worse.")
+@click.option("--exit-code", is_flag=True, help="Exit 1 where something got worse, 3 where B lacks what A has.")
 @results_option
 def compare(before: str, after: str, metrics: tuple[str, ...], format: str, exit_code: bool, results: Path) -> None:
     """Compare two runs, or a baseline and a run, on the same samples and elements.
@@ -49,6 +49,8 @@ def compare(before: str, after: str, metrics: tuple[str, ...], format: str, exit
         click.echo((pairs.markdown if format == "md" else pairs.csv)(record), nl=False)
     if exit_code and any(row.mark == "worse" for row in record.rows):
         raise click.exceptions.Exit(EXIT_WORSE)
+    if exit_code and any(row.mark == "only in A" for row in record.rows):
+        raise click.exceptions.Exit(EXIT_INCOMPLETE)
 
 
 @cli.group()

@@ -8,9 +8,11 @@ least recently used entries make room for new ones; what has been opened stays r
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from io import RawIOBase
 from pathlib import Path
 
 import numpy as np
@@ -93,7 +95,7 @@ class Entry:
         with self.path.open("r+b", buffering=0) as file:  # through the map, a full disk would end the process
             for row, image in zip(rows, images, strict=True):
                 file.seek(self._pixels.offset + row * self.row_bytes)
-                file.write(np.ascontiguousarray(image).data)
+                _write_all(file, np.ascontiguousarray(image).data.cast("B"))
 
     def mark(self, rows: Sequence[int]) -> None:
         """Wait until the rows are on the disk, and say that they are there. Under :meth:`locked`."""
@@ -101,7 +103,8 @@ class Entry:
             os.fsync(file.fileno())
             for row in rows:
                 file.seek(self._ready.offset + row)
-                file.write(b"\1")
+                if not file.write(b"\1"):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _is_current(self) -> bool:
         try:
@@ -137,6 +140,15 @@ class Entry:
         temporary.replace(self.path)
         if not self._open():
             raise OSError(f"{self.path} is not what was just written")
+
+
+def _write_all(file: RawIOBase, left: memoryview) -> None:
+    """Write everything: a file without a buffer may take less at once, as it does on a disk that is nearly full."""
+    while len(left):
+        written = file.write(left)
+        if not written:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        left = left[written:]
 
 
 def entry_key(images: str, canvas: object, channels: int, version: str) -> str:

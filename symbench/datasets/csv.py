@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,10 @@ from symbench.datasets.images import checked_path
 from symbench.datasets.pictures import Pictures, unused
 from symbench.errors import ConfigError, Problem, near_miss, one_of, quoted
 from symbench.events import Listener, ignore
+
+NUMBER = re.compile(r"[-+]?\d+(\.\d*)?")
+LARGEST = 1e9
+"""What is larger is no class index."""
 
 
 def load(
@@ -46,32 +51,49 @@ def load(
     """
     where = where or "csv"
     place = checked_path(folder, path, split, key="path", where=where)
-    names, texts, columns = _columns(place, image, label, delimiter, where)
+    names, texts, lines, columns = _columns(place, image, label, delimiter, where)
     if label is None:
         remarks = unused("label", "label", columns, where)
         return Pictures(
             Files(place.parent, names), None, channels=channels, where=where, remarks=remarks, listen=listen
         )
-    targets, classes = class_indices(texts)
+    targets, classes = class_indices(texts, lambda i: f"{place.name}:{lines[i]}", where)
     return Pictures(
         Files(place.parent, names), targets, classes=classes, channels=channels, where=where, listen=listen
     )
 
 
-def class_indices(texts: Sequence[str]) -> tuple[np.ndarray, list[str] | None]:
-    """Labels as class indices: whole numbers as they are, names by their place among the sorted names."""
-    if all(text.isdecimal() and len(text) <= 9 for text in texts):
-        return np.array([int(text) for text in texts]), None
+def class_indices(texts: Sequence[str], row: Callable[[int], str], where: str) -> tuple[np.ndarray, list[str] | None]:
+    """Labels as class indices: whole numbers as they are, names by their place among the sorted names.
+
+    Whole numbers may be written as ``3.0``, as pandas does where a column had a gap. Where most labels are numbers
+    all have to be, lest one odd label give every class another index. Numbers of ten digits and more are names.
+
+    Args:
+        texts: the labels.
+        row: what to call the row of each, for messages.
+        where: the suite's key, likewise.
+
+    Raises:
+        ConfigError: most labels are numbers, and one is negative, a fraction or a name.
+    """
     classes = sorted(set(texts))
+    numbers = {text: float(text) for text in classes if NUMBER.fullmatch(text)}
+    if 2 * len(numbers) > len(classes) and max(numbers.values()) < LARGEST:
+        for i, text in enumerate(texts):
+            if not (numbers.get(text, -1.0) >= 0 and numbers[text].is_integer()):
+                got, remedy = f"{row(i)}: label {quoted(text)} among numbers", "Leave the row out, or give all names."
+                raise ConfigError(Problem(where, got, "class indices, 0 or more, in every row", remedy))
+        return np.array([int(numbers[text]) for text in texts]), None
     place = {name: i for i, name in enumerate(classes)}
     return np.array([place[text] for text in texts]), classes
 
 
 def _columns(
     path: Path, image: str, label: str | None, delimiter: str, where: str
-) -> tuple[list[str], list[str], Sequence[str]]:
-    """Paths and labels, row by row, and the names of all columns."""
-    names, texts = [], []
+) -> tuple[list[str], list[str], list[int], Sequence[str]]:
+    """Paths, labels and lines, row by row, and the names of all columns."""
+    names, texts, lines = [], [], []
     wanted = [image] if label is None else [image, label]
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -85,13 +107,14 @@ def _columns(
                     raise ConfigError(Problem(where, got, "a path and a label in every row" if label else "a path"))
                 names.append(values[0])
                 texts.append(values[-1])
+                lines.append(reader.line_num)
     except OSError as error:
         raise ConfigError(Problem(where, f"{path} cannot be read: {error.strerror or error}")) from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(Problem(where, f"{path.name} is no CSV file in UTF-8: {error}")) from error
     if not names:
         raise ConfigError(Problem(where, f"{path.name} has no rows", "a header, and a row for every image"))
-    return names, texts, columns
+    return names, texts, lines, columns
 
 
 def _check_header(columns: Sequence[str], wanted: Sequence[str], path: Path, where: str) -> None:

@@ -18,6 +18,7 @@ import PIL
 from PIL import Image as Pil
 
 from symbench.datasets.base import Canvas, Frame
+from symbench.errors import DataError, Problem
 
 VERSION = 1
 """Raised when the same bytes come to other pixels: part of every digest and of the pixel cache's keys."""
@@ -100,6 +101,7 @@ def decode(data: bytes, channels: int) -> Pil.Image:
 
     Raises:
         Unreadable: it is no image, or is damaged.
+        DataError: there is not enough memory.
     """
     DECODED.count()
     with _opened(data) as image:
@@ -144,7 +146,7 @@ def _opened(data: bytes) -> Iterator[Pil.Image]:
             if pixels > MOST_PIXELS:
                 raise Unreadable(f"it has {pixels:,} pixels, more than {MOST_PIXELS:,}")
             yield image
-    except Unreadable:
+    except (Unreadable, DataError):
         raise
     except PIL.UnidentifiedImageError as error:
         raise Unreadable("it is no JPEG, PNG, BMP, WebP, TIFF or GIF") from error
@@ -152,6 +154,8 @@ def _opened(data: bytes) -> Iterator[Pil.Image]:
         raise Unreadable(f"it has more than {MOST_PIXELS:,} pixels") from error
     except Exception as error:  # struct.error, IndexError, SyntaxError, ...: there is no end to broken files
         text, kind = " ".join(str(error).split()), type(error).__name__
+        if isinstance(error, MemoryError) or "out of memory" in text:  # says nothing of the bytes
+            raise DataError(Problem("images", "the memory does not suffice to decode one")) from error
         if "truncated" in text.lower():
             raise Unreadable("the file is truncated") from error
         raise Unreadable(text if isinstance(error, OSError) and text else f"{kind}: {text}") from error
@@ -165,6 +169,8 @@ def _orientation(image: Pil.Image) -> int:
         return 1  # Pillow turns it by itself
     try:
         return int(image.getexif().get(ORIENTATION, 1))
+    except MemoryError:
+        raise
     except Exception:  # a broken tag does not make the pixels unreadable
         return 1
 

@@ -167,7 +167,7 @@ def _labels(table: Any, column: str, where: str) -> tuple[np.ndarray, list[str] 
     if None in values:
         raise ConfigError(Problem(where, f"row {values.index(None)} has no {column}", "a label in every row"))
     if all(isinstance(value, str) for value in values):
-        return class_indices(values)
+        return class_indices(values, lambda i: f"row {i}", where)
     if not all(isinstance(value, int) for value in values):
         raise ConfigError(Problem(where, f"column {quoted(column)} holds no labels", "class indices or names"))
     labels = np.array(values, dtype=np.int64)

@@ -230,7 +230,7 @@ class _Worker:
             seed=suite.seed,
             checkpoint=loaded.checkpoint,
             facts={**loaded.facts, "unreadable_samples": float(len(dataset.unusable))},
-            environment=self.environment,
+            environment={**self.environment, "batch": self.settings.batch},
             layers=layer_fields(suite.models[cell.pair.model]),
             classes=names_of_outputs(dataset),
         )

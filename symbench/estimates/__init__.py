@@ -20,7 +20,7 @@ from symbench.metrics.base import Observed, Value
 from symbench.records import CellRecord, CellStatus, Manifest
 from symbench.statistics import LEVEL
 
-__all__ = ["BOOTSTRAP_SEED", "COLUMNS", "Cells", "Estimate", "of_cell", "of_run", "seconds_per_sample"]
+__all__ = ["BOOTSTRAP_SEED", "COLUMNS", "Cells", "Estimate", "of_cell", "of_run", "times", "with_seconds"]
 
 COLUMNS = (
     "model", "replica", "dataset", "symmetry", "output", "element", "elements", "k", "metric", "estimate", "low",
@@ -67,7 +67,7 @@ def of_run(cells: Cells, manifest: Manifest) -> pd.DataFrame:
     """Every estimate of a run, one row each, in the order of the plan. A failed cell is rows with its reason."""
     rows: list[dict[str, Any]] = []
     seen: set[tuple[str, str]] = set()
-    seconds = seconds_per_sample(cells, manifest.cells)
+    taken = times(cells, manifest.cells)
     for cell in manifest.cells:
         record = cells.cell(cell.key) if cell.status != "failed" else None
         if record is None:
@@ -75,7 +75,7 @@ def of_run(cells: Cells, manifest: Manifest) -> pd.DataFrame:
             continue
         fresh = (cell.model, cell.dataset) not in seen
         seen.add((cell.model, cell.dataset))
-        timed = with_seconds(record, seconds[cell.model, cell.dataset])
+        timed = with_seconds(record, taken.get((cell.model, cell.dataset), []))
         rows.extend(
             _row(cell, estimate) for estimate in of_cell(cells, timed) if fresh or estimate.row.scope != "model"
         )
@@ -86,18 +86,20 @@ def of_run(cells: Cells, manifest: Manifest) -> pd.DataFrame:
     return frame
 
 
-def seconds_per_sample(cells: Cells, planned: Iterable[CellStatus]) -> dict[tuple[str, str], float]:
-    """The time per sample of every model on every dataset: the median over its cells, each of which took one."""
+def times(cells: Cells, planned: Iterable[CellStatus]) -> dict[tuple[str, str], list[float]]:
+    """What every model took for a sample of every dataset, in seconds: each of its cells timed it once."""
     found: dict[tuple[str, str], list[float]] = {}
     for cell in planned:
         record = cells.cell(cell.key) if cell.status != "failed" else None
-        if record is not None:
-            found.setdefault((cell.model, cell.dataset), []).append(record.facts["seconds_per_sample"] or 0.0)
-    return {key: float(np.median(values)) for key, values in found.items()}
+        seconds = record.facts.get("seconds_per_sample") if record is not None else None
+        if seconds is not None:
+            found.setdefault((cell.model, cell.dataset), []).append(seconds)
+    return found
 
 
-def with_seconds(record: CellRecord, seconds: float) -> CellRecord:
-    """A cell's record with the time that its model takes, over all of its cells."""
+def with_seconds(record: CellRecord, taken: list[float]) -> CellRecord:
+    """A cell's record with the time that its model takes: the median over its cells."""
+    seconds = float(np.median(taken)) if taken else None
     return record.model_copy(update={"facts": {**record.facts, "seconds_per_sample": seconds}})
 
 

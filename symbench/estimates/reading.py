@@ -37,11 +37,12 @@ class Cells(Protocol):
 
 def outputs_of(cells: Cells, record: CellRecord) -> Iterator[tuple[str, Observed]]:
     """Every output of a cell, with what its controls came to."""
-    observations, samples = cells.observations(record.key), cells.samples(record.key)
+    samples = cells.samples(record.key)
     controls = cells.controls(record.key).to_pandas()
     for output in record.outputs:
         mine = controls[(controls["output"] == output) | (controls["control"] == "layer")]
-        yield output, with_controls(observed(observations, samples, record, output), mine, record, output)
+        seen = observed(cells.observations(record.key), samples, record, output)  # read anew: the table is not kept
+        yield output, with_controls(seen, mine, record, output)
 
 
 def observed(observations: pa.Table, samples: pa.Table, record: CellRecord, output: str) -> Observed:

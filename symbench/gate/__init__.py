@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from symbench.compare import Recorded
 from symbench.gate.decide import decided
-from symbench.gate.judging import Against, Judge, Match, Policy
-from symbench.records import CellStatus, GateRecord, Verdict
+from symbench.gate.judging import Judge
+from symbench.gate.match import Against, Match, Policy
+from symbench.records import GateRecord, Verdict
 from symbench.statistics import Doubt
 from symbench.suite.rules import Rule
 
@@ -32,7 +33,7 @@ def judge(run: Recorded, rules: Sequence[Rule], against: Against, policy: Policy
         suite: the suite's file, or its name, as commands take it.
     """
     judging = Judge(run, rules, against, policy, suite)
-    matches = [match for cell in _cells(run) for match in judging.cell(cell)]
+    matches = [match for cell in run.cells for match in judging.cell(cell)]
     matches.sort(key=lambda match: match.record.rule)
     matches = _answered(matches) + [m for i in range(len(rules)) for m in judging.unmatched(i, matches)]
     matches.sort(key=lambda match: match.record.rule)
@@ -47,14 +48,6 @@ def judge(run: Recorded, rules: Sequence[Rule], against: Against, policy: Policy
         notes=_notes(run, matches),
         rules=[match.record for match in matches],
     )
-
-
-def _cells(run: Recorded) -> Iterator[tuple[CellStatus, bool]]:
-    """The cells, and whether each is the first of its model and dataset."""
-    seen: set[tuple[str, str]] = set()
-    for cell in run.cells:
-        yield cell, (cell.model, cell.dataset) not in seen
-        seen.add((cell.model, cell.dataset))
 
 
 def _answered(matches: list[Match]) -> list[Match]:
@@ -114,11 +107,11 @@ def _overall(matches: Sequence[Match], policy: Policy) -> tuple[Verdict, int]:
 
 def _notes(run: Recorded, matches: Sequence[Match]) -> list[str]:
     found = []
-    coarse = [m.record for m in matches if m.record.detectable is not None and m.record.margin is not None]
-    coarse = [record for record in coarse if (record.detectable or 0.0) > (record.margin or 0.0)]
+    margins = [m.record for m in matches if m.record.detectable is not None and m.record.margin is not None]
+    coarse = [r for r in margins if r.verdict != "fail" and (r.detectable or 0.0) > (r.margin or 0.0)]
     if coarse:
         found.append(
-            f"{len(coarse)} of {len(matches)} margins are below the smallest detectable difference: more samples, "
+            f"{len(coarse)} of {len(margins)} margins are below the smallest detectable difference: more samples, "
             "fewer rules or wider margins would let them decide"
         )
     if run.manifest.status != "complete":

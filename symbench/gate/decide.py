@@ -77,22 +77,23 @@ def decided(questions: list[Question]) -> list[Answer]:
 def _answer(question: Question, p_value: float, p_adjusted: float, matches: int) -> Answer:
     doubt, margin = question.doubt, question.margin
     verdict: Verdict = "inconclusive"
-    if doubt.high is not None and doubt.high <= margin:
+    if doubt.high is not None and doubt.estimate <= doubt.high <= margin:
         verdict = "pass"
     elif p_adjusted < ALPHA and doubt.estimate > margin:
         verdict = "fail"
     spread = doubt.spread
     known = math.isfinite(spread)
     detectable = smallest_detectable_difference(spread, alpha=ALPHA, matches=matches, power=POWER) if known else None
-    needed = _needed(doubt, margin) if verdict == "inconclusive" and known else None
+    needed = _needed(doubt, margin, matches) if verdict == "inconclusive" and known else None
     return Answer(verdict, p_value, p_adjusted, detectable if question.difference else None, needed)
 
 
-def _needed(doubt: Doubt, margin: float) -> int | None:
+def _needed(doubt: Doubt, margin: float, matches: int) -> int | None:
     """Samples at which a number as far from the margin as this one is decided with power 95 %."""
     distance = abs(doubt.estimate - margin)
     if not distance > 0:
         return None
-    reach = float(special.ndtri(0.5 + LEVEL / 2) + special.ndtri(POWER)) * doubt.spread
+    pass_or_fail = 0.5 + LEVEL / 2 if doubt.estimate <= margin else 1 - ALPHA / matches
+    reach = float(special.ndtri(pass_or_fail) + special.ndtri(POWER)) * doubt.spread
     found = doubt.n * max(1.0, reach / distance) ** 2
     return math.ceil(found) if found <= MOST_SAMPLES else None

@@ -2,58 +2,38 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 from symbench import estimates
-from symbench.compare import Measured, Paired, Recorded, Timed, pair_cells, worse_of
+from symbench.code import foreign
+from symbench.compare import Paired, Recorded, Timed, at_floor, pair_cells, worse_of
+from symbench.errors import CellError, ConfigError
 from symbench.estimates import Estimate
 from symbench.gate.decide import Question
+from symbench.gate.match import (
+    ENOUGH_TIMES,
+    NOTHING,
+    Against,
+    Match,
+    Policy,
+    bare,
+    interval,
+    names,
+    numbers,
+    replay,
+    replica,
+    said,
+    takes,
+    within_floor,
+)
 from symbench.records import CellRecord, CellStatus, MatchRecord, Verdict
 from symbench.statistics import standing
 from symbench.suite.gates import metrics_of
 from symbench.suite.rules import RELATIVE, Rule
-
-
-@dataclass(frozen=True)
-class Policy:
-    """What counts as passed.
-
-    Attributes:
-        inconclusive: what inconclusive matches count as; None: the gate could not decide.
-        no_baseline: what rules against a baseline come to where there is none; None: it is missing.
-    """
-
-    inconclusive: Literal["fail", "warn", "pass"] | None = None
-    no_baseline: Literal["fail", "pass"] | None = None
-
-
-@dataclass(frozen=True)
-class Against:
-    """What rules against a baseline are compared with.
-
-    Attributes:
-        name: what messages call it; None where none is named and there is none.
-        baseline: the baseline; None where it is missing or cannot be used.
-        broken: why it cannot be used.
-    """
-
-    name: str | None = None
-    baseline: Measured | None = None
-    broken: str | None = None
-
-
-@dataclass(frozen=True)
-class Match:
-    """A rule on an estimate, before it is decided: with a question, or with a verdict already."""
-
-    record: MatchRecord
-    question: Question | None = None
-    outcome: str = "undecided"
 
 
 @dataclass(frozen=True)
@@ -65,6 +45,7 @@ class Judge:
     against: Against
     policy: Policy
     suite: str
+    once: set[tuple[int, str, str, str]] = field(default_factory=set)
 
     @cached_property
     def metrics(self) -> list[list[str]]:
@@ -81,11 +62,20 @@ class Judge:
         """The baseline's records."""
         return Timed(self.against.baseline) if self.against.baseline else None
 
-    def cell(self, place: tuple[CellStatus, bool]) -> Iterator[Match]:
-        """The matches of all rules in one cell."""
-        cell, first = place
-        names = {"model": cell.model, "dataset": cell.dataset, "symmetry": cell.symmetry}
-        mine = [(i, rule) for i, rule in enumerate(self.rules) if rule.matches(names) and _replica(rule)]
+    def cell(self, cell: CellStatus) -> list[Match]:
+        """The matches of all rules in one cell; what is broken on disk is a verdict too."""
+        try:
+            return list(self._cell(cell))
+        except ConfigError as error:
+            mine = [i for i, rule in enumerate(self.rules) if rule.matches(names(cell)) and replica(rule)]
+            told = [(i, metric) for i in mine for metric in self.metrics[i]]
+            why = str(error)
+            return [
+                Match(self._record(i, cell, verdict="error", reason=why, metric=m), None, "config") for i, m in told
+            ]
+
+    def _cell(self, cell: CellStatus) -> Iterator[Match]:
+        mine = [(i, rule) for i, rule in enumerate(self.rules) if rule.matches(names(cell)) and replica(rule)]
         if not mine:
             return
         record = self.timed.record(cell)
@@ -99,11 +89,18 @@ class Judge:
             return
         wanted = list(dict.fromkeys(metric for i, _ in mine for metric in self.metrics[i]))
         for pair in self._pairs(cell, record, wanted, any(rule.kind in RELATIVE for _, rule in mine)):
-            if pair.either.row.scope == "model" and not first:
-                continue
             for i, rule in mine:
-                if pair.after is not None and pair.after.metric in self.metrics[i] and _takes(rule, pair.after):
+                if pair.either.metric in self.metrics[i] and takes(rule, pair.either) and self._first(i, cell, pair):
                     yield self._match(i, rule, cell, pair)
+
+    def _first(self, i: int, cell: CellStatus, pair: Paired) -> bool:
+        """Whether it is not what another symmetry's cell has said already."""
+        if pair.either.row.scope != "model":
+            return True
+        key = (i, cell.model, cell.dataset, pair.either.metric)
+        new = key not in self.once
+        self.once.add(key)
+        return new
 
     def _pairs(self, cell: CellStatus, record: CellRecord, metrics: list[str], relative: bool) -> Iterator[Paired]:
         """The cell's estimates, beside the baseline's where a rule asks for them."""
@@ -112,77 +109,139 @@ class Judge:
             why = self.against.broken
             yield from (Paired(None, found, why) for found in estimates.of_cell(self.run, record, metrics))
             return
-        other = next((c for c in baseline.cells if _names(c) == _names(cell)), None)
+        other = next((c for c in baseline.cells if names(c) == names(cell)), None)
         before = self.timed_baseline.record(other) if self.timed_baseline else None
         if before is None:
-            why = "the baseline has no such cell"
+            why = f"the baseline's cell failed: {other.reason}" if other else "the baseline has no such cell"
             yield from (Paired(None, found, why) for found in estimates.of_cell(self.run, record, metrics))
             return
         yield from pair_cells(baseline, self.run, before, record, metrics)
 
     def _match(self, i: int, rule: Rule, cell: CellStatus, pair: Paired) -> Match:
-        assert pair.after is not None
-        told = self._record(i, cell, found=pair.after, verdict="missing", reason="")
+        told = self._record(i, cell, found=pair.either, verdict="missing", reason="")
+        if pair.after is None:
+            return Match(said(told.model_copy(update=NOTHING), "missing", "the run has no such estimate"))
         if self.run.manifest.limit is not None:
             reason = f"the run took only the first {self.run.manifest.limit} samples: it is no release"
-            return Match(_said(told, "not comparable", reason))
+            return Match(said(told, "not comparable", reason))
         value = pair.after.value
         if value.estimate is None:
             outcome = "cell" if value.failed else "undecided"
             reason = value.reason or "there is no number"
-            return Match(_said(told, "error" if value.failed else "missing", reason), outcome=outcome)
-        if rule.kind in RELATIVE:
-            return self._relative(rule, told, pair)
-        return _absolute(rule, told, pair.after)
+            return Match(said(told, "error" if value.failed else "missing", reason), outcome=outcome)
+        try:
+            with foreign(CellError, f"metric {told.metric}", "its interval"):
+                told = told.model_copy(update=interval(pair.after))
+                return (
+                    self._relative(rule, told, pair)
+                    if rule.kind in RELATIVE
+                    else self._absolute(rule, told, pair.after)
+                )
+        except CellError as error:
+            return Match(said(told, "error", str(error)), outcome="cell")
 
     def _relative(self, rule: Rule, told: MatchRecord, pair: Paired) -> Match:
         """Against the baseline."""
         if self.against.baseline is None:
             return self._without_baseline(told)
         if pair.before is None:
-            return Match(_said(told, "missing", pair.reason or "the baseline has no such estimate"))
+            return Match(said(told, "missing", pair.reason or "the baseline has no such estimate"))
         before, after = pair.before.value, pair.after
         assert after is not None
         if before.estimate is None:
-            return Match(_said(told, "missing", f"the baseline has no number: {before.reason}"))
+            return Match(said(told, "missing", f"the baseline has no number: {before.reason}"))
         margin = rule.limit * (abs(before.estimate) if rule.kind == "max_relative_drop" else 1.0)
         told = told.model_copy(update={"before": before.estimate, "margin": margin})
         if pair.reason is not None:
-            return Match(_said(told, "not comparable", pair.reason))
+            return Match(said(told, "not comparable", pair.reason))
         if pair.identical:
             told = told.model_copy(update={"change": 0.0, "change_low": 0.0, "change_high": 0.0})
-            return Match(_said(told, "pass", "identical to the baseline"))
-        doubt = pair.doubt()
+            return Match(said(told, "pass", "identical to the baseline"))
+        try:
+            doubt = pair.doubt()
+        except ValueError:
+            return Match(said(told, "not comparable", "other samples"))
         assert doubt is not None
         told = told.model_copy(update={"change": doubt.estimate, "change_low": doubt.low, "change_high": doubt.high})
         limit = before.estimate + worse_of(after) * margin
-        if _at_floor(after, limit) and before.estimate <= (pair.before.floor or 0.0):
-            return Match(_said(told, "pass", "both are at the floor"))
+        if within_floor(after, limit) and at_floor(pair.before):
+            return Match(said(told, "pass", "both are at the floor"))
+        if after.unit == "s":
+            known = self.timed_baseline.times if self.timed_baseline else {}
+            before_all = known.get((told.model or "", told.dataset or ""), [])
+            return self._time(told, limit, [limit * each / before.estimate for each in before_all] or [limit])
         if after.value.sampled is None:
-            return _bare(told, doubt.estimate, margin)
+            return bare(told, doubt.estimate, margin)
+        if rule.kind == "max_relative_drop":
+            share = pair.doubt(relative=rule.limit)
+            assert share is not None
+            return Match(told, Question(share, 0.0, difference=True))
         return Match(told, Question(doubt, margin, difference=True))
+
+    def _time(self, told: MatchRecord, limit: float, allowed: list[float]) -> Match:
+        """A time: each cell took it once, and all of them must agree. ``allowed`` is the limit as often as known."""
+        mine = told.metric == "seconds_per_sample"
+        taken = self.timed.times.get((told.model or "", told.dataset or ""), []) if mine else []
+        if len(taken) < ENOUGH_TIMES:
+            reason = f"timed in fewer than {ENOUGH_TIMES} cells: one time proves nothing"
+            return Match(said(told, "inconclusive", reason))
+        if max(taken) <= limit:
+            return Match(said(told, "pass", f"all of {len(taken)} cells were timed within the limit"))
+        if min(taken) > max(allowed):
+            return Match(said(told, "fail", f"all of {len(taken)} cells took longer than the slowest is allowed"))
+        return Match(said(told, "inconclusive", "some cells were timed within the limit and others beyond"))
+
+    def _absolute(self, rule: Rule, told: MatchRecord, found: Estimate) -> Match:
+        """Against a limit of its own."""
+        value, worse = found.value, -1 if rule.kind == "at_least" else 1
+        assert value.estimate is not None
+        if worse > 0 and within_floor(found, rule.limit):
+            return Match(said(told, "pass", "at the floor: no more than repeating and precision change it"))
+        if found.unit == "s" and worse > 0:
+            return self._time(told, rule.limit, [rule.limit])
+        if value.sampled is None:
+            return bare(told, worse * value.estimate, worse * rule.limit)
+        doubt = standing(value.sampled, worse, seed=estimates.BOOTSTRAP_SEED)
+        return Match(told, Question(doubt, worse * rule.limit, difference=False))
 
     def _without_baseline(self, told: MatchRecord) -> Match:
         if self.against.broken is not None:
-            return Match(
-                _said(told, "error", f"the baseline cannot be used: {self.against.broken}"), outcome="config"
-            )
+            return Match(said(told, "error", f"the baseline cannot be used: {self.against.broken}"), outcome="config")
         told = told.model_copy(update={"replay": None})
         reason = f"there is no baseline at {self.against.name}" if self.against.name else "there is no baseline"
         if self.policy.no_baseline == "pass":
-            return Match(_said(told, "pass", f"{reason}: taken as a first release"), outcome="pass")
+            return Match(said(told, "pass", f"{reason}: taken as a first release"), outcome="pass")
         if self.policy.no_baseline == "fail":
-            return Match(_said(told, "fail", reason), outcome="fail")
-        return Match(_said(told, "missing", f"{reason}: 'symbench baseline set' makes one"))
+            return Match(said(told, "fail", reason), outcome="fail")
+        return Match(said(told, "missing", f"{reason}: 'symbench baseline set' makes one"))
 
     def unmatched(self, i: int, matches: Sequence[Match]) -> Iterator[Match]:
-        """What a rule has not looked at: everything, where it matches nothing; what --only left out."""
+        """What a rule has not looked at: everything, where it matches nothing; what --only left out or is gone."""
         only = self.run.manifest.only
+        yield from self._gone(i)
+        if any(match.record.rule == i for match in matches):
+            labels = [match.record.element or "" for match in matches if match.record.rule == i]
+            for pattern in self.rules[i].element:
+                if not any(fnmatchcase(label, pattern) for label in labels):
+                    told = self._record(i, None, verdict="missing", reason=f"no element is called {pattern!r}")
+                    yield Match(told.model_copy(update={"element": pattern}))
         if not any(match.record.rule == i for match in matches):
             yield Match(self._record(i, None, verdict="missing", reason="the rule matches nothing in this run"))
         elif only:
             reason = f"the run took only {'; '.join(only)}: the suite's other cells were not looked at"
             yield Match(self._record(i, None, verdict="missing", reason=reason))
+
+    def _gone(self, i: int) -> Iterator[Match]:
+        """Cells that the baseline has and the run has not: a rule must not pass by what was taken out."""
+        rule, baseline = self.rules[i], self.against.baseline
+        if rule.kind not in RELATIVE or baseline is None or self.run.manifest.only:
+            return
+        here = [names(cell) for cell in self.run.cells]
+        for cell in baseline.cells:
+            if names(cell) not in here and rule.matches(names(cell)):
+                reason = "the baseline has this cell, and the run has not"
+                told = self._record(i, cell, verdict="missing", reason=reason, metric="|".join(rule.metric))
+                yield Match(told.model_copy(update={"replay": None}))
 
     def _record(self, i: int, cell: CellStatus | None, *, verdict: Verdict, reason: str, **more: Any) -> MatchRecord:
         rule, found = self.rules[i], more.get("found")
@@ -194,78 +253,9 @@ class Judge:
         }  # fmt: skip
         if cell is not None:
             whole = found is not None and found.row.scope == "model"
-            told |= {**_names(cell), "replica": 0, "symmetry": None if whole else cell.symmetry}
+            told |= {**names(cell), "replica": 0, "symmetry": None if whole else cell.symmetry}
             if self.run.manifest.limit is None:
-                told["replay"] = _replay(self.suite, cell, self.run)
+                told["replay"] = replay(self.suite, cell, self.run)
         if found is not None:
-            told |= _numbers(found)
+            told |= numbers(found)
         return MatchRecord(**told)
-
-
-def _names(cell: CellStatus) -> dict[str, str]:
-    return {"model": cell.model, "dataset": cell.dataset, "symmetry": cell.symmetry}
-
-
-def _replay(suite: str, cell: CellStatus, run: Recorded) -> str:
-    only = f"model={cell.model},dataset={cell.dataset},symmetry={cell.symmetry}"
-    results = [] if str(run.store.root) == "results" else ["--results", str(run.store.root)]
-    return shlex.join(["symbench", "run", suite, "--only", only, *results])
-
-
-def _numbers(found: Estimate) -> dict[str, Any]:
-    value = found.value
-    interval = None if value.sampled is None else value.sampled.interval(seed=estimates.BOOTSTRAP_SEED)
-    return {
-        "output": found.output, "element": value.element, "elements": found.elements, "unit": found.unit,
-        "n": value.n, "estimate": value.estimate, "low": interval.low if interval else None,
-        "high": interval.high if interval else None,
-    }  # fmt: skip
-
-
-def _replica(rule: Rule) -> bool:
-    return not rule.replica or any(fnmatchcase("0", pattern) for pattern in rule.replica)
-
-
-def _takes(rule: Rule, found: Estimate) -> bool:
-    """Whether an estimate is one that the rule is about."""
-    if not (found.primary if rule.elements is None else found.elements == rule.elements):
-        return False
-    if rule.elements is not None and not found.primary and found.value.element is not None:
-        return False
-    label = found.value.element
-    by_element = found.metric in PER_ELEMENT and not rule.element
-    return by_element or rule.takes_element(label)
-
-
-PER_ELEMENT = frozenset({"element_accuracy", "lie_derivative", "lie_derivative_central", "lie_slope"})
-"""Metrics that have estimates for single elements or generators only: a rule without ``element:`` takes all."""
-
-
-def _absolute(rule: Rule, told: MatchRecord, found: Estimate) -> Match:
-    """Against a limit of its own."""
-    value, worse = found.value, -1 if rule.kind == "at_least" else 1
-    assert value.estimate is not None
-    if worse > 0 and _at_floor(found, rule.limit):
-        return Match(_said(told, "pass", "at the floor: no more than repeating and precision change it"))
-    if value.sampled is None:
-        return _bare(told, worse * value.estimate, worse * rule.limit)
-    doubt = standing(value.sampled, worse, seed=estimates.BOOTSTRAP_SEED)
-    return Match(told, Question(doubt, worse * rule.limit, difference=False))
-
-
-def _at_floor(found: Estimate, limit: float) -> bool:
-    """Whether a number that should be low is at its floor, and the floor within the limit."""
-    value, floor = found.value.estimate, found.floor
-    low = found.row.better == "lower" and found.unit != "share"
-    return low and value is not None and floor is not None and value <= floor <= limit
-
-
-def _bare(told: MatchRecord, number: float, margin: float) -> Match:
-    """A number without an interval: a count, a time, the largest seen."""
-    if number <= margin:
-        return Match(_said(told, "pass", "a number without an interval"), outcome="pass")
-    return Match(_said(told, "fail", "a number without an interval, beyond the limit"), outcome="fail")
-
-
-def _said(told: MatchRecord, verdict: Verdict, reason: str) -> MatchRecord:
-    return told.model_copy(update={"verdict": verdict, "reason": reason})

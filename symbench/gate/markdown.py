@@ -10,7 +10,7 @@ from symbench.records import GateRecord, MatchRecord
 LIMIT = 1_000_000
 """Bytes. GitHub drops a summary of more than 1 MiB whole."""
 MOST_NOTES = 20
-HEADER = ["", "| verdict | what | found | measure it again |", "|---|---|---|---|"]
+HEADER = ["", "| verdict | what | found | run just this cell |", "|---|---|---|---|"]
 
 
 def render(record: GateRecord, limit: int = LIMIT) -> str:

@@ -15,7 +15,7 @@ def lines(record: GateRecord) -> list[str]:
     for match in worst_first(record):
         rows.append((match.verdict.upper(), f"{named[id(match)]}: {told(match)}"))
         if match.verdict != "pass" and match.replay:
-            rows.append(("", f"measure it again: {match.replay}"))
+            rows.append(("", f"run just this cell: {match.replay}"))
         if warning := blind(match):
             rows.append(("", f"warning: {warning}"))
     summary = f"{headline(record)}: {counts(record.rules, record)}; exit status {record.exit_code}"

@@ -201,22 +201,24 @@ def told(match: MatchRecord) -> str:
     found = facts(match)
     if match.verdict in {"pass", "fail"} and match.p_value is not None:
         return found or match.reason
-    return "; ".join(part for part in (found, match.reason) if part)
+    enough = f"about {match.needed:,} samples would decide" if match.needed else ""
+    return "; ".join(part for part in (found, match.reason, enough) if part)
 
 
 def message(match: MatchRecord) -> str:
-    """What was found, and how to measure it again, on a line each."""
-    return told(match) + (f"\nmeasure it again: {match.replay}" if match.replay else "")
+    """What was found, and how to run just this cell, on a line each."""
+    return told(match) + (f"\nrun just this cell: {match.replay}" if match.replay else "")
 
 
 def blind(match: MatchRecord) -> str:
     """A warning where the gate could not see a change as large as the margin; else empty."""
-    if match.detectable is None or match.margin is None or not match.detectable > match.margin:
+    if match.detectable is None or match.margin is None or match.verdict == "fail":
+        return ""
+    if not match.detectable > match.margin:
         return ""
     shown = Shown.of(match)
     seen, allowed = shown.bare(match.detectable), shown.change(shown.bare(match.margin))
-    text = f"a change must be {shown.change(seen)} to be seen surely, more than the {allowed} allowed"
-    return f"{text}: about {match.needed:,} samples would do" if match.needed else text
+    return f"a change must be {shown.change(seen)} to be seen surely, more than the {allowed} allowed"
 
 
 def details(match: MatchRecord) -> str:
@@ -231,6 +233,6 @@ def details(match: MatchRecord) -> str:
         ("chances", chances(match)),
         ("detectable difference", "" if match.detectable is None else shown.change(shown.bare(match.detectable))),
         ("samples needed to decide", "" if match.needed is None else f"about {match.needed:,}"),
-        ("measure it again", match.replay or ""),
+        ("run just this cell", match.replay or ""),
     ]
     return "\n".join(f"{name}: {value}" for name, value in rows if value)

@@ -59,6 +59,7 @@ class Plan:
         states: SHA-256 of the weights with which code or a library builds a model, by model and what it is built for.
         labels: how the labels of a dataset are read for a model, by (model, dataset).
         broken: models that cannot be built, with the reason; their cells fail.
+        asked: SHA-256 of what the suite asked for, before anything was filled in.
     """
 
     suite: Suite
@@ -71,6 +72,7 @@ class Plan:
     states: dict[tuple[str, str], str] = field(default_factory=dict)
     labels: dict[tuple[str, str], Labels | None] = field(default_factory=dict)
     broken: dict[str, CellError] = field(default_factory=dict)
+    asked: str = ""
 
     def dataset_of(self, cell: Cell) -> Dataset:
         """The dataset of a cell, with the outputs of its model for labels."""
@@ -110,7 +112,7 @@ def resolve(
     Raises:
         ConfigError: data, weights or code cannot be had, or a group cannot act on what was loaded.
     """
-    plan = Plan(suite)
+    plan = Plan(suite, asked=suite.asked())
     for name in dict.fromkeys(pair.model for pair in chosen):
         _describe(plan, name, listen)
     suite = plan.suite

@@ -131,7 +131,8 @@ def _write(material: Material, folder: Path, formats: Sequence[str], gate: GateR
     if "csv" in formats:
         texts["estimates.csv"] = csv_safe(frame).to_csv(index=False)
         for number, record in enumerate(comparisons):
-            texts[f"comparison-{number}.csv"] = pairs.csv(record)
+            rows = pd.DataFrame([row.model_dump() for row in pairs.ordered(record)])
+            texts[f"comparison-{number}.csv"] = csv_safe(rows).to_csv(index=False)
     if "json" in formats:
         documents = [document(part.manifest, part.frame) for part in material.parts]
         texts["estimates.json"] = json.dumps(together(documents), allow_nan=False, indent=1) + "\n"

@@ -7,7 +7,7 @@ NumPy in, floats out, no torch.
 from __future__ import annotations
 
 from symbench.statistics.bootstrap import RESAMPLES, resampled_means
-from symbench.statistics.change import Doubt, change, standing
+from symbench.statistics.change import Doubt, change, relative_change, standing
 from symbench.statistics.interval import FEW, LEVEL, Array, Interval, deviating
 from symbench.statistics.paired import (
     Discordance,
@@ -43,6 +43,7 @@ __all__ = [
     "quantile",
     "ratio",
     "ratio_difference",
+    "relative_change",
     "resampled_means",
     "smallest_detectable_difference",
     "smallest_mean",

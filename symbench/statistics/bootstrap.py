@@ -66,8 +66,10 @@ def means_of_draws(rows: Array, counts: Array, *, seed: int, resamples: int) -> 
 @lru_cache(maxsize=2)
 def _kept(n: int, resamples: int, seed: int) -> Array:
     """How often each of n samples is drawn, ``(resamples, n)``, kept from one estimate of a cell to the next."""
-    drawn = _times_drawn(np.ones(n, dtype=int), resamples, np.random.default_rng(seed))
-    found: Array = drawn.astype(np.uint8)  # n or fewer times, and 255 times never
+    rng, ones = np.random.default_rng(seed), np.ones(n, dtype=int)
+    found = np.empty((resamples, n), dtype=np.uint8)  # n or fewer times, and 255 times never
+    for times in found:
+        times[:] = _times_drawn(ones, 1, rng)[0]
     found.flags.writeable = False
     return found
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import special
@@ -122,6 +122,39 @@ def change(before: Sampled, after: Sampled, worse: int, *, seed: int, resamples:
     if isinstance(before, Smallest) and isinstance(after, Smallest):
         return _of_smallest(before, after, worse)
     return Doubt(estimate, None, None, after.samples, error)
+
+
+def relative_change(before: Sampled, after: Sampled, worse: int, limit: float, *, seed: int) -> Doubt:
+    """How much worse than ``limit`` times the baseline's value a change is: at most 0 where it keeps the limit.
+
+    The baseline's value is an estimate too, and doubted with the change: ``after - (1 + limit) before``. With fewer
+    than 20 samples that changed, the limits are the change's, held against the baseline's own.
+
+    Args:
+        before: the baseline's.
+        after: the candidate's, of the same samples in the same order.
+        worse: 1 or -1.
+        limit: as a part of the baseline's absolute value.
+        seed: seeds the bootstrap.
+    """
+    sign = 1.0 if before.estimate >= 0 else -1.0
+    scaled, more = before.scaled(1 + worse * sign * limit)
+    found = _moved(change(scaled, after, worse, seed=seed), -worse * more)
+    few = change(before, after, worse, seed=seed)
+    own = before.interval(seed=seed)
+    if few.tail is None or few.high is None or found.high is None or own.low is None or own.high is None:
+        return found
+    ends = sorted((abs(own.low), abs(own.high)))
+    least, tail = 0.0 if own.low < 0 < own.high else ends[0], few.tail
+    high = max(found.high, few.high - limit * least)
+    return replace(found, high=high, tail=lambda at: tail(at + limit * ends[1]))
+
+
+def _moved(doubt: Doubt, by: float) -> Doubt:
+    low, high = (None if end is None else end + by for end in (doubt.low, doubt.high))
+    tail = doubt.tail
+    moved = None if tail is None else (lambda at: tail(at - by))
+    return replace(doubt, estimate=doubt.estimate + by, low=low, high=high, tail=moved)
 
 
 def _of_means(before: Array, after: Array, worse: int, seed: int, resamples: int) -> Doubt:

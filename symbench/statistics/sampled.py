@@ -33,6 +33,10 @@ class Sampled(ABC):
         """How much each sample moves the estimate, times n: ``(n,)``, of mean 0. Its deviation over root n is the
         standard error."""
 
+    @abstractmethod
+    def scaled(self, factor: float) -> tuple[Sampled, float]:
+        """One of its kind, and a number, that together come to ``factor`` times the estimate."""
+
     @property
     @abstractmethod
     def samples(self) -> int:
@@ -85,6 +89,10 @@ class Mean(Sampled):
             return bounded_mean(self.taken, level=level)
         return mean(self.taken, seed=seed, level=level, resamples=resamples)
 
+    def scaled(self, factor: float) -> tuple[Sampled, float]:
+        """Scaled values."""
+        return Mean(self.values * factor, self.where, self.bounded and factor <= 1), 0.0
+
     def influence(self) -> Array:
         """How much each sample moves the value, times n."""
         if self.where is None:
@@ -130,6 +138,11 @@ class Ratio(Sampled):
             return Interval(self.estimate, 1 - found.high, 1 - found.low, found.n)
         return found
 
+    def scaled(self, factor: float) -> tuple[Sampled, float]:
+        """Scaled values."""
+        above = self.above * (factor**2 if self.root else factor)
+        return Ratio(above, self.below, self.root, self.complement), factor - 1 if self.complement else 0.0
+
     def influence(self) -> Array:
         """How much each sample moves the value, times n."""
         columns = np.stack([self.above, self.below], axis=1)
@@ -173,6 +186,10 @@ class Smallest(Sampled):
         """The value with its limits."""
         return smallest_mean(self.values, self.valid, seed=seed, level=level, resamples=resamples)
 
+    def scaled(self, factor: float) -> tuple[Sampled, float]:
+        """Scaled values."""
+        return Smallest(self.values * factor, self.valid), 0.0
+
     def influence(self) -> Array:
         """How much each sample moves the value, times n."""
         worst = int(self.means().argmin())
@@ -205,6 +222,10 @@ class Quantile(Sampled):
         """The value with its limits."""
         del seed, resamples
         return quantile(self.values, self.q, level=level)
+
+    def scaled(self, factor: float) -> tuple[Sampled, float]:
+        """Scaled values."""
+        return Quantile(self.values * factor, self.q), 0.0
 
     def influence(self) -> Array:
         """How much each sample moves the value, times n."""

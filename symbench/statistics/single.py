@@ -11,6 +11,7 @@ from symbench.statistics.bootstrap import RESAMPLES, quantiles, resampled_means,
 from symbench.statistics.interval import (
     FEW,
     LEVEL,
+    TOLERANCE,
     Array,
     Interval,
     deviating,
@@ -40,6 +41,9 @@ def bounded_mean(values: Array, *, level: float = LEVEL) -> Interval:
 def _bounded_mean(values: Array, level: float) -> tuple[Interval, bool]:
     """:func:`bounded_mean`, and whether few samples deviate."""
     require_finite("bounded_mean", values)
+    if values.min() < -TOLERANCE or values.max() > 1 + TOLERANCE:
+        got = f"got values from {values.min():g} to {values.max():g}"
+        raise ValueError(f"bounded_mean: {got}, expected shares from 0 to 1")
     n = len(values)
     mean = float(values.mean())
     if deviating(values) < FEW:

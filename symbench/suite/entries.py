@@ -26,6 +26,7 @@ from symbench.errors import Problem, SuiteError, quoted
 from symbench.groups import GROUPS
 from symbench.models import MODELS
 from symbench.registry import Options, Table
+from symbench.store import content_key
 from symbench.suite.rules import Rule
 from symbench.suite.select import Selector
 
@@ -197,6 +198,11 @@ class Suite(BaseModel):
             for name, entry in getattr(self, kind).items():
                 found[kind][name].update(entry.options)
         return found
+
+    def asked(self) -> str:
+        """SHA-256 of what it asks to be measured: rules and the baseline may change without a new run."""
+        told = {key: value for key, value in self.resolved().items() if key not in {"gates", "baseline"}}
+        return content_key(told)
 
     def gates_at(self) -> list[str]:
         """File and line of each rule, the file relative to the working folder where it lies below."""

@@ -35,14 +35,16 @@ def _metrics(rule: Rule, source: Document, place: Path_) -> Iterator[Problem]:
     if shares and rule.kind != "max_relative_drop" and not 0 <= rule.limit <= 1:
         got = f"got {rule.limit:g}"
         yield Problem(source.where((*place, rule.kind)), got, "a share from 0 to 1", "95 % is 0.95.")
-    if wrong or rule.kind not in RELATIVE or any(can_drop(row) for row in taken.values()):
+    if wrong or rule.kind not in RELATIVE:
         return
-    names = ", ".join(taken)
-    if all(row.better == "neither" for row in taken.values()):
-        expected = "at_least or at_most: neither direction of it is worse"
-    else:
-        expected = "at_least or at_most: two of it have no interval"
-    yield Problem(source.where((*place, rule.kind)), f"got {rule.kind} for {quoted(names)}", expected)
+    named = [name for name in taken if name in rule.metric]
+    some = any(can_drop(row) for row in taken.values())
+    for name in named or ([] if some else list(taken)):
+        if not can_drop(taken[name]):
+            direction = taken[name].better == "neither"
+            why = "neither direction of it is worse" if direction else "two of it have no interval"
+            got = f"got {rule.kind} for {quoted(name)}"
+            yield Problem(source.where((*place, rule.kind)), got, f"at_least or at_most: {why}")
 
 
 def can_drop(row: MetricRow) -> bool:
