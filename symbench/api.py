@@ -90,8 +90,12 @@ def load_suite(path: Path | str, *, no_code: bool = False) -> Suite:
     return suites.load(path, no_code=no_code)
 
 
-def prepare(suite: Suite | Path | str, choices: Choices, listen: Listener = ignore) -> tuple[Plan, str]:
+def prepare(
+    suite: Suite | Path | str, choices: Choices, listen: Listener = ignore, *, forward: bool = False
+) -> tuple[Plan, str]:
     """Check everything that can be checked before work begins, and resolve the plan; nothing is written.
+
+    With ``forward`` each model is run on one black image, to see that it has an output for every label.
 
     Returns:
         The plan, and the device it is for.
@@ -115,20 +119,26 @@ def prepare(suite: Suite | Path | str, choices: Choices, listen: Listener = igno
     if device == "mps" and loaded.numerics.dtype == "float64":
         raise ConfigError(Problem(loaded.where("numerics", "dtype"), "MPS has no float64", "float32, or device: cpu"))
     resolved = resolve(
-        loaded, chosen, device=device, limit=choices.limit, trust_pickle=choices.trust_pickle, listen=listen
+        loaded,
+        chosen,
+        device=device,
+        limit=choices.limit,
+        trust_pickle=choices.trust_pickle,
+        forward=forward,
+        listen=listen,
     )
     return resolved, device
 
 
 def forecast(suite: Suite | Path | str, choices: Choices, listen: Listener = ignore) -> Forecast:
-    """What :func:`run` would do: cells, forward passes, time and disk. Nothing is written and no model is run.
+    """What :func:`run` would do: cells, forward passes, time and disk. Nothing is written or measured.
 
     Raises:
         ConfigError: the suite, a file, a name or a device is wrong.
     """
     from symbench import forecast as forecasts
 
-    resolved, device = prepare(suite, choices, listen)
+    resolved, device = prepare(suite, choices, listen, forward=True)
     return forecasts.of(resolved, Store(choices.results), device, limit=choices.limit)
 
 

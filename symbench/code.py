@@ -20,10 +20,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from symbench.errors import ConfigError, Problem, SymbenchError, near_miss
+from symbench.errors import ConfigError, Problem, SymbenchError, near_miss, quoted
+from symbench.paths import beside, is_file
 
 MOST_FILES = 2000
 """A package with more source files than this is identified by its version alone."""
+
+LONGEST = 300
+"""Characters that are kept of what a library says went wrong: some list everything they know."""
 
 RAISED = (Exception, SystemExit)
 """What code that is not ours may raise: a module that calls ``sys.exit`` must not end the run."""
@@ -49,6 +53,28 @@ def foreign(
     except RAISED as error:
         got = " ".join(f"{doing} raised {type(error).__name__}: {error}".split())
         raise kind(Problem(where, got, expected, remedy)) from error
+
+
+def require(package: str, extra: str, where: str) -> ModuleType:
+    """Import a package that not everybody has installed.
+
+    Raises:
+        ConfigError: it is not there, or cannot be imported; with the command that installs it.
+    """
+    try:
+        return importlib.import_module(package)
+    except Exception as error:  # a broken installation may raise anything
+        gone = isinstance(error, ModuleNotFoundError) and error.name == package
+        reason = "which is not installed" if gone else f"which cannot be imported: {shortened(error)}"
+        raise ConfigError(
+            Problem(where, f"needs the package {package}, {reason}", None, f'pip install "symbench[{extra}]"')
+        ) from error
+
+
+def shortened(error: BaseException) -> str:
+    """What went wrong, on one line of bearable length."""
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 _loaded: dict[tuple[Path, str | None], ModuleType] = {}
@@ -88,10 +114,10 @@ class Code:
             ConfigError: the file does not exist, or the attribute is no name.
         """
         file = self.file
-        if file is not None and not file.is_file():
-            near = [p.name for p in file.parent.glob("*.py")] if file.parent.is_dir() else []
+        if file is not None and not is_file(file):
+            near = [name for name in beside(file) if name.endswith(".py")]
             raise ConfigError(
-                Problem(self.where, f"got {self.module!r}", f"a file at {file}", near_miss(file.name, near))
+                Problem(self.where, f"got {quoted(self.module)}", f"a file at {file}", near_miss(file.name, near))
             )
         if not self.attribute.isidentifier():
             raise ConfigError(

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import importlib.util
+import os
 import platform
 import shutil
+import stat
+import sys
+from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 from symbench import __version__
 from symbench.actions import ACTIONS
+from symbench.code import RAISED, shortened
 from symbench.datasets import DATASETS
-from symbench.datasets.cache import cache_folder
+from symbench.datasets.cache import bytes_taken, cache_folder, limit_bytes
 from symbench.environment import PACKAGES, describe
+from symbench.errors import ConfigError
 from symbench.groups import GROUPS
 from symbench.metrics import METRICS
 from symbench.models import MODELS
 
 EXTRAS = {
-    "timm": ("timm", "models: timm/NAME"),
-    "huggingface": ("transformers", "models: huggingface/NAME, and the Hugging Face datasets"),
-    "onnx": ("onnxruntime", "models: FILE.onnx"),
+    "timm": (["timm"], "models: timm/NAME"),
+    "huggingface": (["transformers", "datasets"], "models: huggingface/NAME, and the Hugging Face datasets"),
+    "onnx": (["onnxruntime"], "models: FILE.onnx"),
 }
-"""Each extra of the package: the module that it installs, and what that is good for."""
+"""Each extra of the package: the modules that it installs, and what they are good for."""
 
 
 def examine(results: Path) -> dict[str, Any]:
@@ -39,12 +48,12 @@ def examine(results: Path) -> dict[str, Any]:
         "numeric_flags": numeric_flags(),
         "folders": {
             "cache": folder_facts(cache_folder()),
-            "cached pixels": folder_facts(cache_folder() / "pixels"),
+            "cached pixels": {**folder_facts(cache_folder() / "pixels"), "limit": _limit()},
             "results": folder_facts(results),
         },
         "extras": {
-            name: {"installed": importlib.util.find_spec(module) is not None, "for": what, "install": install(name)}
-            for name, (module, what) in EXTRAS.items()
+            name: {**extra_facts(modules), "for": what, "install": install(name)}
+            for name, (modules, what) in EXTRAS.items()
         },
         "broken": {
             name: reason
@@ -57,6 +66,26 @@ def examine(results: Path) -> dict[str, Any]:
 def install(extra: str) -> str:
     """The command that installs an extra."""
     return f'pip install "symbench[{extra}]"'
+
+
+def extra_facts(modules: Sequence[str]) -> dict[str, Any]:
+    """Whether an extra's modules are installed, and what is wrong with those that cannot be imported."""
+    if any(importlib.util.find_spec(module) is None for module in modules):
+        return {"installed": False, "error": None}
+    for module in modules:
+        try:
+            with redirect_stdout(sys.stderr):
+                importlib.import_module(module)
+        except RAISED as error:
+            return {"installed": True, "error": f"{module}: {shortened(error)}"}
+    return {"installed": True, "error": None}
+
+
+def _limit() -> int | None:
+    try:
+        return limit_bytes()
+    except ConfigError:
+        return None
 
 
 def devices() -> list[dict[str, Any]]:
@@ -86,20 +115,17 @@ def numeric_flags() -> dict[str, Any]:
 
 
 def folder_facts(folder: Path) -> dict[str, Any]:
-    """Where a folder is, what it holds in bytes, what the disk has left, and whether it can be written."""
-    there = folder
-    while not there.exists() and there != there.parent:
-        there = there.parent
-    size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file() and not p.is_symlink())
-    return {
-        "path": str(folder),
-        "bytes": size,
-        "free": shutil.disk_usage(there).free,
-        "writable": _writable(there),
-    }
-
-
-def _writable(folder: Path) -> bool:
-    import os
-
-    return os.access(folder, os.W_OK)
+    """Where a folder is, the bytes that it takes and the disk has left, if it can be written, and what is wrong."""
+    try:
+        there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+        free, error = shutil.disk_usage(there).free, None
+    except OSError as raised:  # too long a name, or below a folder that may not be entered
+        there, free, error = None, None, raised.strerror or str(raised)
+    size = 0
+    for here, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):  # gone since
+                status = Path(here, name).lstat()
+                size += bytes_taken(status) if stat.S_ISREG(status.st_mode) else 0
+    writable = there is not None and os.access(there, os.W_OK)
+    return {"path": str(folder), "bytes": size, "free": free, "writable": writable, "error": error}

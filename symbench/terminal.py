@@ -127,10 +127,16 @@ def show_examination(found: dict[str, Any], stream: TextIO | None = None) -> Non
         rows.append((device["name"], f"{device['is']}{memory}"))
     rows += [(name.replace("_", " "), str(value)) for name, value in found["numeric_flags"].items()]
     for name, facts in found["folders"].items():
+        if facts["error"]:
+            rows.append((name, f"{facts['path']}: {facts['error']}"))
+            continue
+        limit = f" of at most {_bytes(facts['limit'])}" if facts.get("limit") else ""
         writable = "" if facts["writable"] else "; cannot be written"
-        rows.append((name, f"{facts['path']}: {_bytes(facts['bytes'])}, {_bytes(facts['free'])} free{writable}"))
+        held = f"{_bytes(facts['bytes'])}{limit}, {_bytes(facts['free'])} free{writable}"
+        rows.append((name, f"{facts['path']}: {held}"))
     for name, facts in found["extras"].items():
         state = "installed" if facts["installed"] else f"not installed: {facts['install']}"
+        state = f"cannot be imported: {facts['error']}" if facts["error"] else state
         rows.append((f"extra {name}", f"{state} ({facts['for']})"))
     rows += [(f"broken: {name}", reason) for name, reason in found["broken"].items()]
     show_columns(rows, stream)

@@ -8,7 +8,7 @@ import re
 import shutil
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,18 +43,26 @@ def pixels(data: bytes, channels: int = 3) -> np.ndarray:
     return np.asarray(image)
 
 
-def png16(values: np.ndarray, colour: int) -> bytes:
+def png16(values: np.ndarray, colour: int, transparent: Sequence[int] = ()) -> bytes:
     """A PNG of 16 bits a channel, which Pillow cannot write in colour: ``(h, w, c)``."""
     height, width = values.shape[:2]
     rows = values.astype(">u2").reshape(height, -1)
     raw = b"".join(b"\0" + row.tobytes() for row in rows)
     chunks = [
         (b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour, 0, 0, 0)),
+        *([(b"tRNS", struct.pack(f">{len(transparent)}H", *transparent))] if transparent else []),
         (b"IDAT", zlib.compress(raw)),
         (b"IEND", b""),
     ]
     body = b"".join(struct.pack(">I", len(d)) + n + d + struct.pack(">I", zlib.crc32(n + d)) for n, d in chunks)
     return b"\x89PNG\r\n\x1a\n" + body
+
+
+def test_the_transparent_value_of_sixteen_bits_is_black() -> None:
+    grey = np.array([[[5000], [5001], [0]]])
+    assert pixels(png16(grey, 0, [5000]), 1).tolist() == [[0, 19, 0]]
+    colour = np.array([[[5000, 6000, 7000], [5000, 6000, 60000], [5, 6, 7]]])
+    assert pixels(png16(colour, 2, [5000, 6000, 7000])).tolist() == [[[0, 0, 0], [19, 23, 234], [0, 0, 0]]]
 
 
 def test_too_little_memory_says_nothing_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,12 +77,14 @@ def test_too_little_memory_says_nothing_of_a_file(tmp_path: Path, monkeypatch: p
     for raised in (MemoryError, OSError("out of memory error when reading image file")):
         with monkeypatch.context() as scarce:
             scarce.setattr(decode, "_flattened", lambda image, raised=raised: (_ for _ in ()).throw(raised))
-            with pytest.raises(DataError, match="the memory does not suffice"):
+            with pytest.raises(DataError, match=r"data, .*.png: the memory does not suffice"):
                 data.prepare(range(3), [8])
     with monkeypatch.context() as scarce:
         scarce.setattr(decode, "_orientation", fails)
-        with pytest.raises(DataError, match="the memory does not suffice"):
-            measure(photos.encoded(RGB))
+        monkeypatch.setenv("SYMBENCH_CACHE_DIR", str(tmp_path / "another"))
+        with pytest.raises(DataError, match=r"\d+.png: the memory does not suffice"):
+            load(tmp_path / "photos")
+    monkeypatch.setenv("SYMBENCH_CACHE_DIR", str(tmp_path / "cache"))
     again = load(tmp_path / "photos")
     again.prepare(range(3), [8])
     assert again.unusable == data.unusable == {}
@@ -87,6 +97,7 @@ def test_sixteen_bits_are_rounded_to_eight() -> None:
     assert np.array_equal(pixels(png16(values, 0))[..., 1], grey)
     colour = np.random.default_rng(1).integers(0, 65536, size=(5, 4, 3))
     assert int(np.abs(pixels(png16(colour, 2)).astype(int) - colour // 256).max()) <= 1
+    assert np.array_equal(pixels(png16(colour, 2)), colour >> 8), "Pillow cuts them"
     tiff = photos.encoded(Pil.fromarray(values[..., 0].astype(np.uint16)), "TIFF")
     assert np.array_equal(pixels(tiff, 1), grey)
 
@@ -262,9 +273,10 @@ def test_a_run_says_what_it_leaves_out_and_keeps_the_count(tmp_path: Path, symbe
         data = b"" if i % 2 else photos.encoded(photos.picture(i), "JPEG")[:-20]
         (tmp_path / "photos" / "dog" / f"x{i}.jpg").write_bytes(data)
     suite = photos.suite(tmp_path)
-    for _ in range(2):  # found once, and said every time that something is measured
-        ran = symbench("run", suite, "--results", tmp_path / "results")
+    for more in ([], [], ["--dry-run"]):  # found once, and said every time
+        ran = symbench("run", suite, "--results", tmp_path / "results", *more)
         assert ran.code == 0, ran.err
+        assert ran.err.count("cannot be read and are left out") in {1, 2}
         assert (
             "photos.yaml:4: datasets.photos: 7 of 15 files cannot be read and are left out: dog/x0.jpg (the file is truncated)"
             in ran.err

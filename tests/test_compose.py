@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import photos
 import pytest
 import yaml
 from conftest import MODEL, Folder, Symbench
 from torch import Tensor
 
 from symbench import suite
+from symbench.api import Choices, prepare
+from symbench.doctor import folder_facts
 from symbench.document import parse
 from symbench.errors import ConfigError
+from symbench.events import Event, Note
 from symbench.models.base import Model
 from symbench.suite.compose import composed, short_name
 
@@ -179,7 +185,199 @@ def test_the_doctor_says_what_is_here(here: Path, symbench: Symbench, monkeypatc
     assert text.count("\n") > 12
 
 
+def test_the_doctor_shows_what_is_broken(here: Path, symbench: Symbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYMBENCH_CACHE_DIR", str(here))
+    monkeypatch.setenv("SYMBENCH_CACHE_GIB", "2")
+    (here / "pixels").mkdir()
+    with (here / "pixels" / "sparse.npy").open("wb") as file:
+        file.truncate(1 << 30)
+    (here / "broken").mkdir()
+    (here / "broken" / "onnxruntime.py").write_text("raise RuntimeError('of another CUDA')")
+    monkeypatch.syspath_prepend(here / "broken")
+    monkeypatch.delitem(sys.modules, "onnxruntime", raising=False)
+    text = symbench("doctor", "--results", "r" * 300).out
+    assert "cannot be imported: onnxruntime: RuntimeError: of another CUDA" in text
+    assert "File name too long" in text
+    assert "pixels: 0 B of at most 2.0 GiB" in text
+    there = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == "datasets" else there(name, *a))
+    assert 'not installed: pip install "symbench[huggingface]"' in symbench("doctor").out
+
+
+def test_the_doctor_of_a_closed_folder(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def exists(path: Path, **options: bool) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "exists", exists)
+    facts = folder_facts(here / "closed")
+    assert (facts["bytes"], facts["free"], facts["error"]) == (0, None, "Permission denied")
+
+
 def test_a_composed_suite_is_checked_like_any_other(here: Path) -> None:
     text = composed(["cnn"], ["digits"], ["c4"], folder=here)
     loaded = suite.checked(parse(text, Path("command line")), here)
     assert loaded.symmetries["c4"].group == "C4"
+
+
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--model", "cnn", "--data", LONG], "got dataset 'xxx"),
+        (["--model", LONG, "--data", "digits"], "got model 'xxx"),
+        (["--model", f"{LONG}.py:build", "--data", "digits"], "expected a file at"),
+        (["--model", f"{LONG}.onnx", "--data", "digits"], "expected a file at"),
+        (["--model", "cnn", "--data", f"{LONG}.csv"], "File name too long"),
+        (["--model", f"huggingface/./{LONG}", "--data", "digits"], "expected organisation/name, or a folder at"),
+        (["--model", "cnn", "--data", "\udcff\udcfedir"], r"--data: got '\udcff\udcfedir', expected a name in UTF-8"),
+    ],
+)
+def test_names_that_cannot_be_files_are_sentences(
+    here: Path, symbench: Symbench, words: list[str], said: str
+) -> None:
+    ran = symbench("run", *words, "--symmetry", "c4", "--limit", "4")
+    assert ran.code == 2, ran.err
+    assert said in ran.err
+
+
+def test_what_may_not_be_entered_is_a_sentence(
+    here: Path, symbench: Symbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Path.stat
+
+    def stat(path: Path, **options: bool) -> object:
+        if "closed" in str(path):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, **options)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    for words in (["--model", "cnn", "--data", "closed/photos"], ["--model", "closed/net.onnx", "--data", "digits"]):
+        ran = symbench("run", *words, "--symmetry", "c4")
+        assert ran.code == 2
+        assert f"{words[0] if 'net' in words[1] else '--data'}: closed/" in ran.err
+        assert "cannot be opened: Permission denied" in ran.err
+
+
+def test_weights_that_cannot_be_read_are_a_sentence(
+    folder: Folder, symbench: Symbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.write(models=f'  long: {{use: "model.py:build", weights: {LONG}.safetensors}}')
+    ran = symbench("validate", folder.suite)
+    assert ran.code == 2
+    assert "expected a file at" in ran.err
+    (folder.path / "w.safetensors").write_bytes(b"x")
+    folder.write(models='  closed: {use: "model.py:build", weights: w.safetensors}')
+    real = Path.open
+
+    def closed(path: Path, *given: Any, **options: Any) -> Any:
+        if path.name == "w.safetensors":
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, *given, **options)
+
+    monkeypatch.setattr(Path, "open", closed)
+    ran = symbench("validate", folder.suite)
+    assert ran.code == 2
+    assert "models.closed.weights: w.safetensors cannot be read: Permission denied" in ran.err
+
+
+def test_links_keep_their_names_and_libraries_their_folders(here: Path) -> None:
+    (here / "blob").write_text("")
+    (here / "net.onnx").symlink_to("blob")
+    (here / "saved").mkdir()
+    models, data = ["net.onnx", "huggingface/./saved"], ["torchvision/MNIST", "huggingface/./saved", "digits"]
+    made = yaml.safe_load(composed(models, data, ["c4"], folder=here / "suites"))
+    assert [entry["use"] for entry in made["models"].values()] == ["../net.onnx", "huggingface/./../saved"]
+    assert list(made["datasets"].values()) == [
+        {"use": "torchvision/MNIST", "root": "../data"},
+        {"use": "huggingface/./../saved"},
+        {"use": "digits"},
+    ]
+    made = yaml.safe_load(composed(models, data, ["c4"], folder=here))
+    assert [entry["use"] for entry in made["models"].values()] == models
+    assert [entry["use"] for entry in made["datasets"].values()] == data
+
+
+def test_pretrained_is_said_of_the_models_of_libraries(here: Path) -> None:
+    text = composed(["torchvision/resnet18", "cnn"], ["digits"], ["c4"], folder=here, pretrained=True)
+    assert yaml.safe_load(text)["models"] == {
+        "resnet18": {"use": "torchvision/resnet18", "pretrained": True},
+        "cnn": {"use": "cnn"},
+    }
+    with pytest.raises(ConfigError, match="--pretrained: got cnn, expected a model of a library among them"):
+        composed(["cnn"], ["digits"], ["c4"], folder=here, pretrained=True)
+
+
+def test_fresh_weights_under_a_name_of_pretrained_ones_are_said(here: Path) -> None:
+    fresh = "  fresh: {use: torchvision/resnet18, channels: 3, size: 32}\n  ours: {use: cnn}\n"
+    suite = "version: 1\nname: s\ndatasets: {digits: {use: digits}}\nmodels:\n" + fresh
+    (here / "s.yaml").write_text(suite + "symmetries: {c4: {preset: c4}}\n")
+    heard: list[Event] = []
+    prepare(here / "s.yaml", Choices(), heard.append)
+    said = [event.text for event in heard if isinstance(event, Note)]
+    assert said == ["fresh: fresh random weights: for others say pretrained: true, or weights: FILE."]
+
+
+def test_a_suite_is_saved_where_it_can_be_run_and_never_over_another(here: Path, symbench: Symbench) -> None:
+    words = [
+        "run",
+        "--model",
+        "mlp",
+        "--data",
+        "digits",
+        "--symmetry",
+        "c4",
+        "--limit",
+        "8",
+        "--save-suite",
+        "s.yaml",
+    ]
+    assert symbench(*words, "--dry-run").code == 2
+    assert symbench(*words, "--device", "nowhere").code == 2
+    assert not (here / "s.yaml").exists()
+    assert symbench(*words).code == 0
+    text = (here / "s.yaml").read_text()
+    ran = symbench(*words, "--size", "9")
+    assert ran.code == 2
+    assert "--save-suite: s.yaml is there already, expected a new file" in ran.err
+    assert (here / "s.yaml").read_text() == text
+
+
+def test_too_few_outputs_are_found_before_a_run(folder: Folder, symbench: Symbench, tmp_path: Path) -> None:
+    one = (
+        "import torch\n\n\ndef build():\n    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.LazyLinear(1))\n"
+    )
+    one = one.replace("    return ", "    net = ") + "    net(torch.zeros(1, 1, 9, 9))\n    return net\n"
+    folder.write(model=one, models="  vit: {use: torchvision/vit_b_16, size: 32, channels: 3}", data=NINE)
+    commands: tuple[list[str | Path], ...] = (["validate", folder.suite], ["run", folder.suite, "--dry-run"])
+    for command in commands:
+        ran = symbench(*command, "--results", folder.results)
+        assert ran.code == (3 if command[0] == "validate" else 0)
+        assert (
+            "will fail: mine: has 1 output, and sample 1 has label 1, expected as many outputs as classes." in ran.out
+        )
+        assert "will fail: vit: raised AssertionError: Wrong image height!" in ran.out
+    assert not folder.results.exists()
+
+
+NINE = "import torch\n\n\ndef load(split='test'):\n    return [(torch.rand(1, 9, 9), i % 2) for i in range(4)]\n"
+
+
+def test_labels_without_an_output_are_named_with_their_file(tmp_path: Path, symbench: Symbench) -> None:
+    photos.folders(tmp_path / "photos", 6, classes=("a", "b", "c"))
+    suite = photos.suite(tmp_path)
+    ran = symbench("validate", suite, "--results", tmp_path / "results")
+    assert ran.code == 3
+    assert "will fail: mine: has 2 outputs, and sample 4 (c/000002.png) has label 2" in ran.out
+    ran = symbench("run", suite, "--results", tmp_path / "results")
+    assert ran.code == 3, "it does fail"
+
+
+def test_the_key_of_a_model_of_ones_own_does_not_depend_on_where_the_suite_is(folder: Folder) -> None:
+    (folder.path / "suites").mkdir()
+    (folder.path / "suites" / "s.yaml").write_text(folder.suite.read_text().replace('"', '"../'))
+    one, other = (prepare(path, Choices())[0].cells for path in (folder.suite, folder.path / "suites" / "s.yaml"))
+    assert [cell.key for cell in one] == [cell.key for cell in other]
+    (folder.path / "model.py").write_text(MODEL + "# edited\n")
+    assert prepare(folder.suite, Choices())[0].cells[0].key != one[0].key

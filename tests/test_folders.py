@@ -503,5 +503,7 @@ def test_hugging_face_names_are_looked_up_in_the_cache_only(
 
 def test_without_hugging_faces_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(ConfigError, match=r"datasets is not installed. Install it with: pip install 'symbench\[hugg"):
+    with pytest.raises(
+        ConfigError, match=r"needs the package datasets, which is not installed. pip install .symbench\[hugg"
+    ):
         load("huggingface", tmp_path, path="saved")

@@ -267,6 +267,38 @@ def test_what_does_not_fit_is_a_sentence(tmp_path: Path, monkeypatch: pytest.Mon
         assert f"SYMBENCH_CACHE_GIB: got {wrong!r}, expected a number of GiB above 0." in ran.err
 
 
+TWO = """\
+version: 1
+name: two
+datasets:
+  a: {use: images, root: a}
+  b: {use: images, root: b}
+models: {mine: {use: "model.py:build", size: 64}}
+symmetries: {turns: {group: D2, on: image, elements: 1}}
+controls: {samples: 2}
+"""
+
+
+def test_datasets_of_one_suite_do_not_drop_one_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, symbench: Symbench, counted: Counted
+) -> None:
+    """Room is asked for once: either both fit, or it is said."""
+    for name in "ab":
+        photos.folders(tmp_path / name, 4)
+    suite = photos.suite(tmp_path)
+    suite.write_text(TWO)
+    one = 4 * 3 * 64 * 64
+    monkeypatch.setenv("SYMBENCH_CACHE_GIB", str(1.5 * one / cache.GIB))
+    ran = symbench("run", suite, "--results", tmp_path / "results")
+    assert ran.code == 3
+    assert ran.err.count("failed: SYMBENCH_CACHE_GIB: the images of this run take 9.16e-05 GiB") == 2
+    monkeypatch.setenv("SYMBENCH_CACHE_GIB", str(2.5 * one / cache.GIB))
+    assert symbench("run", suite, "--results", tmp_path / "results").code == 0
+    counted.since()
+    assert symbench("run", suite, "--results", tmp_path / "again").code == 0
+    assert counted.since()[0] == 0
+
+
 def test_a_cache_that_cannot_be_written_is_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, symbench: Symbench
 ) -> None:

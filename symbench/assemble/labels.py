@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from torch import nn
 
 from symbench.assemble.model import built_for_data
-from symbench.code import foreign
+from symbench.code import foreign, require
 from symbench.datasets.base import Dataset
 from symbench.errors import ConfigError, ModelError, Problem, near_miss, one_of, quoted
 from symbench.fields import Category
-from symbench.models.source import require, synonyms
+from symbench.models.source import synonyms
 from symbench.models.torchvision import imagenet_names
 from symbench.suite import Suite
 
@@ -94,8 +94,8 @@ def match(
     """Find the output of every class.
 
     Names are compared without case, underscores, apostrophes and other marks; ``a, b`` stands for either. Whole
-    numbers are outputs, where none of them is a name, or the outputs have none. A name that several outputs have is that of the one which no
-    other class is.
+    numbers are outputs, where none of them is a name, or the outputs have none. A name that several outputs have is
+    that of the one which no other class is.
 
     Args:
         classes: the data's; None where they have no names.

@@ -7,6 +7,7 @@ import hashlib
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -94,7 +95,12 @@ def describe(suite: Suite, name: str) -> Description:
     """
     source = _source(suite, name)
     with foreign(ModelError, suite.where("models", name, "use"), "describing it"):
-        return source.describe() if source is not None else Description()
+        known = source.describe() if source is not None else Description()
+    entry, row = suite.models[name], _row(suite.models[name])
+    if row is not None and row.library and not (entry.options.get("pretrained") or entry.weights or entry.train):
+        fresh = "fresh random weights: for others say pretrained: true, or weights: FILE."
+        known = replace(known, notes=(*known.notes, fresh))
+    return known
 
 
 def with_preprocessing(suite: Suite, name: str, known: Description) -> Suite:
@@ -175,8 +181,11 @@ def check_images(
 def model_description(suite: Suite, name: str) -> dict[str, Any]:
     """What a model is before it has weights: its name, options and arguments. A file is what is in it."""
     entry = suite.models[name]
-    row = _row(entry)
-    use = entry.use if row is None or not row.is_file else entry.use[entry.use.rindex(".") :]
+    row, use = _row(entry), entry.use
+    if row is not None and row.is_file:
+        use = use[use.rindex(".") :]
+    elif row is None and use.rpartition(":")[0].endswith(".py"):
+        use = Path(use).name  # its folder depends on where the suite is
     return {"use": use, "options": entry.options, "args": entry.args}
 
 
@@ -270,8 +279,12 @@ def weights_digest(suite: Suite, name: str) -> str | None:
     if entry.weights is None:
         return None
     path = suite.folder / entry.weights
-    check_file(path, where=suite.where("models", name, "weights"))
-    return digest_file(path)
+    where = suite.where("models", name, "weights")
+    check_file(path, where=where)
+    try:
+        return digest_file(path)
+    except OSError as error:
+        raise ConfigError(Problem(where, f"{path.name} cannot be read: {error.strerror or error}")) from error
 
 
 def recipe_document(suite: Suite, name: str, data: str, augment: dict[str, Any] | None) -> dict[str, Any]:

@@ -22,14 +22,19 @@ EXIT_WORSE = 1
 @click.argument("before", metavar="A")
 @click.argument("after", metavar="B")
 @click.option(
-    "--metric", "metrics", multiple=True, metavar="NAME", help="Only these; globs work. May stand several times."
+    "--metric", "metric", multiple=True, metavar="NAME", help="Only these; globs work. May stand several times."
 )
 @click.option(
-    "--format", "format", type=click.Choice(["text", "md", "csv", "json"]), default="text", show_default=True
+    "--format",
+    "format",
+    type=click.Choice(["text", "md", "csv", "json"]),
+    default="text",
+    show_default=True,
+    help="How to print it; the worst rows first.",
 )
 @click.option("--exit-code", is_flag=True, help="Exit 1 where something got worse, 3 where B lacks what A has.")
 @results_option
-def compare(before: str, after: str, metrics: tuple[str, ...], format: str, exit_code: bool, results: Path) -> None:
+def compare(before: str, after: str, metric: tuple[str, ...], format: str, exit_code: bool, results: Path) -> None:
     """Compare two runs, or a baseline and a run, on the same samples and elements.
 
     A and B are ids, manifests, baseline files or git:REF:PATH. A difference counts as better or worse where it is
@@ -40,7 +45,7 @@ def compare(before: str, after: str, metrics: tuple[str, ...], format: str, exit
     from symbench.report import pairs
     from symbench.terminal import show_pairs
 
-    record = judge.compare_runs(before, after, results=results, metrics=metrics or METRICS_SHOWN)
+    record = judge.compare_runs(before, after, results=results, metrics=metric or METRICS_SHOWN)
     if format == "json":
         click.echo(record.model_dump_json())
     elif format == "text":

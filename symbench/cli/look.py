@@ -29,8 +29,11 @@ if TYPE_CHECKING:
 @results_option
 @click.option("--output", type=click.Path(path_type=Path), help="Where to write it. [default: RESULTS/reports/RUN]")
 @click.option("--format", "format", help="Of html,md,csv,json,latex,png,svg,pdf, with commas between. [default: all]")
+@click.option("--open", "open", is_flag=True, help="Show the page in a browser.")
 @json_option
-def report(runs: tuple[str, ...], results: Path, output: Path | None, format: str | None, json: bool) -> None:
+def report(
+    runs: tuple[str, ...], results: Path, output: Path | None, format: str | None, open: bool, json: bool
+) -> None:
     """Write a run's report: a page of HTML, Markdown, CSV, JSON, LaTeX and figures.
 
     RUN is an id or the path of a manifest; the newest by default. Several are compared with the first, in one report.
@@ -56,6 +59,8 @@ def report(runs: tuple[str, ...], results: Path, output: Path | None, format: st
                 click.echo(run.manifest.run)
             show(run, False, frame)
     Progress().line(f"report: {files[0]}" if files else "nothing written")
+    if open and files:
+        click.launch(str(files[0].resolve()))
     if not all(run.whole for run in opened):
         raise click.exceptions.Exit(EXIT_INCOMPLETE)
 
@@ -71,6 +76,32 @@ def _judged(run: Run) -> GateRecord | None:
     except ConfigError as error:
         click.echo(f"no gate in the report: {error}", err=True)
         return None
+
+
+@cli.command()
+@click.option("--suite", "suite", multiple=True, metavar="NAME", help="Only runs of these suites; globs work.")
+@results_option
+@click.option("--output", type=click.Path(path_type=Path), metavar="DIR", help="Write a report of it as well.")
+@click.option("--format", "format", help="Of html,md,csv,json,latex,png,svg,pdf, for --output. [default: all]")
+@json_option
+def leaderboard(suite: tuple[str, ...], results: Path, output: Path | None, format: str | None, json: bool) -> None:
+    """Everything in the results folder as one table: the newest measurement of every model, dataset and symmetry."""
+    from symbench import api
+    from symbench import report as reports
+    from symbench.report.leaderboard import together
+    from symbench.store import Store
+    from symbench.terminal import Progress
+
+    chosen = [name.strip() for name in format.split(",")] if format else list(reports.FORMATS)
+    reports.check_formats(chosen)
+    store = Store(results)
+    whole = api.Run(store, together(store, suite))
+    with redirect_stdout(sys.stderr):  # a plug-in's metric may print
+        frame = whole.estimates()
+    if output is not None:
+        files = reports.write(store, whole.manifest, frame, output, chosen)
+        Progress().line(f"leaderboard: {files[0]}" if files else "nothing written")
+    show(whole, json, frame)
 
 
 @cli.command("list")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ from symbench.cli.base import (
     show,
     trust_option,
 )
-from symbench.errors import ConfigError, Problem
+from symbench.errors import CellError, ConfigError, Problem
 
 if TYPE_CHECKING:
     from symbench.api import Choices
@@ -41,7 +42,13 @@ if TYPE_CHECKING:
 @click.option("--data", "data", multiple=True, metavar="USE", help="No suite: a folder, a file, or a dataset.")
 @click.option("--symmetry", "symmetry", multiple=True, metavar="NAME", help="No suite: a preset or a group.")
 @click.option("--size", type=click.IntRange(1, 8192), metavar="PX", help="No suite: pixels a side that models see.")
-@click.option("--save-suite", type=click.Path(path_type=Path), metavar="FILE", help="Write the suite that was run.")
+@click.option("--pretrained", is_flag=True, help="No suite: models of libraries with their pretrained weights.")
+@click.option(
+    "--save-suite",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the suite that is run. Never overwrites; not with --dry-run.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be done: cells, passes, time and disk. Does nothing.")
 @results_option
 @only_option
@@ -60,6 +67,7 @@ def run(
     data: tuple[str, ...],
     symmetry: tuple[str, ...],
     size: int | None,
+    pretrained: bool,
     save_suite: Path | None,
     dry_run: bool,
     json: bool,
@@ -76,13 +84,17 @@ def run(
     from symbench.terminal import Progress
 
     named = {"models": model, "data": data, "symmetries": symmetry}
-    loaded = _given_suite(suite, named, size, save_suite, no_code=options["no_code"])
+    if dry_run and save_suite is not None:
+        raise click.UsageError("--dry-run writes nothing: leave --save-suite out")
+    more = {"size": size, "pretrained": pretrained}
+    loaded, text = _given_suite(suite, named, more, save_suite, no_code=options["no_code"])
     choices = choices_of(batch=batch_size, **options)
     if dry_run:
         _dry_run(loaded, choices, json)
         return
     progress = Progress()
-    with interruptible(progress) as stop, redirect_stdout(sys.stderr):  # a model may print
+    saved = nullcontext() if save_suite is None else _saved(save_suite, text)
+    with saved, interruptible(progress) as stop, redirect_stdout(sys.stderr):  # a model may print
         done = api.run(loaded, choices=choices, listen=progress, stopped=stop.asked)
     show(done, json)
     progress.line(f"run {done.manifest.run}; figures and tables: symbench report{results_hint(options['results'])}")
@@ -91,14 +103,19 @@ def run(
 
 
 def _given_suite(
-    suite: Path | None, named: dict[str, tuple[str, ...]], size: int | None, save: Path | None, *, no_code: bool
-) -> Path | Suite:
-    """The suite's file, or one made of what was named instead."""
+    suite: Path | None,
+    named: dict[str, tuple[str, ...]],
+    more: dict[str, Any],
+    save: Path | None,
+    *,
+    no_code: bool,
+) -> tuple[Path | Suite, str]:
+    """The suite's file, or one made of what was named instead, with its text."""
     asked = any(named.values())
-    if suite is not None and (asked or size is not None or save is not None):
+    if suite is not None and (asked or any(more.values()) or save is not None):
         raise click.UsageError("name a suite, or --model, --data and --symmetry with what belongs to them: not both")
     if suite is not None:
-        return suite
+        return suite, ""
     if not asked:
         raise click.UsageError("name a suite, or --model, --data and --symmetry")
     from symbench import suite as suites
@@ -106,15 +123,26 @@ def _given_suite(
     from symbench.suite.compose import composed
 
     place = save or Path("command line")
-    text = composed(**named, folder=place.parent, size=size)
-    loaded = suites.checked(parse(text, place), place.parent.resolve(), no_code=no_code)
-    if save is not None:
-        try:
-            save.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise ConfigError(Problem("--save-suite", f"{save} cannot be written: {error.strerror}")) from error
-        click.echo(f"wrote {save}", err=True)
-    return loaded
+    text = composed(named["models"], named["data"], named["symmetries"], folder=place.parent, **more)
+    return suites.checked(parse(text, place), place.parent.resolve(), no_code=no_code), text
+
+
+@contextmanager
+def _saved(place: Path, text: str) -> Iterator[None]:
+    """Write a suite to a new file before it is run; it goes again where it turns out that it cannot be run."""
+    try:
+        with place.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError as error:
+        raise ConfigError(Problem("--save-suite", f"{place} is there already", "a new file")) from error
+    except OSError as error:
+        raise ConfigError(Problem("--save-suite", f"{place} cannot be written: {error.strerror}")) from error
+    try:
+        yield
+    except (ConfigError, CellError):
+        place.unlink(missing_ok=True)
+        raise
+    click.echo(f"wrote {place}", err=True)
 
 
 def _dry_run(suite: Path | Suite, choices: Choices, json: bool) -> None:
@@ -146,7 +174,7 @@ def validate(suite: Path, json: bool, **options: Any) -> None:
     from symbench.terminal import Progress, show_columns
 
     with redirect_stdout(sys.stderr):  # a model may print
-        plan, device = api.prepare(suite, choices_of(**options), Progress())
+        plan, device = api.prepare(suite, choices_of(**options), Progress(), forward=True)
     store = Store(options["results"])
     rows = [{**cell.pair.names(), "key": cell.key, **_planned(plan, store, cell)} for cell in plan.cells]
     margins = forecast.margins(plan)

@@ -193,9 +193,14 @@ def _listed() -> list[tuple[Path, float, int]]:
     for path in _entries().glob("??/*.npy"):
         with contextlib.suppress(OSError):  # gone since: another process made room
             status = path.stat()
-            blocks: int | None = getattr(status, "st_blocks", None)
-            found.append((path, status.st_mtime, status.st_size if blocks is None else 512 * blocks))
+            found.append((path, status.st_mtime, bytes_taken(status)))
     return found
+
+
+def bytes_taken(status: os.stat_result) -> int:
+    """What a file takes on the disk, where that can be told: of a sparse one less than its size."""
+    blocks: int | None = getattr(status, "st_blocks", None)
+    return status.st_size if blocks is None else 512 * blocks
 
 
 def _dropped(path: Path) -> bool:

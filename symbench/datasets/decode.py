@@ -1,7 +1,8 @@
 """An encoded image to pixels: the one place where images are decoded, and where each decoding is counted.
 
 Every image becomes 8 bits a channel, grey or RGB, the right way up. What is transparent is black, as is what a moved
-image leaves behind; 16 bits are rounded to 8; of an animation the first frame is taken.
+image leaves behind; 16 bits of grey are rounded to 8, those of colours are cut; of an animation the first frame is
+taken.
 """
 
 from __future__ import annotations
@@ -18,9 +19,8 @@ import PIL
 from PIL import Image as Pil
 
 from symbench.datasets.base import Canvas, Frame
-from symbench.errors import DataError, Problem
 
-VERSION = 1
+VERSION = 2
 """Raised when the same bytes come to other pixels: part of every digest and of the pixel cache's keys."""
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")
 """What Pillow may take a file for, whatever its name; never EPS, which starts another program."""
@@ -41,6 +41,8 @@ TURNS = {
 }
 """What undoes each EXIF orientation."""
 ORIENTATION = 0x0112
+DEPTH = 24
+"""Where a PNG says how many bits its channels have."""
 ON_THEIR_SIDE = (5, 6, 7, 8)
 
 
@@ -101,11 +103,13 @@ def decode(data: bytes, channels: int) -> Pil.Image:
 
     Raises:
         Unreadable: it is no image, or is damaged.
-        DataError: there is not enough memory.
+        MemoryError: there is not enough, which says nothing of the bytes.
     """
     DECODED.count()
     with _opened(data) as image:
         turn = TURNS.get(_orientation(image))
+        if image.format == "PNG" and image.mode == "RGB" and data[DEPTH] == 16 and "transparency" in image.info:
+            image.info["transparency"] = tuple(value >> 8 for value in image.info["transparency"])  # as its pixels
         image.load()
         flat = _flattened(image).convert(MODES[channels])
         return flat if turn is None else flat.transpose(turn)
@@ -146,7 +150,7 @@ def _opened(data: bytes) -> Iterator[Pil.Image]:
             if pixels > MOST_PIXELS:
                 raise Unreadable(f"it has {pixels:,} pixels, more than {MOST_PIXELS:,}")
             yield image
-    except (Unreadable, DataError):
+    except (Unreadable, MemoryError):
         raise
     except PIL.UnidentifiedImageError as error:
         raise Unreadable("it is no JPEG, PNG, BMP, WebP, TIFF or GIF") from error
@@ -154,8 +158,8 @@ def _opened(data: bytes) -> Iterator[Pil.Image]:
         raise Unreadable(f"it has more than {MOST_PIXELS:,} pixels") from error
     except Exception as error:  # struct.error, IndexError, SyntaxError, ...: there is no end to broken files
         text, kind = " ".join(str(error).split()), type(error).__name__
-        if isinstance(error, MemoryError) or "out of memory" in text:  # says nothing of the bytes
-            raise DataError(Problem("images", "the memory does not suffice to decode one")) from error
+        if "out of memory" in text:
+            raise MemoryError from error
         if "truncated" in text.lower():
             raise Unreadable("the file is truncated") from error
         raise Unreadable(text if isinstance(error, OSError) and text else f"{kind}: {text}") from error
@@ -183,6 +187,7 @@ def _flattened(image: Pil.Image) -> Pil.Image:
         wide = np.asarray(image).astype(np.int64)
         if wide.min() < 0 or wide.max() > 65535:
             raise Unreadable("its pixels have more than 16 bits")
+        wide[wide == image.info.get("transparency", -1)] = 0
         return Pil.fromarray(((wide + 128) // 257).astype(np.uint8))
     if "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info:
         opaque = image.convert("RGBA")

@@ -25,6 +25,7 @@ import numpy as np
 from symbench.datasets import decode
 from symbench.datasets.cache import cache_folder
 from symbench.datasets.decode import Unreadable
+from symbench.errors import DataError, Problem
 from symbench.events import Advanced, Finished, Listener, Started, ignore
 
 WINDOW = 64
@@ -265,7 +266,14 @@ def _looked_at(source: Source, index: int) -> Fact:
         width, height = decode.measure(data)
     except Unreadable as error:
         return Fact(sha256, reason=str(error))
+    except MemoryError as error:
+        raise no_memory(source.name(index)) from error
     return Fact(sha256, width, height)
+
+
+def no_memory(where: str) -> DataError:
+    """What is said of an image that may be all right, which is not remembered as anything else."""
+    return DataError(Problem(where, "the memory does not suffice to decode it"))
 
 
 def _reason(error: OSError | Unreadable) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from symbench.code import foreign
+from symbench.code import foreign, require
 from symbench.datasets.csv import class_indices
 from symbench.datasets.decode import Unreadable
 from symbench.datasets.facts import Source, Stamp, stamp_of
@@ -18,7 +17,6 @@ from symbench.datasets.pictures import Pictures, unused
 from symbench.errors import ConfigError, Problem, near_miss, one_of, quoted
 from symbench.events import Listener, ignore
 
-INSTALL = "Install it with: pip install 'symbench[huggingface]'"
 OTHERWISE = {"test": "validation"}
 """The split that stands in for one that a dataset does not have."""
 
@@ -100,10 +98,7 @@ def load(
         ConfigError: ``datasets`` is not installed, the dataset is not there, or it has no such split or column.
     """
     where = where or "huggingface"
-    try:
-        library = importlib.import_module("datasets")
-    except ImportError as error:
-        raise ConfigError(Problem(where, "Hugging Face's datasets is not installed", None, INSTALL)) from error
+    library: Any = require("datasets", "huggingface", where)
     library.disable_progress_bars()
     remedy = None if download or (folder / path).exists() else "Set download: true to fetch it."
     with foreign(ConfigError, where, f"loading {path}", "a folder or a dataset in Hugging Face's cache", remedy):

@@ -15,7 +15,7 @@ from symbench.datasets import cache, decode
 from symbench.datasets.base import Batch, Canvas, Dataset, Frame, never
 from symbench.datasets.cache import Entry
 from symbench.datasets.decode import Unreadable
-from symbench.datasets.facts import WINDOW, Source, batched, gather, remember_decoded, workers
+from symbench.datasets.facts import WINDOW, Source, batched, gather, no_memory, remember_decoded, workers
 from symbench.errors import ConfigError, DataError, Interrupted, Problem
 from symbench.events import Advanced, Finished, Listener, Started, ignore
 from symbench.fields import Category, Image
@@ -118,6 +118,15 @@ class Pictures(Dataset):
         """How many of these images :meth:`prepare` would decode."""
         return len(self._missing(np.asarray(indices, dtype=np.int64), [self._entry(c) for c in canvases]))
 
+    def room(self, indices: Sequence[int], canvases: Sequence[Canvas | None]) -> int:
+        """Bytes that the pixel cache lacks of these images."""
+        rows = np.asarray([index for index in indices if index not in self.unusable], dtype=np.int64)
+        return sum(int(entry.missing(rows).sum()) * entry.row_bytes for entry in self.entries(canvases))
+
+    def entries(self, canvases: Sequence[Canvas | None]) -> list[Entry]:
+        """What holds the images' pixels on these canvases."""
+        return [self._entry(canvas) for canvas in canvases]
+
     def prepare(
         self,
         indices: Sequence[int],
@@ -131,9 +140,7 @@ class Pictures(Dataset):
         missing = self._missing(np.asarray(indices, dtype=np.int64), list(entries.values()))
         if not missing:
             return
-        rows = np.asarray(missing)
-        needed = sum(int(entry.missing(rows).sum()) * entry.row_bytes for entry in entries.values())
-        cache.make_room(needed, self._entries.values())
+        cache.make_room(self.room(missing, canvases), self._entries.values())
         listen(Started(f"decoding {self.where.rpartition('.')[2]}", len(missing), "images"))
         try:
             with decode.quiet(), ThreadPoolExecutor(workers()) as pool:
@@ -254,7 +261,21 @@ class Pictures(Dataset):
             ) from error
         if hashlib.sha256(data).digest() != self.facts.sha256[index].tobytes():
             raise DataError(Problem(self.where, f"{name} changed while it was in use", None, "Run it again."))
-        return decode.decode(data, self.channels)
+        try:
+            return decode.decode(data, self.channels)
+        except MemoryError as error:
+            raise no_memory(f"{self.where}, {name}") from error
+
+
+def make_room(wanted: Sequence[tuple[Pictures, Sequence[int], Sequence[Canvas | None]]]) -> None:
+    """Ask the pixel cache once for the room that several datasets will take, so that none drops another's pixels.
+
+    Raises:
+        DataError: they do not fit together.
+    """
+    needed = sum(pictures.room(indices, canvases) for pictures, indices, canvases in wanted)
+    if needed:
+        cache.make_room(needed, [entry for pictures, _, canvases in wanted for entry in pictures.entries(canvases)])
 
 
 def _count(labels: np.ndarray, classes: Sequence[str] | None) -> int:

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
-import torch
-
 from symbench.assemble import built_for_data, canvas, layer_fields, load_weights, ready, weights_digest
 from symbench.code import foreign
 from symbench.datasets.base import Canvas, Readable, names_of_outputs
+from symbench.datasets.pictures import Pictures, make_room
 from symbench.environment import numeric_flags
 from symbench.errors import CellError, DataError, ModelError
 from symbench.evaluate import DEFAULT_BATCH, Job, evaluate
@@ -20,7 +19,7 @@ from symbench.evaluate.job import seeded_order
 from symbench.events import Listener, Note
 from symbench.models.base import Model
 from symbench.plan.data import Data
-from symbench.plan.resolve import Cell, Plan, new_module
+from symbench.plan.resolve import Cell, Plan, dtype_of, new_module
 from symbench.store import Store
 from symbench.train import cached, obtain, restore
 
@@ -117,20 +116,27 @@ def needs(plan: Plan, store: Store, limit: int | None) -> Iterator[Need]:
 def decode(plan: Plan, store: Store, settings: Settings, *, listen: Listener, stopped: Callable[[], bool]) -> None:
     """Prepare every sample that is needed, once for all models; say what a dataset leaves out.
 
-    A dataset that cannot be prepared fails its own cells.
+    A dataset that cannot be prepared fails its own cells; pictures that do not fit into the cache fail all theirs.
 
     Raises:
         Interrupted: asked to stop.
     """
-    for need in needs(plan, store, settings.limit):
+    wanted = list(needs(plan, store, settings.limit))
+    pictures = [(n.data.dataset, n.indices, n.canvases) for n in wanted if isinstance(n.data.dataset, Pictures)]
+    try:
+        make_room(pictures)
+    except DataError as error:
+        for need in wanted:
+            need.data.broken = error if isinstance(need.data.dataset, Pictures) else need.data.broken
+    for need in wanted:
         data = need.data
         try:
-            with foreign(DataError, data.name, "preparing samples"):
-                data.dataset.prepare(need.indices, need.canvases, listen=listen, stopped=stopped)
+            if data.broken is None:
+                with foreign(DataError, data.name, "preparing samples"):
+                    data.dataset.prepare(need.indices, need.canvases, listen=listen, stopped=stopped)
         except DataError as error:
             data.broken = error
-        for remark in data.dataset.remarks():
-            listen(Note(remark, warning=True))
+        data.tell(listen)
     for data in plan.training.values():
         if data.dataset.unusable:
             data.dataset = Readable(data.dataset)
@@ -208,7 +214,7 @@ class _Worker:
             checkpoint, facts = trained.digest, {"training_seconds": trained.seconds}
         load_weights(module, suite, name, trust_pickle=self.settings.trust_pickle)
         with foreign(ModelError, name, f"moving it to {device}"):
-            module = module.to(device, _dtype(self.plan))
+            module = module.to(device, dtype_of(self.plan))
         return Loaded(ready(module, suite.models[name], name), checkpoint, facts)
 
     def _job(self, cell: Cell, loaded: Loaded) -> Job:
@@ -220,7 +226,7 @@ class _Worker:
             dataset=dataset,
             prepared=self.plan.symmetry_of(cell),
             device=self.settings.device,
-            dtype=_dtype(self.plan),
+            dtype=dtype_of(self.plan),
             canvas=wanted,
             decoded=wanted,
             batch=_batch(self.settings, dataset.shapes(canvas=wanted)),
@@ -241,8 +247,3 @@ def _batch(settings: Settings, shapes: Mapping[str, tuple[int, ...]]) -> int:
     if settings.device != "cpu":
         return settings.batch
     return min(settings.batch, max(1, CPU_BATCH // sum(prod(shape) for shape in shapes.values())))
-
-
-def _dtype(plan: Plan) -> torch.dtype:
-    found: torch.dtype = getattr(torch, plan.suite.numerics.dtype)
-    return found

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
+from symbench.code import shortened
 from symbench.errors import ConfigError, Problem
 from symbench.models.program import Batches, FileSource, Program
-from symbench.models.source import Description, shortened
+from symbench.models.source import Description
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from symbench.errors import ConfigError, ModelError, Problem, near_miss, one_of
-from symbench.models.source import Description, Source, in_proportion, require, shortened, synonyms
+from symbench.code import require, shortened
+from symbench.errors import ConfigError, ModelError, Problem, near_miss, one_of, quoted
+from symbench.models.source import Description, Source, in_proportion, synonyms
 from symbench.models.weights import reads_pickles_safely
+from symbench.paths import beside, is_folder
 
 PLAIN = tuple(
     f"{name}ImageProcessor"
@@ -103,12 +105,12 @@ class Huggingface(Source):
     def _place(self) -> str:
         """The folder, or the name in the hub."""
         folder = self.folder / Path(self.path).expanduser()
-        if folder.is_dir():
+        if is_folder(folder):
             return str(folder)
         if not re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", self.path):
-            near = [p.name for p in folder.parent.iterdir()] if folder.parent.is_dir() else []
             expected = f"organisation/name, or a folder at {folder}"
-            raise ConfigError(Problem(self.where, f"got {self.path!r}", expected, near_miss(folder.name, near)))
+            miss = near_miss(folder.name, beside(folder))
+            raise ConfigError(Problem(self.where, f"got {quoted(self.path)}", expected, miss))
         return self.path
 
     def _settings(self, **changed: int) -> Any:
@@ -126,7 +128,7 @@ class Huggingface(Source):
         """The settings of its image processor; None for a folder that holds none."""
         transformers = require("transformers", "huggingface", self.where)
         place = self._place()
-        if Path(place).is_dir() and not any((Path(place) / name).is_file() for name in PROCESSORS):
+        if is_folder(Path(place)) and not any((Path(place) / name).is_file() for name in PROCESSORS):
             return None
         with _quiet(transformers):
             try:
@@ -190,7 +192,7 @@ class Huggingface(Source):
 
     def _unavailable(self, error: Exception) -> ConfigError | ModelError:
         """What is said of files that are broken or missing in a folder, or cannot be fetched."""
-        if Path(self._place()).is_dir():
+        if is_folder(Path(self._place())):
             return self._refused("cannot be read", error)
         remedy = "Are you online, and is it the name of a public repository?"
         return ModelError(Problem(self.where, f"{self.path} cannot be fetched: {shortened(error)}", None, remedy))

@@ -12,9 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from symbench.code import require, shortened
 from symbench.errors import ConfigError, ModelError, Problem
 from symbench.models.program import Batches, FileSource, Program
-from symbench.models.source import Description, require, shortened
+from symbench.models.source import Description
 from symbench.models.weights import digest_file
 
 DTYPES = {"tensor(float)": torch.float32, "tensor(double)": torch.float64, "tensor(float16)": torch.float16}

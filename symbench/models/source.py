@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from torch import nn
-
-from symbench.errors import ConfigError, Problem
-
-LONGEST = 300
-"""Characters that are kept of what a library says went wrong: some list everything they know."""
 
 
 @dataclass(frozen=True)
@@ -90,25 +83,3 @@ def in_proportion(resize: int, size: int, side: int | None) -> int:
 def synonyms(name: str) -> tuple[str, ...]:
     """``tench, Tinca tinca`` as the names that it stands for, itself the first."""
     return tuple(dict.fromkeys([name, *(part.strip() for part in name.split(","))]))
-
-
-def require(package: str, extra: str, where: str) -> ModuleType:
-    """Import a package that not everybody has installed.
-
-    Raises:
-        ConfigError: it is not there, or cannot be imported; with the command that installs it.
-    """
-    try:
-        return importlib.import_module(package)
-    except Exception as error:  # a broken installation may raise anything
-        gone = isinstance(error, ModuleNotFoundError) and error.name == package
-        reason = "which is not installed" if gone else f"which cannot be imported: {shortened(error)}"
-        raise ConfigError(
-            Problem(where, f"needs the package {package}, {reason}", None, f'pip install "symbench[{extra}]"')
-        ) from error
-
-
-def shortened(error: BaseException) -> str:
-    """What went wrong, on one line of bearable length."""
-    text = " ".join(f"{type(error).__name__}: {error}".split())
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."

@@ -8,8 +8,9 @@ from typing import Any
 
 from torch import nn
 
+from symbench.code import require, shortened
 from symbench.errors import ConfigError, ModelError, Problem, near_miss, one_of
-from symbench.models.source import Description, Source, require, shortened, synonyms
+from symbench.models.source import Description, Source, synonyms
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from symbench.code import shortened
 from symbench.errors import ConfigError, Problem
 from symbench.models.program import FileSource, Program
-from symbench.models.source import Description, shortened
+from symbench.models.source import Description
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ from typing import Any
 from torch import nn
 from torchvision import models
 
+from symbench.code import shortened
 from symbench.errors import ConfigError, ModelError, Problem, near_miss, one_of
-from symbench.models.source import Description, Source, in_proportion, shortened, synonyms
+from symbench.models.source import Description, Source, in_proportion, synonyms
 
 TOLD_APART = {"crane bird": "crane, crane bird", "maillot tank suit": "maillot, tank suit"}
 """Categories of torchvision's that ImageNet calls by a name which another class has too, with that name."""

@@ -10,7 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from symbench.errors import ConfigError, Problem, near_miss, one_of
+from symbench.errors import ConfigError, Problem, near_miss, one_of, quoted
+from symbench.paths import beside, is_file
 
 PICKLE_SAFE_FROM = (2, 10)
 """The torch release from which ``weights_only=True`` has no known hole."""
@@ -33,9 +34,9 @@ def check_file(path: Path, *, where: str) -> None:
     Raises:
         ConfigError: with what is wrong.
     """
-    if not path.is_file():
-        near = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise ConfigError(Problem(where, f"got {path.name!r}", f"a file at {path}", near_miss(path.name, near)))
+    if not is_file(path):
+        miss = near_miss(path.name, beside(path))
+        raise ConfigError(Problem(where, f"got {quoted(path.name)}", f"a file at {path}", miss))
     if path.suffix not in SUFFIXES:
         raise ConfigError(Problem(where, f"got {path.name!r}", "a .safetensors, .pt or .pth file (or .bin, .ckpt)"))
     if path.stat().st_size == 0:

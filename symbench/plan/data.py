@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from symbench import assemble
 from symbench.datasets.base import Canvas, Dataset
 from symbench.errors import CellError, DataError, Problem
+from symbench.events import Listener, Note
 
 
 @dataclass
@@ -17,6 +18,7 @@ class Data:
         dataset: the dataset.
         name: the suite's key, for messages.
         digest: of its contents.
+        told: remarks that people have heard.
         known: shapes and number of outputs, by canvas.
         broken: why it cannot be read; its cells fail with this reason.
     """
@@ -25,6 +27,7 @@ class Data:
     name: str
     digest: str = ""
     broken: CellError | None = None
+    told: set[str] = field(default_factory=set)
     known: dict[Canvas | None, tuple[dict[str, tuple[int, ...]], int]] = field(default_factory=dict)
 
     @classmethod
@@ -38,6 +41,13 @@ class Data:
         except CellError as error:
             found.broken = error
         return found
+
+    def tell(self, listen: Listener) -> None:
+        """Say what there is to remark of the dataset, each sentence once."""
+        for remark in self.dataset.remarks():
+            if remark not in self.told:
+                self.told.add(remark)
+                listen(Note(remark, warning=True))
 
     def shapes(self, canvas: Canvas | None) -> dict[str, tuple[int, ...]]:
         """The shape of every leaf; looked up once for each canvas."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import nn
 
 from symbench import assemble
@@ -27,7 +28,9 @@ from symbench.fields import Image
 from symbench.models import MODELS
 from symbench.models.source import Description
 from symbench.plan.data import Data
+from symbench.plan.forward import why_unfit
 from symbench.plan.pairs import Pair, fits, idle
+from symbench.plan.training import origin, plan_training
 from symbench.store import content_key
 from symbench.suite import ModelEntry, Suite
 
@@ -59,6 +62,7 @@ class Plan:
         states: SHA-256 of the weights with which code or a library builds a model, by model and what it is built for.
         labels: how the labels of a dataset are read for a model, by (model, dataset).
         broken: models that cannot be built, with the reason; their cells fail.
+        unfit: why models have no output for a dataset of theirs, by (model, dataset), if that was looked for.
         asked: SHA-256 of what the suite asked for, before anything was filled in.
     """
 
@@ -72,6 +76,7 @@ class Plan:
     states: dict[tuple[str, str], str] = field(default_factory=dict)
     labels: dict[tuple[str, str], Labels | None] = field(default_factory=dict)
     broken: dict[str, CellError] = field(default_factory=dict)
+    unfit: dict[tuple[str, str], CellError] = field(default_factory=dict)
     asked: str = ""
 
     def dataset_of(self, cell: Cell) -> Dataset:
@@ -87,7 +92,8 @@ class Plan:
 
     def broken_reason(self, pair: Pair) -> CellError | None:
         """Why a cell cannot be measured, if that is known before it is tried."""
-        return self.broken.get(pair.model) or self.data[pair.dataset].broken
+        unfit = self.unfit.get((pair.model, pair.dataset))
+        return self.broken.get(pair.model) or self.data[pair.dataset].broken or unfit
 
 
 def resolve(
@@ -97,9 +103,10 @@ def resolve(
     device: str,
     limit: int | None = None,
     trust_pickle: bool = False,
+    forward: bool = False,
     listen: Listener = ignore,
 ) -> Plan:
-    """Load what the cells need and give each its key. Nothing is written and no model is run.
+    """Load what the cells need and give each its key. Nothing is written.
 
     Args:
         suite: the suite.
@@ -107,6 +114,7 @@ def resolve(
         device: where it will run; the kind of device is part of the key.
         limit: take only the first samples of each dataset's order.
         trust_pickle: let weights be pickles that may run code.
+        forward: run each model on one black image, to see that it has an output for every label.
         listen: hears how far the looking through data has come, and of what is done otherwise than a library does it.
 
     Raises:
@@ -118,9 +126,11 @@ def resolve(
     suite = plan.suite
     for name in dict.fromkeys(pair.dataset for pair in chosen):
         plan.data[name] = Data.of(assemble.load_dataset(suite, name, listen=listen), suite.where("datasets", name))
+        plan.data[name].tell(listen)
     for model in dict.fromkeys(pair.model for pair in chosen):
         mine = [pair for pair in chosen if pair.model == model]
-        module = _built(plan, model, mine, listen, trust_pickle=trust_pickle)
+        modules = _built(plan, model, mine, listen, trust_pickle=trust_pickle)
+        module = next(iter(modules.values()), None)
         for pair in mine:
             try:
                 if _fits_loaded(plan, pair, module):
@@ -131,6 +141,8 @@ def resolve(
             except CellError as error:  # it cannot say what it takes
                 plan.broken[model] = error
                 plan.cells.append(_cell(plan, pair, device=device, limit=limit))
+        if forward:
+            plan.unfit |= _unfit(plan, model, modules, device)
     problems = _unknown_leaves(plan, chosen)
     if problems:
         raise ConfigError(problems)
@@ -140,6 +152,20 @@ def resolve(
     if problems:
         raise ConfigError(problems)
     return plan
+
+
+def _unfit(plan: Plan, model: str, modules: Mapping[str, nn.Module], device: str) -> dict[tuple[str, str], CellError]:
+    """The datasets for which a model has no output, with the reason."""
+    found: dict[tuple[str, str], CellError] = {}
+    cells = {c.pair.dataset: c for c in plan.cells if c.pair.model == model and plan.broken_reason(c.pair) is None}
+    for name, cell in cells.items():
+        entry, data = plan.suite.models[model], plan.data[name]
+        module = modules[_built_for(entry, name)]
+        try:
+            why_unfit(module, entry, model, plan.dataset_of(cell), data.shapes(entry.size), device, dtype_of(plan))
+        except CellError as error:
+            found[model, name] = error
+    return found
 
 
 def _unknown_leaves(plan: Plan, chosen: Sequence[Pair]) -> list[Problem]:
@@ -168,27 +194,32 @@ def _describe(plan: Plan, name: str, listen: Listener) -> None:
         listen(Note(f"{name}: {note}", warning=True))
 
 
-def _built(plan: Plan, name: str, mine: list[Pair], listen: Listener, *, trust_pickle: bool) -> nn.Module | None:
-    """Build the model once, to see that it can be: names, weights and shapes; remember it as broken if not."""
+def _built(plan: Plan, name: str, mine: list[Pair], listen: Listener, *, trust_pickle: bool) -> dict[str, nn.Module]:
+    """Build the model, to see that it can be: names, weights and shapes; remember it as broken if not.
+
+    Returns:
+        Its modules, by the dataset that each is built for.
+    """
     suite, entry = plan.suite, plan.suite.models[name]
     if name in plan.broken:
-        return None
+        return {}
     assemble.weights_digest(suite, name)
     datasets = list(dict.fromkeys(pair.dataset for pair in mine))
-    module = None
+    modules: dict[str, nn.Module] = {}
     try:
         if entry.train is not None:
-            _plan_training(plan, name, listen)
+            plan_training(plan, name, listen)
         for dataset in datasets if assemble.built_for_data(entry) else datasets[:1]:
-            module = _tried(plan, name, dataset, trust_pickle=trust_pickle) or module
-        if module is not None:
-            assemble.check_layers(module, suite, name)
+            module = _tried(plan, name, dataset, trust_pickle=trust_pickle)
+            if module is not None:
+                modules[_built_for(entry, dataset)] = module
+                assemble.check_layers(module, suite, name)
         if name in plan.recipes:
-            plan.recipes[name] |= _origin(plan, name)
+            plan.recipes[name] |= origin(plan, name)
     except CellError as error:
         plan.broken[name] = error
-        return None
-    return module
+        return {}
+    return modules
 
 
 def _tried(plan: Plan, name: str, dataset: str, *, trust_pickle: bool) -> nn.Module | None:
@@ -212,45 +243,6 @@ def _tried(plan: Plan, name: str, dataset: str, *, trust_pickle: bool) -> nn.Mod
 def _built_for(entry: ModelEntry, dataset: str) -> str:
     """The dataset that a model's module is built for when it meets this one; empty where it is always the same."""
     return dataset if assemble.built_for_data(entry) else ""
-
-
-def _origin(plan: Plan, name: str) -> dict[str, Any]:
-    """What a recipe says of the weights that training starts from, where they or the model are not ours."""
-    found = {"initial": plan.states.get((name, "")), "source": plan.known[name].identity}
-    return {key: value for key, value in found.items() if value is not None}
-
-
-def _plan_training(plan: Plan, name: str, listen: Listener) -> None:
-    suite = plan.suite
-    recipe = suite.models[name].train
-    if recipe is None:
-        return
-    if recipe.on not in plan.training:
-        dataset = assemble.load_dataset(suite, recipe.on, split="train", listen=listen)
-        plan.training[recipe.on] = Data.of(dataset, suite.where("datasets", recipe.on))
-    data = plan.training[recipe.on]
-    if data.broken is not None:
-        raise data.broken
-    where = suite.where("models", name, "train", "on")
-    use = suite.models[name].use
-    if ":" not in use and not fits(MODELS.find(use)[0].inputs, data.dataset.fields):
-        fields = ", ".join(f"{leaf} ({field})" for leaf, field in data.dataset.fields.items())
-        raise ConfigError(
-            Problem(where, f"{use} cannot be trained on {recipe.on}: {fields}", "a dataset with its fields")
-        )
-    if not data.dataset.targets:
-        raise ConfigError(Problem(where, f"{recipe.on} has no labels", "a dataset to train on that has"))
-    augment = None
-    if recipe.augment is not None:
-        if suite.symmetries[recipe.augment].on not in data.dataset.fields:
-            raise ConfigError(
-                Problem(where, f"{recipe.on} has no leaf for {recipe.augment}", "a symmetry on one of its leaves")
-            )
-        if suite.symmetries[recipe.augment].options.get("margin"):
-            raise ConfigError(Problem(where, f"{recipe.augment} crops", "a symmetry that keeps the frame"))
-        shapes = data.shapes(suite.models[name].size)
-        augment = assemble.prepare(suite, recipe.augment, data.dataset, shapes).document
-    plan.recipes[name] = assemble.recipe_document(suite, name, data.digest, augment)
 
 
 def new_module(plan: Plan, name: str, dataset: str) -> nn.Module:
@@ -349,3 +341,9 @@ def _model_identity(plan: Plan, pair: Pair) -> dict[str, Any]:
         "shapes": {leaf: list(shape) for leaf, shape in shapes.items()},
         "code": assemble.code_digest(suite, name),
     }
+
+
+def dtype_of(plan: Plan) -> torch.dtype:
+    """What models compute in."""
+    found: torch.dtype = getattr(torch, plan.suite.numerics.dtype)
+    return found

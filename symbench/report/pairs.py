@@ -7,6 +7,7 @@ import io
 from collections import Counter
 
 from symbench.compare import MARKS
+from symbench.escape import csv_text
 from symbench.escape import markdown as escaped
 from symbench.records import CompareRecord, PairRecord
 from symbench.report.tables import count, percent, scientific, seconds
@@ -63,5 +64,7 @@ def csv(record: CompareRecord) -> str:
     file = io.StringIO()
     writer = csv_module.DictWriter(file, list(PairRecord.model_fields), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(row.model_dump() for row in ordered(record))
+    writer.writerows(
+        {k: csv_text(v) if isinstance(v, str) else v for k, v in row.model_dump().items()} for row in ordered(record)
+    )
     return file.getvalue()

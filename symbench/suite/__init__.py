@@ -21,6 +21,7 @@ from symbench.document import Document, Path_
 from symbench.errors import ConfigError, Problem, SuiteError, near_miss, one_of, quoted
 from symbench.groups import GROUPS, factors
 from symbench.models import MODELS, ModelRow
+from symbench.paths import beside, is_file
 from symbench.registry import Options
 from symbench.suite.entries import (
     DatasetEntry,
@@ -260,9 +261,8 @@ def _about_weights(entry: DatasetEntry | ModelEntry, error: ConfigError) -> Iter
 
 def _missing(file: Path, where: str) -> Iterator[Problem]:
     """A problem where a model's file is not there, or has nothing in it."""
-    if not file.is_file():
-        near = [p.name for p in file.parent.iterdir()] if file.parent.is_dir() else []
-        yield Problem(where, f"got {quoted(file.name)}", f"a file at {file}", near_miss(file.name, near))
+    if not is_file(file):
+        yield Problem(where, f"got {quoted(file.name)}", f"a file at {file}", near_miss(file.name, beside(file)))
     elif file.stat().st_size == 0:
         yield Problem(where, f"{file.name} is empty", "a program")
 

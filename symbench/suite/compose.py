@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from symbench.errors import ConfigError, Problem
+from symbench.datasets import DATASETS
+from symbench.errors import ConfigError, Problem, quoted
+from symbench.models import MODELS
 from symbench.presets import PRESETS
 
 BY_SUFFIX = {
@@ -23,7 +26,13 @@ BY_SUFFIX = {
 
 
 def composed(
-    models: Sequence[str], data: Sequence[str], symmetries: Sequence[str], *, folder: Path, size: int | None = None
+    models: Sequence[str],
+    data: Sequence[str],
+    symmetries: Sequence[str],
+    *,
+    folder: Path,
+    size: int | None = None,
+    pretrained: bool = False,
 ) -> str:
     """A suite as YAML text: every model on every dataset under every symmetry.
 
@@ -33,18 +42,23 @@ def composed(
         symmetries: presets, or groups that need no options.
         folder: where the suite will be, which its paths are relative to; names of files are relative to here.
         size: pixels a side, for models that do not say.
+        pretrained: give models of libraries their pretrained weights.
 
     Raises:
-        ConfigError: there is none of one kind.
+        ConfigError: there is none of one kind, or a name cannot stand in a suite.
     """
     for option, given in (("--model", models), ("--data", data), ("--symmetry", symmetries)):
         if not given:
             raise ConfigError(Problem(option, "got none", "one or more", "Or name a suite: symbench run suite.yaml"))
+        for text in given:
+            _check_text(text, option)
+    if pretrained and not any(map(_of_library, models)):
+        raise ConfigError(Problem("--pretrained", f"got {', '.join(models)}", "a model of a library among them"))
     made: dict[str, Any] = {
         "version": 1,
         "name": "run",
         "datasets": _named(data, [_dataset(text, folder) for text in data]),
-        "models": _named(models, [_model(text, folder, size) for text in models]),
+        "models": _named(models, [_model(text, folder, size, pretrained) for text in models]),
         "symmetries": _named(symmetries, [_symmetry(text) for text in symmetries]),
     }
     return yaml.safe_dump(made, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
@@ -72,18 +86,31 @@ def short_name(text: str) -> str:
 
 def _dataset(text: str, folder: Path) -> dict[str, Any]:
     path = Path(text)
-    if path.is_dir():
+    if stat.S_ISDIR(_mode(path, "--data")):
         return {"use": "images", "root": _relative(path, folder)}
     kind = BY_SUFFIX.get(path.suffix.lower())
     if kind is not None:
         return {**kind, "path": _relative(path, folder)}
-    return {"use": _code(text, folder)}
+    entry = {"use": _moved(text, folder, "--data")}
+    found = DATASETS.built_in(text)
+    root = found[0].options.model_fields.get("root") if found else None
+    if root is not None and isinstance(root.default, str) and _relative(Path(), folder) != ".":
+        entry["root"] = _relative(Path(root.default), folder)
+    return entry
 
 
-def _model(text: str, folder: Path, size: int | None) -> dict[str, Any]:
+def _model(text: str, folder: Path, size: int | None, pretrained: bool) -> dict[str, Any]:
     path = Path(text)
-    entry = {"use": _relative(path, folder) if path.is_file() else _code(text, folder)}
-    return entry if size is None else {**entry, "size": size}
+    there = stat.S_ISREG(_mode(path, "--model"))
+    entry: dict[str, Any] = {"use": _relative(path, folder) if there else _moved(text, folder, "--model")}
+    if size is not None:
+        entry["size"] = size
+    return {**entry, "pretrained": True} if pretrained and _of_library(text) else entry
+
+
+def _of_library(text: str) -> bool:
+    found = MODELS.built_in(text) if ":" not in text else None
+    return found is not None and found[0].library is not None
 
 
 def _symmetry(text: str) -> dict[str, Any]:
@@ -94,11 +121,42 @@ def _symmetry(text: str) -> dict[str, Any]:
     return {"preset": text}
 
 
-def _code(text: str, folder: Path) -> str:
-    """``file.py:attr`` relative to the suite; everything else as it is."""
+def _moved(text: str, folder: Path, option: str) -> str:
+    """``file.py:attr`` and ``library/./folder`` relative to the suite; everything else as it is."""
     file, colon, attribute = text.rpartition(":")
-    return f"{_relative(Path(file), folder)}:{attribute}" if colon and Path(file).is_file() else text
+    if colon:
+        return f"{_relative(Path(file), folder)}:{attribute}" if stat.S_ISREG(_mode(Path(file), option)) else text
+    library, _, place = text.partition("/")
+    if place.startswith(("./", "../")):
+        return f"{library}/./{_relative(Path(place), folder)}"
+    return text
 
 
 def _relative(path: Path, folder: Path) -> str:
-    return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
+    """A path as it is from a folder. A link at its end keeps its name: that of what it leads to may say nothing."""
+    found = Path(os.path.relpath(path.parent.resolve() / path.name, folder.resolve())).as_posix()
+    _check_text(found, "--save-suite")
+    return found
+
+
+def _mode(path: Path, option: str) -> int:
+    """What is at a path, as ``st_mode``; 0 for nothing.
+
+    Raises:
+        ConfigError: it may not be looked at.
+    """
+    try:
+        return path.stat().st_mode
+    except PermissionError as error:
+        raise ConfigError(Problem(option, f"{path} cannot be opened: {error.strerror}")) from error
+    except (OSError, ValueError):
+        return 0
+
+
+def _check_text(text: str, option: str) -> None:
+    """Refuse what is no text, as names of files may be."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        remedy = "Rename it, or make a link to it of another name."
+        raise ConfigError(Problem(option, f"got {quoted(text)}", "a name in UTF-8", remedy)) from error

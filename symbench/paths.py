@@ -1,0 +1,29 @@
+"""What is there on the disk, asked in a way that never raises: a name may be too long, or its folder closed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def is_file(path: Path) -> bool:
+    """Whether it is a file that can be looked at."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Whether it is a folder that can be looked at."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def beside(path: Path) -> list[str]:
+    """The names in a file's folder, for near misses; none where it cannot be looked into."""
+    try:
+        return [entry.name for entry in path.parent.iterdir()]
+    except (OSError, ValueError):
+        return []

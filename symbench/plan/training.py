@@ -1,0 +1,61 @@
+"""What a model that is trained here is trained on, and how: its training split and its recipe's document."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from symbench import assemble
+from symbench.errors import ConfigError, Problem
+from symbench.events import Listener
+from symbench.models import MODELS
+from symbench.plan.data import Data
+from symbench.plan.pairs import fits
+
+if TYPE_CHECKING:
+    from symbench.plan.resolve import Plan
+
+
+def plan_training(plan: Plan, name: str, listen: Listener) -> None:
+    """Load what a model is trained on, once for all models, and keep its recipe's document.
+
+    Raises:
+        ConfigError: the model cannot be trained on it.
+        DataError: it cannot be read.
+    """
+    suite = plan.suite
+    recipe = suite.models[name].train
+    if recipe is None:
+        return
+    if recipe.on not in plan.training:
+        dataset = assemble.load_dataset(suite, recipe.on, split="train", listen=listen)
+        plan.training[recipe.on] = Data.of(dataset, suite.where("datasets", recipe.on))
+        plan.training[recipe.on].tell(listen)
+    data = plan.training[recipe.on]
+    if data.broken is not None:
+        raise data.broken
+    where = suite.where("models", name, "train", "on")
+    use = suite.models[name].use
+    if ":" not in use and not fits(MODELS.find(use)[0].inputs, data.dataset.fields):
+        fields = ", ".join(f"{leaf} ({field})" for leaf, field in data.dataset.fields.items())
+        raise ConfigError(
+            Problem(where, f"{use} cannot be trained on {recipe.on}: {fields}", "a dataset with its fields")
+        )
+    if not data.dataset.targets:
+        raise ConfigError(Problem(where, f"{recipe.on} has no labels", "a dataset to train on that has"))
+    augment = None
+    if recipe.augment is not None:
+        if suite.symmetries[recipe.augment].on not in data.dataset.fields:
+            raise ConfigError(
+                Problem(where, f"{recipe.on} has no leaf for {recipe.augment}", "a symmetry on one of its leaves")
+            )
+        if suite.symmetries[recipe.augment].options.get("margin"):
+            raise ConfigError(Problem(where, f"{recipe.augment} crops", "a symmetry that keeps the frame"))
+        shapes = data.shapes(suite.models[name].size)
+        augment = assemble.prepare(suite, recipe.augment, data.dataset, shapes).document
+    plan.recipes[name] = assemble.recipe_document(suite, name, data.digest, augment)
+
+
+def origin(plan: Plan, name: str) -> dict[str, Any]:
+    """What a recipe says of the weights that training starts from, where they or the model are not ours."""
+    found = {"initial": plan.states.get((name, "")), "source": plan.known[name].identity}
+    return {key: value for key, value in found.items() if value is not None}

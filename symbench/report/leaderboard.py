@@ -1,0 +1,96 @@
+"""All runs of a results folder as one: the newest measurement of every cell."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
+
+from symbench.errors import ConfigError, Problem
+from symbench.records import CellRecord, CellStatus, Manifest
+from symbench.store import Store, canonical, read_manifest
+
+Found = tuple[Manifest, CellStatus, CellRecord]
+
+
+def together(store: Store, suites: Sequence[str] = ()) -> Manifest:
+    """One manifest of the newest measured cells of all whole runs.
+
+    What has one name in several suites and is not the same keeps its suite's name beside it: models of another
+    identity, datasets of another content, symmetries of other elements. Runs with ``--limit`` are left out.
+
+    Args:
+        store: the results folder.
+        suites: glob patterns; all suites by default.
+
+    Raises:
+        ConfigError: no run fits, or nothing of them is measured.
+    """
+    manifests = [manifest for manifest in _all(store) if not suites or _fits(manifest, suites)]
+    newest: dict[tuple[str, str, str, str], Found] = {}
+    for manifest in manifests:
+        for cell in manifest.cells:
+            record = store.cell(cell.key) if cell.status == "done" else None
+            if record is not None:
+                newest.setdefault(
+                    (_suite(manifest), cell.model, cell.dataset, cell.symmetry), (manifest, cell, record)
+                )
+    if not newest:
+        raise ConfigError(Problem(str(store.root), "no measured run here", None, "Run 'symbench run SUITE' first."))
+    found = list(newest.values())
+    named = {kind: _names(found, kind) for kind in ("model", "dataset", "symmetry")}
+    cells = {}
+    for manifest, cell, _ in found:
+        names = {kind: named[kind][_suite(manifest), getattr(cell, kind)] for kind in named}
+        cells[tuple(names.values())] = cell.model_copy(update=names)
+    first = manifests[0]
+    return first.model_copy(
+        update={
+            "run": "leaderboard",
+            "suite": {"version": 1, "name": "leaderboard", "seed": 0},
+            "cells": list(cells.values()),
+            "plan": ["/".join(names) for names in cells],
+            "gates_at": [],
+            "only": [],
+            "status": "complete",
+        }
+    )
+
+
+def _all(store: Store) -> list[Manifest]:
+    """Every manifest that can be read, the newest first, those of limited runs aside."""
+    found = []
+    for path in (store.root / "runs").glob("*.json"):
+        try:
+            manifest = read_manifest(path)
+        except ConfigError:
+            continue
+        if manifest.limit is None:
+            found.append(manifest)
+    return sorted(found, key=lambda manifest: (manifest.finished or manifest.started, manifest.run), reverse=True)
+
+
+def _fits(manifest: Manifest, suites: Iterable[str]) -> bool:
+    return any(fnmatchcase(_suite(manifest), pattern) for pattern in suites)
+
+
+def _suite(manifest: Manifest) -> str:
+    return str(manifest.suite["name"])
+
+
+def _names(found: Sequence[Found], kind: str) -> dict[tuple[str, str], str]:
+    """What each name of each suite is called: itself where it means the same thing everywhere."""
+    meanings: dict[str, dict[str, str]] = {}
+    for manifest, cell, record in found:
+        part = {"model": ("model", "preprocessing"), "dataset": ("dataset",), "symmetry": ("symmetry",)}[kind]
+        meaning = canonical({name: record.identity.get(name) for name in part})
+        if kind == "symmetry":  # its values depend on the dataset's shape
+            known = json.loads(meaning)["symmetry"] or {}
+            meaning = canonical({name: value for name, value in known.items() if name != "values"})
+        meanings.setdefault(getattr(cell, kind), {})[_suite(manifest)] = meaning
+    names = {}
+    for name, by_suite in meanings.items():
+        alike = len(set(by_suite.values())) == 1
+        for suite in by_suite:
+            names[suite, name] = name if alike else f"{name} ({suite})"
+    return names
