@@ -54,6 +54,23 @@ def test_sub_folders_are_classes(tmp_path: Path) -> None:
     assert data.remarks() == []
 
 
+def test_files_that_are_left_out_for_their_suffix_are_counted(tmp_path: Path) -> None:
+    photos.folders(tmp_path / "photos", 2)
+    for name in ("cat/a.heic", "cat/b.HEIC", "dog/c.jfif", "dog/notes.txt"):
+        (tmp_path / "photos" / name).write_bytes(b"x")
+    said = "data: 3 images are left out, whose formats are not taken: .heic (2), .jfif (1)."
+    assert load("images", tmp_path, root="photos").remarks() == [said]
+    assert load("images", tmp_path, root="photos", labels="none").remarks() == [said]
+
+
+@pytest.mark.parametrize("names", [("test", "train"), ("train", "val")])
+def test_splits_that_were_taken_for_classes_are_said(tmp_path: Path, names: tuple[str, str]) -> None:
+    photos.folders(tmp_path / "photos", 2, classes=names)
+    held = names[0] if names[0] == "test" else names[1]
+    said = f"data: the classes are {names[0]} and {names[1]}: did you mean root: photos/{held}?"
+    assert load("images", tmp_path, root="photos").remarks() == [said]
+
+
 def test_a_flat_folder_has_no_labels(tmp_path: Path) -> None:
     for i in range(3):
         (tmp_path / f"{i}.bmp").write_bytes(photos.encoded(photos.picture(i), "BMP"))
@@ -256,6 +273,11 @@ def test_csv_names_files_that_are_missing(tmp_path: Path) -> None:
         ("image,y\nfiles/0.png,\n", {"label": "y"}, "table.csv:2: nothing in column 'y'"),
         ("image,y\nfiles/0.png\n", {"label": "y"}, "table.csv:2: nothing in column 'y'"),
         ("image,y\n,1\n", {"label": "y"}, "table.csv:2: nothing in column 'image'"),
+        (
+            "image,y\na.png,1\nb\0.png,1\n",
+            {"label": "y"},
+            r"table.csv:3: 'b\\x00.png' holds a null byte, expected a path",
+        ),
         ("image\nnone.png\n", {}, r"none of 1 files can be read: none.png \(No such file or directory\)"),
     ],
 )

@@ -105,6 +105,9 @@ def _columns(
                 if "" in values:
                     got = f"{path.name}:{reader.line_num}: nothing in column {quoted(wanted[values.index('')])}"
                     raise ConfigError(Problem(where, got, "a path and a label in every row" if label else "a path"))
+                if "\0" in values[0]:
+                    got = f"{path.name}:{reader.line_num}: {quoted(values[0])} holds a null byte"
+                    raise ConfigError(Problem(where, got, "a path"))
                 names.append(values[0])
                 texts.append(values[-1])
                 lines.append(reader.line_num)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,11 @@ from symbench.datasets.pictures import Pictures, first_few
 from symbench.errors import ConfigError, Problem, near_miss
 from symbench.events import Listener, ignore
 
+OTHERS = (".heic", ".heif", ".avif", ".jfif", ".jxl", ".jp2")
+"""How images end that are not taken."""
+SPLITS = ({"train", "test"}, {"train", "val"}, {"train", "test", "val"})
+"""Sub-folders that are no classes."""
+
 
 @dataclass
 class Walk:
@@ -25,12 +31,14 @@ class Walk:
         seen: folders that have been entered, by device and inode, so that each is entered once.
         closed: folders that cannot be opened, with the reason.
         loops: links that lead back to a folder that was entered already.
+        others: how many images are of each suffix that is not taken.
     """
 
     root: Path
     seen: set[tuple[int, int]] = field(default_factory=set)
     closed: dict[str, str] = field(default_factory=dict)
     loops: int = 0
+    others: Counter[str] = field(default_factory=Counter)
 
     def images(self, folder: str = "") -> list[str]:
         """The images in a folder and below it: paths below the root, sorted."""
@@ -43,6 +51,8 @@ class Walk:
                     waiting.append(path)
                 elif name.lower().endswith(SUFFIXES):
                     found.append(path)
+                elif name.lower().endswith(OTHERS):
+                    self.others[Path(name).suffix.lower()] += 1
         return sorted(found)
 
     def entries(self, folder: str) -> Iterator[tuple[str, bool]]:
@@ -70,6 +80,13 @@ class Walk:
         if self.loops:
             links = "1 link is" if self.loops == 1 else f"{self.loops:,} links are"
             found.append(f"{where}: {links} left out, because the folder behind is read already.")
+        if self.others:
+            count, shown = (
+                self.others.total(),
+                ", ".join(f"{name} ({n:,})" for name, n in sorted(self.others.items())),
+            )
+            images = "1 image is" if count == 1 else f"{count:,} images are"
+            found.append(f"{where}: {images} left out, whose formats are not taken: {shown}.")
         return found
 
 
@@ -113,6 +130,9 @@ def load(
         walk = Walk(place)
         names = [walk.images()]
     files = [name for found in names for name in found]
+    if set(classes) in SPLITS:
+        held = next(name for name in classes if name != "train")
+        remarks.append(f"the classes are {' and '.join(classes)}: did you mean root: {root}/{held}?")
     remarks = [*walk.remarks(where), *(f"{where}: {remark}" for remark in remarks)]
     if not files:
         said = f" ({' '.join(remarks)})" if remarks else ""

@@ -79,9 +79,10 @@ def _gallery(
 ) -> dict[str, Any] | None:
     """The samples that break worst on the first output, with their pictures."""
     worst: list[Worst] = []
+    rounding = describe_output(job, reference)["null_limit_sq"] ** 0.5
     for first, last in parts:
         columns = scratch.load(scratch.columns(reference.task.output, first))
-        worst = worst_first([*worst, *worst_of(columns, order[first:last])])
+        worst = worst_first([*worst, *worst_of(columns, order[first:last], rounding)])
     return rendered(job, reference, worst)
 
 

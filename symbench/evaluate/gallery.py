@@ -16,7 +16,7 @@ from symbench.evaluate.job import Job, run_model, view_leaves
 from symbench.evaluate.reference import Reference
 from symbench.fields import Image
 
-SHOWN = 6
+SHOWN = 5
 """Samples of a cell that are kept."""
 LARGEST = 224
 """Pixels a side of a kept picture; larger ones are made smaller."""
@@ -39,7 +39,7 @@ class Worst:
     deviation: float
 
 
-def worst_of(columns: Mapping[str, np.ndarray], samples: Sequence[int]) -> list[Worst]:
+def worst_of(columns: Mapping[str, np.ndarray], samples: Sequence[int], rounding: float = 0.0) -> list[Worst]:
     """The worst samples of a part, each at its worst element.
 
     A prediction that was right and is wrong comes before one that only changed, and that before one that stayed;
@@ -48,6 +48,7 @@ def worst_of(columns: Mapping[str, np.ndarray], samples: Sequence[int]) -> list[
     Args:
         columns: of the part's rows, ``(elements, n)``; the reference view first.
         samples: the dataset's indices.
+        rounding: deviations up to this are none.
     """
     deviation = np.sqrt(columns["deviation_sq"])
     score = deviation / (1 + deviation)
@@ -63,7 +64,7 @@ def worst_of(columns: Mapping[str, np.ndarray], samples: Sequence[int]) -> list[
     place = np.arange(len(samples))
     found = zip(samples, element, score[element, place], deviation[element, place], strict=True)
     everything = [Worst(int(i), int(k), float(s), float(d)) for i, k, s, d in found]
-    return worst_first(worst for worst in everything if worst.deviation > 0)
+    return worst_first(worst for worst in everything if worst.deviation > rounding)
 
 
 def worst_first(found: Iterator[Worst] | Sequence[Worst]) -> list[Worst]:
