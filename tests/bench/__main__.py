@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from bench import evaluation, gates, loop, memory
+from bench import evaluation, gates, loop, memory, report
 from bench.table import show
 
 
 def main() -> None:
     """Print every figure that README or an issue speaks of, with its limit."""
-    for part in (evaluation, loop, memory, gates):
+    for part in (evaluation, loop, memory, gates, report):
         show(part.figures())
 
 
