@@ -244,7 +244,7 @@ def test_pages_are_small(files: dict[str, Path]) -> None:
     assert files["fifty"].stat().st_size < 9e6
 
 
-def test_fifty_models_open_fast(files: dict[str, Path], tab: Page) -> None:
+def test_fifty_models_open_without_a_fault(files: dict[str, Path], tab: Page) -> None:
     assert tab.open(files["fifty"]) > 0  # how long it takes is for the bench to say
     assert tab.run("document.querySelectorAll('#table-leaderboard tr:not(.group)').length") == 301
     assert wrong(tab) == []
