@@ -114,24 +114,47 @@ def of_cell(cells: Cells, record: CellRecord, metrics: Iterable[str] | None = No
     wanted = None if metrics is None else set(metrics)
     chosen = [(name, row) for name, row in METRICS if wanted is None or name in wanted]
     for output, whole in outputs_of(cells, record):
-        kinds = sorted(set(whole.kinds[1:]))
-        subsets = [(kinds[0] if len(kinds) == 1 else "all", whole)]
-        if len(kinds) > 1:
-            subsets += [(kind, whole.only(kind)) for kind in kinds]
-        for name, row in chosen:
-            function = _guarded(name, row)
-            if row.scope == "model":
-                if output == next(iter(record.outputs)):
-                    yield from (Estimate(name, row, None, None, None, row.unit, None, v) for v in function(whole))
-                continue
-            unit = record.outputs[output]["unit"] if row.unit == "output" else row.unit
-            for number, (kind, subset) in enumerate(subsets[:1] if row.scope == "control" else subsets):
-                for value in function(subset):
-                    if value.element is None or number == 0:
-                        floor = whole.controls.get(row.floor) if row.floor and value.estimate is not None else None
-                        kinds_of, k = value.kind or kind, value.k or subset.moved
-                        place = (value.output or output, kinds_of, k, value.unit or unit, floor)
-                        yield Estimate(name, row, *place, value, primary=number == 0)
+        first = output == next(iter(record.outputs))
+        found: list[list[Estimate]] = [[] for _ in chosen]
+        for number, (kind, subset) in enumerate(_subsets(whole)):  # one at a time: each is as large as the whole
+            for place, (name, row) in enumerate(chosen):
+                if (number and row.scope != "symmetry") or (row.scope == "model" and not first):
+                    continue
+                values = _guarded(name, row)(subset)
+                found[place] += [
+                    _estimate(name, row, value, whole, record, output, kind, subset.moved, primary=number == 0)
+                    for value in values
+                    if value.element is None or number == 0
+                ]
+        yield from (estimate for estimates in found for estimate in estimates)
+
+
+def _subsets(whole: Observed) -> Iterator[tuple[str, Observed]]:
+    """All elements, and those of each kind where there are several."""
+    kinds = sorted(set(whole.kinds[1:]))
+    yield (kinds[0] if len(kinds) == 1 else "all"), whole
+    if len(kinds) > 1:
+        yield from ((kind, whole.only(kind)) for kind in kinds)
+
+
+def _estimate(
+    name: str,
+    row: MetricRow,
+    value: Value,
+    whole: Observed,
+    record: CellRecord,
+    output: str,
+    kind: str,
+    moved: int,
+    *,
+    primary: bool,
+) -> Estimate:
+    if row.scope == "model":
+        return Estimate(name, row, None, None, None, row.unit, None, value)
+    unit = record.outputs[output]["unit"] if row.unit == "output" else row.unit
+    floor = whole.controls.get(row.floor) if row.floor and value.estimate is not None else None
+    place = (value.output or output, value.kind or kind, value.k or moved, value.unit or unit, floor)
+    return Estimate(name, row, *place, value, primary=primary)
 
 
 def _guarded(name: str, metric: MetricRow) -> Callable[[Observed], list[Value]]:
