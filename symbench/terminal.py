@@ -156,7 +156,7 @@ def show_pairs(record: CompareRecord, stream: TextIO | None = None) -> None:
 
     rows = [pairs.cells(row) for row in pairs.ordered(record)]
     if rows:
-        show_columns([pairs.HEADINGS, *rows], stream)
+        show_columns([pairs.headings(), *rows], stream)
     (stream or sys.stdout).write(printable(pairs.summary(record)) + "\n")
 
 

@@ -52,3 +52,17 @@ def test_open_shows_the_page(tmp_path: Path, symbench: Symbench, monkeypatch: py
     scene.run()
     assert symbench("report", "--results", scene.results, "--format", "html", "--open").code == 0
     assert [Path(page).name for page in shown] == ["report.html"]
+
+
+def test_the_newest_of_two_suites_counts(tmp_path: Path, symbench: Symbench) -> None:
+    """The same model, data and symmetry in two suites, measured with other control samples."""
+    scene = Scene(tmp_path, symbench)
+    scene.run()
+    other = scene.suite.read_text().replace("name: small", "name: other").replace("samples: 8}", "samples: 16}")
+    scene.suite.write_text(other)
+    assert symbench("run", scene.suite, "--results", scene.results).code == 0
+    store = Store(scene.results)
+    newest = next(m for m in map(store.manifest, (p.stem for p in (scene.results / "runs").glob("other-*.json"))))
+    found = together(store)
+    assert [cell.key for cell in found.cells] == [cell.key for cell in newest.cells]
+    assert found.suite["models"]["mine"]["use"] == "model.py:build"

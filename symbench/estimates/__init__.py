@@ -29,6 +29,8 @@ COLUMNS = (
 """The columns, one row for each estimate. ``status`` is ``ok``, ``undefined`` (with a reason) or ``failed``."""
 
 BOOTSTRAP_SEED = 0
+NOT_YET = "not measured yet"
+"""The reason of a planned cell."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,7 @@ def _failed(cell: CellStatus) -> Iterator[dict[str, Any]]:
     status = "failed" if cell.status == "failed" else "missing"
     for name, metric in METRICS:
         if metric.scope != "model":
-            value = Value(None, reason=cell.reason or "not measured yet")
+            value = Value(None, reason=cell.reason or NOT_YET)
             yield _row(cell, Estimate(name, metric, None, None, None, metric.unit, None, value), status)
 
 

@@ -16,7 +16,7 @@ from symbench.store import Store
 
 SIDE, SMALL_SIDE = 112, 72
 """Pictures are made no larger than this, in pixels; the smaller one where there are many."""
-IN_ALL, EACH = 240, 6
+IN_ALL, EACH = 240, 5
 """Samples on one page, if every cell is to have one, and of one cell."""
 
 

@@ -54,7 +54,7 @@ def _has_detail(cell: Cell) -> bool:
 
 def name(board: Board) -> str:
     """A name for files and labels."""
-    return re.sub(r"[^a-z0-9]+", "-", board.title.lower()).strip("-") or "table"
+    return re.sub(r"[^a-z0-9_]+", "-", board.title.lower()).strip("-") or "table"
 
 
 def whole(names: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
+from typing import Any
 
 from symbench.errors import ConfigError, Problem
 from symbench.records import CellRecord, CellStatus, Manifest
@@ -39,15 +40,23 @@ def together(store: Store, suites: Sequence[str] = ()) -> Manifest:
         raise ConfigError(Problem(str(store.root), "no measured run here", None, "Run 'symbench run SUITE' first."))
     found = list(newest.values())
     named = {kind: _names(found, kind) for kind in ("model", "dataset", "symmetry")}
-    cells = {}
+    cells: dict[tuple[str, ...], CellStatus] = {}
     for manifest, cell, _ in found:
         names = {kind: named[kind][_suite(manifest), getattr(cell, kind)] for kind in named}
-        cells[tuple(names.values())] = cell.model_copy(update=names)
+        cells.setdefault(tuple(names.values()), cell.model_copy(update=names))  # the newest comes first
+    entries = {
+        named["model"][_suite(manifest), name]: entry
+        for manifest in reversed(manifests)
+        for name, entry in manifest.suite.get("models", {}).items()
+        if (_suite(manifest), name) in named["model"]
+    }
     first = manifests[0]
     return first.model_copy(
         update={
             "run": "leaderboard",
-            "suite": {"version": 1, "name": "leaderboard", "seed": 0},
+            "suite": {"version": 1, "name": "leaderboard", "models": entries},
+            "environment": _common([manifest.environment for manifest, _, _ in found]),
+            "started": min(manifest.started for manifest, _, _ in found),
             "cells": list(cells.values()),
             "plan": ["/".join(names) for names in cells],
             "gates_at": [],
@@ -55,6 +64,17 @@ def together(store: Store, suites: Sequence[str] = ()) -> Manifest:
             "status": "complete",
         }
     )
+
+
+def _common(environments: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What all runs have in common of their surroundings; what differs is said to."""
+    keys = dict.fromkeys(key for environment in environments for key in environment)
+    found = {}
+    for key in keys:
+        values = [environment.get(key) for environment in environments]
+        alike = all(value == values[0] for value in values)
+        found[key] = values[0] if alike else None if isinstance(values[0], dict) else "several"
+    return found
 
 
 def _all(store: Store) -> list[Manifest]:

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from symbench.escape import markdown as escape
 from symbench.records import CompareRecord
 from symbench.report import pairs
-from symbench.report.material import Material
+from symbench.report.material import Material, letter_of
 from symbench.report.tables import Board
 
 if TYPE_CHECKING:
@@ -33,5 +33,6 @@ def render(
     environment.filters["md"] = escape
     return environment.get_template("report.md.j2").render(
         parts=material.parts, boards=boards, faults=faults, costs=costs,
-        drawn=[figure for figure in drawn if figure.image], comparisons=[pairs.markdown(c) for c in comparisons],
+        drawn=[figure for figure in drawn if figure.image],
+        comparisons=[pairs.markdown(record, letter_of(number)) for number, record in enumerate(comparisons, 1)],
     )  # fmt: skip

@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from symbench.escape import csv_safe
+from symbench.estimates import NOT_YET
 from symbench.records import CompareRecord, GateRecord
 from symbench.report import faults, gallery, headlines, pairs, ranks, sheets, tables
 from symbench.report.figures import Drawn
@@ -32,7 +33,7 @@ DRAWN = (
     ("shifts", "Over shifts", "shifts", "Accuracy at each shift; the unshifted place is framed."),
     (
         "sizes", "Over sizes", "sizes",
-        "Means over the elements that move as far; bands are the means of their intervals.",
+        "Means over the elements that move as far; bands, of accuracy only, are the means of their intervals.",
     ),
     (
         "tradeoffs", "Trade-offs", "tradeoffs",
@@ -137,8 +138,7 @@ def _run(letter: str, manifest: Any) -> dict[str, Any]:
 
 
 def _figure(figure: Drawn, inliner: Inliner) -> dict[str, Any]:
-    told = [name for name in figure.data.columns if name == "model" or figure.data[name].nunique() > 1]
-    data = figure.data[[name for name in told if name not in SHORT]]
+    data = figure.data[[name for name in figure.data.columns if name not in SHORT]]
     csv = csv_safe(data).to_csv(index=False, float_format="%.6g")
     return {
         "kind": figure.kind, "title": figure.title, "name": figure.name,
@@ -163,8 +163,9 @@ def glance(boards: Sequence[Board], models: Sequence[str]) -> SimpleNamespace:
         )
         columns.append(heading)
         shown |= {metric} - {None}
-        for name, _ in board.failed:
-            known[name, heading] = Entry("failed", bar=(1.0, 0.0, 0.0))
+        for name, why in board.failed:
+            planned = why == NOT_YET
+            known[name, heading] = Entry("not yet") if planned else Entry("failed", bar=(1.0, 0.0, 0.0))
         for name, cells in board.rows:
             values = dict(zip(board.metrics, cells, strict=True))
             if metric is not None and values[metric].estimate is not None:
@@ -215,7 +216,8 @@ def _gate(gate: GateRecord) -> dict[str, Any]:
         )
         for rule in gate.rules
     ]  # fmt: skip
-    sheet = sheets.plain("gate-rules", "gate verdicts", columns, rows)
+    orders = [(*row[:3], rule.estimate, *row[4:]) for row, rule in zip(rows, gate.rules, strict=True)]
+    sheet = sheets.plain("gate-rules", "gate verdicts", columns, rows, orders=orders)
     tone = sheets.TONES.get(gate.verdict, "warn")
     lines = [_toned(line) for line in sheet.groups[0].lines]
     sheet = Sheet(
@@ -236,7 +238,12 @@ def _comparison(number: int, record: CompareRecord) -> dict[str, Any]:
     """A table of two runs, the later one under its own letter."""
     ordered, letter = pairs.ordered(record), letter_of(number + 1)
     columns = [{"B": letter, "B - A": f"{letter} - A"}.get(heading, heading) for heading in pairs.HEADINGS]
-    sheet = sheets.plain(f"comparison-{number}", "comparison", columns, [pairs.cells(row) for row in ordered])
+    texts = [pairs.cells(row) for row in ordered]
+    orders = [
+        (*text[:3], row.before, row.after, row.difference, row.p_adjusted, text[7])
+        for text, row in zip(texts, ordered, strict=True)
+    ]
+    sheet = sheets.plain(f"comparison-{number}", "comparison", columns, texts, orders=orders)
     lines = [_toned(line) for line in sheet.groups[0].lines]
     data = [row.model_dump(mode="json") for row in ordered]
     sheet = Sheet(sheet.id, sheet.title, columns, [sheets.Group("", lines)], data, numbers=False)

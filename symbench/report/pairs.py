@@ -12,7 +12,10 @@ from symbench.escape import markdown as escaped
 from symbench.records import CompareRecord, PairRecord
 from symbench.report.tables import count, percent, scientific, seconds
 
-HEADINGS = ("mark", "metric", "cell", "A", "B", "B - A", "p", "why")
+
+def headings(letter: str = "B") -> tuple[str, ...]:
+    """Of a table; the later run has a letter of its own where there are several."""
+    return "mark", "metric", "cell", "A", letter, f"{letter} - A", "p", "why"
 
 
 def ordered(record: CompareRecord) -> list[PairRecord]:
@@ -20,15 +23,19 @@ def ordered(record: CompareRecord) -> list[PairRecord]:
     return sorted(record.rows, key=lambda row: MARKS.index(row.mark))
 
 
-def cells(row: PairRecord) -> tuple[str, ...]:
-    """What a table shows of a row, under :data:`HEADINGS`."""
+def cells(row: PairRecord, letter: str = "B") -> tuple[str, ...]:
+    """What a table shows of a row, under :func:`headings`."""
     where = " ".join(part for part in (row.model, row.dataset, row.symmetry or "") if part)
     difference = "" if row.difference is None else _change(row.difference, row)
     if row.difference is not None and row.low is not None and row.high is not None:
         difference += f" [{_change(row.low, row)}, {_change(row.high, row)}]"
     p = "" if row.p_adjusted is None else f"{row.p_adjusted:.2g}"
     why = row.reason or ("" if row.lost is None else f"{row.lost} lost, {row.gained} gained")
-    return row.mark, row.metric, where, _value(row.before, row), _value(row.after, row), difference, p, why
+    return _mark(row.mark, letter), row.metric, where, _value(row.before, row), _value(row.after, row), difference, p, why
+
+
+def _mark(mark: str, letter: str) -> str:
+    return f"only in {letter}" if mark == "only in B" else mark
 
 
 def _value(value: float | None, row: PairRecord) -> str:
@@ -45,17 +52,18 @@ def _change(value: float, row: PairRecord) -> str:
     return f"{sign}{shown}"
 
 
-def summary(record: CompareRecord) -> str:
+def summary(record: CompareRecord, letter: str = "B") -> str:
     """How many rows have each mark."""
     found = Counter(row.mark for row in record.rows)
-    told = ", ".join(f"{found[mark]} {mark}" for mark in MARKS if found[mark])
-    return f"{record.after} (B) against {record.before} (A): {told or 'nothing to compare'}"
+    told = ", ".join(f"{found[mark]} {_mark(mark, letter)}" for mark in MARKS if found[mark])
+    return f"{record.after} ({letter}) against {record.before} (A): {told or 'nothing to compare'}"
 
 
-def markdown(record: CompareRecord) -> str:
+def markdown(record: CompareRecord, letter: str = "B") -> str:
     """A table, the worst first."""
-    lines = [escaped(summary(record)) + ".", "", f"| {' | '.join(HEADINGS)} |", "|" + "---|" * len(HEADINGS)]
-    lines += [f"| {' | '.join(escaped(cell) for cell in cells(row))} |" for row in ordered(record)]
+    names = headings(letter)
+    lines = [escaped(summary(record, letter)) + ".", "", f"| {' | '.join(names)} |", "|" + "---|" * len(names)]
+    lines += [f"| {' | '.join(escaped(cell) for cell in cells(row, letter))} |" for row in ordered(record)]
     return "\n".join(lines) + "\n"
 
 

@@ -15,7 +15,7 @@ from symbench.report.style import INK, gid
 BARS = {  # hatches tell them apart in grey
     "model": ("the model's share", "#0072b2", ""),
     "resampling": ("resampling's", "#e69f00", "////"),
-    "floor": ("floor: the reference's own error", "#b9bec4", ""),
+    "floor": ("floor: three times the reference's own error", "#b9bec4", ""),
 }
 
 

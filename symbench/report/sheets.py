@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from symbench.escape import csv_safe
+from symbench.estimates import NOT_YET
 from symbench.report.ranks import STAGES, Ranked
 from symbench.report.tables import COLUMNS, Board, Cell, percent
 
@@ -136,7 +137,13 @@ def leaderboard(boards: Sequence[Board], models: Sequence[str]) -> Sheet:
             place = {"model": name, "symmetry": symmetry, "dataset": dataset, "output": output}
             data.append(place | _numbers(known))
         lines += [
-            Line(name, [Entry(f"failed: {why}", tone="bad")], models.index(name), symmetry, dataset)
+            Line(
+                name,
+                [Entry(why) if why == NOT_YET else Entry(f"failed: {why}", tone="bad")],
+                models.index(name),
+                symmetry,
+                dataset,
+            )
             for name, why in board.failed
         ]
         groups.append(Group(board.title, lines, ". ".join([board.note, *board.verdicts]), board.summary))
@@ -202,17 +209,27 @@ def _model_of(label: str, models: Sequence[str]) -> int | None:
     return models.index(stem) if stem in models else None
 
 
-def plain(name: str, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], tones: str = "") -> Sheet:
-    """A table of texts; those of the column ``tones`` are toned by what they say."""
+def plain(
+    name: str,
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    tones: str = "",
+    orders: Sequence[Sequence[Any]] | None = None,
+) -> Sheet:
+    """A table of texts; those of the column ``tones`` are toned by what they say.
+
+    ``orders`` is what rows are sorted by where that is not the text: a number, or None for what comes last.
+    """
     lines = [
         Line(
             str(row[0]),
             [
-                Entry(str(value), order=str(value), tone=TONES.get(str(value), "") if heading == tones else "")
-                for heading, value in zip(columns[1:], row[1:], strict=True)
+                Entry(str(value), order=order, tone=TONES.get(str(value), "") if heading == tones else "")
+                for heading, value, order in zip(columns[1:], row[1:], by[1:], strict=True)
             ],
         )
-        for row in rows
+        for row, by in zip(rows, orders or rows, strict=True)
     ]
     data = [dict(zip(columns, row, strict=True)) for row in rows]
     return Sheet(name, title, list(columns), [Group("", lines)], data, numbers=False)

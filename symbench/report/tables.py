@@ -59,7 +59,7 @@ class Board:
 def percent(value: float) -> str:
     """``98.4`` for 0.984; more digits close to 100, so that 99.96 is not shown as 100."""
     shown = f"{100 * value:.1f}"
-    return f"{100 * value:.2f}" if shown == "100.0" and value < 1 else shown
+    return f"{min(100 * value, 99.99):.2f}" if shown == "100.0" and value < 1 else shown
 
 
 def scientific(value: float) -> str:
@@ -232,7 +232,7 @@ def costs(frame: pd.DataFrame) -> Board:
     ]
     return Board(
         "cost",
-        "forward passes as they came, on this machine",
+        "Forward passes were timed as they came, on the machine that measured",
         "",
         ["model", *(h for _, h, _ in COSTS)],
         rows,
