@@ -164,8 +164,8 @@ def _accuracies(frame: pd.DataFrame, models: Sequence[str]) -> Iterator[Sketch]:
         place, several = (found.symmetry, found.dataset), sum(_same(found, other) for other in ranked) > 1
         name = (*place, found.output) if several else place
         title = f"As it is, over the orbit, in the worst case: {found.symmetry} on {found.dataset}"
-        alt = "Accuracy in three columns, a line for each model. In the worst case, "
-        alt += span(found.rows, "worst_case_accuracy")
+        alt = "Accuracy in three columns, as it is, over the orbit and in the worst case, a line for each model. "
+        alt += _columns(found.rows)
         yield Sketch("ranks", _name("ranks", *name), title, alt, ranks.figure_of(found.rows, models), found.rows)
     for found in ranked:
         place, several = (found.symmetry, found.dataset), sum(_same(found, other) for other in ranked) > 1
@@ -177,6 +177,16 @@ def _accuracies(frame: pd.DataFrame, models: Sequence[str]) -> Iterator[Sketch]:
         title = f"Accuracy, robustness and cost: {found.symmetry} on {found.dataset}"
         figure = tradeoffs.figure_of(data, models)
         yield Sketch("tradeoffs", _name("tradeoffs", *name), title, alt, figure, data)
+
+
+def _columns(rows: pd.DataFrame, most: int = 12) -> str:
+    """Each model's three accuracies, in words."""
+    told = [
+        f"{row['model']}: {', '.join(f'{100 * row[metric]:.0f}' for metric in ranks.STAGES)} %"
+        for row in rows.head(most).to_dict("records")
+    ]
+    rest = [f"and {len(rows) - most} more models"] if len(rows) > most else []
+    return "; ".join([*told, *rest]) + "."
 
 
 def _same(one: ranks.Ranked, other: ranks.Ranked) -> bool:

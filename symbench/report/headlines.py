@@ -53,7 +53,10 @@ def _gate(gate: GateRecord) -> str:
     for rule in gate.rules:
         counts[rule.verdict] = counts.get(rule.verdict, 0) + 1
     told = ", ".join(f"{number} {verdict}" for verdict, number in counts.items())
-    return f"The gate says {gate.verdict}: {told or 'no rule matched'}."
+    said = {"pass": "passed", "fail": "failed"}.get(
+        gate.verdict, "could not decide" if gate.exit_code == 4 else "is broken"
+    )
+    return f"The gate {said}: {told or 'no rule matched'}."
 
 
 def _breaks(ranked: Sequence[Ranked]) -> list[tuple[str, str]]:
@@ -71,14 +74,20 @@ def _breaks(ranked: Sequence[Ranked]) -> list[tuple[str, str]]:
 
 
 def _turned(ranked: Sequence[Ranked]) -> list[tuple[str, str]]:
-    """Where the best model as it is is not the best over the orbit, beyond doubt."""
-    found = []
+    """Where the best model as it is is beaten over the orbit, beyond doubt; it led in doubt where intervals meet."""
+    changed, beaten = [], []
     for one in ranked:
         clean = one.rows.iloc[int(one.rows["accuracy"].argmax())]
         robust = one.rows.iloc[int(one.rows["orbit_accuracy"].argmax())]
-        if clean["orbit_accuracy_high"] < robust["orbit_accuracy_low"]:
-            found.append(f"under {one.symmetry} from {clean['model']} to {robust['model']}")
-    return [(f"The best model changes once samples move: {_some(found, 3)}.", "warn")] if found else []
+        if not clean["orbit_accuracy_high"] < robust["orbit_accuracy_low"]:
+            continue
+        first, second = clean["model"], robust["model"]
+        if robust["accuracy_high"] < clean["accuracy_low"]:
+            changed.append(f"under {one.symmetry} from {first} to {second}")
+        else:
+            beaten.append(f"{first} is best as it is and loses to {second} over the orbit, under {one.symmetry}")
+    found = [(f"The best model changes once samples move: {_some(changed, 3)}.", "warn")] if changed else []
+    return found + ([(f"{_some(beaten, 3)}.", "warn")] if beaten else [])
 
 
 def _exact(frame: pd.DataFrame) -> list[str]:

@@ -8,10 +8,13 @@ from collections.abc import Sequence
 from symbench.escape import LATEX_PREAMBLE, latex
 from symbench.report.tables import Board, Cell
 
+LONG = 25
+"""Models; tables of more go over several pages."""
 WHOLE = r"""\documentclass{article}
 \usepackage[utf8]{inputenc}
 \usepackage[T1]{fontenc}
-\usepackage{booktabs,graphicx}
+\usepackage[margin=2cm]{geometry}
+\usepackage{booktabs,graphicx,longtable}
 \begin{document}
 %s
 \end{document}
@@ -20,32 +23,64 @@ WHOLE = r"""\documentclass{article}
 
 def table(board: Board) -> str:
     """A board as a table that a paper can ``\\input``; a sentence stands for each model without numbers."""
-    lines = [
-        "% needs \\usepackage{booktabs} and \\usepackage{graphicx}",
+    caption = [rf"\caption{{{latex(board.title)}: {latex(board.note)}.}}", rf"\label{{tab:{name(board)}}}"]
+    heading = [r"\toprule", " & ".join(latex(column) for column in board.columns) + r" \\", r"\midrule"]
+    columns = f"l{'r' * (len(board.columns) - 1)}"
+    failed = [rf"\par\smallskip {latex(model)}: {latex(reason.rstrip('.'))}." for model, reason in board.failed]
+    long = len(board.rows) + len(board.failed) > LONG
+    size = r"\tiny" if long else r"\scriptsize"
+    rows = [line for model, cells in board.rows for line in _rows(model, cells, size)]
+    return "\n".join([*(_long if long else _float)(columns, caption, heading, rows, failed), ""])
+
+
+def _float(columns: str, caption: list[str], heading: list[str], rows: list[str], failed: list[str]) -> list[str]:
+    """On one page, as wide as the text at most."""
+    return [
+        r"% needs \usepackage{booktabs} and \usepackage{graphicx}",
         LATEX_PREAMBLE,
         r"\begin{table}",
         r"\centering",
-        rf"\caption{{{latex(board.title)}: {latex(board.note)}.}}",
-        rf"\label{{tab:{name(board)}}}",
+        *caption,
         r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
-        rf"\begin{{tabular}}{{l{'r' * (len(board.columns) - 1)}}}",
-        r"\toprule",
-        " & ".join(latex(column) for column in board.columns) + r" \\",
-        r"\midrule",
-        *(line for model, cells in board.rows for line in _rows(model, cells)),
+        rf"\begin{{tabular}}{{{columns}}}",
+        *heading,
+        *rows,
         r"\bottomrule",
         r"\end{tabular}}",
-        *(rf"\par\smallskip {latex(model)}: {latex(reason.rstrip('.'))}." for model, reason in board.failed),
+        *failed,
         r"\end{table}",
     ]
-    return "\n".join(lines) + "\n"
 
 
-def _rows(model: str, cells: Sequence[Cell]) -> list[str]:
+def _long(columns: str, caption: list[str], heading: list[str], rows: list[str], failed: list[str]) -> list[str]:
+    """Over several pages, small."""
+    return [
+        r"% needs \usepackage{booktabs} and \usepackage{longtable}",
+        LATEX_PREAMBLE,
+        r"\begingroup\scriptsize\setlength{\tabcolsep}{3pt}",
+        rf"\begin{{longtable}}{{{columns}}}",
+        *caption,
+        r"\\",
+        *heading,
+        r"\endfirsthead",
+        *heading,
+        r"\endhead",
+        r"\bottomrule",
+        r"\endlastfoot",
+        *rows,
+        r"\end{longtable}",
+        *failed,
+        r"\par\endgroup",
+    ]
+
+
+def _rows(model: str, cells: Sequence[Cell], size: str) -> list[str]:
     """The values, and their intervals below."""
     values = " & ".join([latex(model), *(latex(cell.value) for cell in cells)])
-    details = [rf"\scriptsize {latex(cell.detail)}" if _has_detail(cell) else "" for cell in cells]
-    return [rf"{values} \\", *([rf" & {' & '.join(details)} \\[2pt]"] if any(details) else [])]
+    details = [rf"{size} {latex(cell.detail)}" if _has_detail(cell) else "" for cell in cells]
+    if not any(details):
+        return [rf"{values} \\"]
+    return [rf"{values} \\*", rf" & {' & '.join(details)} \\[2pt]"]
 
 
 def _has_detail(cell: Cell) -> bool:

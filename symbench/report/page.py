@@ -169,7 +169,9 @@ def glance(boards: Sequence[Board], models: Sequence[str]) -> SimpleNamespace:
         for name, cells in board.rows:
             values = dict(zip(board.metrics, cells, strict=True))
             if metric is not None and values[metric].estimate is not None:
-                known[name, heading] = Entry(_shown(values, metric), bar=(_lost(values, metric), 0.0, 0.0))
+                known[name, heading] = Entry(
+                    values[metric].value, order=values[metric].estimate, bar=(_lost(values, metric), 0.0, 0.0)
+                )
     words = {
         "orbit_accuracy": "accuracy over the orbit, %",
         "consistency": "consistency, %",
@@ -177,11 +179,12 @@ def glance(boards: Sequence[Board], models: Sequence[str]) -> SimpleNamespace:
     }
     rows = [(name, [known.get((name, heading), Entry("–")) for heading in columns]) for name in models]
     note = " or ".join(words[metric] for metric in words if metric in shown)
-    return SimpleNamespace(columns=columns, rows=rows if columns else [], note=note)
-
-
-def _shown(values: dict[str, tables.Cell], metric: str) -> str:
-    return values[metric].value
+    data: list[dict[str, Any]] = [
+        {"model": name} | {heading: entry.order for heading, entry in zip(columns, entries, strict=True)}
+        for name, entries in rows
+    ]
+    sheet = Sheet("glance", "what is left once samples move", ["model", *columns], [], data)
+    return SimpleNamespace(columns=columns, rows=rows if columns else [], note=note, sheet=sheet)
 
 
 def _lost(values: dict[str, tables.Cell], metric: str) -> float:
@@ -237,8 +240,7 @@ def _toned(line: sheets.Line) -> sheets.Line:
 def _comparison(number: int, record: CompareRecord) -> dict[str, Any]:
     """A table of two runs, the later one under its own letter."""
     ordered, letter = pairs.ordered(record), letter_of(number + 1)
-    columns = [{"B": letter, "B - A": f"{letter} - A"}.get(heading, heading) for heading in pairs.HEADINGS]
-    texts = [pairs.cells(row) for row in ordered]
+    columns, texts = pairs.headings(letter), [pairs.cells(row, letter) for row in ordered]
     orders = [
         (*text[:3], row.before, row.after, row.difference, row.p_adjusted, text[7])
         for text, row in zip(texts, ordered, strict=True)
@@ -246,12 +248,12 @@ def _comparison(number: int, record: CompareRecord) -> dict[str, Any]:
     sheet = sheets.plain(f"comparison-{number}", "comparison", columns, texts, orders=orders)
     lines = [_toned(line) for line in sheet.groups[0].lines]
     data = [row.model_dump(mode="json") for row in ordered]
-    sheet = Sheet(sheet.id, sheet.title, columns, [sheets.Group("", lines)], data, numbers=False)
+    sheet = Sheet(sheet.id, sheet.title, sheet.columns, [sheets.Group("", lines)], data, numbers=False)
     return {"title": f"A and {letter}", "summary": _summary(number, record), "sheet": sheet}
 
 
 def _summary(number: int, record: CompareRecord) -> str:
-    return pairs.summary(record).replace(f"{record.after} (B)", f"{record.after} ({letter_of(number + 1)})", 1)
+    return pairs.summary(record, letter_of(number + 1))
 
 
 def _tone(record: CompareRecord) -> str:

@@ -31,7 +31,16 @@ def cells(row: PairRecord, letter: str = "B") -> tuple[str, ...]:
         difference += f" [{_change(row.low, row)}, {_change(row.high, row)}]"
     p = "" if row.p_adjusted is None else f"{row.p_adjusted:.2g}"
     why = row.reason or ("" if row.lost is None else f"{row.lost} lost, {row.gained} gained")
-    return _mark(row.mark, letter), row.metric, where, _value(row.before, row), _value(row.after, row), difference, p, why
+    return (
+        _mark(row.mark, letter),
+        row.metric,
+        where,
+        _value(row.before, row),
+        _value(row.after, row),
+        difference,
+        p,
+        why,
+    )
 
 
 def _mark(mark: str, letter: str) -> str:

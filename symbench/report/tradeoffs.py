@@ -12,8 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from symbench.report.style import GRID, MUTED, legend, legend_inches, look
+from symbench.report.style import INK, MUTED, legend, legend_inches, look
 
+FRONT = 1.6
+"""The width of its line."""
 COSTS = {
     "parameters": "parameters",
     "flops": "FLOPs per sample",
@@ -81,7 +83,19 @@ def figure_of(data: pd.DataFrame, models: Sequence[str]) -> Figure:
     for axes in grid.flat[1 + len(panels) :]:
         axes.set_axis_off()
     legend(figure, models, names, lines=False)
+    figure.legend(handles=_signs(bool(panels)), loc="outside lower center", ncols=3, frameon=False, fontsize=8.0)
     return figure
+
+
+def _signs(costs: bool) -> list[Line2D]:
+    """What marks and lines mean, for a legend."""
+    dot: dict[str, Any] = {"color": INK, "marker": "o", "markersize": 4.5, "linestyle": "none"}
+    found = [
+        Line2D([], [], **dot, markerfacecolor="none", label="hollow: accuracy as it is"),
+        Line2D([], [], **dot, label="filled: over the orbit"),
+    ]
+    ring: dict[str, Any] = {"marker": "o", "markersize": 10, "markerfacecolor": "none", "markeredgewidth": 0.8}
+    return [*(found if costs else []), Line2D([], [], **ring, color=MUTED, linewidth=FRONT, label="Pareto front")]
 
 
 def _accuracies(axes: Any, data: pd.DataFrame, models: Sequence[str]) -> None:
@@ -109,7 +123,7 @@ def _cost(axes: Any, data: pd.DataFrame, cost: str, models: Sequence[str]) -> No
         _point(axes, i, (x, robust), [], _ends(row, "orbit_accuracy"))
     axes.set_ylim(0, 104)
     axes.set_xlabel(COSTS[cost] + (", more is better" if cost == "throughput" else ""))
-    axes.set_ylabel("accuracy, %")
+    axes.set_ylabel("orbit accuracy, %")
     axes.xaxis.set_major_locator(FixedLocator(ticks(data[cost].min(), data[cost].max())))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
     axes.xaxis.set_minor_locator(NullLocator())
@@ -153,5 +167,5 @@ def _line(axes: Any, data: pd.DataFrame, x: str, y: str, marked: str, factor: fl
     best = data[data[marked]].sort_values(x)
     xs, ys = factor * best[x].to_numpy(dtype=float), 100 * best[y].to_numpy(dtype=float)
     where = "pre" if x in {"throughput", "accuracy"} else "post"
-    axes.plot(xs, ys, drawstyle=f"steps-{where}", color=GRID, linewidth=3, zorder=0)
+    axes.plot(xs, ys, drawstyle=f"steps-{where}", color=MUTED, linewidth=FRONT, zorder=0)
     axes.plot(xs, ys, "o", markersize=10, markerfacecolor="none", markeredgecolor=MUTED, markeredgewidth=0.8)
