@@ -86,8 +86,9 @@ def _all(store: Store) -> list[Manifest]:
         except ConfigError:
             continue
         if manifest.limit is None:
-            found.append(manifest)
-    return sorted(found, key=lambda manifest: (manifest.finished or manifest.started, manifest.run), reverse=True)
+            when = manifest.finished or manifest.started
+            found.append((when, path.stat().st_mtime_ns, manifest.run, manifest))  # times are in whole seconds
+    return [manifest for *_, manifest in sorted(found, key=lambda each: each[:3], reverse=True)]
 
 
 def _fits(manifest: Manifest, suites: Iterable[str]) -> bool:
