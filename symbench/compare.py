@@ -251,7 +251,7 @@ def _cell(
             if record is not None:
                 other = b if status is a else a
                 why = (other.reason or "not measured") if other is not None else "no such cell"
-                yield PairRecord(**_names(names), metric="", mark=mark, reason=why)
+                yield PairRecord(**names_of(names), metric="", mark=mark, reason=why)
         return
     for pair in pair_cells(sides[0].measured, sides[1].measured, records[0], records[1], metrics):
         nothing = pair.before and pair.after and pair.before.value.estimate is pair.after.value.estimate is None
@@ -259,7 +259,8 @@ def _cell(
             yield _row(names, pair)
 
 
-def _names(cell: CellStatus) -> dict[str, str]:
+def names_of(cell: CellStatus) -> dict[str, str]:
+    """Its names, by their kind."""
     return {"model": cell.model, "dataset": cell.dataset, "symmetry": cell.symmetry}
 
 
@@ -267,7 +268,7 @@ def _row(cell: CellStatus, pair: Paired) -> PairRecord:
     found = pair.either
     a, b = (None if e is None else e.value.estimate for e in (pair.before, pair.after))
     row = PairRecord(
-        **{**_names(cell), "symmetry": None if found.row.scope == "model" else cell.symmetry},
+        **{**names_of(cell), "symmetry": None if found.row.scope == "model" else cell.symmetry},
         output=found.output, elements=found.elements, metric=found.metric, unit=found.unit, better=found.row.better,
         before=a, after=b, n=found.value.n, mark="inconclusive",
     )  # fmt: skip

@@ -15,6 +15,7 @@ from torch import Tensor
 from symbench.evaluate.job import Job, run_model, view_leaves
 from symbench.evaluate.reference import Reference
 from symbench.fields import Image
+from symbench.records import GALLERY
 
 SHOWN = 5
 """Samples of a cell that are kept."""
@@ -82,7 +83,7 @@ def rendered(job: Job, reference: Reference, worst: Sequence[Worst]) -> dict[str
     """
     if not worst or not isinstance(job.dataset.fields[job.prepared.on], Image):
         return None
-    columns: dict[str, list[Any]] = {name: [] for name in NAMES}
+    columns: dict[str, list[Any]] = {name: [] for name in GALLERY.names}
     for rank, each in enumerate(worst):
         row = _row(job, reference, each)
         if row is None:
@@ -90,12 +91,6 @@ def rendered(job: Job, reference: Reference, worst: Sequence[Worst]) -> dict[str
         for name, value in {**row, "rank": rank, "sample": each.sample, "deviation": each.deviation}.items():
             columns[name].append(value)
     return columns
-
-
-NAMES = (
-    "rank", "sample", "element", "target", "before", "after", "confidence_before", "confidence_after", "deviation",
-    "image_before", "image_after",
-)  # fmt: skip
 
 
 def _row(job: Job, reference: Reference, each: Worst) -> dict[str, Any] | None:

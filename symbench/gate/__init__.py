@@ -68,9 +68,7 @@ def _answered(matches: list[Match]) -> list[Match]:
                 "needed": answer.needed,
             }
         )
-        found[i] = replace(
-            match, record=told, outcome=answer.verdict if answer.verdict != "inconclusive" else "undecided"
-        )
+        found[i] = replace(match, record=told)
     return found
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from symbench import estimates
 from symbench.code import foreign
-from symbench.compare import Paired, Recorded, Timed, at_floor, pair_cells, worse_of
+from symbench.compare import Paired, Recorded, Timed, at_floor, names_of, pair_cells, worse_of
 from symbench.errors import CellError, ConfigError
 from symbench.estimates import Estimate
 from symbench.gate.decide import Question
@@ -22,7 +22,6 @@ from symbench.gate.match import (
     Policy,
     bare,
     interval,
-    names,
     numbers,
     replay,
     replica,
@@ -67,7 +66,7 @@ class Judge:
         try:
             return list(self._cell(cell))
         except ConfigError as error:
-            mine = [i for i, rule in enumerate(self.rules) if rule.matches(names(cell)) and replica(rule)]
+            mine = [i for i, rule in enumerate(self.rules) if rule.matches(names_of(cell)) and replica(rule)]
             told = [(i, metric) for i in mine for metric in self.metrics[i]]
             why = str(error)
             return [
@@ -75,7 +74,7 @@ class Judge:
             ]
 
     def _cell(self, cell: CellStatus) -> Iterator[Match]:
-        mine = [(i, rule) for i, rule in enumerate(self.rules) if rule.matches(names(cell)) and replica(rule)]
+        mine = [(i, rule) for i, rule in enumerate(self.rules) if rule.matches(names_of(cell)) and replica(rule)]
         if not mine:
             return
         record = self.timed.record(cell)
@@ -109,7 +108,7 @@ class Judge:
             why = self.against.broken
             yield from (Paired(None, found, why) for found in estimates.of_cell(self.run, record, metrics))
             return
-        other = next((c for c in baseline.cells if names(c) == names(cell)), None)
+        other = next((c for c in baseline.cells if names_of(c) == names_of(cell)), None)
         before = self.timed_baseline.record(other) if self.timed_baseline else None
         if before is None:
             why = f"the baseline's cell failed: {other.reason}" if other else "the baseline has no such cell"
@@ -210,9 +209,9 @@ class Judge:
         told = told.model_copy(update={"replay": None})
         reason = f"there is no baseline at {self.against.name}" if self.against.name else "there is no baseline"
         if self.policy.no_baseline == "pass":
-            return Match(said(told, "pass", f"{reason}: taken as a first release"), outcome="pass")
+            return Match(said(told, "pass", f"{reason}: taken as a first release"))
         if self.policy.no_baseline == "fail":
-            return Match(said(told, "fail", reason), outcome="fail")
+            return Match(said(told, "fail", reason))
         return Match(said(told, "missing", f"{reason}: 'symbench baseline set' makes one"))
 
     def unmatched(self, i: int, matches: Sequence[Match]) -> Iterator[Match]:
@@ -236,9 +235,9 @@ class Judge:
         rule, baseline = self.rules[i], self.against.baseline
         if rule.kind not in RELATIVE or baseline is None or self.run.manifest.only:
             return
-        here = [names(cell) for cell in self.run.cells]
+        here = [names_of(cell) for cell in self.run.cells]
         for cell in baseline.cells:
-            if names(cell) not in here and rule.matches(names(cell)):
+            if names_of(cell) not in here and rule.matches(names_of(cell)):
                 reason = "the baseline has this cell, and the run has not"
                 told = self._record(i, cell, verdict="missing", reason=reason, metric="|".join(rule.metric))
                 yield Match(told.model_copy(update={"replay": None}))
@@ -253,7 +252,7 @@ class Judge:
         }  # fmt: skip
         if cell is not None:
             whole = found is not None and found.row.scope == "model"
-            told |= {**names(cell), "replica": 0, "symmetry": None if whole else cell.symmetry}
+            told |= {**names_of(cell), "replica": 0, "symmetry": None if whole else cell.symmetry}
             if self.run.manifest.limit is None:
                 told["replay"] = replay(self.suite, cell, self.run)
         if found is not None:

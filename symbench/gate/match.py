@@ -52,11 +52,6 @@ class Match:
     outcome: str = "undecided"
 
 
-def names(cell: CellStatus) -> dict[str, str]:
-    """The names of a cell, by their kind."""
-    return {"model": cell.model, "dataset": cell.dataset, "symmetry": cell.symmetry}
-
-
 def replay(suite: str, cell: CellStatus, run: Recorded) -> str:
     """The command that runs just this cell."""
     only = f"model={cell.model},dataset={cell.dataset},symmetry={cell.symmetry}"
@@ -110,8 +105,8 @@ def within_floor(found: Estimate, limit: float) -> bool:
 def bare(told: MatchRecord, number: float, margin: float) -> Match:
     """A number without an interval: a count, a time, the largest seen."""
     if number <= margin:
-        return Match(said(told, "pass", "a number without an interval"), outcome="pass")
-    return Match(said(told, "fail", "a number without an interval, beyond the limit"), outcome="fail")
+        return Match(said(told, "pass", "a number without an interval"))
+    return Match(said(told, "fail", "a number without an interval, beyond the limit"))
 
 
 def said(told: MatchRecord, verdict: Verdict, reason: str) -> MatchRecord:

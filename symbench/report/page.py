@@ -45,8 +45,16 @@ DRAWN = (
 SHORT = {
     "level", "replica", "better", "status", "reason", "n", "k", "unit", "floor", "output", "weight", "elements",
 }  # fmt: skip
-"""Columns that a figure's data in the page does without, as it does without those that are the same throughout."""
+"""Columns that a figure's data in the page does without."""
 WALLS_OPEN = 30
+
+
+SECTIONS = {
+    "summary": "Summary", "comparison-0": "Comparison", "leaderboard": "Leaderboard", "robustness": "Ranks",
+    **{name: heading for name, heading, _, _ in DRAWN}, "attribution": "Whose fault", "gallery": "Gallery",
+    "cost": "Cost", "gate": "Gate", "failed": "Failures", "provenance": "Provenance",
+}  # fmt: skip
+"""What the page may have, in its order: id and heading."""
 
 
 def render(
@@ -66,19 +74,12 @@ def render(
     walls = gallery.walls([(part.store, part.manifest, part.names) for part in material.parts])
     failed = [(c.model, c.dataset, c.symmetry, c.reason or "") for c in material.cells if c.status == "failed"]
     kinds = {figure.kind for figure in drawn}
-    present = {
-        "summary": "Summary",
-        **{f"comparison-{number}": "Comparison" for number, _ in enumerate(comparisons) if number == 0},
-        "leaderboard": "Leaderboard",
-        **({"robustness": "Ranks"} if ranked else {}),
-        **{name: heading for name, heading, kind, _ in DRAWN if kind in kinds},
-        **({"attribution": "Whose fault"} if attribution or "attribution" in kinds else {}),
-        **({"gallery": "Gallery"} if walls else {}),
-        "cost": "Cost",
-        **({"gate": "Gate"} if gate else {}),
-        **({"failed": "Failures"} if failed else {}),
-        "provenance": "Provenance",
-    }
+    there = {
+        "comparison-0": comparisons, "robustness": ranked, "attribution": attribution or "attribution" in kinds,
+        "gallery": walls, "gate": gate, "failed": failed,
+        **{name: kind in kinds for name, _, kind, _ in DRAWN},
+    }  # fmt: skip
+    present = {name: heading for name, heading in SECTIONS.items() if there.get(name, True)}
     inliner = Inliner()
     script, css = (_asset(name) for name in ("page.js", "page.css"))
     return _environment().get_template("page.html.j2").render(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from symbench.document import Document, Path_
@@ -54,8 +53,4 @@ def can_drop(row: MetricRow) -> bool:
 
 def metrics_of(rule: Rule) -> list[str]:
     """The metrics that a rule is about, as far as they can be judged by it."""
-    return [
-        name
-        for name, row in METRICS
-        if any(fnmatchcase(name, pattern) for pattern in rule.metric) and (rule.kind not in RELATIVE or can_drop(row))
-    ]
+    return [name for name, row in METRICS if rule.takes_metric(name) and (rule.kind not in RELATIVE or can_drop(row))]
