@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,6 +133,51 @@ def folder(tmp_path: Path) -> Folder:
     made = Folder(tmp_path)
     made.write()
     return made
+
+
+@dataclass
+class Case:
+    """A copy of one of the folders in tests/cases, with a results folder of its own."""
+
+    path: Path
+    symbench: Symbench
+
+    @property
+    def results(self) -> Path:
+        return self.path / "results"
+
+    def run(self, *more: str | Path) -> Ran:
+        return self.symbench("run", self.path / "suite.yaml", "--results", self.results, *more)
+
+    def gate(self, *more: str | Path) -> Ran:
+        return self.symbench("gate", "--results", self.results, *more)
+
+    def frame(self) -> pd.DataFrame:
+        """The estimates of the newest run."""
+        return open_run(results=self.results).estimates()
+
+    def estimate(self, metric: str, **names: str) -> float:
+        """One number over all elements; ``names`` choose model, symmetry, output and the like."""
+        frame = self.frame()
+        chosen = (frame["metric"] == metric) & frame["element"].isna()
+        for column, name in names.items():
+            chosen &= frame[column] == name
+        (value,) = frame[chosen]["estimate"].unique()
+        return float(value)
+
+
+CaseOf = Callable[[str], Case]
+
+
+@pytest.fixture
+def case(tmp_path: Path, symbench: Symbench) -> CaseOf:
+    def copied(name: str) -> Case:
+        folder = tmp_path / name
+        shutil.copytree(ROOT / "tests" / "cases" / name, folder)
+        shutil.copy(ROOT / "tests" / "cases" / "bars.py", folder)
+        return Case(folder, symbench)
+
+    return copied
 
 
 def subprocess_symbench(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
