@@ -21,8 +21,10 @@ from symbench.suite.entries import check_code
 if TYPE_CHECKING:
     import pandas as pd
 
+    from symbench.engines.ledger import Ledger
     from symbench.forecast import Forecast
-    from symbench.plan.resolve import Cell, Plan
+    from symbench.plan.keys import Cell
+    from symbench.plan.resolve import Plan
 
 DEFAULT_RESULTS = Path("results")
 
@@ -92,13 +94,13 @@ def load_suite(path: Path | str, *, no_code: bool = False) -> Suite:
 
 def prepare(
     suite: Suite | Path | str, choices: Choices, listen: Listener = ignore, *, forward: bool = False
-) -> tuple[Plan, str]:
+) -> tuple[Plan, Ledger]:
     """Check everything that can be checked before work begins, and resolve the plan; nothing is written.
 
     With ``forward`` each model is run on one black image, to see that it has an output for every label.
 
     Returns:
-        The plan, and the device it is for.
+        The plan, and which of its cells are measured already.
 
     Raises:
         ConfigError: the suite, a file, a name or a device is wrong.
@@ -111,6 +113,8 @@ def prepare(
     for name, value in (("--limit", choices.limit), ("--batch-size", choices.batch)):
         if value is not None and value < 1:
             raise ConfigError(Problem(name, f"got {value}", "1 or more"))
+    from symbench.engines.ledger import Ledger
+    from symbench.engines.loading import Settings
     from symbench.environment import pick_device
     from symbench.plan.resolve import resolve
 
@@ -118,6 +122,8 @@ def prepare(
     device = pick_device(wanted, where="--device" if choices.device else loaded.where("numerics", "device"))
     if device == "mps" and loaded.numerics.dtype == "float64":
         raise ConfigError(Problem(loaded.where("numerics", "dtype"), "MPS has no float64", "float32, or device: cpu"))
+    settings = Settings(device, choices.batch, choices.limit, choices.trust_pickle, choices.fail_fast)
+    ledger = Ledger(Store(choices.results), settings)
     resolved = resolve(
         loaded,
         chosen,
@@ -125,9 +131,10 @@ def prepare(
         limit=choices.limit,
         trust_pickle=choices.trust_pickle,
         forward=forward,
+        built=ledger.look,
         listen=listen,
     )
-    return resolved, device
+    return resolved, ledger
 
 
 def forecast(suite: Suite | Path | str, choices: Choices, listen: Listener = ignore) -> Forecast:
@@ -138,8 +145,8 @@ def forecast(suite: Suite | Path | str, choices: Choices, listen: Listener = ign
     """
     from symbench import forecast as forecasts
 
-    resolved, device = prepare(suite, choices, listen, forward=True)
-    return forecasts.of(resolved, Store(choices.results), device, limit=choices.limit)
+    resolved, ledger = prepare(suite, choices, listen, forward=True)
+    return forecasts.of(resolved, ledger)
 
 
 def run(
@@ -169,14 +176,13 @@ def run(
     choices = choices or Choices()
     if results is not None:
         choices = Choices(**{**vars(choices), "results": Path(results)})
-    resolved, device = prepare(suite, choices, listen)
+    resolved, ledger = prepare(suite, choices, listen)
     if resolved.recipes:
         from symbench.train import check_writable
 
         check_writable()
-    store = Store(choices.results)
-    store.check_writable()
-    return _Progress(resolved, store, choices, device).run(listen, stopped)
+    ledger.store.check_writable()
+    return _Progress(resolved, ledger, choices).run(listen, stopped)
 
 
 @dataclass
@@ -184,32 +190,27 @@ class _Progress:
     """A run under way: keeps the manifest up to date, cell by cell."""
 
     plan: Plan
-    store: Store
+    ledger: Ledger
     choices: Choices
-    device: str
     done: dict[str, CellStatus] = field(default_factory=dict)
 
     def run(self, listen: Listener, stopped: Callable[[], bool]) -> Run:
         from symbench.engines import local
         from symbench.environment import describe
 
-        pending = [cell for cell in self.plan.cells if not local.finished(self.plan, self.store, cell)]
+        device = self.ledger.settings.device
+        pending = [cell for cell in self.plan.cells if not self.ledger.done(self.plan, cell)]
         earlier = self._earlier()
         if not pending and earlier is not None and earlier.status == "complete":
             listen(Note(f"nothing to do: {_cells(len(self.plan.cells))} measured already, run {earlier.run}"))
             self.store.write_manifest(earlier)
             return Run(self.store, earlier)
-        environment = describe(self.device, self.plan.suite.folder)
+        environment = describe(device, self.plan.suite.folder)
         manifest = self._manifest(earlier, environment)
         self.store.write_manifest(manifest)
-        listen(Note(f"{_cells(len(self.plan.cells))}, {len(pending)} of them to be measured, on {self.device}"))
-        settings = local.Settings(
-            self.device,
-            self.choices.batch,
-            self.choices.limit,
-            self.choices.trust_pickle,
-            self.choices.fail_fast,
-        )
+        listen(Note(f"{_cells(len(self.plan.cells))}, {len(pending)} of them to be measured, on {device}"))
+        for text in self.ledger.told_again(self.plan):
+            listen(Note(text))
 
         def record(cell: Cell, reason: str | None) -> None:
             self.done[str(cell.pair)] = _status(cell, "done" if reason is None else "failed", reason)
@@ -217,13 +218,18 @@ class _Progress:
 
         status = "interrupted"
         try:
-            local.run(self.plan, self.store, settings, environment, listen=listen, stopped=stopped, report=record)
+            local.run(self.plan, self.ledger, environment, listen=listen, stopped=stopped, report=record)
             whole = len(self.done) == len(self.plan.cells) and all(c.status == "done" for c in self.done.values())
             status = "complete" if whole else "incomplete"
         finally:
             manifest = manifest.model_copy(update={"cells": self._cells(), "status": status, "finished": _now()})
             self.store.write_manifest(manifest)
         return Run(self.store, manifest)
+
+    @property
+    def store(self) -> Store:
+        """The results folder."""
+        return self.ledger.store
 
     def _cells(self) -> list[CellStatus]:
         return [self.done.get(str(cell.pair)) or _status(cell, "planned", None) for cell in self.plan.cells]

@@ -36,7 +36,7 @@ from symbench.records import (
     FileRecord,
     Manifest,
 )
-from symbench.store import Store, canonical, sha256_bytes, sha256_file, write_text, written
+from symbench.store import Store, canonical, is_sealed, sealed, sha256_bytes, sha256_file, write_text, written
 
 FLOATS = ("loss", "score", "confidence", "deviation_sq", "unrelated_sq")
 """Columns that are kept in float32."""
@@ -67,7 +67,8 @@ def refusals(manifest: Manifest, store: Store) -> list[str]:
     if manifest.environment.get("commit") is None:
         found.append("its code is in no commit")
     if any(cell.status == "failed" or store.cell(cell.key) is None for cell in manifest.cells):
-        found.append("some of its cells failed or are not measured")
+        faults = {fault for cell in manifest.cells if (fault := store.fault(cell.key))}
+        found.append("; ".join(["some of its cells failed or are not measured", *sorted(faults)]))
     if manifest.limit is not None:
         found.append(f"it took only the first {manifest.limit} samples")
     if manifest.only:
@@ -112,9 +113,7 @@ def write(store: Store, manifest: Manifest, path: Path, *, reason: str, force: b
             cells=[_summary(store, cell, record) for cell, record in done],
             observations=FileRecord(file=beside.name, sha256=sha256_file(beside)),
         )
-        text = json.dumps(
-            found.model_dump(mode="json"), sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False
-        )
+        text = json.dumps(json.loads(sealed(found)), sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False)
         write_text(path, re.sub(r"\[\n\s+([^\[\]{}\n]*(?:\n\s+[^\[\]{}\n]*)*)\n\s+\]", _on_one_line, text) + "\n")
     except OSError as error:
         raise ConfigError(Problem(str(path), f"cannot be written: {error.strerror or error}")) from error
@@ -216,6 +215,11 @@ class Baseline:
         """The record of a cell; None where the baseline has no such cell."""
         return self._records.get(key)
 
+    def fault(self, key: str) -> str | None:
+        """Nothing: a baseline is whole, or cannot be read at all."""
+        del key
+        return None
+
     def observations(self, key: str) -> pa.Table:
         """The rows of the measurement itself."""
         table = self._rows(key)
@@ -295,6 +299,8 @@ def _checked(text: bytes, beside: Any, where: str) -> Baseline:
     except ValidationError as error:
         got = f"is no baseline: {error.errors()[0]['msg']}"
         raise ConfigError(Problem(where, got, f"schema_version {SCHEMA_VERSION}", remedy)) from error
+    if not is_sealed(data):
+        raise ConfigError(Problem(where, "is not what was written: its digest differs", "a baseline", remedy))
     found = beside()
     digest = sha256_file(found) if isinstance(found, Path) else sha256_bytes(found)
     if digest != record.observations.sha256:

@@ -1,30 +1,28 @@
 """Code that a suite brings along: ``package.module:attribute`` and ``file.py:attribute``.
 
-Importing it runs it, which is why a suite must be trusted (README) and why ``--no-code`` exists. Its digest is
-part of a cell's key, so that editing a model's file recomputes that model's cells and no others.
+Importing it runs it, which is why a suite must be trusted (README) and why ``--no-code`` exists. What it is, and all
+that it depends on, is part of a cell's key (``symbench.identity``), so that editing a model's file recomputes that
+model's cells and no others.
 """
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import hashlib
 import importlib
-import importlib.metadata
 import importlib.util
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from symbench.errors import ConfigError, Problem, SymbenchError, near_miss, quoted
+from symbench.identity import LOADED_AS, source_files
+from symbench.identity.origins import file_of
 from symbench.paths import beside, is_file
-
-MOST_FILES = 2000
-"""A package with more source files than this is identified by its version alone."""
 
 LONGEST = 300
 """Characters that are kept of what a library says went wrong: some list everything they know."""
@@ -77,7 +75,7 @@ def shortened(error: BaseException) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
-_loaded: dict[tuple[Path, str | None], ModuleType] = {}
+_loaded: dict[tuple[Path, str], ModuleType] = {}
 
 
 @dataclass(frozen=True)
@@ -136,14 +134,9 @@ class Code:
         """Whether the attribute takes a parameter of that name."""
         return parameter in inspect.signature(self._attribute()).parameters
 
-    def digest(self) -> str | None:
-        """SHA-256 of the source: the file and the files beside it that it imports, or the package's sources.
-
-        None where the source cannot be found: such code is never cached.
-        """
-        if self.file is not None:
-            return _digest_files(self.file.parent, sorted(_with_siblings(self.file)))
-        return digest_module(self.module)
+    def loaded(self) -> str:
+        """The name of the module that it stands in, once it has been called."""
+        return self.module if self.file is None else module_name(self.file)
 
     def _attribute(self) -> Any:
         with foreign(ConfigError, self.where, f"importing {self.module!r}"):
@@ -169,7 +162,8 @@ class Code:
         file = self.file
         if file is None:
             return importlib.import_module(self.module)
-        key = (file, self.digest())
+        with foreign(ConfigError, self.where, f"reading {self.module!r}"):
+            key = (file, _digest_files(source_files(file)))
         if key not in _loaded:  # run once: a file may register operators, which cannot be done twice
             _loaded[key] = _load_file(file)
         return _loaded[key]
@@ -177,17 +171,17 @@ class Code:
 
 def _load_file(file: Path) -> ModuleType:
     """Run a file as a module. Its folder stays on the path, for imports that come as late as ``forward``."""
-    siblings = _with_siblings(file)
+    sources = source_files(file)
+    places = set(sources.values())
     for name, module in list(sys.modules.items()):  # an edited neighbour, or one of the same name elsewhere
-        origin = getattr(module, "__file__", None)
-        if origin and (Path(origin).resolve() in siblings or _module_name(file.parent, siblings, name)):
+        if name in sources or file_of(module) in places:
             del sys.modules[name]
     folder = str(file.parent)
     if folder in sys.path:
         sys.path.remove(folder)
     sys.path.insert(0, folder)
     importlib.invalidate_caches()
-    name = f"_symbench_code_{hashlib.sha256(str(file).encode()).hexdigest()[:12]}"
+    name = module_name(file)
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise ImportError(f"{file} is no Python file")
@@ -197,86 +191,15 @@ def _load_file(file: Path) -> ModuleType:
     return module
 
 
-def _module_name(folder: Path, siblings: set[Path], name: str) -> bool:
-    base = folder / Path(*name.split("."))
-    return base.with_suffix(".py") in siblings or base / "__init__.py" in siblings
+def module_name(file: Path) -> str:
+    """What a file's module is called: one name for each place, so that two suites' files do not meet."""
+    return f"{LOADED_AS}{hashlib.sha256(str(file).encode()).hexdigest()[:12]}"
 
 
-def digest_module(name: str) -> str | None:
-    """SHA-256 of a module's source: its whole top-level package, and its version where it is installed."""
-    top = name.partition(".")[0]
-    try:
-        spec = importlib.util.find_spec(top)
-    except (ImportError, ValueError):
-        return None
-    if spec is None or spec.origin is None:
-        return None
-    origin = Path(spec.origin)
-    if not spec.submodule_search_locations:
-        return _digest_files(origin.parent, sorted(_with_siblings(origin)))
-    files = sorted(origin.parent.rglob("*.py"))
-    if len(files) <= MOST_FILES:
-        return _digest_files(origin.parent, files)
-    distributions = importlib.metadata.packages_distributions().get(top, [])
-    if not distributions:
-        return None
-    versions = [f"{d}=={importlib.metadata.version(d)}" for d in sorted(distributions)]
-    return hashlib.sha256(" ".join(versions).encode()).hexdigest()
-
-
-def digest_source(module: str) -> str:
-    """SHA-256 of one of our own modules' source, found without importing it."""
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(module)
-    return hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()
-
-
-def _digest_files(folder: Path, files: list[Path]) -> str | None:
+def _digest_files(files: Mapping[str, Path]) -> str:
     digest = hashlib.sha256()
-    try:
-        for file in files:
-            content = file.read_bytes()
-            digest.update(f"{file.relative_to(folder).as_posix()}\0{len(content)}\0".encode())
-            digest.update(content)
-    except OSError:
-        return None
+    for name, file in sorted(files.items()):
+        content = file.read_bytes()
+        digest.update(f"{name}\0{len(content)}\0".encode())
+        digest.update(content)
     return digest.hexdigest()
-
-
-def _with_siblings(root: Path) -> set[Path]:
-    """``root`` and every file below its folder that it imports, directly or not, packages' ``__init__`` included."""
-    seen, waiting = {root}, [root]
-    while waiting:
-        file = waiting.pop()
-        for base, name in _imported(file, root.parent):
-            for found in _files_of(base, name):
-                if found not in seen and found.is_relative_to(root.parent):
-                    seen.add(found)
-                    waiting.append(found)
-    return seen
-
-
-def _files_of(base: Path, name: str) -> Iterator[Path]:
-    """The files that importing ``name``, looked up in ``base``, runs: ``a.b.c`` runs a, a.b and a.b.c."""
-    place = base
-    for part in name.split(".") if name else []:
-        place = place / part
-        for candidate in (place.with_suffix(".py"), place / "__init__.py"):
-            if candidate.is_file():
-                yield candidate
-
-
-def _imported(file: Path, root: Path) -> Iterator[tuple[Path, str]]:
-    """Each import of a file as (folder to look in, dotted name); relative ones start from the file's own package."""
-    try:
-        tree = ast.parse(file.read_bytes())
-    except (SyntaxError, ValueError, OSError):
-        return
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from ((root, alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = root if node.level == 0 else file.parents[node.level - 1]
-            stem = f"{node.module}." if node.module else ""
-            yield from ((base, f"{stem}{alias.name}") for alias in node.names)

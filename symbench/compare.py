@@ -55,6 +55,10 @@ class Timed:
         found = self.measured.cell(cell.key)
         return found and estimates.with_seconds(found, self.times.get((cell.model, cell.dataset), []))
 
+    def fault(self, cell: CellStatus | None) -> str | None:
+        """Why a cell that is there counts as not measured."""
+        return None if cell is None or cell.status == "failed" else self.measured.fault(cell.key)
+
 
 @dataclass(frozen=True)
 class Recorded:
@@ -77,6 +81,10 @@ class Recorded:
         """The record of a finished cell, if it is there."""
         return self.store.cell(key)
 
+    def fault(self, key: str) -> str | None:
+        """Why a cell that is there counts as not measured."""
+        return self.store.fault(key)
+
     def observations(self, key: str) -> pa.Table:
         """All observations of a finished cell."""
         return self.store.observations(key)
@@ -95,6 +103,7 @@ def incomparable(before: CellRecord, after: CellRecord) -> str | None:
     a, b = before.identity, after.identity
     for words, path in (
         ("another dataset", ("dataset",)),
+        ("another rule of which labels elements keep", ("valid",)),
         ("other elements of the symmetry", ("symmetry",)),
         ("another version of the measurement", ("versions",)),
         ("other samples", ("limit",)),
@@ -247,16 +256,25 @@ def _cell(
     assert names is not None
     records = [side.record(cell) for side, cell in zip(sides, (a, b), strict=True)]
     if records[0] is None or records[1] is None:
+        faults = [side.fault(cell) for side, cell in zip(sides, (a, b), strict=True)]
+        if records[0] is records[1] and any(faults):
+            yield PairRecord(**names_of(names), metric="", mark="not comparable", reason=faults[1] or faults[0])
         for status, record, mark in ((a, records[0], "only in A"), (b, records[1], "only in B")):
             if record is not None:
-                other = b if status is a else a
-                why = (other.reason or "not measured") if other is not None else "no such cell"
+                other, fault = (b, faults[1]) if status is a else (a, faults[0])
+                why = (other.reason or fault or "not measured") if other is not None else "no such cell"
                 yield PairRecord(**names_of(names), metric="", mark=mark, reason=why)
         return
     for pair in pair_cells(sides[0].measured, sides[1].measured, records[0], records[1], metrics):
         nothing = pair.before and pair.after and pair.before.value.estimate is pair.after.value.estimate is None
         if pair.either.primary and pair.either.value.element is None and not nothing:
             yield _row(names, pair)
+
+
+def faults(measured: Measured) -> list[str]:
+    """What of a run counts as not measured although it is there, a sentence each."""
+    found = ((cell, measured.fault(cell.key)) for cell in measured.cells if cell.status != "failed")
+    return [f"{measured.name}: {'/'.join(names_of(cell).values())}: {fault}" for cell, fault in found if fault]
 
 
 def names_of(cell: CellStatus) -> dict[str, str]:

@@ -8,9 +8,11 @@ from typing import Any
 
 from symbench import train
 from symbench.engines import local
+from symbench.engines.ledger import Ledger
 from symbench.errors import ConfigError
 from symbench.metrics import METRICS
-from symbench.plan.resolve import Cell, Plan
+from symbench.plan.keys import Cell
+from symbench.plan.resolve import Plan
 from symbench.statistics import smallest_detectable_difference
 from symbench.store import Store
 from symbench.suite.gates import metrics_of
@@ -96,33 +98,29 @@ class Forecast:
         return text
 
 
-def of(plan: Plan, store: Store, device: str, *, limit: int | None) -> Forecast:
+def of(plan: Plan, ledger: Ledger) -> Forecast:
     """Look at a plan; nothing is run, and nothing is written.
 
     Args:
         plan: resolved.
-        store: what is measured already.
-        device: where it would run.
-        limit: samples of each dataset.
+        ledger: what is measured already, and where the rest would be.
     """
-    speeds = dict(_speeds(store))
-    cells = [_cell(plan, store, cell, speeds, limit) for cell in plan.cells]
+    speeds = dict(_speeds(ledger.store))
+    cells = [_cell(plan, ledger, cell, speeds) for cell in plan.cells]
     trained = [name for name in plan.recipes if name not in plan.broken and train.cached(plan, name) is None]
-    images = sum(need.pending() for need in local.needs(plan, store, limit))
-    return Forecast(cells, trained, images, device)
+    images = sum(need.pending() for need in local.needs(plan, ledger))
+    return Forecast(cells, trained, images, ledger.settings.device)
 
 
-def _cell(
-    plan: Plan, store: Store, cell: Cell, speeds: dict[tuple[str, str], float], limit: int | None
-) -> CellForecast:
-    names = cell.pair.names()
+def _cell(plan: Plan, ledger: Ledger, cell: Cell, speeds: dict[tuple[str, str], float]) -> CellForecast:
+    names, limit = cell.pair.names(), ledger.settings.limit
     broken = plan.broken_reason(cell.pair)
     if broken is not None:
         return CellForecast(names, cell.key, None, None, f"will fail: {broken}", 0, None, 0)
     found = plan.labels.get((cell.pair.model, cell.pair.dataset))
     labels = None if found is None else f"by {found.by}"
     moved = len(plan.symmetry_of(cell).elements) - 1
-    if local.finished(plan, store, cell):
+    if ledger.done(plan, cell):
         return CellForecast(names, cell.key, moved, labels, "measured", 0, None, 0)
     samples = len(plan.data[cell.pair.dataset].dataset)
     samples = samples if limit is None else min(samples, limit)

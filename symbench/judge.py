@@ -53,12 +53,16 @@ def _is_baseline(path: Path) -> bool:
 
 
 def compare_runs(
-    before: str, after: str, *, results: Path | str = "results", metrics: Sequence[str] = METRICS_SHOWN
+    before: str | Measured,
+    after: str | Measured,
+    *,
+    results: Path | str = "results",
+    metrics: Sequence[str] = METRICS_SHOWN,
 ) -> CompareRecord:
     """Two runs, or a baseline and a run, paired on the same samples and elements.
 
     Args:
-        before: A: a run's id or manifest, or a baseline's file or ``git:REF:PATH``.
+        before: A: a run's id or manifest, or a baseline's file or ``git:REF:PATH``, or what :func:`measured` gave.
         after: B.
         results: the results folder, for ids.
         metrics: names or globs.
@@ -71,7 +75,8 @@ def compare_runs(
     for pattern in metrics:
         if not comparing.metric_names([pattern]):
             raise ConfigError(Problem("--metric", f"{pattern!r} matches nothing", None, near_miss(pattern, names)))
-    return comparing.compare(measured(before, Path(results)), measured(after, Path(results)), chosen)
+    first, second = (measured(run, Path(results)) if isinstance(run, str) else run for run in (before, after))
+    return comparing.compare(first, second, chosen)
 
 
 def set_baseline(

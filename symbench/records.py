@@ -88,6 +88,14 @@ class Record(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+class Sealed(Record):
+    """A record that stands under one digest, which every reader checks (``symbench.store.sealed``)."""
+
+    digest: str | None = Field(
+        default=None, description="SHA-256 of the canonical JSON of everything else in the file"
+    )
+
+
 class ElementRecord(Record):
     """One element of a cell; the identity is element 0."""
 
@@ -106,15 +114,6 @@ class GeneratorRecord(Record):
     unit: Literal["rad", "px"]
 
 
-class PartRecord(Record):
-    """One file of observations, samples ``first`` to ``last`` of the cell's order."""
-
-    file: str
-    first: int
-    last: int
-    sha256: str
-
-
 class FileRecord(Record):
     """One file of a cell."""
 
@@ -122,7 +121,32 @@ class FileRecord(Record):
     sha256: str
 
 
-class CellRecord(Record):
+class PartRecord(FileRecord):
+    """One file of observations, samples ``first`` to ``last`` of the cell's order."""
+
+    first: int
+    last: int
+
+
+class ProbedOutput(Record):
+    """What one output was on the probe's samples; where it is of many numbers, they are folded into few.
+
+    Number ``i`` is added to ``sums[i % len(sums)]`` with a sign of a fixed random sequence.
+    """
+
+    shape: list[int] = Field(description="of the output of one sample")
+    sums: list[list[float]] = Field(description="for each sample")
+    norms: list[float] = Field(description="Euclidean length of the whole output, for each sample")
+
+
+class ProbeRecord(Record):
+    """What a model gave for the first samples of a cell: how one that has changed is found out."""
+
+    samples: list[int]
+    outputs: dict[str, ProbedOutput]
+
+
+class CellRecord(Sealed):
     """``cell.json``: written last, so that a folder that has one is whole."""
 
     schema_version: Literal[1] = 1
@@ -151,6 +175,9 @@ class CellRecord(Record):
     )
     facts: dict[str, float | None] = Field(description="parameters, flops, seconds_per_sample and the like")
     checkpoint: str | None = Field(description="SHA-256 of the weights that were measured")
+    probe: ProbeRecord | None = Field(
+        default=None, description="a model that gives other outputs now is not the one that was measured"
+    )
     environment: dict[str, Any]
 
 
@@ -165,7 +192,7 @@ class CellStatus(Record):
     reason: str | None = None
 
 
-class Manifest(Record):
+class Manifest(Sealed):
     """``runs/<id>.json``: what was asked for, what was planned and what became of it."""
 
     schema_version: Literal[1] = 1
@@ -260,7 +287,7 @@ class BaselineCell(Record):
     )
 
 
-class BaselineRecord(Record):
+class BaselineRecord(Sealed):
     """``baselines/<suite>.json``: a promoted run, to be reviewed in git. What pairing needs stands beside it."""
 
     schema_version: Literal[1] = 1

@@ -98,12 +98,13 @@ def run(
     symmetries = symmetries or {"rotations": rotations(), "shifts": shifts()}
     for number, model in enumerate(models):
         for symmetry, elements in symmetries.items():
-            key = content_key([model, symmetry, seed, samples])
+            identity = _identity(model, symmetry, seed, samples)
+            key = content_key(identity)
             reason = f"{model}: the outputs are not finite" if model in failed else None
             if reason is None and store.cell(key) is None:
                 strength = 1 - number / max(len(models) - 1, 1)
                 generator = np.random.default_rng([seed, number, len(elements)])
-                _cell(store, key, symmetry, elements, samples, strength, generator)
+                _cell(store, identity, elements, samples, strength, generator)
                 _pictures(store, key, elements, gallery, names, side)
             place = {"model": model, "dataset": "stripes", "symmetry": symmetry}
             status = "done" if reason is None else "failed"
@@ -121,10 +122,17 @@ def run(
     return store, manifest
 
 
+def _identity(model: str, symmetry: str, seed: int, samples: int) -> dict[str, Any]:
+    return {
+        "model": [model, seed, samples], "dataset": {"digest": "d"}, "symmetry": {"group": symmetry}, "limit": None,
+        "seed": 0, "scores": "probabilities", "numerics": {"device": "cpu", "dtype": "float32"},
+        "versions": {"evaluate": 2, "order": 1},
+    }  # fmt: skip
+
+
 def _cell(
     store: Store,
-    key: str,
-    symmetry: str,
+    identity: dict[str, Any],
     elements: Elements,
     samples: int,
     strength: float,
@@ -138,16 +146,13 @@ def _cell(
     prediction = np.where(right, target, (target + 1) % 10)
     deviation = np.where(np.arange(k)[:, None] > 0, 0.9 * strength * size[:, None] + 0.02, 0.0) * difficulty / 1.2
     columns = _columns(samples, k, target, prediction, deviation, generator)
+    key = content_key(identity)
     folder = store.cell_folder(key)
     path = write_part(folder, 0, samples - 1, columns)
     outputs = {"logits": {
         "field": "Scalar", "task": "classification", "labelled": True, "measured_on": "probabilities",
         "unit": "probability", "mean_square": 1.0, "null_limit_sq": 1e-12,
     }}  # fmt: skip
-    identity = {
-        "dataset": {"digest": "d"}, "symmetry": {"group": symmetry}, "limit": None, "seed": 0, "scores": "probabilities",
-        "numerics": {"device": "cpu", "dtype": "float32"}, "versions": {"evaluate": 2, "order": 1},
-    }  # fmt: skip
     unmoved = {name: values[:samples] for name, values in columns.items()}
     record = CellRecord(
         key=key, identity=identity, samples=samples, outputs=outputs, size_unit="degrees" if "angle_deg" in elements[0].parameters else "px",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from conftest import MODEL, Folder, Symbench
 from torch import Tensor, nn
 
 import symbench as sb
-from symbench.records import CellRecord
+from symbench.records import CellRecord, ProbeRecord
 from symbench.store import PART, Store
 
 CONV = """
@@ -395,13 +396,13 @@ def test_a_second_run_does_nothing_and_a_deleted_cell_is_computed_alone(
     stamps = {p: p.stat().st_mtime_ns for p in (folder.results / "cells").rglob("observations-*.parquet")}
     ran = symbench("run", folder.suite, "--results", folder.results)
     assert "nothing to do" in ran.err
-    assert Counting.passes == first
+    assert Counting.passes == first + 2, "a probe of each cell"
     assert len(list((folder.results / "runs").glob("*.json"))) == 1
     deleted = next(iter(stamps))
     for file in deleted.parent.iterdir():
         file.unlink()
     assert "2 cells, 1 of them" in symbench("run", folder.suite, "--results", folder.results).err
-    assert first < Counting.passes < 2 * first
+    assert first + 2 < Counting.passes < 2 * first
     after = {p: p.stat().st_mtime_ns for p in (folder.results / "cells").rglob("observations-*.parquet")}
     assert set(after) == set(stamps)
     assert [p for p in after if after[p] != stamps[p]] == [deleted]
@@ -473,13 +474,74 @@ def test_an_interrupted_run_resumes_with_the_parts_it_has(folder: Folder, monkey
     )
 
 
-def test_parts_of_other_weights_are_dropped(tmp_path: Path) -> None:
+SCALED = """\
+from pathlib import Path
+
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def forward(self, x):
+        scale = float(Path(__file__).with_name("scale").read_text())
+        return scale * (x.mean(dim=(-2, -1)) - x[:, :, 0, 0]) * torch.eye(3)[1] + torch.eye(3)[0] / 8
+
+
+def build():
+    return Net()
+"""
+
+
+def stopped_half_way(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run that stopped after two parts of five; the folder of what it left behind."""
+    for module in ("", ".reference", ".controls"):
+        monkeypatch.setattr(f"symbench.evaluate{module}.PART", 5)
+    asked = iter([False] * 7 + [True])
+    with pytest.raises(sb.Interrupted, match="stopped after 2 of 5 parts"):
+        sb.run(folder.suite, choices=sb.Choices(results=folder.results), stopped=lambda: next(asked))
+    return next(folder.results.rglob("scratch"))
+
+
+def numbers(folder: Folder) -> pd.DataFrame:
+    frame = sb.run(folder.suite, choices=sb.Choices(results=folder.results)).estimates()
+    return frame[frame["metric"] != "seconds_per_sample"]
+
+
+def test_parts_of_another_model_are_dropped(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.write(model=SCALED)
+    (folder.path / "scale").write_text("1")
+    stopped_half_way(folder, monkeypatch)
+    (folder.path / "scale").write_text("5")
+    resumed = numbers(folder)
+    shutil.rmtree(folder.results)
+    pd.testing.assert_frame_equal(resumed, numbers(folder))
+
+
+def test_outputs_that_were_altered_between_two_runs_are_taken_anew(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch = stopped_half_way(folder, monkeypatch)
+    path = scratch / "reference-logits-00000015.npy"
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 64
+    path.write_bytes(data)
+    resumed = numbers(folder)
+    shutil.rmtree(folder.results)
+    pd.testing.assert_frame_equal(resumed, numbers(folder))
+
+
+@pytest.mark.parametrize("content", ["{", '{"checkpoint": null}', '{"checkpoint": null, "probe": {"samples": 3}}'])
+def test_a_note_that_cannot_be_read_begins_the_cell_again(tmp_path: Path, content: str) -> None:
     from symbench.evaluate.scratch import Scratch
 
-    first = Scratch(tmp_path / "scratch", "abc")
-    first.save(first.part(0), done=np.array(1))
-    assert Scratch(tmp_path / "scratch", "abc").has_part(0)
-    assert not Scratch(tmp_path / "scratch", "abd").has_part(0)
+    scratch = Scratch(tmp_path / "scratch")
+    scratch.begin("abc", ProbeRecord(samples=[0], outputs={}))
+    assert scratch.begun_with() == ("abc", ProbeRecord(samples=[0], outputs={}))
+    scratch.save(scratch.part(0), done=np.array(1))
+    (tmp_path / "scratch" / "begun.json").write_text(content)
+    assert scratch.begun_with() is None
+    scratch.begin(None, ProbeRecord(samples=[0], outputs={}))
+    assert not scratch.has_part(0)
 
 
 # Controls.

@@ -63,6 +63,7 @@ def test_the_newest_of_two_suites_counts(tmp_path: Path, symbench: Symbench) -> 
     assert symbench("run", scene.suite, "--results", scene.results).code == 0
     store = Store(scene.results)
     newest = next(m for m in map(store.manifest, (p.stem for p in (scene.results / "runs").glob("other-*.json"))))
-    found = together(store)
+    found, left_out = together(store)
+    assert left_out == []
     assert [cell.key for cell in found.cells] == [cell.key for cell in newest.cells]
     assert found.suite["models"]["mine"]["use"] == "model.py:build"

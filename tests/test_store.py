@@ -81,8 +81,8 @@ def test_a_corrupted_part_is_noticed(folder: Folder, symbench: Symbench) -> None
     part = next((folder.results / "cells").rglob("*.parquet"))
     part.write_bytes(part.read_bytes()[:-1] + b"x")
     ran = symbench("report", "--results", folder.results)
-    assert ran.code == 2
-    assert "the checksum differs" in ran.err
+    assert ran.code == 3
+    assert f"{part.name} is not what was written" in ran.out
     assert "Traceback" not in ran.err
 
 

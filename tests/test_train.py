@@ -38,8 +38,8 @@ def write(folder: Folder, extra: str = "") -> None:
 
 def train_once(folder: Folder, cache: Path, monkeypatch: pytest.MonkeyPatch) -> train.Checkpoint:
     monkeypatch.setenv("SYMBENCH_CACHE_DIR", str(cache))
-    plan, device = prepare(folder.suite, sb.Choices(device="cpu"))
-    return train.obtain(plan, "mlp", device=device, listen=ignore, stopped=lambda: False)
+    plan, _ = prepare(folder.suite, sb.Choices(device="cpu"))
+    return train.obtain(plan, "mlp", device="cpu", listen=ignore, stopped=lambda: False)
 
 
 def test_training_is_seeded_and_cached(folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,16 +9,15 @@ from symbench.assemble.model import (
     build_module,
     built_for_data,
     check_layers,
-    code_digest,
     is_foreign,
     layer_fields,
     load_weights,
     model_description,
     ready,
     recipe_document,
-    state_digest,
     weights_digest,
 )
+from symbench.assemble.origin import origin_document
 from symbench.assemble.symmetry import Prepared, canvas, prepare, validity_document
 
 __all__ = [
@@ -27,20 +26,19 @@ __all__ = [
     "built_for_data",
     "canvas",
     "check_layers",
-    "code_digest",
     "image_leaves",
     "is_foreign",
     "layer_fields",
     "load_dataset",
     "load_weights",
     "model_description",
+    "origin_document",
     "output_count",
     "prepare",
     "reading",
     "ready",
     "recipe_document",
     "seed_for",
-    "state_digest",
     "validity_document",
     "weights_digest",
 ]

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from symbench.code import digest_module, digest_source, foreign
+from symbench.code import foreign
 from symbench.datasets import DATASETS
 from symbench.datasets.base import Canvas, Dataset
 from symbench.datasets.items import Items
@@ -19,7 +19,6 @@ from symbench.errors import (
 )
 from symbench.events import Listener, ignore
 from symbench.fields import Category, Image
-from symbench.registry import Row
 from symbench.suite import Suite, code_of
 
 T = TypeVar("T")
@@ -89,11 +88,6 @@ def output_count(dataset: Dataset, canvas: Canvas | None) -> int:
         return field.classes
     batches = (range(i, min(i + 1024, len(dataset))) for i in range(0, len(dataset), 1024))
     return 1 + max(int(dataset.batch(indices, canvas=canvas).targets[name].max()) for indices in batches)
-
-
-def row_digest(row: Row) -> str | None:
-    """SHA-256 of the code that a row names: one file of ours, or a plug-in's whole package, if it can be had."""
-    return digest_source(row.module) if row.ours else digest_module(row.module)
 
 
 def reading(read: Callable[[], T], where: str) -> T:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import uuid
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.parameter import is_lazy
 
-from symbench.assemble.data import image_leaves, row_digest, seed_for
-from symbench.code import digest_module, digest_source, foreign
+from symbench.assemble.data import image_leaves, seed_for
+from symbench.code import foreign
 from symbench.datasets.base import Dataset
 from symbench.errors import (
     ConfigError,
@@ -25,6 +22,7 @@ from symbench.errors import (
     one_of,
 )
 from symbench.fields import Field, Image, Nodes, Scalar
+from symbench.identity import Reads
 from symbench.models import MODELS, ModelRow
 from symbench.models.base import Model, Normalisation, declared_outputs
 from symbench.models.source import Description, Source
@@ -34,11 +32,11 @@ from symbench.suite import ModelEntry, Suite, code_of
 
 FRAMING = ("resize", "interpolation", "crop")
 """Keys that say how images become a model's size."""
-TRAINING_SOURCES = ("symbench.train",)
-"""Our modules whose source is part of a recipe's digest, beside the model's own; the data has its own digest."""
 
 
-def build_module(suite: Suite, name: str, *, shape: tuple[int, ...], outputs: int) -> nn.Module:
+def build_module(
+    suite: Suite, name: str, *, shape: tuple[int, ...], outputs: int, reads: Reads | None = None
+) -> nn.Module:
     """The model's module with freshly drawn weights, seeded by the suite and the model's own description.
 
     Args:
@@ -46,6 +44,7 @@ def build_module(suite: Suite, name: str, *, shape: tuple[int, ...], outputs: in
         name: the model's.
         shape: of the one leaf it takes, without the sample axis; for models that are made for their data.
         outputs: how many numbers it returns; likewise.
+        reads: hears of the files and variables that the model's own code reads, where somebody wants to know.
 
     Raises:
         ConfigError: the user's code cannot be imported.
@@ -58,7 +57,7 @@ def build_module(suite: Suite, name: str, *, shape: tuple[int, ...], outputs: in
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
-            with foreign(ModelError, name, "building it"):
+            with foreign(ModelError, name, "building it"), reads.recording() if reads else nullcontext():
                 if code is not None:
                     module = code.call(**entry.args)
                 elif (source := _source(suite, name)) is not None:
@@ -96,7 +95,7 @@ def describe(suite: Suite, name: str) -> Description:
     source = _source(suite, name)
     with foreign(ModelError, suite.where("models", name, "use"), "describing it"):
         known = source.describe() if source is not None else Description()
-    entry, row = suite.models[name], _row(suite.models[name])
+    entry, row = suite.models[name], row_of(suite.models[name])
     if row is not None and row.library and not (entry.options.get("pretrained") or entry.weights or entry.train):
         fresh = "fresh random weights: for others say pretrained: true, or weights: FILE."
         known = replace(known, notes=(*known.notes, fresh))
@@ -181,7 +180,7 @@ def check_images(
 def model_description(suite: Suite, name: str) -> dict[str, Any]:
     """What a model is before it has weights: its name, options and arguments. A file is what is in it."""
     entry = suite.models[name]
-    row, use = _row(entry), entry.use
+    row, use = row_of(entry), entry.use
     if row is not None and row.is_file:
         use = use[use.rindex(".") :]
     elif row is None and use.rpartition(":")[0].endswith(".py"):
@@ -189,7 +188,7 @@ def model_description(suite: Suite, name: str) -> dict[str, Any]:
     return {"use": use, "options": entry.options, "args": entry.args}
 
 
-def _row(entry: ModelEntry) -> ModelRow | None:
+def row_of(entry: ModelEntry) -> ModelRow | None:
     """The row of a model's entry; None for code."""
     return None if ":" in entry.use else MODELS.find(entry.use)[0]
 
@@ -199,58 +198,19 @@ def is_foreign(entry: ModelEntry) -> bool:
 
     Code and libraries may load some by themselves; a file is identified as such.
     """
-    row = _row(entry)
+    row = row_of(entry)
     return row is None or row.library is not None or not row.ours
 
 
 def is_shaped(entry: ModelEntry) -> bool:
     """Whether a model's module is made for the shape and number of classes of some dataset."""
-    row = _row(entry)
+    row = row_of(entry)
     return row is not None and row.is_shaped(entry.options)
 
 
 def built_for_data(entry: ModelEntry) -> bool:
     """Whether a model's module depends on the dataset that it meets, rather than on one that it is trained on."""
     return entry.train is None and is_shaped(entry)
-
-
-def state_digest(module: nn.Module, name: str) -> str:
-    """SHA-256 of a module's state dict: what its own code made or loaded.
-
-    Raises:
-        ModelError: the state cannot be read.
-    """
-    digest = hashlib.sha256()
-    with foreign(ModelError, name, "reading its state"):
-        for key, value in sorted(module.state_dict().items()):
-            if is_lazy(value):
-                got, remedy = f"{key} has no shape yet", "Call the model on one input before it is returned."
-                raise ModelError(Problem(name, got, "a model whose weights are made", remedy))
-            if not isinstance(value, torch.Tensor):
-                digest.update(f"{key} {value!r}\0".encode())
-                continue
-            digest.update(f"{key} {value.dtype} {tuple(value.shape)}\0".encode())
-            digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
-
-
-def code_digest(suite: Suite, name: str) -> str:
-    """SHA-256 of the source that builds a model; different every time where it cannot be had, so never cached."""
-    entry = suite.models[name]
-    code = code_of(entry, suite, "")
-    if code is not None:
-        found = [code.digest()]
-    else:
-        row, _ = MODELS.find(entry.use)
-        found = [row_digest(row), *([_library_digest(row.library)] if row.library else [])]
-    known = [digest for digest in found if digest]
-    return " ".join(known) if len(known) == len(found) else f"not cacheable {uuid.uuid4()}"
-
-
-@functools.cache
-def _library_digest(package: str) -> str | None:
-    """The digest of an installed library, which does not change under us: taken once."""
-    return digest_module(package)
 
 
 def load_weights(module: nn.Module, suite: Suite, name: str, *, trust_pickle: bool) -> None:
@@ -288,7 +248,7 @@ def weights_digest(suite: Suite, name: str) -> str | None:
 
 
 def recipe_document(suite: Suite, name: str, data: str, augment: dict[str, Any] | None) -> dict[str, Any]:
-    """What identifies a model that is trained here: architecture, recipe, data, augmentation and all the code.
+    """What identifies a model that is trained here, but for its origin: architecture, recipe, data, augmentation.
 
     Args:
         suite: the suite.
@@ -308,7 +268,6 @@ def recipe_document(suite: Suite, name: str, data: str, augment: dict[str, Any] 
         "augment": augment,
         "data": data,
         "seed": suite.seed,
-        "code": [code_digest(suite, name), *(digest_source(module) for module in TRAINING_SOURCES)],
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,19 +11,20 @@ from torch import Tensor
 
 from symbench import actions, groups
 from symbench.actions.base import Action, TrivialAction
-from symbench.assemble.data import row_digest, seed_for
-from symbench.code import digest_module
-from symbench.datasets import DATASETS
+from symbench.assemble.data import seed_for
+from symbench.code import foreign
 from symbench.datasets.base import Canvas, Dataset, Frame
 from symbench.errors import (
+    DataError,
     ImpossiblePair,
     Problem,
 )
-from symbench.fields import Field
+from symbench.fields import Category, Field
 from symbench.groups.base import Elements, Group, choose
 from symbench.groups.views import draw_each
+from symbench.identity import dependencies
 from symbench.store import content_key
-from symbench.suite import Suite, code_of
+from symbench.suite import Suite
 
 FIRST = 8
 """Samples whose own elements go into a cell's key; those of all others follow from the same seed and code."""
@@ -98,7 +98,9 @@ def prepare(suite: Suite, name: str, dataset: Dataset, shapes: Mapping[str, tupl
         ),
         "weights": content_key(elements.weights.tolist()),
         "code": [
-            digest_module(groups.GROUPS.find(part)[0].module) for part in groups.factors(entry.group) if "/" in part
+            dependencies([groups.GROUPS.find(part)[0].module]).document()
+            for part in groups.factors(entry.group)
+            if "/" in part
         ],
     }
     return Prepared(
@@ -115,16 +117,25 @@ def _elements(suite: Suite, name: str, group: Group, seed: int) -> Elements:
     return choose(group, entry.elements, generator=torch.Generator().manual_seed(seed), where=where)
 
 
-def validity_document(suite: Suite, name: str, dataset: Dataset) -> str | None:
-    """What a cell's key says of a dataset's rule of valid labels: the code it stands in; None where it has no rule.
+def validity_document(name: str, dataset: Dataset, prepared: Prepared) -> Any:
+    """What a cell's key says of a dataset's rule of valid labels; None where it has no rule.
 
-    What a rule reads from elsewhere, such as a file of its own, is not seen.
+    The digest of its answers for every label and element, whatever they are taken from. Where labels are not counted,
+    or every sample has its own elements, these are too many to ask for: then it is the code that the rule stands in.
+
+    Raises:
+        DataError: the rule raised.
     """
-    if dataset.valid is None:
+    rule, shared = dataset.valid, prepared.elements.shared
+    if rule is None:
         return None
-    code = code_of(suite.datasets[name], suite, suite.where("datasets", name, "use"))
-    found = code.digest() if code is not None else row_digest(DATASETS.find(suite.datasets[name].use)[0])
-    return found or f"not cacheable {uuid.uuid4()}"
+    counts = [field.classes for field in dataset.targets.values() if isinstance(field, Category)]
+    if shared is None or not counts or counts[0] is None:
+        where = getattr(rule, "__module__", None) or type(rule).__module__
+        return dependencies([where]).document()
+    with foreign(DataError, name, "asking which elements keep a label (valid)"):
+        parameters = prepared.group.parameters(shared)
+        return content_key([[bool(rule(label, each)) for each in parameters] for label in range(counts[0])])
 
 
 def canvas(suite: Suite, symmetry: str, model: str) -> Canvas | None:

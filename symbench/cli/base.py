@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as json_module
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,6 +79,16 @@ def show(opened: Run, json: bool, frame: Any = None) -> None:
         print_json(reports.document(opened.manifest, frame))
     else:
         show_boards([*tables.boards(frame), tables.costs(frame)])
+
+
+def tell_left_out(faults: Sequence[str]) -> None:
+    """Name what cannot be used; a command that had to leave something out is incomplete."""
+    from symbench.terminal import printable
+
+    for fault in faults:
+        click.echo(f"left out: {printable(fault)}", err=True)
+    if faults:
+        raise click.exceptions.Exit(EXIT_INCOMPLETE)
 
 
 def print_json(document: Any) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from symbench.cli.base import EXIT_INCOMPLETE, cli, json_option, print_json, results_option
+from symbench.cli.base import EXIT_INCOMPLETE, cli, json_option, print_json, results_option, tell_left_out
 from symbench.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
@@ -42,10 +42,13 @@ def compare(before: str, after: str, metric: tuple[str, ...], format: str, exit_
     """
     from symbench import judge
     from symbench.compare import METRICS_SHOWN
+    from symbench.compare import faults as faults_of
     from symbench.report import pairs
     from symbench.terminal import show_pairs
 
-    record = judge.compare_runs(before, after, results=results, metrics=metric or METRICS_SHOWN)
+    sides = [judge.measured(name, results) for name in (before, after)]
+    record = judge.compare_runs(*sides, metrics=metric or METRICS_SHOWN)
+    faults = [fault for side in sides for fault in faults_of(side)]
     if format == "json":
         click.echo(record.model_dump_json())
     elif format == "text":
@@ -56,6 +59,7 @@ def compare(before: str, after: str, metric: tuple[str, ...], format: str, exit_
         raise click.exceptions.Exit(EXIT_WORSE)
     if exit_code and any(row.mark == "only in A" for row in record.rows):
         raise click.exceptions.Exit(EXIT_INCOMPLETE)
+    tell_left_out(faults)
 
 
 @cli.group()

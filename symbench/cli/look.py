@@ -16,6 +16,7 @@ from symbench.cli.base import (
     print_json,
     results_option,
     show,
+    tell_left_out,
 )
 from symbench.errors import ConfigError, Problem
 
@@ -95,13 +96,15 @@ def leaderboard(suite: tuple[str, ...], results: Path, output: Path | None, form
     chosen = [name.strip() for name in format.split(",")] if format else list(reports.FORMATS)
     reports.check_formats(chosen)
     store = Store(results)
-    whole = api.Run(store, together(store, suite))
+    manifest, left_out = together(store, suite)
+    whole = api.Run(store, manifest)
     with redirect_stdout(sys.stderr):  # a plug-in's metric may print
         frame = whole.estimates()
     if output is not None:
         files = reports.write(store, whole.manifest, frame, output, chosen)
         Progress().line(f"leaderboard: {files[0]}" if files else "nothing written")
     show(whole, json, frame)
+    tell_left_out(left_out)
 
 
 @cli.command("list")

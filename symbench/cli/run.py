@@ -30,9 +30,10 @@ from symbench.errors import CellError, ConfigError, Problem
 
 if TYPE_CHECKING:
     from symbench.api import Choices
+    from symbench.engines.ledger import Ledger
     from symbench.forecast import Margin
-    from symbench.plan.resolve import Cell, Plan
-    from symbench.store import Store
+    from symbench.plan.keys import Cell
+    from symbench.plan.resolve import Plan
     from symbench.suite import Suite
 
 
@@ -170,13 +171,12 @@ def _dry_run(suite: Path | Suite, choices: Choices, json: bool) -> None:
 def validate(suite: Path, json: bool, **options: Any) -> None:
     """Check a suite: load its data and code, build its models, list its cells. Measures and writes nothing."""
     from symbench import api, forecast
-    from symbench.store import Store
     from symbench.terminal import Progress, show_columns
 
     with redirect_stdout(sys.stderr):  # a model may print
-        plan, device = api.prepare(suite, choices_of(**options), Progress(), forward=True)
-    store = Store(options["results"])
-    rows = [{**cell.pair.names(), "key": cell.key, **_planned(plan, store, cell)} for cell in plan.cells]
+        plan, ledger = api.prepare(suite, choices_of(**options), Progress(), forward=True)
+    device = ledger.settings.device
+    rows = [{**cell.pair.names(), "key": cell.key, **_planned(plan, ledger, cell)} for cell in plan.cells]
     margins = forecast.margins(plan)
     if json:
         told = [{**vars(margin), "blind": margin.blind} for margin in margins]
@@ -207,12 +207,10 @@ def _tell(margin: Margin) -> None:
     click.echo(printable("; ".join(p for p in (f"{margin.rule}: {seen}, {assumed}", warning) if p)), err=True)
 
 
-def _planned(plan: Plan, store: Store, cell: Cell) -> dict[str, Any]:
-    from symbench.engines import local
-
+def _planned(plan: Plan, ledger: Ledger, cell: Cell) -> dict[str, Any]:
     broken = plan.broken_reason(cell.pair)
     if broken is not None:
         return {"elements": None, "chosen_by": None, "state": f"will fail: {broken}"}
     elements = plan.symmetry_of(cell).elements
-    state = "measured" if local.finished(plan, store, cell) else "to be measured"
+    state = "measured" if ledger.done(plan, cell) else "to be measured"
     return {"elements": len(elements) - 1, "chosen_by": elements.how, "state": state}

@@ -1,8 +1,9 @@
 """The pixel cache: decoded images in memory-mapped files that all runs share.
 
 An entry is one list of images at one canvas. Its rows are filled once, by whichever run needs them first, and read by
-all. A row is marked only when its pixels are on the disk, so that a run that dies leaves nothing wrong behind. The
-least recently used entries make room for new ones; what has been opened stays readable even then.
+all. A row is marked with its checksum only when its pixels are on the disk, so that a run that dies leaves nothing
+wrong behind, and a row that is not what was written is as good as none: it is decoded again. The least recently used
+entries make room for new ones; what has been opened stays readable even then.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import zlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from io import RawIOBase
 from pathlib import Path
@@ -49,16 +51,25 @@ def limit_bytes() -> int:
     return int(number * GIB)
 
 
+MARK = np.dtype("<u8")
+"""Of a row that is there: its CRC-32, and a bit above that makes it no 0. Damage is noticed, not malice."""
+PRESENT = 1 << 32
+
+
 class Entry:
     """The pixels of one list of images at one canvas.
 
-    One file: an ``.npy`` array, and behind it one byte for each row that says whether it is there. What is mapped is
-    always one and the same file, so that rows and marks cannot be of different ages.
+    One file: an ``.npy`` array, and behind it a mark for each row, 0 where it is not there. What is mapped is always
+    one and the same file, so that rows and marks cannot be of different ages.
+
+    Attributes:
+        altered: rows that were there and were not what was written.
     """
 
     def __init__(self, key: str, shape: tuple[int, int, int, int]) -> None:
         self.path = _entries() / key[:2] / f"{key}.npy"
         self.shape = shape
+        self.altered: set[int] = set()
         self._file: tuple[int, int] | None = None
         self._open()
 
@@ -68,8 +79,15 @@ class Entry:
         return int(np.prod(self.shape[1:]))
 
     def missing(self, rows: np.ndarray) -> np.ndarray:
-        """Which of the rows are not there yet, bool."""
-        return np.ones(len(rows), dtype=np.bool_) if self._file is None else self._ready[rows] == 0
+        """Which of the rows are not there, or not as they were written, bool. Each is looked at once by a process."""
+        if self._file is None:
+            return np.ones(len(rows), dtype=np.bool_)
+        for row in np.unique(rows[(self._marks[rows] != 0) & ~self._checked[rows]]).tolist():
+            if self._marks[row] == _mark(self._pixels[row]):
+                self._checked[row] = True
+            else:
+                self.altered.add(row)
+        return ~self._checked[rows]
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         """Pixels ``(len(rows), c, h, w)``, uint8, a copy. The rows have to be there."""
@@ -94,17 +112,18 @@ class Entry:
         """Put images into rows; :meth:`mark` says that they are there. Under :meth:`locked`."""
         with self.path.open("r+b", buffering=0) as file:  # through the map, a full disk would end the process
             for row, image in zip(rows, images, strict=True):
+                pixels = np.ascontiguousarray(image)
                 file.seek(self._pixels.offset + row * self.row_bytes)
-                _write_all(file, np.ascontiguousarray(image).data.cast("B"))
+                _write_all(file, pixels.data.cast("B"))
+                self._written[row] = _mark(pixels)  # of what was decoded, not of what the disk made of it
 
     def mark(self, rows: Sequence[int]) -> None:
         """Wait until the rows are on the disk, and say that they are there. Under :meth:`locked`."""
         with self.path.open("r+b", buffering=0) as file:
             os.fsync(file.fileno())
             for row in rows:
-                file.seek(self._ready.offset + row)
-                if not file.write(b"\1"):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                file.seek(self._marks.offset + row * MARK.itemsize)
+                _write_all(file, memoryview(self._written.pop(row).to_bytes(MARK.itemsize, "little")))
 
     def _is_current(self) -> bool:
         try:
@@ -121,10 +140,13 @@ class Entry:
                 np.lib.format.read_magic(file)
                 shape, _, dtype = np.lib.format.read_array_header_1_0(file)
                 status, start = os.fstat(file.fileno()), file.tell()
-                if shape != self.shape or dtype != np.uint8 or status.st_size != start + size + self.shape[0]:
+                whole = start + size + self.shape[0] * MARK.itemsize
+                if shape != self.shape or dtype != np.uint8 or status.st_size != whole:
                     return False
                 self._pixels = np.memmap(file, np.uint8, "r", start, self.shape)
-                self._ready = np.memmap(file, np.uint8, "r", start + size, self.shape[:1])
+                self._marks = np.memmap(file, MARK, "r", start + size, self.shape[:1])
+            self._checked = np.zeros(self.shape[0], dtype=np.bool_)
+            self._written: dict[int, int] = {}
             self._file = (status.st_dev, status.st_ino)
             with contextlib.suppress(OSError):  # a cache that may only be read
                 os.utime(self.path)
@@ -136,10 +158,14 @@ class Entry:
         temporary = self.path.with_suffix(".new.npy")
         np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=self.shape)  # sparse: takes no room yet
         with temporary.open("r+b") as file:
-            file.truncate(file.seek(0, os.SEEK_END) + self.shape[0])
+            file.truncate(file.seek(0, os.SEEK_END) + self.shape[0] * MARK.itemsize)
         temporary.replace(self.path)
         if not self._open():
             raise OSError(f"{self.path} is not what was just written")
+
+
+def _mark(pixels: np.ndarray) -> int:
+    return PRESENT | zlib.crc32(np.ascontiguousarray(pixels).data.cast("B"))
 
 
 def _write_all(file: RawIOBase, left: memoryview) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -13,7 +14,7 @@ from PIL import Image as Pil
 
 from symbench.datasets import cache, decode
 from symbench.datasets.base import Batch, Canvas, Dataset, Frame, never
-from symbench.datasets.cache import Entry
+from symbench.datasets.cache import FREE, Entry
 from symbench.datasets.decode import Unreadable
 from symbench.datasets.facts import WINDOW, Source, batched, gather, no_memory, remember_decoded, workers
 from symbench.errors import ConfigError, DataError, Interrupted, Problem
@@ -25,6 +26,8 @@ CHUNK = 512
 LARGEST = 256 << 20
 """Bytes of pixels in hand at once."""
 SHOWN = 5
+MOST_ATTEMPTS = 5
+"""Times that images are decoded into the pixel cache before it is taken for broken."""
 LONGEST = 80
 """Characters of a file's name that a message shows."""
 
@@ -88,7 +91,11 @@ class Pictures(Dataset):
                 got = f"{_short(self.source.name(index))} cannot be read: {self.unusable[index]}"
                 raise DataError(Problem(f"{self.where}, sample {index}", got))
         entry = self._entry(canvas)
-        while entry.missing(rows).any():  # once, unless another process makes room meanwhile
+        for attempt in itertools.count():  # once, unless another process makes room meanwhile
+            if not entry.missing(rows).any():
+                break
+            if attempt == MOST_ATTEMPTS:
+                raise DataError(Problem(self.where, "the pixel cache does not give back what is written", None, FREE))
             self.prepare(rows.tolist(), [canvas])
             if not self.unusable.keys().isdisjoint(rows.tolist()):
                 return self.batch(indices, canvas=canvas)
@@ -153,11 +160,14 @@ class Pictures(Dataset):
             listen(Finished())
 
     def remarks(self) -> list[str]:
-        """What could not be read, and why."""
+        """What could not be read, and why; and what was altered in the pixel cache."""
+        altered = sum(len(entry.altered) for entry in self._entries.values())
+        cached = "1 cached image is" if altered == 1 else f"{altered:,} cached images are"
+        said = [*self._said, *([f"{self.where}: {cached} not what was written: decoded again."] if altered else [])]
         if not self.unusable:
-            return self._said
+            return said
         got = f"{len(self.unusable):,} of {len(self):,} {self.source.noun} cannot be read and are left out"
-        return [*self._said, f"{self.where}: {got}: {self._reasons()}."]
+        return [*said, f"{self.where}: {got}: {self._reasons()}."]
 
     def _reasons(self) -> str:
         return first_few(

@@ -2,51 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from math import prod
 from typing import Any
 
-from symbench.assemble import built_for_data, canvas, layer_fields, load_weights, ready, weights_digest
+from symbench.assemble import built_for_data, canvas, load_weights, weights_digest
 from symbench.code import foreign
-from symbench.datasets.base import Canvas, Readable, names_of_outputs
+from symbench.datasets.base import Canvas, Readable
 from symbench.datasets.pictures import Pictures, make_room
-from symbench.environment import numeric_flags
-from symbench.errors import CellError, DataError, ModelError
-from symbench.evaluate import DEFAULT_BATCH, Job, evaluate
+from symbench.engines.ledger import Ledger
+from symbench.engines.loading import Loaded, Settings, flags, job_of, loaded
+from symbench.errors import CellError, DataError
+from symbench.evaluate import Job, evaluate
 from symbench.evaluate.job import seeded_order
+from symbench.evaluate.probe import why_another
 from symbench.events import Listener, Note
-from symbench.models.base import Model
 from symbench.plan.data import Data
-from symbench.plan.resolve import Cell, Plan, dtype_of, new_module
+from symbench.plan.keys import Cell
+from symbench.plan.resolve import Plan, new_module
 from symbench.store import Store
 from symbench.train import cached, obtain, restore
-
-CPU_BATCH = 1 << 22
-"""Numbers in one batch on the CPU. Up to 32 MB, memory is used again from batch to batch; more is fetched anew
-each time, which takes longer than moving the images does."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to run: what changes no result beyond rounding."""
-
-    device: str
-    batch: int = DEFAULT_BATCH
-    limit: int | None = None
-    trust_pickle: bool = False
-    fail_fast: bool = False
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """A model on the device, with the digest of its weights and what is known of it."""
-
-    model: Model
-    checkpoint: str | None
-    facts: dict[str, float | None]
-
 
 Report = Callable[[Cell, str | None], None]
 """Called when a cell is done (None) or has failed (with the reason)."""
@@ -54,8 +29,7 @@ Report = Callable[[Cell, str | None], None]
 
 def run(
     plan: Plan,
-    store: Store,
-    settings: Settings,
+    ledger: Ledger,
     environment: dict[str, Any],
     *,
     listen: Listener,
@@ -67,14 +41,15 @@ def run(
     Raises:
         Interrupted: asked to stop.
     """
-    decode(plan, store, settings, listen=listen, stopped=stopped)
+    store, settings = ledger.store, ledger.settings
+    decode(plan, ledger, listen=listen, stopped=stopped)
     for name in dict.fromkeys(cell.pair.model for cell in plan.cells):
         worker = _Worker(plan, store, settings, environment, listen, stopped)
         cells = [cell for cell in plan.cells if cell.pair.model == name]
-        if name in plan.recipes and not all(finished(plan, store, cell) for cell in cells):
+        if name in plan.recipes and not all(ledger.done(plan, cell) for cell in cells):
             worker.train(name)  # first: all of a model's cells are to be of one and the same checkpoint
         for cell in cells:
-            reason = None if finished(plan, store, cell) else worker.attempt(cell)
+            reason = None if ledger.done(plan, cell) else worker.attempt(cell)
             report(cell, reason)
             if reason is not None:
                 listen(Note(f"{cell.pair}: failed: {reason}", warning=True))
@@ -95,10 +70,10 @@ class Need:
         return self.data.dataset.pending(self.indices, self.canvases)
 
 
-def needs(plan: Plan, store: Store, limit: int | None) -> Iterator[Need]:
+def needs(plan: Plan, ledger: Ledger) -> Iterator[Need]:
     """What the cells that are not measured yet will ask for, and the trainings before them."""
-    suite = plan.suite
-    cells = [c for c in plan.cells if plan.broken_reason(c.pair) is None and not finished(plan, store, c)]
+    suite, limit = plan.suite, ledger.settings.limit
+    cells = [c for c in plan.cells if plan.broken_reason(c.pair) is None and not ledger.done(plan, c)]
     names = dict.fromkeys(cell.pair.model for cell in cells)
     recipes = {name: suite.models[name].train for name in names if name in plan.recipes}
     trained = [(r.on, suite.models[name].size) for name, r in recipes.items() if r and cached(plan, name) is None]
@@ -113,7 +88,7 @@ def needs(plan: Plan, store: Store, limit: int | None) -> Iterator[Need]:
             yield Need(data, order, list(dict.fromkeys(sizes)))
 
 
-def decode(plan: Plan, store: Store, settings: Settings, *, listen: Listener, stopped: Callable[[], bool]) -> None:
+def decode(plan: Plan, ledger: Ledger, *, listen: Listener, stopped: Callable[[], bool]) -> None:
     """Prepare every sample that is needed, once for all models; say what a dataset leaves out.
 
     A dataset that cannot be prepared fails its own cells; pictures that do not fit into the cache fail all theirs.
@@ -121,7 +96,7 @@ def decode(plan: Plan, store: Store, settings: Settings, *, listen: Listener, st
     Raises:
         Interrupted: asked to stop.
     """
-    wanted = list(needs(plan, store, settings.limit))
+    wanted = list(needs(plan, ledger))
     pictures = [(n.data.dataset, n.indices, n.canvases) for n in wanted if isinstance(n.data.dataset, Pictures)]
     try:
         make_room(pictures)
@@ -142,15 +117,6 @@ def decode(plan: Plan, store: Store, settings: Settings, *, listen: Listener, st
             data.dataset = Readable(data.dataset)
 
 
-def finished(plan: Plan, store: Store, cell: Cell) -> bool:
-    """Whether the store has the cell, measured on the weights that its recipe stands for now."""
-    record = store.cell(cell.key)
-    if record is None:
-        return False
-    checkpoint = cached(plan, cell.pair.model) if cell.pair.model in plan.recipes else None
-    return checkpoint is None or record.checkpoint == checkpoint.digest
-
-
 @dataclass
 class _Worker:
     """Measures the cells of one model, which is loaded once for every shape that it has to take."""
@@ -167,7 +133,7 @@ class _Worker:
     def train(self, name: str) -> None:
         """Obtain the checkpoint; a failure is kept, and becomes the reason of every cell."""
         try:
-            with self._flags():
+            with flags(self.plan):
                 obtain(self.plan, name, device=self.settings.device, listen=self.listen, stopped=self.stopped)
         except CellError as error:
             self.failure = error
@@ -178,21 +144,24 @@ class _Worker:
         if failure is not None:
             return str(failure)
         try:
-            loaded = self._load(cell)
-            with self.store.locked(cell.key), self._flags():
-                record = self.store.cell(cell.key)
-                if record is not None and record.checkpoint == loaded.checkpoint:
-                    return None  # another process was faster
-                if record is not None:
+            at_hand = self._load(cell)
+            with self.store.locked(cell.key), flags(self.plan):
+                job = job_of(self.plan, cell, at_hand, self.settings, self.environment)
+                if self._is_measured(cell, job):
+                    return None
+                if self.store.cell(cell.key) is not None or self.store.fault(cell.key) is not None:
                     self.store.discard(cell.key)
-                evaluate(self._job(cell, loaded), self.store, listen=self.listen, stopped=self.stopped)
+                evaluate(job, self.store, listen=self.listen, stopped=self.stopped)
         except CellError as error:
             return str(error)
         return None
 
-    def _flags(self) -> AbstractContextManager[None]:
-        numerics = self.plan.suite.numerics
-        return numeric_flags(tf32=numerics.tf32, deterministic=numerics.deterministic)
+    def _is_measured(self, cell: Cell, job: Job) -> bool:
+        """Whether the store has got the cell meanwhile, of the model at hand: another process may be faster."""
+        record = self.store.cell(cell.key)
+        if record is None or record.checkpoint != job.checkpoint:
+            return False
+        return record.probe is not None and why_another(job, record.probe) is None
 
     def _load(self, cell: Cell) -> Loaded:
         name = cell.pair.model
@@ -213,37 +182,4 @@ class _Worker:
             restore(module, trained)
             checkpoint, facts = trained.digest, {"training_seconds": trained.seconds}
         load_weights(module, suite, name, trust_pickle=self.settings.trust_pickle)
-        with foreign(ModelError, name, f"moving it to {device}"):
-            module = module.to(device, dtype_of(self.plan))
-        return Loaded(ready(module, suite.models[name], name), checkpoint, facts)
-
-    def _job(self, cell: Cell, loaded: Loaded) -> Job:
-        suite, dataset = self.plan.suite, self.plan.dataset_of(cell)
-        wanted = canvas(suite, cell.pair.symmetry, cell.pair.model)
-        return Job(
-            cell=cell,
-            model=loaded.model,
-            dataset=dataset,
-            prepared=self.plan.symmetry_of(cell),
-            device=self.settings.device,
-            dtype=dtype_of(self.plan),
-            canvas=wanted,
-            decoded=wanted,
-            batch=_batch(self.settings, dataset.shapes(canvas=wanted)),
-            limit=self.settings.limit,
-            control_samples=suite.controls.samples,
-            probabilities=suite.scores == "probabilities",
-            seed=suite.seed,
-            checkpoint=loaded.checkpoint,
-            facts={**loaded.facts, "unreadable_samples": float(len(dataset.unusable))},
-            environment={**self.environment, "batch": self.settings.batch},
-            layers=layer_fields(suite.models[cell.pair.model]),
-            classes=names_of_outputs(dataset),
-        )
-
-
-def _batch(settings: Settings, shapes: Mapping[str, tuple[int, ...]]) -> int:
-    """Images in one forward pass: as many as was asked for, but on the CPU no more than fit its caches."""
-    if settings.device != "cpu":
-        return settings.batch
-    return min(settings.batch, max(1, CPU_BATCH // sum(prod(shape) for shape in shapes.values())))
+        return loaded(self.plan, name, module, self.settings, checkpoint, facts)

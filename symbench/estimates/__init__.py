@@ -73,7 +73,7 @@ def of_run(cells: Cells, manifest: Manifest) -> pd.DataFrame:
     for cell in manifest.cells:
         record = cells.cell(cell.key) if cell.status != "failed" else None
         if record is None:
-            rows.extend(_failed(cell))
+            rows.extend(_failed(cell, cells.fault(cell.key)))
             continue
         fresh = (cell.model, cell.dataset) not in seen
         seen.add((cell.model, cell.dataset))
@@ -179,11 +179,11 @@ def _finite(value: Value) -> Value:
     return replace(value, estimate=None, sampled=None, reason=f"the estimate is {value.estimate}", failed=True)
 
 
-def _failed(cell: CellStatus) -> Iterator[dict[str, Any]]:
+def _failed(cell: CellStatus, fault: str | None) -> Iterator[dict[str, Any]]:
     status = "failed" if cell.status == "failed" else "missing"
     for name, metric in METRICS:
         if metric.scope != "model":
-            value = Value(None, reason=cell.reason or NOT_YET)
+            value = Value(None, reason=cell.reason or fault or NOT_YET)
             yield _row(cell, Estimate(name, metric, None, None, None, metric.unit, None, value), status)
 
 

@@ -23,7 +23,10 @@ class Cells(Protocol):
     """Where measured cells are: a results folder, or a baseline."""
 
     def cell(self, key: str) -> CellRecord | None:
-        """The record of a finished cell, if it is there."""
+        """The record of a finished cell, if it is there and is what was written."""
+
+    def fault(self, key: str) -> str | None:
+        """Why a cell that is there counts as not measured."""
 
     def observations(self, key: str) -> pa.Table:
         """All observations of a finished cell."""

@@ -13,16 +13,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from symbench.errors import Interrupted, ModelError, Problem
+from symbench.errors import CellError, Interrupted, ModelError, Problem
 from symbench.evaluate.closing import close
 from symbench.evaluate.controls import run_controls
 from symbench.evaluate.job import DEFAULT_BATCH, Job, load_leaves, pieces, run_model, sample_order
 from symbench.evaluate.moves import Blocks, Moves
 from symbench.evaluate.part import Part
+from symbench.evaluate.probe import SAMPLES, probed, why_another
 from symbench.evaluate.reference import Reference, reference_pass
 from symbench.evaluate.scratch import Scratch
 from symbench.evaluate.validity import Validity
 from symbench.events import Advanced, Finished, Listener, Started
+from symbench.records import ProbeRecord
 from symbench.store import PART, Store
 
 __all__ = ["DEFAULT_BATCH", "Job", "evaluate"]
@@ -37,8 +39,8 @@ def evaluate(job: Job, store: Store, *, listen: Listener, stopped: Callable[[], 
         Interrupted: asked to stop; finished parts are kept.
     """
     order = sample_order(job)
-    folder = store.cell_folder(job.cell.key)
-    scratch = Scratch(folder / "scratch", job.checkpoint)
+    scratch = Scratch(store.cell_folder(job.cell.key) / "scratch")
+    probe = _begun(job, order, scratch)
     parts = [(first, min(first + PART, len(order))) for first in range(0, len(order), PART)]
     elements = len(job.prepared.elements)
     done = sum(scratch.has_part(first) for first, _ in parts)
@@ -64,12 +66,28 @@ def evaluate(job: Job, store: Store, *, listen: Listener, stopped: Callable[[], 
                     )
                 measure_part(job, listed, order, slice(first, last), moves, keeping, scratch, listen)
                 done += 1
-            close(job, listed, order, parts, controls, scratch, store)
+            close(job, listed, order, parts, controls, probe, scratch, store)
     except torch.OutOfMemoryError as error:
         remedy = f"Use a --batch-size below {job.batch}."
         raise ModelError(Problem(str(job.cell.pair), "ran out of device memory", None, remedy)) from error
     finally:
         listen(Finished())
+
+
+def _begun(job: Job, order: Sequence[int], scratch: Scratch) -> ProbeRecord | None:
+    """The probe of the cell, which an earlier run may have begun; what another model has left is dropped.
+
+    None where the model cannot be run on it: the passes over all samples say better why.
+    """
+    begun = scratch.begun_with()
+    if begun is not None and begun[0] == job.checkpoint and why_another(job, begun[1]) is None:
+        return begun[1]
+    try:
+        probe = probed(job, order[:SAMPLES])
+    except CellError:
+        probe = None
+    scratch.begin(job.checkpoint, probe)
+    return probe
 
 
 def measure_part(

@@ -22,7 +22,7 @@ from symbench.evaluate.reference import Reference
 from symbench.evaluate.scratch import Scratch
 from symbench.measure import Sums, compared, unrelated
 from symbench.models.program import Program
-from symbench.records import OBSERVATIONS, CellRecord, ElementRecord, FileRecord, PartRecord
+from symbench.records import OBSERVATIONS, CellRecord, ElementRecord, FileRecord, PartRecord, ProbeRecord
 from symbench.store import Store, sha256_file, write_controls, write_gallery, write_part, write_samples, write_views
 
 
@@ -43,6 +43,7 @@ def close(
     order: Sequence[int],
     parts: Sequence[tuple[int, int]],
     controls: Controls,
+    probe: ProbeRecord | None,
     scratch: Scratch,
     store: Store,
 ) -> None:
@@ -70,7 +71,7 @@ def close(
         write_controls(folder, controls.rows),
         write_gallery(folder, gallery) if gallery else None,
     )
-    store.write_cell(_record(job, listed, order, files, controls, scratch))
+    store.write_cell(_record(job, listed, order, files, controls, scratch).model_copy(update={"probe": probe}))
     shutil.rmtree(scratch.folder)
 
 

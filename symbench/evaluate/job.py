@@ -19,7 +19,7 @@ from symbench.environment import exact_device
 from symbench.errors import DataError, ModelError, Problem
 from symbench.fields import Category, Field
 from symbench.models.base import Model
-from symbench.plan.resolve import Cell
+from symbench.plan.keys import Cell
 
 DEFAULT_BATCH = 256
 

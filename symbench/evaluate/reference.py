@@ -93,7 +93,7 @@ def reference_pass(
     found = tasks(dict(job.model.outputs), dict(job.dataset.targets), probabilities=job.probabilities)
     shapes: dict[str, tuple[int, ...]] = {}
     for part in pieces(len(order), PART):
-        if not scratch.seconds(part.start).is_file():
+        if not scratch.has_reference([task.output for task in found], part.start):
             if stopped():
                 raise Interrupted(
                     Problem(str(job.cell.pair), "stopped in the first pass", None, "The same command resumes.")
@@ -129,7 +129,7 @@ def _reference_part(
         with written(scratch.raw(task.output, part.start)) as temporary, temporary.open("wb") as file:
             np.save(file, np.concatenate(kept[task.output]))
     # the first pass warms up: leave it out where there are others
-    scratch.save(scratch.seconds(part.start), seconds=np.array(statistics.median(seconds[1:] or seconds)))
+    scratch.keep_reference([task.output for task in found], part.start, statistics.median(seconds[1:] or seconds))
 
 
 def _reference(job: Job, task: Task, count: int, scratch: Scratch, first: int) -> Reference:

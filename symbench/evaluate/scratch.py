@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from symbench.store import write_text, written
+from symbench.records import ProbeRecord
+from symbench.store import sha256_file, write_text, written
 
 
 class Scratch:
-    """What is kept of an unfinished cell: the reference's outputs, sums per part, and observations without pairing.
+    """What is kept of an unfinished cell: the reference's outputs, and of each part sums and columns."""
 
-    A cell that was begun with other weights is begun again.
-    """
-
-    def __init__(self, folder: Path, checkpoint: str | None) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        note = folder / "checkpoint"
-        stamp = f"{checkpoint}\n"
-        if folder.is_dir() and not (note.is_file() and note.read_text() == stamp):
-            shutil.rmtree(folder)
-        if not note.is_file():
-            write_text(note, stamp)
+
+    def begun_with(self) -> tuple[str | None, ProbeRecord] | None:
+        """The weights and the probe of the model that the cell was begun with; None where nothing was."""
+        try:
+            note = json.loads((self.folder / "begun.json").read_bytes())
+            return note["checkpoint"], ProbeRecord.model_validate(note["probe"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def begin(self, checkpoint: str | None, probe: ProbeRecord | None) -> None:
+        """Drop what another model has left, and note what this one is, as far as that is known."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        note = {"checkpoint": checkpoint, "probe": probe and probe.model_dump(mode="json")}
+        write_text(self.folder / "begun.json", json.dumps(note) + "\n")
 
     def raw(self, output: str, first: int) -> Path:
         """The file of a part's outputs for the samples as they are."""
@@ -32,6 +40,19 @@ class Scratch:
     def seconds(self, first: int) -> Path:
         """The time per sample of a part's identity pass; written last, so that it marks the pass as done."""
         return self.folder / f"seconds-{first:08d}.npz"
+
+    def has_reference(self, outputs: Sequence[str], first: int) -> bool:
+        """Whether a part's identity pass was finished by an earlier run, and its outputs are what was written."""
+        try:
+            kept = self.load(self.seconds(first))["outputs"].tolist()
+        except (OSError, ValueError, KeyError):
+            return False
+        return bool(kept == [sha256_file(self.raw(output, first)) for output in outputs])
+
+    def keep_reference(self, outputs: Sequence[str], first: int, seconds: float) -> None:
+        """Mark a part's identity pass as done."""
+        digests = np.array([sha256_file(self.raw(output, first)) for output in outputs])
+        self.save(self.seconds(first), seconds=np.array(seconds), outputs=digests)
 
     def columns(self, output: str, first: int) -> Path:
         """The file of a part's columns."""

@@ -80,7 +80,9 @@ class Judge:
         record = self.timed.record(cell)
         if record is None:
             verdict: Verdict = "error" if cell.status == "failed" else "missing"
-            reason = f"the cell failed: {cell.reason}" if cell.status == "failed" else "the cell is not measured"
+            fault = self.timed.fault(cell)
+            unmeasured = f"the cell counts as not measured: {fault}" if fault else "the cell is not measured"
+            reason = f"the cell failed: {cell.reason}" if cell.status == "failed" else unmeasured
             for i, _ in mine:
                 for metric in self.metrics[i]:
                     told = self._record(i, cell, metric=metric, verdict=verdict, reason=reason)
@@ -111,7 +113,9 @@ class Judge:
         other = next((c for c in baseline.cells if names_of(c) == names_of(cell)), None)
         before = self.timed_baseline.record(other) if self.timed_baseline else None
         if before is None:
-            why = f"the baseline's cell failed: {other.reason}" if other else "the baseline has no such cell"
+            fault = self.timed_baseline.fault(other) if self.timed_baseline else None
+            unusable = f"the baseline's cell cannot be used: {fault or (other and other.reason) or 'not measured'}"
+            why = unusable if other else "the baseline has no such cell"
             yield from (Paired(None, found, why) for found in estimates.of_cell(self.run, record, metrics))
             return
         yield from pair_cells(baseline, self.run, before, record, metrics)

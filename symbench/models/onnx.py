@@ -34,7 +34,8 @@ class Onnx(FileSource):
         shape = _sides(self._session(optimised=False))
         first = [shape[0], shape[3], shape[1], shape[2]] if _channels_last(shape) else shape
         beside = {name: digest_file(self.path.parent / name) for name in external_files(self.path)}
-        return self.described(first, {"file": self.digest(), "beside": beside})
+        version = require("onnxruntime", "onnx", self.where).__version__
+        return self.described(first, {"file": self.digest(), "beside": beside, "onnxruntime": version})
 
     def build(self, *, shape: tuple[int, ...], outputs: int) -> nn.Module:
         """The program as a module, in the batches that it was exported for."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,12 +11,10 @@ from torch import nn
 
 from symbench import assemble
 from symbench.assemble import Prepared
-from symbench.assemble.labels import Labels, declared_names, match_labels
+from symbench.assemble.labels import Labels, declared_names
 from symbench.assemble.model import (
     check_framing,
-    check_images,
     describe,
-    framing,
     is_shaped,
     with_preprocessing,
 )
@@ -25,26 +23,15 @@ from symbench.datasets.base import Aligned, Dataset
 from symbench.errors import CellError, ConfigError, DataError, ModelError, Problem, near_miss, one_of
 from symbench.events import Listener, Note, ignore
 from symbench.fields import Image
+from symbench.identity import Reads
 from symbench.models import MODELS
 from symbench.models.source import Description
 from symbench.plan.data import Data
 from symbench.plan.forward import why_unfit
+from symbench.plan.keys import Cell, built_for, cell_of
 from symbench.plan.pairs import Pair, fits, idle
 from symbench.plan.training import origin, plan_training
-from symbench.store import content_key
-from symbench.suite import ModelEntry, Suite
-
-VERSIONS = {"evaluate": 2, "order": 1}
-"""Raised when the numbers of an evaluation change: part of every key."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One cell, resolved: the unit that is cached and compared."""
-
-    pair: Pair
-    key: str
-    identity: dict[str, Any]
+from symbench.suite import Suite
 
 
 @dataclass
@@ -59,7 +46,7 @@ class Plan:
         prepared: symmetries by (symmetry, dataset, size).
         recipes: the recipe's document of every model that is trained.
         known: what is known of each model before it is built.
-        states: SHA-256 of the weights with which code or a library builds a model, by model and what it is built for.
+        origins: everything that can change what a model computes, by model and what it is built for.
         labels: how the labels of a dataset are read for a model, by (model, dataset).
         broken: models that cannot be built, with the reason; their cells fail.
         unfit: why models have no output for a dataset of theirs, by (model, dataset), if that was looked for.
@@ -73,7 +60,7 @@ class Plan:
     prepared: dict[tuple[str, str, int | None], Prepared] = field(default_factory=dict)
     recipes: dict[str, dict[str, Any]] = field(default_factory=dict)
     known: dict[str, Description] = field(default_factory=dict)
-    states: dict[tuple[str, str], str] = field(default_factory=dict)
+    origins: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     labels: dict[tuple[str, str], Labels | None] = field(default_factory=dict)
     broken: dict[str, CellError] = field(default_factory=dict)
     unfit: dict[tuple[str, str], CellError] = field(default_factory=dict)
@@ -96,6 +83,10 @@ class Plan:
         return self.broken.get(pair.model) or self.data[pair.dataset].broken or unfit
 
 
+Built = Callable[[Plan, str, Mapping[str, nn.Module]], None]
+"""Called with a plan, a model's name, and its modules by the dataset that each is built for."""
+
+
 def resolve(
     suite: Suite,
     chosen: Sequence[Pair],
@@ -104,6 +95,7 @@ def resolve(
     limit: int | None = None,
     trust_pickle: bool = False,
     forward: bool = False,
+    built: Built | None = None,
     listen: Listener = ignore,
 ) -> Plan:
     """Load what the cells need and give each its key. Nothing is written.
@@ -115,6 +107,7 @@ def resolve(
         limit: take only the first samples of each dataset's order.
         trust_pickle: let weights be pickles that may run code.
         forward: run each model on one black image, to see that it has an output for every label.
+        built: gets each model's modules, when its cells have their keys, before they are dropped.
         listen: hears how far the looking through data has come, and of what is done otherwise than a library does it.
 
     Raises:
@@ -134,15 +127,17 @@ def resolve(
         for pair in mine:
             try:
                 if _fits_loaded(plan, pair, module):
-                    plan.cells.append(_cell(plan, pair, device=device, limit=limit))
+                    plan.cells.append(cell_of(plan, pair, device=device, limit=limit))
             except DataError as error:
                 plan.data[pair.dataset].broken = error
-                plan.cells.append(_cell(plan, pair, device=device, limit=limit))
+                plan.cells.append(cell_of(plan, pair, device=device, limit=limit))
             except CellError as error:  # it cannot say what it takes
                 plan.broken[model] = error
-                plan.cells.append(_cell(plan, pair, device=device, limit=limit))
+                plan.cells.append(cell_of(plan, pair, device=device, limit=limit))
         if forward:
             plan.unfit |= _unfit(plan, model, modules, device)
+        if built is not None:
+            built(plan, model, modules)
     problems = _unknown_leaves(plan, chosen)
     if problems:
         raise ConfigError(problems)
@@ -160,7 +155,7 @@ def _unfit(plan: Plan, model: str, modules: Mapping[str, nn.Module], device: str
     cells = {c.pair.dataset: c for c in plan.cells if c.pair.model == model and plan.broken_reason(c.pair) is None}
     for name, cell in cells.items():
         entry, data = plan.suite.models[model], plan.data[name]
-        module = modules[_built_for(entry, name)]
+        module = modules[built_for(entry, name)]
         try:
             why_unfit(module, entry, model, plan.dataset_of(cell), data.shapes(entry.size), device, dtype_of(plan))
         except CellError as error:
@@ -212,7 +207,7 @@ def _built(plan: Plan, name: str, mine: list[Pair], listen: Listener, *, trust_p
         for dataset in datasets if assemble.built_for_data(entry) else datasets[:1]:
             module = _tried(plan, name, dataset, trust_pickle=trust_pickle)
             if module is not None:
-                modules[_built_for(entry, dataset)] = module
+                modules[built_for(entry, dataset)] = module
                 assemble.check_layers(module, suite, name)
         if name in plan.recipes:
             plan.recipes[name] |= origin(plan, name)
@@ -225,8 +220,9 @@ def _built(plan: Plan, name: str, mine: list[Pair], listen: Listener, *, trust_p
 def _tried(plan: Plan, name: str, dataset: str, *, trust_pickle: bool) -> nn.Module | None:
     """The model's module with its weights; None where it is built for a dataset that cannot be read."""
     entry = plan.suite.models[name]
+    reads = Reads()
     try:
-        module = new_module(plan, name, dataset)
+        module = new_module(plan, name, dataset, reads)
     except DataError as error:
         if not assemble.built_for_data(entry):
             raise
@@ -235,22 +231,16 @@ def _tried(plan: Plan, name: str, dataset: str, *, trust_pickle: bool) -> nn.Mod
     assemble.load_weights(module, plan.suite, name, trust_pickle=trust_pickle)
     if ":" in entry.use:
         plan.known[name] = Description(classes=declared_names(module, name))
-    if assemble.is_foreign(entry):
-        plan.states[name, _built_for(entry, dataset)] = assemble.state_digest(module, name)
+    plan.origins[name, built_for(entry, dataset)] = assemble.origin_document(plan.suite, name, module, reads)
     return module
 
 
-def _built_for(entry: ModelEntry, dataset: str) -> str:
-    """The dataset that a model's module is built for when it meets this one; empty where it is always the same."""
-    return dataset if assemble.built_for_data(entry) else ""
-
-
-def new_module(plan: Plan, name: str, dataset: str) -> nn.Module:
+def new_module(plan: Plan, name: str, dataset: str, reads: Reads | None = None) -> nn.Module:
     """A model's module with fresh weights, shaped for the data that it is trained on, or else for ``dataset``."""
     entry = plan.suite.models[name]
     data = plan.training[entry.train.on] if entry.train is not None else plan.data[dataset]
     if not is_shaped(entry):
-        return assemble.build_module(plan.suite, name, shape=(), outputs=0)
+        return assemble.build_module(plan.suite, name, shape=(), outputs=0, reads=reads)
     if data.broken is not None:
         raise data.broken
     leaf, shape = next(iter(data.shapes(entry.size).items()))
@@ -258,7 +248,7 @@ def new_module(plan: Plan, name: str, dataset: str) -> nn.Module:
         shape = (entry.channels, *shape[1:])
     # a library's model has classes of its own, for data that has none
     outputs = 0 if MODELS.find(entry.use)[0].source and not data.dataset.targets else data.outputs(entry.size)
-    return assemble.build_module(plan.suite, name, shape=shape, outputs=outputs)
+    return assemble.build_module(plan.suite, name, shape=shape, outputs=outputs, reads=reads)
 
 
 def _fits_loaded(plan: Plan, pair: Pair, module: nn.Module | None) -> bool:
@@ -274,73 +264,6 @@ def _fits_loaded(plan: Plan, pair: Pair, module: nn.Module | None) -> bool:
     with foreign(ModelError, pair.model, "reading what it declares"):
         inputs = getattr(module, "inputs", None)
     return fits(inputs if isinstance(inputs, Mapping) else (Image(),), fields)
-
-
-def _cell(plan: Plan, pair: Pair, *, device: str, limit: int | None) -> Cell:
-    suite = plan.suite
-    reason = plan.broken_reason(pair)
-    if reason is not None:
-        return Cell(pair, content_key(["broken", str(pair), str(reason)]), {})
-    entry = suite.models[pair.model]
-    place = (pair.symmetry, pair.dataset, entry.size)
-    data = plan.data[pair.dataset]
-    shapes = data.shapes(assemble.canvas(suite, pair.symmetry, pair.model))
-    check_images(suite, pair.model, plan.known[pair.model], data.dataset, shapes)
-    if place not in plan.prepared:
-        plan.prepared[place] = assemble.prepare(suite, pair.symmetry, data.dataset, shapes)
-    labels = _labels(plan, pair)
-    identity = {
-        "model": _model_identity(plan, pair),
-        "dataset": {
-            "digest": data.digest,
-            "fields": {k: str(v) for k, v in data.dataset.fields.items()},
-            "targets": {k: str(v) for k, v in data.dataset.targets.items()},
-            "valid": assemble.validity_document(suite, pair.dataset, data.dataset),
-        },
-        "preprocessing": {
-            "size": entry.size,
-            "channels": entry.channels,
-            "mean": entry.mean,
-            "std": entry.std,
-            **framing(entry),
-        },
-        "symmetry": plan.prepared[place].document,
-        "numerics": {**suite.numerics.model_dump(), "device": device.partition(":")[0]},
-        "layers": entry.layers,
-        "scores": suite.scores,
-        "controls": suite.controls.model_dump(),
-        "seed": suite.seed,
-        "limit": limit,
-        "versions": VERSIONS,
-        **({"labels": labels.outputs} if labels is not None and labels.outputs is not None else {}),
-    }
-    return Cell(pair, content_key(identity), identity)
-
-
-def _labels(plan: Plan, pair: Pair) -> Labels | None:
-    """Which outputs the classes of the data are; None where it has no class labels. Found once for each dataset."""
-    place = (pair.model, pair.dataset)
-    if place not in plan.labels:
-        recipe, names = plan.suite.models[pair.model].train, plan.known[pair.model].classes
-        learnt = plan.training[recipe.on].dataset if recipe is not None else None
-        dataset = plan.data[pair.dataset].dataset
-        plan.labels[place] = match_labels(plan.suite, pair.model, pair.dataset, dataset, names, learnt)
-    return plan.labels[place]
-
-
-def _model_identity(plan: Plan, pair: Pair) -> dict[str, Any]:
-    suite, name = plan.suite, pair.model
-    if name in plan.recipes:
-        return {"recipe": content_key(plan.recipes[name])}
-    shapes = plan.data[pair.dataset].shapes(suite.models[name].size)
-    return {
-        **assemble.model_description(suite, name),
-        "weights": assemble.weights_digest(suite, name),
-        "source": plan.known[name].identity,
-        "state": plan.states.get((name, _built_for(suite.models[name], pair.dataset))),
-        "shapes": {leaf: list(shape) for leaf, shape in shapes.items()},
-        "code": assemble.code_digest(suite, name),
-    }
 
 
 def dtype_of(plan: Plan) -> torch.dtype:

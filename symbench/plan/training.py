@@ -56,6 +56,6 @@ def plan_training(plan: Plan, name: str, listen: Listener) -> None:
 
 
 def origin(plan: Plan, name: str) -> dict[str, Any]:
-    """What a recipe says of the weights that training starts from, where they or the model are not ours."""
-    found = {"initial": plan.states.get((name, "")), "source": plan.known[name].identity}
-    return {key: value for key, value in found.items() if value is not None}
+    """What a recipe says of the code that is trained, and of the weights that training starts from."""
+    source = plan.known[name].identity
+    return {"origin": plan.origins[name, ""], **({} if source is None else {"source": source})}

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
+from symbench.compare import Recorded, faults
 from symbench.errors import ConfigError, Problem
 from symbench.records import CellRecord, CellStatus, Manifest
 from symbench.store import Store, canonical, read_manifest
@@ -14,7 +15,7 @@ from symbench.store import Store, canonical, read_manifest
 Found = tuple[Manifest, CellStatus, CellRecord]
 
 
-def together(store: Store, suites: Sequence[str] = ()) -> Manifest:
+def together(store: Store, suites: Sequence[str] = ()) -> tuple[Manifest, list[str]]:
     """One manifest of the newest measured cells of all whole runs.
 
     What has one name in several suites and is not the same keeps its suite's name beside it: models of another
@@ -24,12 +25,17 @@ def together(store: Store, suites: Sequence[str] = ()) -> Manifest:
         store: the results folder.
         suites: glob patterns; all suites by default.
 
+    Returns:
+        The manifest, and what was left out because it cannot be used, a sentence each.
+
     Raises:
         ConfigError: no run fits, or nothing of them is measured.
     """
-    manifests = [manifest for manifest in _all(store) if not suites or _fits(manifest, suites)]
+    readable, left_out = _all(store)
+    manifests = [manifest for manifest in readable if not suites or _fits(manifest, suites)]
     newest: dict[tuple[str, str, str, str], Found] = {}
     for manifest in manifests:
+        left_out += faults(Recorded(store, manifest))
         for cell in manifest.cells:
             record = store.cell(cell.key) if cell.status == "done" else None
             if record is not None:
@@ -37,7 +43,9 @@ def together(store: Store, suites: Sequence[str] = ()) -> Manifest:
                     (_suite(manifest), cell.model, cell.dataset, cell.symmetry), (manifest, cell, record)
                 )
     if not newest:
-        raise ConfigError(Problem(str(store.root), "no measured run here", None, "Run 'symbench run SUITE' first."))
+        said = f" ({' '.join(left_out)})" if left_out else ""
+        remedy = "Run 'symbench run SUITE' first."
+        raise ConfigError(Problem(str(store.root), f"no measured run here{said}", None, remedy))
     found = list(newest.values())
     named = {kind: _names(found, kind) for kind in ("model", "dataset", "symmetry")}
     cells: dict[tuple[str, ...], CellStatus] = {}
@@ -51,7 +59,7 @@ def together(store: Store, suites: Sequence[str] = ()) -> Manifest:
         if (_suite(manifest), name) in named["model"]
     }
     first = manifests[0]
-    return first.model_copy(
+    whole = first.model_copy(
         update={
             "run": "leaderboard",
             "suite": {"version": 1, "name": "leaderboard", "models": entries},
@@ -64,6 +72,7 @@ def together(store: Store, suites: Sequence[str] = ()) -> Manifest:
             "status": "complete",
         }
     )
+    return whole, left_out
 
 
 def _common(environments: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -77,18 +86,19 @@ def _common(environments: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _all(store: Store) -> list[Manifest]:
-    """Every manifest that can be read, the newest first, those of limited runs aside."""
-    found = []
+def _all(store: Store) -> tuple[list[Manifest], list[str]]:
+    """Every manifest that can be read, the newest first, those of limited runs aside; and why others cannot."""
+    found, broken = [], []
     for path in (store.root / "runs").glob("*.json"):
         try:
             manifest = read_manifest(path)
-        except ConfigError:
+        except ConfigError as error:
+            broken.append(str(error))
             continue
         if manifest.limit is None:
             when = manifest.finished or manifest.started
             found.append((when, path.stat().st_mtime_ns, manifest.run, manifest))  # times are in whole seconds
-    return [manifest for *_, manifest in sorted(found, key=lambda each: each[:3], reverse=True)]
+    return [manifest for *_, manifest in sorted(found, key=lambda each: each[:3], reverse=True)], broken
 
 
 def _fits(manifest: Manifest, suites: Iterable[str]) -> bool:

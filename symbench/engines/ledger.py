@@ -1,0 +1,122 @@
+"""Which cells of a plan are measured already, and why those that once were are to be measured again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from torch import nn
+
+from symbench.engines.loading import Settings, flags, job_of, loaded
+from symbench.errors import CellError, ConfigError
+from symbench.evaluate.probe import why_another
+from symbench.identity import differences
+from symbench.plan.keys import Cell, built_for
+from symbench.plan.resolve import Plan
+from symbench.records import CellRecord
+from symbench.store import Store
+from symbench.train import cached, restore
+
+SHOWN = 3
+LATEST = 5
+"""Runs that are looked at for what was measured before."""
+
+
+@dataclass
+class Ledger:
+    """What is measured.
+
+    A cell counts as measured where the store has it, whole and unaltered, of the weights that its recipe stands for
+    now, and the model at hand gives the outputs that were kept with it.
+
+    Attributes:
+        store: the results folder.
+        settings: how the run would be done.
+        stale: why cells that the store has are not of the model at hand, by key.
+        looked: keys of the cells whose models have been run on their probes.
+    """
+
+    store: Store
+    settings: Settings
+    stale: dict[str, str] = field(default_factory=dict)
+    looked: set[str] = field(default_factory=set)
+
+    def look(self, plan: Plan, name: str, modules: Mapping[str, nn.Module]) -> None:
+        """Run a model that has just been built on the probes of its cells in the store.
+
+        Args:
+            plan: with the model's cells.
+            name: the model's.
+            modules: as it was built, by the dataset that it was built for; they are moved and get their weights.
+        """
+        ready: set[str] = set()
+        for cell in plan.cells:
+            record = self.store.cell(cell.key) if cell.pair.model == name else None
+            if record is None or plan.broken_reason(cell.pair) is not None:
+                continue
+            where = built_for(plan.suite.models[name], cell.pair.dataset)
+            try:
+                why = self._why_stale(plan, cell, record, modules[where], fresh=where not in ready)
+            except CellError as error:
+                why = f"its model cannot be loaded any more: {error}"
+            ready.add(where)
+            self.looked.add(cell.key)
+            if why is not None:
+                self.stale[cell.key] = why
+
+    def _why_stale(self, plan: Plan, cell: Cell, record: CellRecord, module: nn.Module, *, fresh: bool) -> str | None:
+        name = cell.pair.model
+        checkpoint = cached(plan, name) if name in plan.recipes else None
+        if checkpoint is not None and record.checkpoint != checkpoint.digest:
+            return "the model has been trained anew since"
+        if record.probe is None or (name in plan.recipes and checkpoint is None):
+            return None  # there is no model at hand to be another: its recipe is the same, to the last module
+        with flags(plan):
+            if fresh and checkpoint is not None:
+                restore(module, checkpoint)
+            at_hand = loaded(plan, name, module, self.settings, record.checkpoint)
+            return why_another(job_of(plan, cell, at_hand, self.settings), record.probe)
+
+    def done(self, plan: Plan, cell: Cell) -> bool:
+        """Whether a cell need not be measured."""
+        if cell.key in self.stale or plan.broken_reason(cell.pair) is not None:
+            return False
+        record = self.store.cell(cell.key)
+        if record is None:
+            return False
+        checkpoint = cached(plan, cell.pair.model) if cell.pair.model in plan.recipes else None
+        return checkpoint is None or record.checkpoint == checkpoint.digest
+
+    def why_again(self, plan: Plan) -> dict[str, str]:
+        """Why cells that were measured before are measured again, by their names, as far as that is known."""
+        pending = [c for c in plan.cells if plan.broken_reason(c.pair) is None and not self.done(plan, c)]
+        found = {str(cell.pair): self.stale.get(cell.key) or self.store.fault(cell.key) for cell in pending}
+        lacking = {str(cell.pair): cell for cell in pending if found[str(cell.pair)] is None}
+        changed = self._changed(plan.suite.name, lacking) if lacking else {}
+        return {name: why for name, why in {**found, **changed}.items() if why is not None}
+
+    def told_again(self, plan: Plan) -> list[str]:
+        """:meth:`why_again` for people: cells of one reason in one line."""
+        alike: dict[str, list[str]] = {}
+        for name, reason in self.why_again(plan).items():
+            alike.setdefault(reason, []).append(name)
+        more = {reason: f" and {len(names) - SHOWN} more" * (len(names) > SHOWN) for reason, names in alike.items()}
+        return [
+            f"measured again: {', '.join(names[:SHOWN])}{more[reason]}: {reason}" for reason, names in alike.items()
+        ]
+
+    def _changed(self, suite: str, lacking: Mapping[str, Cell]) -> dict[str, str]:
+        """What differs from the newest measurement of each cell under another key."""
+        found: dict[str, str] = {}
+        files = (self.store.root / "runs").glob(f"{suite}-*.json")
+        for path in sorted(files, key=lambda path: path.stat().st_mtime_ns, reverse=True)[:LATEST]:
+            try:
+                manifest = self.store.manifest(path.stem)
+            except ConfigError:
+                continue
+            for status in manifest.cells:
+                name = f"{status.model}/{status.dataset}/{status.symmetry}"
+                record = self.store.cell(status.key) if name in lacking and name not in found else None
+                if record is not None:
+                    found[name] = f"changed since: {', '.join(differences(record.identity, lacking[name].identity))}"
+        return found

@@ -1,0 +1,104 @@
+"""A model on its device, and a cell with everything that it takes to measure it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+from torch import nn
+
+from symbench.assemble import canvas, layer_fields, ready
+from symbench.code import foreign
+from symbench.datasets.base import names_of_outputs
+from symbench.environment import numeric_flags
+from symbench.errors import ModelError
+from symbench.evaluate import DEFAULT_BATCH, Job
+from symbench.models.base import Model
+from symbench.plan.keys import Cell
+from symbench.plan.resolve import Plan, dtype_of
+
+CPU_BATCH = 1 << 22
+"""Numbers in one batch on the CPU. Up to 32 MB, memory is used again from batch to batch; more is fetched anew
+each time, which takes longer than moving the images does."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to run: what changes no result beyond rounding."""
+
+    device: str
+    batch: int = DEFAULT_BATCH
+    limit: int | None = None
+    trust_pickle: bool = False
+    fail_fast: bool = False
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model on the device, with the digest of its weights and what is known of it."""
+
+    model: Model
+    checkpoint: str | None
+    facts: dict[str, float | None] = field(default_factory=dict)
+
+
+def flags(plan: Plan) -> AbstractContextManager[None]:
+    """Torch's numeric switches, as the suite wants them."""
+    numerics = plan.suite.numerics
+    return numeric_flags(tf32=numerics.tf32, deterministic=numerics.deterministic)
+
+
+def loaded(
+    plan: Plan,
+    name: str,
+    module: nn.Module,
+    settings: Settings,
+    checkpoint: str | None,
+    facts: Mapping[str, float | None] | None = None,
+) -> Loaded:
+    """A module that has its weights, on the device and in the suite's dtype.
+
+    Raises:
+        ModelError: it cannot be moved, or its own code raised.
+    """
+    with foreign(ModelError, name, f"moving it to {settings.device}"):
+        module = module.to(settings.device, dtype_of(plan))
+    return Loaded(ready(module, plan.suite.models[name], name), checkpoint, dict(facts or {}))
+
+
+def job_of(
+    plan: Plan, cell: Cell, loaded: Loaded, settings: Settings, environment: Mapping[str, Any] | None = None
+) -> Job:
+    """Everything that it takes to measure a cell."""
+    suite, dataset = plan.suite, plan.dataset_of(cell)
+    wanted = canvas(suite, cell.pair.symmetry, cell.pair.model)
+    return Job(
+        cell=cell,
+        model=loaded.model,
+        dataset=dataset,
+        prepared=plan.symmetry_of(cell),
+        device=settings.device,
+        dtype=dtype_of(plan),
+        canvas=wanted,
+        decoded=wanted,
+        batch=_batch(settings, dataset.shapes(canvas=wanted)),
+        limit=settings.limit,
+        control_samples=suite.controls.samples,
+        probabilities=suite.scores == "probabilities",
+        seed=suite.seed,
+        checkpoint=loaded.checkpoint,
+        facts={**loaded.facts, "unreadable_samples": float(len(dataset.unusable))},
+        environment={**(environment or {}), "batch": settings.batch},
+        layers=layer_fields(suite.models[cell.pair.model]),
+        classes=names_of_outputs(dataset),
+    )
+
+
+def _batch(settings: Settings, shapes: Mapping[str, tuple[int, ...]]) -> int:
+    """Images in one forward pass: as many as was asked for, but on the CPU no more than fit its caches."""
+    if settings.device != "cpu":
+        return settings.batch
+    return min(settings.batch, max(1, CPU_BATCH // sum(prod(shape) for shape in shapes.values())))

@@ -1,0 +1,137 @@
+"""The code behind an object that has been built: every module it may run, and whose each of them is."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any
+
+from symbench.identity.origins import PACKAGE, Distribution, distribution_of, file_of, installed, origin_of
+from symbench.identity.sources import imported_names, located
+
+LOADED_AS = "_symbench_code_"
+"""How the names begin under which the files of suites are loaded."""
+
+
+@dataclass
+class Dependencies:
+    """What code depends on.
+
+    Attributes:
+        files: modules that are neither the standard library's nor of a release, with the file of each.
+        distributions: releases, by name.
+        unknown: modules whose code cannot be found, as of a notebook: what depends on them is never cached.
+    """
+
+    files: dict[str, Path] = field(default_factory=dict)
+    distributions: dict[str, Distribution] = field(default_factory=dict)
+    unknown: set[str] = field(default_factory=set)
+
+    def document(self) -> dict[str, Any]:
+        """As plain data: SHA-256 of every module, and what identifies every release."""
+        modules = {_shown(name, file): _digest(name, file) for name, file in self.files.items()}
+        releases = {name: found.document() for name, found in self.distributions.items()}
+        found = {"modules": dict(sorted(modules.items())), "distributions": dict(sorted(releases.items()))}
+        return {**found, "unknown": sorted(self.unknown)} if self.unknown else found
+
+
+def dependencies(start: Iterable[str]) -> Dependencies:
+    """Everything that the code of some modules may run.
+
+    Modules are followed by what they hold (other modules, and what comes from them) and by their import statements,
+    those inside functions too, whether they have been run or not. Releases are not followed: their version and their
+    list of files stand for them. Nor are symbench's own: each stands for itself, as the versions in a cell's key do.
+
+    Args:
+        start: names of modules, loaded or not.
+    """
+    found, waiting, seen = Dependencies(), list(start), set[str]()
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        module = sys.modules.get(name)
+        file = file_of(module) if module is not None else located(name, PACKAGE)
+        if file is None:
+            _without_a_file(name, module, found)
+            continue
+        waiting += _followed(name, module, file, found, seen)
+    return found
+
+
+def _followed(name: str, module: object, file: Path, found: Dependencies, seen: set[str]) -> list[str]:
+    """Take one module in; the modules that its code leads to."""
+    whose = origin_of(file)
+    if whose == "released":
+        release = distribution_of(file)
+        if release is not None:
+            found.distributions[release.name] = release
+        return []
+    if whose == "standard":
+        return []
+    found.files[name] = file
+    if whose == "ours":
+        return []
+    names = list(_held(module)) + [name.rpartition(".")[0]] * ("." in name)
+    for imported in imported_names(name, file):
+        if imported in sys.modules:
+            names.append(imported)
+        elif imported not in seen:
+            seen.add(imported)
+            names += _not_loaded(imported, located(imported, file.parent), found, seen)
+    return names
+
+
+def _not_loaded(name: str, file: Path | None, found: Dependencies, seen: set[str]) -> list[str]:
+    """Take in a module that a function imports only when it is called."""
+    return [] if file is None else _followed(name, None, file, found, seen)
+
+
+def _without_a_file(name: str, module: object, found: Dependencies) -> None:
+    """Built-in modules have no file, nor have namespaces, nor what a release makes as it goes. Nor has a notebook."""
+    top = name.partition(".")[0]
+    release = installed(top)
+    if release is not None:
+        found.distributions[release.name] = release
+    elif module is not None and top not in sys.stdlib_module_names and not hasattr(module, "__path__"):
+        found.unknown.add(name)
+
+
+def _held(module: object) -> Iterator[str]:
+    """The modules of what a module holds: modules, functions and classes from elsewhere, and objects' classes."""
+    for value in list(vars(module).values()) if isinstance(module, ModuleType) else ():
+        if isinstance(value, ModuleType):
+            yield value.__name__
+            continue
+        owner = value if isinstance(value, (type, FunctionType)) else type(value)
+        where = owner.__module__
+        if isinstance(where, str):
+            yield where
+
+
+def _shown(name: str, file: Path) -> str:
+    """A module by its name; a suite's own file by its file's, as its module's name says where the suite is."""
+    return file.name if name.startswith(LOADED_AS) else name
+
+
+_LOADED: dict[str, tuple[object, str]] = {}
+
+
+def _digest(name: str, file: Path) -> str:
+    """SHA-256 of a module's file. A file that was edited after it had been imported is still what it was here."""
+    module = sys.modules.get(name)
+    known = _LOADED.get(name)
+    if known is not None and known[0] is module:
+        return known[1]
+    try:
+        found = sha256(file.read_bytes()).hexdigest()
+    except OSError:
+        return ""
+    if module is not None:
+        _LOADED[name] = (module, found)
+    return found

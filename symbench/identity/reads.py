@@ -1,0 +1,174 @@
+"""What code reads while it builds something: files that it opens and environment variables that it asks for.
+
+A read belongs to the module whose import it happens in, and else to the call. Imports happen once in a process; what
+they read is kept here, so that every model whose code depends on the module knows of it, whichever came first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from hashlib import file_digest, sha256
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+
+from symbench.identity.origins import SITES, origin_of
+
+NOWHERE = ("/proc/", "/sys/", "/dev/", "/etc/")
+"""Files of the machine, which are part of no result."""
+FOR_CODE = ("importlib.", "_frozen_importlib", "linecache", "tokenize", "symbench.")
+"""Modules that open files for their code, which is known otherwise."""
+COPIES = 32
+"""A line of code that asks for more variables than this takes a copy of the environment, and depends on none."""
+
+
+@dataclass
+class Reads:
+    """What has been read.
+
+    Attributes:
+        files: SHA-256 of every file, by its path as it was opened.
+        environment: a digest of every variable's value, by its name; None for those that are not set.
+    """
+
+    files: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str | None] = field(default_factory=dict)
+
+    def document(self, folder: Path) -> dict[str, Any]:
+        """As plain data; files by their path below ``folder``, or else by name, wherever they are."""
+        files: dict[str, str] = {}
+        for path, digest in sorted(self.files.items()):
+            place = Path(path)
+            name = place.relative_to(folder).as_posix() if place.is_relative_to(folder) else place.name
+            files[name] = f"{files[name]} {digest}" if name in files else digest
+        return {"files": files, "environment": dict(sorted(self.environment.items()))}
+
+    def add(self, other: Reads) -> None:
+        """Take in what has been read elsewhere."""
+        self.files |= other.files
+        self.environment |= other.environment
+
+    @contextlib.contextmanager
+    def recording(self) -> Iterator[None]:
+        """Take in what code reads in a ``with`` block, called from there or imported by it."""
+        noted = _Noted(sys._getframe(2).f_code)  # of the with statement, behind contextlib's own
+        _install()
+        _ACTIVE.append(noted)
+        environ: Any = os.environ
+        before, environ.__class__ = environ.__class__, _Environment
+        try:
+            yield
+        finally:
+            environ.__class__ = before
+            _ACTIVE.remove(noted)
+            for module, reads in noted.taken().items():
+                (self if module is None else _IMPORTS.setdefault(module, Reads())).add(reads)
+
+
+def read_by_imports(modules: Iterator[str]) -> Reads:
+    """What importing some modules has read in this process."""
+    found = Reads()
+    for name in modules:
+        found.add(_IMPORTS.get(name, Reads()))
+    return found
+
+
+_ACTIVE: list[_Noted] = []
+_IMPORTS: dict[str, Reads] = {}
+
+
+@dataclass
+class _Noted:
+    """What has been noted in one block: paths and variables, each with the module in whose import, or None."""
+
+    boundary: CodeType
+    opened: dict[tuple[str | None, str], None] = field(default_factory=dict)
+    written: set[str] = field(default_factory=set)
+    asked: dict[tuple[str | None, str], tuple[str | None, tuple[str, int]]] = field(default_factory=dict)
+
+    def file(self, path: str, *, reading: bool) -> None:
+        """A file was opened."""
+        place = os.path.abspath(path)  # noqa: PTH100  (the working folder may be another one later)
+        if not reading:
+            self.written.add(place)
+            return
+        known = place.startswith(NOWHERE) or any(f"/{site}/" in place for site in SITES)
+        frame = sys._getframe(2)
+        if known or frame.f_globals.get("__name__", "").startswith(FOR_CODE):
+            return
+        counts, module = self._owner(frame)
+        if counts:
+            self.opened[module, place] = None
+
+    def variable(self, name: str, value: str | None) -> None:
+        """A variable was asked for, by code that is no library's."""
+        frame: FrameType | None = sys._getframe(2)
+        while frame is not None and frame.f_globals.get("__name__") in {"os", "_collections_abc", "collections.abc"}:
+            frame = frame.f_back
+        if frame is None or not _is_foreign(frame.f_code.co_filename):
+            return
+        counts, module = self._owner(frame)
+        if counts:
+            self.asked[module, name] = (value, (frame.f_code.co_filename, frame.f_lineno))
+
+    def _owner(self, frame: FrameType | None) -> tuple[bool, str | None]:
+        """Whether a read counts, and the module in whose import it happens."""
+        while frame is not None and frame.f_code is not self.boundary:
+            if frame.f_code.co_name == "<module>":
+                return _is_foreign(frame.f_code.co_filename), frame.f_globals.get("__name__")
+            frame = frame.f_back
+        return frame is not None, None
+
+    def taken(self) -> dict[str | None, Reads]:
+        """What was read, by module; files that were written in the same block, or are gone, are no input of it."""
+        found: dict[str | None, Reads] = {}
+        for module, path in self.opened:
+            if path not in self.written and Path(path).is_file():
+                with contextlib.suppress(OSError), Path(path).open("rb") as file:
+                    found.setdefault(module, Reads()).files[path] = file_digest(file, "sha256").hexdigest()
+        lines = Counter(line for _, line in self.asked.values())
+        for (module, name), (value, line) in self.asked.items():
+            if lines[line] <= COPIES:
+                told = None if value is None else sha256(f"{name}={value}".encode()).hexdigest()[:16]
+                found.setdefault(module, Reads()).environment[name] = told
+        return found
+
+
+class _Environment(type(os.environ)):  # type: ignore[misc]
+    """``os.environ``, while somebody wants to know who asks for what."""
+
+    def __getitem__(self, key: str) -> str:
+        try:
+            value: str | None = super().__getitem__(key)
+        except KeyError:
+            value = None
+        for noted in _ACTIVE:
+            noted.variable(key, value)
+        if value is None:
+            raise KeyError(key)
+        return value
+
+
+@functools.cache
+def _is_foreign(filename: str) -> bool:
+    return not filename.startswith("<") and origin_of(Path(filename)) == "foreign"
+
+
+@functools.cache
+def _install() -> None:
+    """Hear of files that are opened. A hook cannot be taken out again; where nobody listens it returns at once."""
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open" and _ACTIVE and isinstance(arguments[0], (str, bytes)):
+            mode, flags = arguments[1], arguments[2]
+            reading = set(mode) <= set("rbtU") if mode else flags & (os.O_WRONLY | os.O_RDWR) == 0
+            for noted in _ACTIVE:
+                noted.file(os.fsdecode(arguments[0]), reading=reading)
+
+    sys.addaudithook(hook)

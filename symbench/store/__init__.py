@@ -1,0 +1,256 @@
+"""The results folder: content-addressed cells and run manifests. Every file appears whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
+
+from symbench.errors import CellError, ConfigError, Problem, near_miss
+from symbench.records import GALLERY, OBSERVATIONS, SAMPLES, VIEWS, CellRecord, FileRecord, Manifest
+from symbench.store.cells import (
+    files_of,
+    parsed,
+    write_controls,
+    write_gallery,
+    write_part,
+    write_samples,
+    write_views,
+)
+from symbench.store.files import (
+    Stamp,
+    canonical,
+    content_key,
+    is_sealed,
+    sealed,
+    sha256_bytes,
+    sha256_file,
+    stamp_of,
+    write_text,
+    written,
+)
+from symbench.store.manifests import read_manifest
+
+__all__ = [
+    "PART",
+    "Store",
+    "canonical",
+    "content_key",
+    "is_sealed",
+    "read_manifest",
+    "sealed",
+    "sha256_bytes",
+    "sha256_file",
+    "write_controls",
+    "write_gallery",
+    "write_part",
+    "write_samples",
+    "write_text",
+    "write_views",
+    "written",
+]
+
+PART = 1024
+"""Samples in one part of a cell's observations, whatever the batch size."""
+
+
+class Store:
+    """A results folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._sums: dict[Path, tuple[Stamp, str]] = {}
+        self._cells: dict[str, tuple[Stamp, CellRecord | str]] = {}
+
+    def check_writable(self) -> None:
+        """Create the folder and try it.
+
+        Raises:
+            ConfigError: it cannot be made or written to.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.root):
+                pass
+        except OSError as error:
+            raise ConfigError(
+                Problem(
+                    "--results",
+                    f"{self.root} cannot be written: {error.strerror or error}",
+                    "a folder that can",
+                    "Name another with --results.",
+                )
+            ) from error
+
+    def cell_folder(self, key: str) -> Path:
+        """``cells/<key[:2]>/<key>``."""
+        return self.root / "cells" / key[:2] / key
+
+    def cell(self, key: str) -> CellRecord | None:
+        """The record of a finished cell; None where there is none that can be used, see :meth:`fault`."""
+        found = self._read(key)
+        return found if isinstance(found, CellRecord) else None
+
+    def fault(self, key: str) -> str | None:
+        """Why a cell that is there counts as not measured: what was altered, or lost, or put in its place."""
+        found = self._read(key)
+        return found if isinstance(found, str) else None
+
+    def _read(self, key: str) -> CellRecord | str | None:
+        """A cell's record, checked against its own digest, its place and all of its files; or what is wrong with it.
+
+        Copied folders, edited numbers and torn disks look like measurements otherwise. What has been read is read
+        again only when ``cell.json`` has changed; its files are looked at every time, by size and times.
+        """
+        path = self.cell_folder(key) / "cell.json"
+        try:
+            stamp = stamp_of(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            return f"cell.json cannot be read: {error.strerror or error}"
+        known = self._cells.get(key)
+        if known is None or known[0] != stamp:
+            known = self._cells[key] = (stamp, parsed(path, key))
+        found = known[1]
+        return found if isinstance(found, str) else self._altered(found) or found
+
+    def _altered(self, record: CellRecord) -> str | None:
+        """Which of a cell's files is not what was written."""
+        folder = self.cell_folder(record.key)
+        for file in files_of(record):
+            found = self._sha256(folder / file.file)
+            if found != file.sha256:
+                return f"{file.file} {'is not what was written' if found else 'is missing'}"
+        return None
+
+    def _sha256(self, path: Path) -> str:
+        """SHA-256 of a file, empty where it cannot be read; taken anew when the file has changed."""
+        try:
+            stamp = stamp_of(path)
+        except OSError:
+            return ""
+        known = self._sums.get(path)
+        if known is None or known[0] != stamp:
+            known = self._sums[path] = (stamp, sha256_file(path))
+        return known[1]
+
+    def observations(self, key: str) -> pa.Table:
+        """All observations of a finished cell.
+
+        Raises:
+            ConfigError: the cell cannot be used.
+        """
+        return pa.concat_tables(self._table(key, part, OBSERVATIONS) for part in self._finished(key).parts)
+
+    def samples(self, key: str) -> pa.Table:
+        """The table of whole orbits of a finished cell.
+
+        Raises:
+            ConfigError: the cell cannot be used.
+        """
+        return self._table(key, self._finished(key).samples_file, SAMPLES)
+
+    def controls(self, key: str) -> pa.Table:
+        """The rows of a finished cell's controls.
+
+        Raises:
+            ConfigError: the cell cannot be used.
+        """
+        return self._table(key, self._finished(key).controls_file, OBSERVATIONS)
+
+    def views(self, key: str) -> pa.Table | None:
+        """The elements of every sample of a finished cell; None where they are shared.
+
+        Raises:
+            ConfigError: the cell cannot be used.
+        """
+        file = self._finished(key).views_file
+        return None if file is None else self._table(key, file, VIEWS)
+
+    def gallery(self, key: str) -> pa.Table | None:
+        """The pictures of a finished cell that break worst; None without any.
+
+        Raises:
+            ConfigError: the cell cannot be used.
+        """
+        file = self._finished(key).gallery_file
+        return None if file is None else self._table(key, file, GALLERY)
+
+    def _finished(self, key: str) -> CellRecord:
+        found = self._read(key)
+        if not isinstance(found, CellRecord):
+            got, where = found or "there is no such cell", str(self.cell_folder(key))
+            raise ConfigError(Problem(where, got, "a finished cell", "Run the suite again."))
+        return found
+
+    def _table(self, key: str, file: FileRecord, schema: pa.Schema) -> pa.Table:
+        """A table whose file :meth:`_finished` has just checked."""
+        return pq.read_table(self.cell_folder(key) / file.file, schema=schema)
+
+    @contextlib.contextmanager
+    def locked(self, key: str) -> Iterator[None]:
+        """Hold a cell against other processes that would compute the same.
+
+        Raises:
+            CellError: another process holds it for over a minute.
+        """
+        folder = self.root / "cells" / key[:2]
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(folder / f"{key}.lock", timeout=60):
+                yield
+        except Timeout as error:
+            remedy = "The same command takes its result once it is there."
+            raise CellError(Problem(key[:12], "another run is computing this cell", None, remedy)) from error
+
+    def discard(self, key: str) -> None:
+        """Remove a cell's folder."""
+        shutil.rmtree(self.cell_folder(key), ignore_errors=True)
+
+    def write_cell(self, record: CellRecord) -> None:
+        """Close a cell."""
+        write_text(self.cell_folder(record.key) / "cell.json", sealed(record))
+
+    def write_manifest(self, manifest: Manifest) -> None:
+        """Write or replace a run's manifest, and point ``latest`` at it."""
+        write_text(self.root / "runs" / f"{manifest.run}.json", sealed(manifest))
+        write_text(self.root / "latest", manifest.run + "\n")
+
+    def manifest(self, run: str | None = None) -> Manifest:
+        """A run's manifest, by id, by a path to it, or the newest.
+
+        Raises:
+            ConfigError: there is no such run, or its file is broken or of a newer version.
+        """
+        if run is None:
+            latest = self.root / "latest"
+            if not latest.is_file():
+                raise ConfigError(
+                    Problem(
+                        str(self.root),
+                        "no run here yet",
+                        None,
+                        "Run 'symbench run SUITE' first, or name the folder with --results.",
+                    )
+                )
+            run = latest.read_text(encoding="utf-8").strip()
+        path = Path(run) if run.endswith(".json") else self.root / "runs" / f"{run}.json"
+        if not re.fullmatch(r"[\w.:-]+", path.stem) or not path.is_file():
+            known = sorted(p.stem for p in (self.root / "runs").glob("*.json"))
+            raise ConfigError(
+                Problem(
+                    str(self.root),
+                    f"no run {run!r}",
+                    f"one of {', '.join(known[-5:]) or 'none'}",
+                    near_miss(run, known),
+                )
+            )
+        return read_manifest(path)

@@ -1,0 +1,95 @@
+"""Files that appear whole or not at all, their digests, and what changes when they do."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from symbench.records import Sealed
+
+Stamp = tuple[int, int, int, int, int]
+"""What changes when a file does: device, inode, size and the times of its contents and of its status."""
+
+
+def canonical(document: Any) -> str:
+    """JSON with sorted keys and no spaces; NaN and infinity are refused."""
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+
+
+def content_key(document: Any) -> str:
+    """SHA-256 of canonical JSON, in hexadecimal."""
+    return hashlib.sha256(canonical(document).encode()).hexdigest()
+
+
+@contextlib.contextmanager
+def written(path: Path) -> Iterator[Path]:
+    """A temporary path that becomes ``path``, flushed, when the block ends well; gone when it does not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file atomically, UTF-8."""
+    with written(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def sealed(record: Sealed) -> str:
+    """A record as the text of its file, under the digest of everything else that stands there."""
+    data = json.loads(record.model_dump_json(exclude={"digest"}))
+    return json.dumps({**data, "digest": content_key(data)}, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def is_sealed(data: object) -> bool:
+    """Whether a record's file, parsed, is what was written. The first version of them had no digest, and passes.
+
+    The digest is of what stands in the file, not of what a later version of the record makes of it. It cannot be lost
+    by damage: a key that is damaged is an unknown one, and refused.
+    """
+    if not isinstance(data, dict) or data.get("digest") is None:
+        return isinstance(data, dict)
+    rest = {key: value for key, value in data.items() if key != "digest"}
+    try:
+        return content_key(rest) == data["digest"]
+    except ValueError:  # NaN or infinity, which were never written
+        return False
+
+
+def stamp_of(path: Path) -> Stamp:
+    """The stamp of a file.
+
+    Raises:
+        OSError: it is not there.
+    """
+    status = path.stat()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def sha256_bytes(data: bytes) -> str:
+    """SHA-256 of bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file's bytes; empty where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
