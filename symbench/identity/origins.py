@@ -130,9 +130,12 @@ def _distribution(info: Path) -> Distribution:
 
 def _loaded_files(site: Path) -> list[str]:
     """The files below ``site-packages`` that loaded modules were made from, relative to it."""
-    prefix, found = f"{site}/", []
+    # resolving thousands of files takes longer than looking at them: only the folders on the path are resolved
+    prefixes = (f"{site}/", *(f"{place}/" for place in sys.path if place and Path(place).resolve() == site))
+    found: dict[str, None] = {}
     for module in list(sys.modules.values()):
         file = vars(module).get("__file__") if hasattr(module, "__dict__") else None
-        if isinstance(file, str) and file.startswith(prefix) and Path(file).is_file():
-            found.append(file.removeprefix(prefix))
-    return found
+        if isinstance(file, str) and file.startswith(prefixes):
+            below = next(file.removeprefix(prefix) for prefix in prefixes if file.startswith(prefix))
+            found[below] = None
+    return [below for below in found if (site / below).is_file()]
