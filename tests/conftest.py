@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from filelock import FileLock
 
 from symbench import cli, open_run
 
@@ -196,7 +197,12 @@ class Quick:
 
 @pytest.fixture(scope="session")
 def quick(tmp_path_factory: pytest.TempPathFactory) -> Quick:
-    results = tmp_path_factory.mktemp("quick") / "results"
-    done = subprocess_symbench("run", ROOT / "suites" / "quick.yaml", "--results", results)
-    assert done.returncode == 0, done.stderr
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base  # one run for all processes
+    results = shared / "quick" / "results"
+    with FileLock(shared / "quick.lock"):
+        if not (shared / "quick" / "done").exists():
+            done = subprocess_symbench("run", ROOT / "suites" / "quick.yaml", "--results", results)
+            assert done.returncode == 0, done.stderr
+            (shared / "quick" / "done").touch()
     return Quick(results, open_run(results=results).estimates())
