@@ -112,12 +112,10 @@ def incomparable(before: CellRecord, after: CellRecord) -> str | None:
     ):
         if a.get(path[0]) != b.get(path[0]):
             return words
-    changed = [
-        key for key in sorted({*a["numerics"], *b["numerics"]}) if a["numerics"].get(key) != b["numerics"].get(key)
-    ]
+    one, two = a["numerics"], b["numerics"]
+    changed = [key for key in sorted({*one, *two}) if one.get(key) != two.get(key)]
     if changed:
-        pairs = (f"{key} {a['numerics'].get(key)} and {b['numerics'].get(key)}" for key in changed)
-        return f"other numerics: {', '.join(pairs)}"
+        return f"other numerics: {', '.join(f'{key} {one.get(key)} and {two.get(key)}' for key in changed)}"
     tasks = ({name: (o["task"], o["field"]) for name, o in record.outputs.items()} for record in (before, after))
     if len({str(task) for task in tasks}) > 1:
         return "other outputs"
@@ -303,15 +301,8 @@ def _row(cell: CellStatus, pair: Paired) -> PairRecord:
     doubt = pair.doubt()
     assert doubt is not None
     if found.value.sampled is None:
-        mark = (
-            "same"
-            if a == b
-            else "inconclusive"
-            if found.row.better == "neither" or found.unit == "s"
-            else "worse"
-            if doubt.estimate > 0
-            else "better"
-        )
+        undecided = found.row.better == "neither" or found.unit == "s"
+        mark = "same" if a == b else "inconclusive" if undecided else "worse" if doubt.estimate > 0 else "better"
         return row.model_copy(update={**numbers, "mark": mark, "reason": "a number without an interval"})
     if doubt.low is not None and doubt.high is not None:
         ends = sorted((worse_of(found) * doubt.low, worse_of(found) * doubt.high))
