@@ -18,9 +18,7 @@ from symbench.statistics import Doubt, Mean, change, holm, mcnemar, relative_cha
 from symbench.store import Store
 
 Mark = Literal["better", "worse", "same", "inconclusive", "not comparable", "only in A", "only in B"]
-MARKS: tuple[Mark, ...] = (
-    "worse", "better", "inconclusive", "same", "not comparable", "only in A", "only in B",
-)  # fmt: skip
+MARKS: tuple[Mark, ...] = ("worse", "better", "inconclusive", "same", "not comparable", "only in A", "only in B")
 ALPHA = 0.05
 METRICS_SHOWN = (
     "accuracy", "orbit_accuracy", "worst_element_accuracy", "worst_case_accuracy", "consistency", "kappa",
@@ -295,9 +293,8 @@ def _row(cell: CellStatus, pair: Paired) -> PairRecord:
         return row.model_copy(update={"mark": "not comparable", "reason": pair.reason})
     numbers: dict[str, object] = {"difference": b - a}
     if pair.identical:
-        return row.model_copy(
-            update={"difference": 0.0, "low": 0.0, "high": 0.0, "mark": "same", "reason": "identical"}
-        )
+        same = {"difference": 0.0, "low": 0.0, "high": 0.0, "mark": "same", "reason": "identical"}
+        return row.model_copy(update=same)
     doubt = pair.doubt()
     assert doubt is not None
     if found.value.sampled is None:
@@ -315,8 +312,7 @@ def _row(cell: CellStatus, pair: Paired) -> PairRecord:
 
 def _mcnemar(pair: Paired) -> dict[str, object]:
     """Samples lost and gained, and McNemar's p, where every sample is right or wrong."""
-    values = [e.value.sampled if e else None for e in (pair.before, pair.after)]
-    a, b = values
+    a, b = (e.value.sampled if e else None for e in (pair.before, pair.after))
     if not (isinstance(a, Mean) and isinstance(b, Mean) and len(a.taken) == len(b.taken)):
         return {}
     if not np.isin(np.concatenate([a.taken, b.taken]), (0.0, 1.0)).all():
