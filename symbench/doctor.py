@@ -9,9 +9,7 @@ import os
 import platform
 import shutil
 import stat
-import sys
 from collections.abc import Sequence
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +72,7 @@ def extra_facts(modules: Sequence[str]) -> dict[str, Any]:
         return {"installed": False, "error": None}
     for module in modules:
         try:
-            with redirect_stdout(sys.stderr):
-                importlib.import_module(module)
+            importlib.import_module(module)
         except RAISED as error:
             return {"installed": True, "error": f"{module}: {shortened(error)}"}
     return {"installed": True, "error": None}

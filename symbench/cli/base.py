@@ -3,27 +3,71 @@
 from __future__ import annotations
 
 import json as json_module
+import os
 import signal
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from symbench import __version__
+from symbench.errors import ConfigError, Problem
+from symbench.terminal import results_apart, say, tell
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from symbench.api import Choices, Run
+    from symbench.estimates import Cells
+    from symbench.records import CellStatus
     from symbench.terminal import Progress
 
-EXIT_INCOMPLETE, EXIT_BUG, EXIT_INTERRUPTED = 3, 70, 130
+EXIT_WORSE, EXIT_WRONG, EXIT_INCOMPLETE, EXIT_BUG, EXIT_INTERRUPTED = 1, 2, 3, 70, 130
+
+
+class Verdict(int):
+    """An exit status that was asked for as such: it stands, even where what was to be printed could not be."""
+
+
+class Command(click.Command):
+    """A command, which returns its exit status or None for 0. Whatever prints beside it prints to stderr."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it."""
+        with results_apart():
+            return super().invoke(ctx)
+
+
+class Group(click.Group):
+    """A group of such commands."""
+
+    command_class = Command
+    group_class = type
+
+
+class Place(click.Path):
+    """A path. A leading ``~`` is the home folder: shells leave it in ``--results=~/here``."""
+
+    def __init__(self, *, folder: bool = False, file: bool = False) -> None:
+        super().__init__(path_type=Path, file_okay=not folder, dir_okay=not file)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path, as everything below can take it: some libraries read a tilde into names of their own."""
+        text = str(value)
+        if text.startswith("~"):
+            try:
+                return super().convert(Path(text).expanduser(), param, ctx)
+            except RuntimeError:
+                self.fail(f"{text!r} names a user that is not here", param, ctx)
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        return Path.cwd() / path if path.parts[:1] and path.parts[0].startswith("~") else path
+
 
 results_option = click.option(
-    "--results", type=click.Path(path_type=Path, file_okay=False), default=Path("results"), show_default=True,
-    help="The results folder.",
-)  # fmt: skip
+    "--results", type=Place(folder=True), default=Path("results"), show_default=True, help="The results folder."
+)
 json_option = click.option("--json", "json", is_flag=True, help="Print one JSON document to stdout.")
 only_option = click.option(
     "--only", metavar="SELECT", help="Part of the suite: model=NAME,symmetry=NAME; globs work."
@@ -41,7 +85,7 @@ trust_option = click.option(
 )
 
 
-@click.group(context_settings={"auto_envvar_prefix": "SYMBENCH", "help_option_names": ["-h", "--help"]})
+@click.group(cls=Group, context_settings={"auto_envvar_prefix": "SYMBENCH", "help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="symbench")
 def cli() -> None:
     """Does my model respect this symmetry, and how sure are we?
@@ -69,12 +113,11 @@ def show(opened: Run, json: bool, frame: Any = None) -> None:
     from symbench import report as reports
     from symbench.metrics import METRICS
     from symbench.report import tables
-    from symbench.terminal import printable, show_boards
+    from symbench.terminal import show_boards
 
     for reason in METRICS.broken().values():
-        click.echo(f"left out: {printable(reason)}", err=True)
-    with redirect_stdout(sys.stderr):
-        frame = opened.estimates() if frame is None else frame
+        tell(f"left out: {reason}")
+    frame = opened.estimates() if frame is None else frame
     if json:
         print_json(reports.document(opened.manifest, frame))
     else:
@@ -82,8 +125,45 @@ def show(opened: Run, json: bool, frame: Any = None) -> None:
 
 
 def print_json(document: Any) -> None:
-    """Print strict JSON on one line."""
-    click.echo(json_module.dumps(document, allow_nan=False))
+    """Print strict JSON on one line, in ASCII: no stream's encoding can change it."""
+    say(json_module.dumps(document, allow_nan=False))
+
+
+def print_record(record: BaseModel) -> None:
+    """Print a record as strict JSON; what is not finite is null."""
+    print_json(json_module.loads(record.model_dump_json()))
+
+
+def name_damaged(store: Cells, cells: Iterable[CellStatus]) -> bool:
+    """Name on stderr every cell that was measured and cannot be used any more; whether there is one."""
+    damaged = [cell for cell in cells if cell.status == "done" and store.cell(cell.key) is None]
+    for cell in damaged:
+        tell(
+            f"{cell.model}/{cell.dataset}/{cell.symmetry}: was measured, and its files are missing or broken "
+            f"(cell {cell.key[:12]}). Run the suite again."
+        )
+    return bool(damaged)
+
+
+def write_new(path: Path, text: str, option: str) -> None:
+    """Write a file that is not there yet, whole or not at all; ``option`` is what messages call it.
+
+    Raises:
+        ConfigError: it is there, or cannot be written.
+    """
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            try:
+                file.write(text)
+                file.flush()
+            except OSError:
+                path.unlink(missing_ok=True)
+                raise
+    except FileExistsError as error:
+        raise ConfigError(Problem(option, f"{path} is there already", "a new file", "Name another.")) from error
+    except OSError as error:
+        got = f"{path} cannot be written: {error.strerror or error}"
+        raise ConfigError(Problem(option, got, "a file that can")) from error
 
 
 class Stop:

@@ -66,6 +66,12 @@ def together(store: Store, suites: Sequence[str] = ()) -> Manifest:
     )
 
 
+def measured_once(store: Store, suites: Sequence[str] = ()) -> list[CellStatus]:
+    """The cells that runs which :func:`together` takes have measured, and whose folder is there still; each once."""
+    cells = (cell for m in _all(store) if not suites or _fits(m, suites) for cell in m.cells if cell.status == "done")
+    return list({cell.key: cell for cell in cells if store.cell_folder(cell.key).is_dir()}.values())
+
+
 def _common(environments: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """What all runs have in common of their surroundings; what differs is said to."""
     keys = dict.fromkeys(key for environment in environments for key in environment)
