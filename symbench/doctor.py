@@ -15,7 +15,7 @@ from typing import Any
 
 from symbench import __version__
 from symbench.actions import ACTIONS
-from symbench.code import RAISED, shortened
+from symbench.code import shortened
 from symbench.datasets import DATASETS
 from symbench.datasets.cache import bytes_taken, cache_folder, limit_bytes
 from symbench.environment import PACKAGES, describe
@@ -73,7 +73,9 @@ def extra_facts(modules: Sequence[str]) -> dict[str, Any]:
     for module in modules:
         try:
             importlib.import_module(module)
-        except RAISED as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # whatever a broken installation does
             return {"installed": True, "error": f"{module}: {shortened(error)}"}
     return {"installed": True, "error": None}
 

@@ -22,11 +22,33 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+MOST_CHARACTERS = 2000
+"""A message may hold so much of what somebody else says; some would fill a manifest with it."""
+
 
 def quoted(value: object) -> str:
     """``value`` as it is shown in a message: repr, cut to a line."""
     text = repr(value)
     return text if len(text) <= 120 else f"{text[:117]}..."
+
+
+def encodable(text: str) -> str:
+    """Text that can be written to a file: names of files and strings of users may hold halves of characters."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def cut(text: str, most: int = MOST_CHARACTERS) -> str:
+    """Text of bearable length, which says how much of it is missing."""
+    return text if len(text) <= most else f"{text[:most]}... ({len(text) - most:,} more characters)"
+
+
+def described(error: BaseException) -> str:
+    """What was raised, on one line: its kind and its words, which may raise in their turn."""
+    try:
+        words = str(error)
+    except Exception as again:
+        words = f"(its message cannot be had: {type(again).__name__})"
+    return cut(" ".join(f"{type(error).__name__}: {words}".split()))
 
 
 def one_of(names: Iterable[str]) -> str:
@@ -59,12 +81,13 @@ class Problem:
     remedy: str | None = None
 
     def __str__(self) -> str:
-        text = f"{self.where}: {self.got}" if self.where else self.got
+        text = f"{self.where}: {cut(self.got)}" if self.where else cut(self.got)
         if self.expected:
-            text += f", expected {self.expected}"
+            text += f", expected {cut(self.expected)}"
+        text = encodable(text)
         if not text.endswith((".", "?", "!")):
             text += "."
-        return f"{text} {self.remedy}" if self.remedy else text
+        return f"{text} {encodable(self.remedy)}" if self.remedy else text
 
 
 class SymbenchError(Exception):

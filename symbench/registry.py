@@ -19,7 +19,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from symbench.errors import Problem, UnknownName, near_miss, one_of, quoted
+from symbench.errors import Problem, UnknownName, described, near_miss, one_of, quoted
 
 
 class Options(BaseModel):
@@ -140,8 +140,11 @@ class Table(Generic[R]):
         entry = self._plugins()[name]
         try:
             row = entry.load()
-        except (Exception, SystemExit) as error:  # whatever a plug-in does while importing is its own error
-            raise UnknownName(Problem(f"plug-in {name}", f"{entry.value} cannot be imported: {error!r}")) from error
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # whatever a plug-in does while importing is its own error
+            got = f"{entry.value} cannot be imported: {described(error)}"
+            raise UnknownName(Problem(f"plug-in {name}", got)) from error
         if not isinstance(row, self.row_type):
             raise UnknownName(
                 Problem(

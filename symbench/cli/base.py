@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as json_module
 import os
 import signal
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,14 +55,16 @@ class Place(click.Path):
         super().__init__(path_type=Path, file_okay=not folder, dir_okay=not file)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The path, as everything below can take it: some libraries read a tilde into names of their own."""
-        text = str(value)
-        if text.startswith("~"):
-            try:
-                return super().convert(Path(text).expanduser(), param, ctx)
-            except RuntimeError:
-                self.fail(f"{text!r} names a user that is not here", param, ctx)
-        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        """The path, in a form that every library takes for what it is."""
+        try:
+            text = str(Path(value).expanduser()) if str(value).startswith("~") else str(value)
+            if not self.file_okay:  # Parquet's library takes no other names
+                text.encode()
+        except RuntimeError:
+            self.fail(f"{value!r} names a user that is not here", param, ctx)
+        except UnicodeEncodeError:
+            self.fail(f"{value!r} is no text in {sys.getfilesystemencoding()}: rename it", param, ctx)
+        path = Path(os.fsdecode(super().convert(text, param, ctx)))
         return Path.cwd() / path if path.parts[:1] and path.parts[0].startswith("~") else path
 
 

@@ -22,7 +22,7 @@ from pydantic_core import PydanticCustomError
 from symbench.code import Code
 from symbench.datasets import DATASETS
 from symbench.document import Document
-from symbench.errors import Problem, SuiteError, quoted
+from symbench.errors import Problem, SuiteError, encodable, quoted
 from symbench.groups import GROUPS
 from symbench.models import MODELS
 from symbench.registry import Options, Table
@@ -76,7 +76,11 @@ Positive = Annotated[float, Field(gt=0)]
 
 def _scalars(layers: object) -> object:
     """A list of layers stands for those that no group should move."""
-    return dict.fromkeys(layers, "Scalar") if isinstance(layers, list) else layers
+    if not isinstance(layers, list):
+        return layers
+    if not all(isinstance(layer, str) for layer in layers):
+        raise PydanticCustomError("one_of_several", "names of submodules, or a mapping from them to fields")
+    return dict.fromkeys(layers, "Scalar")
 
 
 Layers = Annotated[dict[str, Literal["Scalar", "Image", "Nodes"]], BeforeValidator(_scalars)]
@@ -210,7 +214,7 @@ class Suite(BaseModel):
             return []
         path = self.source.path.resolve()
         shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-        return [f"{shown}:{self.source.line(('gates', i))}" for i in range(len(self.gates))]
+        return [encodable(f"{shown}:{self.source.line(('gates', i))}") for i in range(len(self.gates))]
 
 
 def code_of(entry: DatasetEntry | ModelEntry, suite: Suite, where: str) -> Code | None:
