@@ -130,7 +130,10 @@ class Code:
 
     def signature_has(self, parameter: str) -> bool:
         """Whether the attribute takes a parameter of that name."""
-        return parameter in inspect.signature(self._attribute()).parameters
+        try:
+            return parameter in inspect.signature(self._attribute()).parameters
+        except (TypeError, ValueError):  # it has none that can be read, as built-in functions may not
+            return False
 
     def digest(self) -> str | None:
         """SHA-256 of the source: the file and the files beside it that it imports, or the package's sources.

@@ -19,7 +19,7 @@ command line and is not a ``SymbenchError`` is a bug of ours: exit 70.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 MOST_CHARACTERS = 2000
@@ -57,9 +57,15 @@ def one_of(names: Iterable[str]) -> str:
     return ", ".join(known[:20]) + (f" and {len(known) - 20} more" if len(known) > 20 else "")
 
 
-def near_miss(name: str, known: Iterable[str]) -> str | None:
-    """The "Did you mean" sentence, or None when nothing known looks like ``name``."""
-    by_lower = {k.lower(): k for k in known}
+def near_miss(name: str, known: Iterable[str], also: Mapping[str, str] | None = None) -> str | None:
+    """The "Did you mean" sentence, or None when nothing known looks like ``name``.
+
+    Args:
+        name: what was given.
+        known: what could have been.
+        also: what others call the things that are known, and their names here.
+    """
+    by_lower = {called.lower(): right for called, right in (also or {}).items()} | {k.lower(): k for k in known}
     close = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
     return f"Did you mean {by_lower[close[0]]!r}?" if close else None
 

@@ -98,7 +98,7 @@ def prepare(suite: Suite, name: str, dataset: Dataset, shapes: Mapping[str, tupl
         ),
         "weights": content_key(elements.weights.tolist()),
         "code": [
-            digest_module(groups.GROUPS.find(part)[0].module) for part in groups.factors(entry.group) if "/" in part
+            digest_module(groups.GROUPS.row(part).module) for part in groups.factors(entry.group) if "/" in part
         ],
     }
     return Prepared(
@@ -123,7 +123,7 @@ def validity_document(suite: Suite, name: str, dataset: Dataset) -> str | None:
     if dataset.valid is None:
         return None
     code = code_of(suite.datasets[name], suite, suite.where("datasets", name, "use"))
-    found = code.digest() if code is not None else row_digest(DATASETS.find(suite.datasets[name].use)[0])
+    found = code.digest() if code is not None else row_digest(DATASETS.row(suite.datasets[name].use))
     return found or f"not cacheable {uuid.uuid4()}"
 
 

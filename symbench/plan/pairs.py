@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from symbench import actions
 from symbench.datasets import DATASETS
-from symbench.errors import ConfigError, Problem
+from symbench.errors import ConfigError, Problem, near_miss
 from symbench.fields import Field
 from symbench.models import MODELS
 from symbench.suite import Selector, Suite, unmatched
@@ -44,6 +44,7 @@ def parse_only(text: str) -> Selector:
                     "--only",
                     f"got {part.strip()!r}",
                     "model=NAME, dataset=NAME or symmetry=NAME, with commas between",
+                    near_miss(kind, Selector.model_fields),
                 )
             )
         found.setdefault(kind, []).append(pattern)
@@ -87,7 +88,7 @@ def fits(inputs: Mapping[str, Field] | tuple[Field, ...], fields: Mapping[str, F
 
 def _static_fields(suite: Suite, dataset: str) -> Mapping[str, Field] | None:
     use = suite.datasets[dataset].use
-    return None if ":" in use else DATASETS.find(use)[0].fields
+    return None if ":" in use else DATASETS.row(use).fields
 
 
 def _wanted(suite: Suite, pair: Pair) -> bool:
@@ -108,7 +109,7 @@ def _fits(suite: Suite, pair: Pair) -> bool:
     use = suite.models[pair.model].use
     if ":" in use:
         return True
-    return fits(MODELS.find(use)[0].inputs, fields)
+    return fits(MODELS.row(use).inputs, fields)
 
 
 def idle(suite: Suite, kind: str, name: str) -> Problem:

@@ -12,7 +12,8 @@ from typing import Any
 import yaml
 
 from symbench.datasets import DATASETS
-from symbench.errors import ConfigError, Problem, quoted
+from symbench.errors import ConfigError, Problem, UnknownName, one_of, quoted
+from symbench.groups import GROUPS, factors
 from symbench.models import MODELS
 from symbench.presets import PRESETS
 
@@ -114,11 +115,14 @@ def _of_library(text: str) -> bool:
 
 
 def _symmetry(text: str) -> dict[str, Any]:
-    try:
-        PRESETS.find(text)
-    except ConfigError:
-        return {"group": text, "on": "image"}
-    return {"preset": text}
+    if PRESETS.built_in(text) is not None:
+        return {"preset": text}
+    for factor in factors(text):
+        if GROUPS.built_in(factor) is None and factor not in GROUPS.names():  # which imports no plug-in
+            known = f"a preset or a group: one of {one_of([*PRESETS.names(), *GROUPS.names()])}"
+            near = GROUPS.near(factor) or PRESETS.near(factor)
+            raise UnknownName(Problem("--symmetry", f"got {quoted(factor)}", known, near))
+    return {"group": text, "on": "image"}
 
 
 def _moved(text: str, folder: Path, option: str) -> str:

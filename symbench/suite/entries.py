@@ -31,6 +31,12 @@ from symbench.suite.rules import Rule
 from symbench.suite.select import Selector
 
 NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
+DEVICE = r"^(auto|cpu|mps|cuda(:[0-9]+)?)$"
+PATTERNS = {
+    NAME: "lower-case letters, digits, - and _, at most 64 of them and the first a letter or digit",
+    DEVICE: "auto, cpu, mps, cuda or cuda:N",
+}
+"""What text of a suite has to match, in words."""
 Name = Annotated[str, Field(pattern=NAME)]
 
 
@@ -158,7 +164,7 @@ class SymmetryEntry(Entry):
 class Numerics(Options):
     """Where and how numbers are computed."""
 
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:[0-9]+)?)$")] = "auto"
+    device: Annotated[str, Field(pattern=DEVICE)] = "auto"
     dtype: Literal["float32", "float64", "bfloat16", "float16"] = "float32"
     tf32: bool = False
     deterministic: bool = True
