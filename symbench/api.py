@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from symbench import plan as planning
 from symbench import suite as suites
-from symbench.errors import ConfigError, Problem
+from symbench.errors import ConfigError, Problem, StoreError
 from symbench.events import Listener, Note, ignore
 from symbench.records import CellStatus, GateRecord, Manifest
 from symbench.store import Store
@@ -164,6 +164,7 @@ def run(
 
     Raises:
         ConfigError: something is wrong with the suite or its surroundings; nothing has been written.
+        StoreError: the disk is full, or the results folder went away; what is done is kept.
         Interrupted: ``stopped`` said so; what is done is kept.
     """
     choices = choices or Choices()
@@ -176,7 +177,12 @@ def run(
         check_writable()
     store = Store(choices.results)
     store.check_writable()
-    return _Progress(resolved, store, choices, device).run(listen, stopped)
+    try:
+        return _Progress(resolved, store, choices, device).run(listen, stopped)
+    except OSError as error:  # users' code has errors of its own: see code.foreign
+        got = f"cannot be written: {error.strerror or error}"
+        remedy = "What is finished is kept; once it can, the same command resumes."
+        raise StoreError(Problem(str(error.filename or store.root), got, None, remedy)) from error
 
 
 @dataclass
@@ -191,12 +197,14 @@ class _Progress:
 
     def run(self, listen: Listener, stopped: Callable[[], bool]) -> Run:
         from symbench.engines import local
-        from symbench.environment import describe
+        from symbench.environment import committed, describe
 
         pending = [cell for cell in self.plan.cells if not local.finished(self.plan, self.store, cell)]
         earlier = self._earlier()
         if not pending and earlier is not None and earlier.status == "complete":
             listen(Note(f"nothing to do: {_cells(len(self.plan.cells))} measured already, run {earlier.run}"))
+            now = committed(earlier.environment, self.plan.suite.folder)
+            earlier = earlier.model_copy(update={"environment": now})
             self.store.write_manifest(earlier)
             return Run(self.store, earlier)
         environment = describe(self.device, self.plan.suite.folder)

@@ -10,6 +10,7 @@
     ├── CellError          exit 3   one cell failed; the others go on
     │   ├── ModelError              the model raised, or returned a wrong shape, NaN or infinity
     │   └── DataError               the dataset gave a sample that cannot be used
+    ├── StoreError         exit 3   a disk failed while a run was under way; what is finished is kept
     └── Interrupted        exit 130 asked to stop; the store is valid and the same command resumes
 
 A message says where, what was got, what was expected, and what to do about it. Whatever reaches the
@@ -134,6 +135,12 @@ class ModelError(CellError):
 
 class DataError(CellError):
     """A sample of the dataset cannot be used."""
+
+
+class StoreError(SymbenchError):
+    """What is measured cannot be written any more. What is finished is kept; the same command resumes."""
+
+    exit_code = 3
 
 
 class Interrupted(SymbenchError):

@@ -146,9 +146,8 @@ def resolve(
     problems = _unknown_leaves(plan, chosen)
     if problems:
         raise ConfigError(problems)
-    for kind in ("model", "dataset", "symmetry"):
-        busy = {cell.pair.names()[kind] for cell in plan.cells}
-        problems += [idle(suite, kind, n) for n in dict.fromkeys(p.names()[kind] for p in chosen) if n not in busy]
+    kinds = {kind: dict.fromkeys(pair.names()[kind] for pair in chosen) for kind in ("model", "dataset", "symmetry")}
+    problems = idle(suite, [cell.pair for cell in plan.cells], kinds)
     if problems:
         raise ConfigError(problems)
     return plan
