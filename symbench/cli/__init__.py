@@ -56,7 +56,7 @@ def _status(arguments: list[str] | None) -> int:
         return EXIT_WRONG
     except SystemExit as error:
         if complete.VARIABLE in os.environ:  # how click leaves when it has answered a shell's question
-            return int(error.code or 0)
+            return EXIT_WRONG if error.code else 0
         return _bug()
     except BaseException:  # whatever it is: Python would exit 1
         return _bug()
