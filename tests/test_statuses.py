@@ -156,6 +156,29 @@ def test_what_was_deleted_is_no_fault_of_the_leaderboard(measured: Folder, symbe
     assert "was measured" not in ran.err
 
 
+def git(folder: Folder, *words: str) -> None:
+    who = ["-c", "user.name=a", "-c", "user.email=a@b.example"]
+    subprocess.run(["git", *who, *words], cwd=folder.path, check=True, capture_output=True, timeout=60)
+
+
+def test_what_is_committed_after_its_run_is_committed(folder: Folder, symbench: Symbench) -> None:
+    """The same command says that there is nothing to do, which must not be the end of it."""
+    promote = ("baseline", "set", "--reason", "r", "--results", folder.results)
+    git(folder, "init", "--quiet")
+    assert symbench("run", folder.suite, "--results", folder.results).code == 0
+    refused = symbench(*promote)
+    assert refused.code == 2
+    assert "its code is in no commit. Commit the suite's folder to git and run the suite again" in refused.err
+    (folder.path / ".gitignore").write_text("results/\n__pycache__/\n")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "m")
+    assert "nothing to do" in symbench("run", folder.suite, "--results", folder.results).err
+    assert symbench(*promote).code == 0
+    (folder.path / "other.py").write_text("")
+    assert "nothing to do" in symbench("run", folder.suite, "--results", folder.results).err
+    assert symbench(*promote).code == 0, "what was measured is in that commit still"
+
+
 def test_validate_says_the_same_in_json(folder: Folder, symbench: Symbench) -> None:
     folder.write(models='  bad: {use: "bad.py:build"}')
     (folder.path / "bad.py").write_text("def build():\n    raise KeyError('w')\n")
