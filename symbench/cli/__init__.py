@@ -30,7 +30,12 @@ REFUSED = frozenset(
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit with the codes of README; click's own handling would exit 1 for too much."""
     results = take_streams()
-    status = _status(arguments)
+    try:
+        status = _status(arguments)
+    except KeyboardInterrupt:  # once more, while something was told
+        status = EXIT_INTERRUPTED
+    except BaseException:
+        status = EXIT_BUG
     sys.exit(final_status(status, results, stands=isinstance(status, Verdict)))
 
 

@@ -94,8 +94,8 @@ def cli() -> None:
     """Does my model respect this symmetry, and how sure are we?
 
     Every option can be set by a variable, SYMBENCH_RUN_DEVICE for --device of run, except those that grant trust.
-    Exit status: 0 done, 1 a gate failed, 2 usage or suite wrong, 3 some cell failed, 4 a gate could not decide,
-    70 a bug of ours, 130 interrupted.
+    Exit status: 0 done, 1 a gate failed (or compare --exit-code found worse), 2 usage, suite or output wrong, 3 some
+    cell failed or cannot be used, 4 a gate could not decide, 70 a bug of ours, 130 interrupted.
     """
 
 

@@ -59,6 +59,14 @@ class Sink(io.RawIOBase):
         return memoryview(data).nbytes
 
 
+class Text(io.TextIOWrapper):
+    """A text stream that stays open: a model that closes its stdout closes nobody else's."""
+
+    def close(self) -> None:
+        """Flush it."""
+        self.flush()
+
+
 def take_streams() -> Sink:
     """Put streams that never fail in the place of the process's own, before anything is printed.
 
@@ -76,11 +84,11 @@ def take_streams() -> Sink:
     return results
 
 
-def _text(sink: Sink, before: TextIO | None) -> io.TextIOWrapper:
+def _text(sink: Sink, before: TextIO | None) -> Text:
     """A sink as a text stream, in the encoding of the stream before it; a closed one is None."""
     encoding = getattr(before, "encoding", None) or "utf-8"
     lines = sink.name == "<stderr>" or sink.isatty()
-    return io.TextIOWrapper(io.BufferedWriter(sink), encoding, "readable", line_buffering=lines)
+    return Text(io.BufferedWriter(sink), encoding, "readable", line_buffering=lines)
 
 
 def final_status(status: int, results: Sink, *, stands: bool) -> int:

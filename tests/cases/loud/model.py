@@ -1,4 +1,4 @@
-"""A model that writes to stdout by every way there is: as libraries do, and C code, and what they start."""
+"""A model that writes to stdout by every way there is, as libraries, C code and what they start do; and closes it."""
 
 from __future__ import annotations
 
@@ -34,3 +34,5 @@ def shout(word: str) -> None:
         sys.__stdout__.write(f"{word} by the original stream\n")
         sys.__stdout__.flush()
     subprocess.run(["echo", f"{word} by another process"], check=False)
+    if sys.stdout is not None:
+        sys.stdout.close()
