@@ -182,5 +182,5 @@ class _Walker:
 
 
 def _where(path: Path, line: int, place: Path_) -> str:
-    key = ".".join(str(part) for part in place)
+    key = cut(".".join(str(part) for part in place), 200)
     return f"{path.name}:{line}: {key}" if key else f"{path.name}:{line}"

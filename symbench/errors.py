@@ -47,7 +47,7 @@ def described(error: BaseException) -> str:
     """What was raised, on one line: its kind and its words, which may raise in their turn."""
     try:
         words = str(error)
-    except Exception as again:
+    except BaseException as again:
         words = f"(its message cannot be had: {type(again).__name__})"
     return cut(" ".join(f"{type(error).__name__}: {words}".split()))
 

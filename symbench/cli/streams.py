@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, TextIO
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
+READABLY = "symbench.readable"
+"""The name of our error handler for encodings."""
 AWAY = frozenset({errno.EPIPE, errno.ECONNRESET, errno.EBADF})
 """What writing says where nobody reads any more, or nobody was ever to."""
 READABLE = {"–": "-", "°": "deg", "×": "x", "²": "^2", "µ": "u", "±": "+/-", "…": "..."}
@@ -73,7 +75,7 @@ def take_streams() -> Sink:
     Returns:
         Where results go.
     """
-    codecs.register_error("readable", readable)
+    codecs.register_error(READABLY, readable)
     for descriptor in range(3):
         _occupy(descriptor)
     results = Sink(os.dup(1), "<stdout>")
@@ -88,7 +90,7 @@ def _text(sink: Sink, before: TextIO | None) -> Text:
     """A sink as a text stream, in the encoding of the stream before it; a closed one is None."""
     encoding = getattr(before, "encoding", None) or "utf-8"
     lines = sink.name == "<stderr>" or sink.isatty()
-    return Text(io.BufferedWriter(sink), encoding, "readable", line_buffering=lines)
+    return Text(io.BufferedWriter(sink), encoding, READABLY, line_buffering=lines)
 
 
 def final_status(status: int, results: Sink, *, stands: bool) -> int:
