@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from symbench import plan as planning
 from symbench import suite as suites
-from symbench.errors import ConfigError, Problem
-from symbench.events import Listener, Note, ignore
+from symbench.errors import ConfigError, Problem, StoreError
+from symbench.events import Listener, ignore
 from symbench.records import CellStatus, GateRecord, Manifest
 from symbench.store import Store
 from symbench.suite import Suite
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
 
     from symbench.engines.ledger import Ledger
     from symbench.forecast import Forecast
-    from symbench.plan.keys import Cell
     from symbench.plan.resolve import Plan
 
 DEFAULT_RESULTS = Path("results")
@@ -171,117 +168,27 @@ def run(
 
     Raises:
         ConfigError: something is wrong with the suite or its surroundings; nothing has been written.
+        StoreError: the disk is full, or the results folder went away; what is done is kept.
         Interrupted: ``stopped`` said so; what is done is kept.
     """
     choices = choices or Choices()
     if results is not None:
         choices = Choices(**{**vars(choices), "results": Path(results)})
+    from symbench.underway import Underway
+
     resolved, ledger = prepare(suite, choices, listen)
     if resolved.recipes:
         from symbench.train import check_writable
 
         check_writable()
     ledger.store.check_writable()
-    return _Progress(resolved, ledger, choices).run(listen, stopped)
-
-
-@dataclass
-class _Progress:
-    """A run under way: keeps the manifest up to date, cell by cell."""
-
-    plan: Plan
-    ledger: Ledger
-    choices: Choices
-    done: dict[str, CellStatus] = field(default_factory=dict)
-
-    def run(self, listen: Listener, stopped: Callable[[], bool]) -> Run:
-        from symbench.engines import local
-        from symbench.environment import describe
-
-        device = self.ledger.settings.device
-        pending = [cell for cell in self.plan.cells if not self.ledger.done(self.plan, cell)]
-        earlier = self._earlier()
-        if not pending and earlier is not None and earlier.status == "complete":
-            listen(Note(f"nothing to do: {_cells(len(self.plan.cells))} measured already, run {earlier.run}"))
-            self.store.write_manifest(earlier)
-            return Run(self.store, earlier)
-        environment = describe(device, self.plan.suite.folder)
-        manifest = self._manifest(earlier, environment)
-        self.store.write_manifest(manifest)
-        listen(Note(f"{_cells(len(self.plan.cells))}, {len(pending)} of them to be measured, on {device}"))
-        for text in self.ledger.told_again(self.plan):
-            listen(Note(text))
-
-        def record(cell: Cell, reason: str | None) -> None:
-            self.done[str(cell.pair)] = _status(cell, "done" if reason is None else "failed", reason)
-            self.store.write_manifest(manifest.model_copy(update={"cells": self._cells()}))
-
-        status = "interrupted"
-        try:
-            local.run(self.plan, self.ledger, environment, listen=listen, stopped=stopped, report=record)
-            whole = len(self.done) == len(self.plan.cells) and all(c.status == "done" for c in self.done.values())
-            status = "complete" if whole else "incomplete"
-        finally:
-            manifest = manifest.model_copy(update={"cells": self._cells(), "status": status, "finished": _now()})
-            self.store.write_manifest(manifest)
-        return Run(self.store, manifest)
-
-    @property
-    def store(self) -> Store:
-        """The results folder."""
-        return self.ledger.store
-
-    def _cells(self) -> list[CellStatus]:
-        return [self.done.get(str(cell.pair)) or _status(cell, "planned", None) for cell in self.plan.cells]
-
-    def _earlier(self) -> Manifest | None:
-        """The newest run of the very same cells: it is taken up again rather than begun anew."""
-        keys, suite = [cell.key for cell in self.plan.cells], self.plan.suite.resolved()
-        files = (self.store.root / "runs").glob(f"{self.plan.suite.name}-*.json")
-        for path in sorted(files, key=lambda p: p.stat().st_mtime, reverse=True):
-            try:
-                manifest = self.store.manifest(path.stem)
-            except ConfigError:
-                continue
-            if [cell.key for cell in manifest.cells] == keys and _measured(manifest.suite) == _measured(suite):
-                rules = {"suite": suite, "asked": self.plan.asked, "gates_at": self.plan.suite.gates_at()}
-                return manifest.model_copy(update=rules)
-        return None
-
-    def _manifest(self, earlier: Manifest | None, environment: dict[str, Any]) -> Manifest:
-        now = datetime.now(UTC)
-        run_id = f"{self.plan.suite.name}-{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
-        return Manifest(
-            run=earlier.run if earlier else run_id,
-            suite=self.plan.suite.resolved(),
-            asked=self.plan.asked,
-            plan=[str(cell.pair) for cell in self.plan.cells],
-            cells=self._cells(),
-            environment=environment,
-            status="running",
-            limit=self.choices.limit,
-            only=[self.choices.only] if self.choices.only else [],
-            gates_at=self.plan.suite.gates_at(),
-            started=earlier.started if earlier else _now(),
-        )
-
-
-def _measured(suite: dict[str, Any]) -> dict[str, Any]:
-    """What of a suite is measured: rules and the baseline may change without a new run."""
-    return {key: value for key, value in suite.items() if key not in {"gates", "baseline"}}
-
-
-def _status(cell: Cell, status: str, reason: str | None) -> CellStatus:
-    names = cell.pair.names()
-    return CellStatus.model_validate({**names, "key": cell.key, "status": status, "reason": reason})
-
-
-def _cells(count: int) -> str:
-    return f"{count} cell" if count == 1 else f"{count} cells"
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    try:
+        under_way = Underway(resolved, ledger, choices.limit, choices.only)
+        return Run(ledger.store, under_way.run(listen, stopped))
+    except OSError as error:  # users' code has errors of its own: see code.foreign
+        where, got = str(error.filename or ledger.store.root), f"cannot be written: {error.strerror or error}"
+        remedy = "What is finished is kept; once it can, the same command resumes."
+        raise StoreError(Problem(where, got, None, remedy)) from error
 
 
 def open_run(run: str | None = None, *, results: Path | str = DEFAULT_RESULTS) -> Run:

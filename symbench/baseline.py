@@ -59,23 +59,28 @@ SCHEMA = pa.schema(
 )
 
 
-def refusals(manifest: Manifest, store: Store) -> list[str]:
+def refusals(manifest: Manifest, store: Store) -> list[Problem]:
     """Why a run is no baseline: it is part of something, or nobody can tell what code it measured."""
-    found = []
-    if manifest.status not in {"complete", "incomplete"}:
-        found.append(f"it is {manifest.status}")
-    if manifest.environment.get("commit") is None:
-        found.append("its code is in no commit")
-    if any(cell.status == "failed" or store.cell(cell.key) is None for cell in manifest.cells):
-        faults = {fault for cell in manifest.cells if (fault := store.fault(cell.key))}
-        found.append("; ".join(["some of its cells failed or are not measured", *sorted(faults)]))
-    if manifest.limit is not None:
-        found.append(f"it took only the first {manifest.limit} samples")
-    if manifest.only:
-        found.append(f"it took only {'; '.join(manifest.only)} of the suite")
-    if (manifest.environment.get("commit") or {}).get("dirty"):
-        found.append("files differed from the commit")
-    return found
+    commit = manifest.environment.get("commit")
+    failed = any(cell.status == "failed" or store.cell(cell.key) is None for cell in manifest.cells)
+    faults = sorted({fault for cell in manifest.cells if (fault := store.fault(cell.key))})
+    known = (
+        (
+            manifest.status not in {"complete", "incomplete"},
+            f"it is {manifest.status}",
+            "The same command resumes it",
+        ),
+        (commit is None, "its code is in no commit", "Commit the suite's folder to git and run the suite again"),
+        (failed, "; ".join(["some of its cells failed or are not measured", *faults]), "Run the suite again"),
+        (manifest.limit is not None, f"it took only the first {manifest.limit} samples", "Run it without --limit"),
+        (manifest.only, f"it took only {'; '.join(manifest.only)} of the suite", "Run it without --only"),
+        ((commit or {}).get("dirty"), "files differed from the commit", "Commit them and run the suite again"),
+    )
+    return [
+        Problem(manifest.run, got, None, f"{remedy}, or insist with --force.")
+        for is_so, got, remedy in known
+        if is_so
+    ]
 
 
 def write(store: Store, manifest: Manifest, path: Path, *, reason: str, force: bool = False) -> BaselineRecord:
@@ -95,8 +100,7 @@ def write(store: Store, manifest: Manifest, path: Path, *, reason: str, force: b
         raise ConfigError(Problem("--output", f"got {path.name!r}", "a name that ends in .json"))
     wrong = refusals(manifest, store)
     if wrong and not force:
-        remedy = "Run the whole suite from a clean commit, or insist with --force."
-        raise ConfigError(Problem(manifest.run, "; ".join(wrong), "a whole run", remedy))
+        raise ConfigError(wrong)
     cells = [(cell, store.cell(cell.key)) for cell in manifest.cells if cell.status != "failed"]
     done = [(cell, record) for cell, record in cells if record is not None]
     if not done:

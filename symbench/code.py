@@ -19,16 +19,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from symbench.errors import ConfigError, Problem, SymbenchError, near_miss, quoted
+from symbench.errors import ConfigError, Problem, SymbenchError, described, near_miss, quoted
 from symbench.identity import LOADED_AS, source_files
 from symbench.identity.origins import file_of
 from symbench.paths import beside, is_file
 
 LONGEST = 300
 """Characters that are kept of what a library says went wrong: some list everything they know."""
-
-RAISED = (Exception, SystemExit)
-"""What code that is not ours may raise: a module that calls ``sys.exit`` must not end the run."""
 
 
 @contextlib.contextmanager
@@ -46,11 +43,10 @@ def foreign(
     """
     try:
         yield
-    except SymbenchError:
+    except (SymbenchError, KeyboardInterrupt):
         raise
-    except RAISED as error:
-        got = " ".join(f"{doing} raised {type(error).__name__}: {error}".split())
-        raise kind(Problem(where, got, expected, remedy)) from error
+    except BaseException as error:  # a call of sys.exit, or a cancelled task, must not end the run
+        raise kind(Problem(where, f"{doing} raised {described(error)}", expected, remedy)) from error
 
 
 def require(package: str, extra: str, where: str) -> ModuleType:
@@ -71,7 +67,7 @@ def require(package: str, extra: str, where: str) -> ModuleType:
 
 def shortened(error: BaseException) -> str:
     """What went wrong, on one line of bearable length."""
-    text = " ".join(f"{type(error).__name__}: {error}".split())
+    text = described(error)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
@@ -132,7 +128,10 @@ class Code:
 
     def signature_has(self, parameter: str) -> bool:
         """Whether the attribute takes a parameter of that name."""
-        return parameter in inspect.signature(self._attribute()).parameters
+        try:
+            return parameter in inspect.signature(self._attribute()).parameters
+        except (TypeError, ValueError):  # it has none that can be read, as built-in functions may not
+            return False
 
     def loaded(self) -> str:
         """The name of the module that it stands in, once it has been called."""

@@ -270,7 +270,7 @@ def _cell(
 def faults(measured: Measured) -> list[str]:
     """What of a run counts as not measured although it is there, a sentence each."""
     found = ((cell, measured.fault(cell.key)) for cell in measured.cells if cell.status != "failed")
-    return [f"{measured.name}: {'/'.join(names_of(cell).values())}: {fault}" for cell, fault in found if fault]
+    return [f"{'/'.join(names_of(c).values())} (cell {c.key[:12]}): {fault}" for c, fault in found if fault]
 
 
 def names_of(cell: CellStatus) -> dict[str, str]:

@@ -9,15 +9,13 @@ import os
 import platform
 import shutil
 import stat
-import sys
 from collections.abc import Sequence
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 from symbench import __version__
 from symbench.actions import ACTIONS
-from symbench.code import RAISED, shortened
+from symbench.code import shortened
 from symbench.datasets import DATASETS
 from symbench.datasets.cache import bytes_taken, cache_folder, limit_bytes
 from symbench.environment import PACKAGES, describe
@@ -74,9 +72,10 @@ def extra_facts(modules: Sequence[str]) -> dict[str, Any]:
         return {"installed": False, "error": None}
     for module in modules:
         try:
-            with redirect_stdout(sys.stderr):
-                importlib.import_module(module)
-        except RAISED as error:
+            importlib.import_module(module)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # whatever a broken installation does
             return {"installed": True, "error": f"{module}: {shortened(error)}"}
     return {"installed": True, "error": None}
 

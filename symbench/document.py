@@ -11,12 +11,15 @@ from typing import Any
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from symbench.errors import Problem, SuiteError, quoted
+from symbench.errors import Problem, SuiteError, cut, encodable, quoted
 
 SCALARS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null")}
 MOST_LEVELS = 50
 MOST_NODES = 20_000
 """A file that comes to more values than this once its aliases are followed is refused."""
+MOST_BYTES = 1 << 20
+WHOLE = range(-(2**63), 2**64)
+"""Whole numbers that everything below can take."""
 
 Path_ = tuple[str | int, ...]
 
@@ -73,9 +76,7 @@ class Document:
 
     def where(self, path: Path_) -> str:
         """``quick.yaml:14: symmetries.rotations.border``: the line of the nearest part that stands in the file."""
-        line = self.line(path)
-        key = ".".join(str(part) for part in path)
-        return f"{self.path.name}:{line}: {key}" if key else f"{self.path.name}:{line}"
+        return _where(self.path, self.line(path), path)
 
 
 def read(path: Path) -> Document:
@@ -85,13 +86,17 @@ def read(path: Path) -> Document:
         SuiteError: it is missing or unreadable, or as :func:`parse`.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        text = content.decode()
     except FileNotFoundError as error:
         near = sorted(p.name for p in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
         remedy = f"There is {', '.join(near[:5])}." if near else "'symbench new' writes one."
         raise SuiteError(Problem(str(path), "no such file", "a suite", remedy)) from error
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise SuiteError(Problem(str(path), f"cannot be read: {error}", "a suite in UTF-8")) from error
+    if len(content) > MOST_BYTES:
+        raise SuiteError(Problem(str(path), f"more than {MOST_BYTES:,} bytes", "a smaller file"))
     return parse(text, path)
 
 
@@ -127,26 +132,34 @@ class _Walker:
     def value(self, node: Node, place: Path_) -> Any:
         self.count += 1
         if self.count > MOST_NODES or len(place) > MOST_LEVELS:
-            raise SuiteError(
-                Problem(
-                    f"{self.path.name}:{node.start_mark.line + 1}",
-                    f"more than {MOST_NODES} values or {MOST_LEVELS} levels",
-                    "a smaller file",
-                )
-            )
+            got = f"more than {MOST_NODES} values or {MOST_LEVELS} levels"
+            raise self._refused(node, place[:3], got, "a smaller file")
         if isinstance(node, MappingNode):
             return dict(self._pairs(node, place))
         if isinstance(node, SequenceNode):
             return [self._item(child, (*place, i)) for i, child in enumerate(node.value)]
         if isinstance(node, ScalarNode) and node.tag in SCALARS:
-            try:
-                found = self.loader.construct_object(node, deep=True)
-            except (yaml.YAMLError, ValueError) as error:
-                raise self._refused(node, f"cannot be read as {node.tag.rpartition(':')[2]}") from error
-            if isinstance(found, float) and not math.isfinite(found):
-                raise self._refused(node, f"got {node.value}", "a finite number")
-            return found
-        raise self._refused(node, f"got the tag {node.tag}")
+            return self._scalar(node, place)
+        raise self._refused(node, place, f"got the tag {node.tag}")
+
+    def _scalar(self, node: ScalarNode, place: Path_) -> Any:
+        text, kind = cut(node.value, 100), node.tag.rpartition(":")[2]
+        try:
+            found = self.loader.construct_object(node, deep=True)
+        except (yaml.YAMLError, ValueError, LookupError) as error:  # whatever a tag of its own makes of a text
+            raise self._refused(node, place, f"{text!r} cannot be read as {kind}") from error
+        if isinstance(found, float) and not math.isfinite(found):
+            raise self._refused(node, place, f"got {text}", "a finite number")
+        if isinstance(found, int) and found not in WHOLE:
+            raise self._refused(node, place, f"got {text}", "a whole number of at most 64 bits")
+        return self._text(node, place) if isinstance(found, str) else found
+
+    def _text(self, node: ScalarNode, place: Path_) -> str:
+        """Text that can be written, and name a file."""
+        text = str(node.value)
+        if "\0" in text or encodable(text) != text:
+            raise self._refused(node, place, f"got {quoted(text)}", "text without NUL and halves of characters")
+        return text
 
     def _item(self, node: Node, place: Path_) -> Any:
         self.lines[place] = node.start_mark.line + 1
@@ -155,14 +168,19 @@ class _Walker:
     def _pairs(self, node: MappingNode, place: Path_) -> Iterator[tuple[str, Any]]:
         seen: set[str] = set()
         for key_node, value_node in node.value:
-            key = key_node.value if isinstance(key_node, ScalarNode) else None
-            if key is None:
-                raise self._refused(key_node, "a key that is no word")
+            if not isinstance(key_node, ScalarNode):
+                raise self._refused(key_node, place, "a key that is no word")
+            key = self._text(key_node, place)
             if key in seen:
-                raise self._refused(key_node, f"the key {quoted(key)} stands here a second time")
+                raise self._refused(key_node, place, f"the key {quoted(key)} stands here a second time")
             seen.add(key)
             self.lines[(*place, key)] = key_node.start_mark.line + 1
             yield key, self.value(value_node, (*place, key))
 
-    def _refused(self, node: Node, got: str, expected: str = "plain YAML") -> SuiteError:
-        return SuiteError(Problem(f"{self.path.name}:{node.start_mark.line + 1}", got, expected))
+    def _refused(self, node: Node, place: Path_, got: str, expected: str = "plain YAML") -> SuiteError:
+        return SuiteError(Problem(_where(self.path, node.start_mark.line + 1, place), got, expected))
+
+
+def _where(path: Path, line: int, place: Path_) -> str:
+    key = cut(".".join(str(part) for part in place), 200)
+    return f"{path.name}:{line}: {key}" if key else f"{path.name}:{line}"

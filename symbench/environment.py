@@ -69,6 +69,16 @@ def commit(folder: Path) -> dict[str, Any] | None:
     return {"id": head, "dirty": bool(known or unknown)}
 
 
+def committed(environment: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """A run's environment; with the commit, where the files were in none then and are now.
+
+    For runs whose cells have the keys that the files give now: what is committed is what was measured.
+    """
+    before = environment.get("commit")
+    now = commit(folder) if before is None or before["dirty"] else None
+    return environment if now is None or now["dirty"] else {**environment, "commit": now}
+
+
 def _git(folder: Path, *arguments: str) -> str | None:
     try:
         done = subprocess.run(

@@ -10,6 +10,7 @@
     ├── CellError          exit 3   one cell failed; the others go on
     │   ├── ModelError              the model raised, or returned a wrong shape, NaN or infinity
     │   └── DataError               the dataset gave a sample that cannot be used
+    ├── StoreError         exit 3   a disk failed while a run was under way; what is finished is kept
     └── Interrupted        exit 130 asked to stop; the store is valid and the same command resumes
 
 A message says where, what was got, what was expected, and what to do about it. Whatever reaches the
@@ -19,8 +20,11 @@ command line and is not a ``SymbenchError`` is a bug of ours: exit 70.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+MOST_CHARACTERS = 2000
+"""A message may hold so much of what somebody else says; some would fill a manifest with it."""
 
 
 def quoted(value: object) -> str:
@@ -29,15 +33,40 @@ def quoted(value: object) -> str:
     return text if len(text) <= 120 else f"{text[:117]}..."
 
 
+def encodable(text: str) -> str:
+    """Text that can be written to a file: names of files and strings of users may hold halves of characters."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def cut(text: str, most: int = MOST_CHARACTERS) -> str:
+    """Text of bearable length, which says how much of it is missing."""
+    return text if len(text) <= most else f"{text[:most]}... ({len(text) - most:,} more characters)"
+
+
+def described(error: BaseException) -> str:
+    """What was raised, on one line: its kind and its words, which may raise in their turn."""
+    try:
+        words = str(error)
+    except BaseException as again:
+        words = f"(its message cannot be had: {type(again).__name__})"
+    return cut(" ".join(f"{type(error).__name__}: {words}".split()))
+
+
 def one_of(names: Iterable[str]) -> str:
     """``a, b, c`` for "expected one of"; long lists are cut."""
     known = list(names)
     return ", ".join(known[:20]) + (f" and {len(known) - 20} more" if len(known) > 20 else "")
 
 
-def near_miss(name: str, known: Iterable[str]) -> str | None:
-    """The "Did you mean" sentence, or None when nothing known looks like ``name``."""
-    by_lower = {k.lower(): k for k in known}
+def near_miss(name: str, known: Iterable[str], also: Mapping[str, str] | None = None) -> str | None:
+    """The "Did you mean" sentence, or None when nothing known looks like ``name``.
+
+    Args:
+        name: what was given.
+        known: what could have been.
+        also: what others call the things that are known, and their names here.
+    """
+    by_lower = {called.lower(): right for called, right in (also or {}).items()} | {k.lower(): k for k in known}
     close = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
     return f"Did you mean {by_lower[close[0]]!r}?" if close else None
 
@@ -59,12 +88,13 @@ class Problem:
     remedy: str | None = None
 
     def __str__(self) -> str:
-        text = f"{self.where}: {self.got}" if self.where else self.got
+        text = f"{self.where}: {cut(self.got)}" if self.where else cut(self.got)
         if self.expected:
-            text += f", expected {self.expected}"
+            text += f", expected {cut(self.expected)}"
+        text = encodable(text)
         if not text.endswith((".", "?", "!")):
             text += "."
-        return f"{text} {self.remedy}" if self.remedy else text
+        return f"{text} {encodable(self.remedy)}" if self.remedy else text
 
 
 class SymbenchError(Exception):
@@ -105,6 +135,12 @@ class ModelError(CellError):
 
 class DataError(CellError):
     """A sample of the dataset cannot be used."""
+
+
+class StoreError(SymbenchError):
+    """What is measured cannot be written any more. What is finished is kept; the same command resumes."""
+
+    exit_code = 3
 
 
 class Interrupted(SymbenchError):

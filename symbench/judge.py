@@ -11,7 +11,7 @@ from symbench import compare as comparing
 from symbench import gate as gates
 from symbench.baseline import Baseline, NoBaseline
 from symbench.compare import METRICS_SHOWN, Measured, Recorded
-from symbench.errors import ConfigError, Problem, near_miss
+from symbench.errors import ConfigError, Problem
 from symbench.gate import Against, Policy
 from symbench.metrics import METRICS
 from symbench.records import BaselineRecord, CompareRecord, GateRecord, Manifest
@@ -70,11 +70,10 @@ def compare_runs(
     Raises:
         ConfigError: there is no such run or metric.
     """
-    names = [name for name, _ in METRICS]
     chosen = comparing.metric_names(metrics)
     for pattern in metrics:
         if not comparing.metric_names([pattern]):
-            raise ConfigError(Problem("--metric", f"{pattern!r} matches nothing", None, near_miss(pattern, names)))
+            raise ConfigError(Problem("--metric", f"{pattern!r} matches nothing", None, METRICS.near(pattern)))
     first, second = (measured(run, Path(results)) if isinstance(run, str) else run for run in (before, after))
     return comparing.compare(first, second, chosen)
 

@@ -19,7 +19,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from symbench.errors import Problem, UnknownName, near_miss, one_of, quoted
+from symbench.errors import Problem, UnknownName, described, near_miss, one_of, quoted
 
 
 class Options(BaseModel):
@@ -36,12 +36,14 @@ class Row:
         path: where it lives, ``package.module:attribute``; imported on first use.
         summary: one line for ``symbench list``.
         options: the pydantic model of its options; must not import torch.
+        aliases: what others call it, patterns among them: they name nothing here, and are answered with its name.
         runs_code: whether a suite that names it may run code which is neither ours nor a library's (``--no-code``).
     """
 
     path: str
     summary: str
     options: type[Options] = Options
+    aliases: tuple[str, ...] = field(default=(), kw_only=True)
     runs_code: bool = field(default=False, kw_only=True)
 
     @property
@@ -100,6 +102,10 @@ class Table(Generic[R]):
     def find(self, name: str, *, where: str = "") -> tuple[R, dict[str, int | str]]:
         """The row that ``name`` means, with the parameters in the name (``C4`` gives ``{"n": 4}``).
 
+        Args:
+            name: what was given.
+            where: file, line and key that it was given at, or the option.
+
         Raises:
             UnknownName: nothing has that name, or the plug-in that has it cannot be loaded.
         """
@@ -113,9 +119,32 @@ class Table(Generic[R]):
                 where,
                 f"got {self.kind} {quoted(name)}",
                 f"one of {one_of(self.names())}",
-                near_miss(name, self.names()),
+                self.near(name),
             )
         )
+
+    def row(self, name: str) -> R:
+        """The row of a name that is known to be one: a suite that holds it was checked."""
+        return self.find(name, where=f"{self.kind} {name}")[0]
+
+    def near(self, name: str) -> str | None:
+        """The "Did you mean" sentence for a name in another case, one that others use, or a misspelt one."""
+        for pattern, row in self.rows.items():
+            for called in (pattern, *row.aliases):
+                found = _match(called, name, ignore_case=True)
+                right = None if found is None else _filled(pattern, {"name": name, **found})
+                if right is not None and right != name:
+                    return f"Did you mean {right!r}?"
+        return near_miss(name, self.names(), self.aliases())
+
+    def aliases(self) -> dict[str, str]:
+        """What others call the things of this table, and their names here."""
+        return {
+            called: _filled(pattern, {"name": called})
+            for pattern, row in self.rows.items()
+            for called in row.aliases
+            if "<" not in called
+        }
 
     def built_in(self, name: str) -> tuple[R, dict[str, int | str]] | None:
         """The row of our own that ``name`` means, as :meth:`find`; None where there is none. Imports no plug-in."""
@@ -140,8 +169,11 @@ class Table(Generic[R]):
         entry = self._plugins()[name]
         try:
             row = entry.load()
-        except (Exception, SystemExit) as error:  # whatever a plug-in does while importing is its own error
-            raise UnknownName(Problem(f"plug-in {name}", f"{entry.value} cannot be imported: {error!r}")) from error
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # whatever a plug-in does while importing is its own error
+            got = f"{entry.value} cannot be imported: {described(error)}"
+            raise UnknownName(Problem(f"plug-in {name}", got)) from error
         if not isinstance(row, self.row_type):
             raise UnknownName(
                 Problem(
@@ -157,10 +189,16 @@ _PARAMETERS = re.compile(r"<([a-z]+|[A-Z]+)((?:\.[a-z0-9|]+)?)>")
 _WORDS = {"NAME": r"[A-Za-z0-9][A-Za-z0-9_.-]*", "PATH": r"[^:<>]+", "FILE": r"[^:<>]*[^:<>/]"}
 
 
-def _match(pattern: str, name: str) -> dict[str, int | str] | None:
+def _filled(pattern: str, values: Mapping[str, int | str]) -> str:
+    """A pattern with the parameters that are known."""
+    return _PARAMETERS.sub(lambda parameter: str(values.get(parameter[1].lower(), parameter[0])), pattern)
+
+
+def _match(pattern: str, name: str, *, ignore_case: bool = False) -> dict[str, int | str] | None:
+    """The parameters in a name that a pattern fits; None where there are none, or it does not."""
     if "<" not in pattern:
         return None
-    found = re.fullmatch(_PARAMETERS.sub(_group, pattern), name)
+    found = re.fullmatch(_PARAMETERS.sub(_group, pattern), name, re.IGNORECASE if ignore_case else 0)
     if not found:
         return None
     numbers = {match[1] for match in _PARAMETERS.finditer(pattern) if match[1].islower()}

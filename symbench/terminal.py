@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TextIO
 
 from symbench.escape import printable as printable
@@ -17,6 +21,37 @@ if TYPE_CHECKING:
 
 EVERY_SECONDS = 30
 """How often progress is a line where there is no terminal."""
+WIDTH = 140
+"""Columns of tables where there is no terminal."""
+_RESULTS: ContextVar[TextIO | None] = ContextVar("_RESULTS", default=None)
+
+
+@contextmanager
+def results_apart() -> Iterator[None]:
+    """Results go to stdout for the time being, and all that anyone prints to stderr: models, data and plug-ins do."""
+    token = _RESULTS.set(sys.stdout)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _RESULTS.reset(token)
+
+
+def results() -> TextIO:
+    """Where results go."""
+    return _RESULTS.get() or sys.stdout
+
+
+def say(text: str, end: str = "\n") -> None:
+    """A result, as it is."""
+    results().write(text + end)
+    results().flush()
+
+
+def tell(text: str, end: str = "\n") -> None:
+    """A line for people, on stderr."""
+    sys.stderr.write(printable(text) + end)
+    sys.stderr.flush()
 
 
 class Progress:
@@ -82,8 +117,8 @@ def show_boards(boards: Iterable[Board], stream: TextIO | None = None) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    out = stream or sys.stdout
-    console = Console(file=out, width=None if out.isatty() else 140, highlight=False, soft_wrap=False)
+    out = stream or results()
+    console = Console(file=out, width=_columns(out), highlight=False, soft_wrap=False)
     for board in boards:
         console.print(Text(printable(board.title), style="bold"))
         table = Table(box=None, pad_edge=False)
@@ -109,9 +144,19 @@ def show_boards(boards: Iterable[Board], stream: TextIO | None = None) -> None:
         console.print()
 
 
+def _columns(out: TextIO) -> int | None:
+    """Columns of a stream; None leaves it to rich, which knows COLUMNS."""
+    if not out.isatty():
+        return WIDTH
+    try:
+        return None if "COLUMNS" in os.environ else os.get_terminal_size(out.fileno()).columns or None
+    except (OSError, ValueError):
+        return None
+
+
 def show_columns(rows: Sequence[tuple[str, ...]], stream: TextIO | None = None) -> None:
     """Print rows in aligned columns, the last one unbounded."""
-    out = stream or sys.stdout
+    out = stream or results()
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)] if rows else []
     for row in rows:
         padded = [printable(cell).ljust(width) for cell, width in zip(row, widths, strict=False)]
@@ -157,7 +202,7 @@ def show_pairs(record: CompareRecord, stream: TextIO | None = None) -> None:
     rows = [pairs.cells(row) for row in pairs.ordered(record)]
     if rows:
         show_columns([pairs.headings(), *rows], stream)
-    (stream or sys.stdout).write(printable(pairs.summary(record)) + "\n")
+    (stream or results()).write(printable(pairs.summary(record)) + "\n")
 
 
 def show_baseline(record: BaselineRecord, stream: TextIO | None = None) -> None:

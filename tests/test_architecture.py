@@ -83,6 +83,28 @@ def test_the_test_above_can_fail(text: str) -> None:
     assert violations("measure", imports(PACKAGE / "measure.py", text))
 
 
+def placeless(text: str) -> list[str]:
+    """Calls that look a name up in a table without saying where it was given."""
+    calls = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call))
+    return [
+        ast.unparse(call)
+        for call in calls
+        if re.fullmatch(r"([A-Z]+|.*[Tt]ables?(\[.*\])?|groups\.GROUPS)\.find", ast.unparse(call.func))
+        and not {keyword.arg for keyword in call.keywords} & {"where"}
+    ]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_a_name_is_looked_up_with_its_place(path: Path) -> None:
+    """So that every error about one says file, line and key; names that were checked have ``row``."""
+    assert placeless(path.read_text()) == []
+
+
+def test_the_test_of_places_can_fail() -> None:
+    text = "a = DATASETS.find(name)\nb = table.find(name, where=where)\nc = GROUPS.find(name, where='x')\nd = text.find('a')"
+    assert placeless(text) == ["DATASETS.find(name)"]
+
+
 LIGHT = {
     "--help": {"torch", "pandas", "numpy", "pydantic", "matplotlib"},
     "list": {"torch", "pandas", "matplotlib"},

@@ -163,12 +163,35 @@ def test_dirty_and_partial_runs_are_refused(two: tuple[Path, str, str]) -> None:
     whole = run.manifest.model_copy(update={"environment": {"commit": {"id": "x", "dirty": False}}})
     assert baseline.refusals(whole, run.store) == []
     dirty = whole.model_copy(update={"environment": {"commit": {"id": "x", "dirty": True}}})
-    assert baseline.refusals(dirty, run.store) == ["files differed from the commit"]
+    assert [p.got for p in baseline.refusals(dirty, run.store)] == ["files differed from the commit"]
     part = whole.model_copy(update={"only": ["model=a"]})
-    assert baseline.refusals(part, run.store) == ["it took only model=a of the suite"]
+    assert [p.got for p in baseline.refusals(part, run.store)] == ["it took only model=a of the suite"]
     failed = whole.cells[0].model_copy(update={"status": "failed", "reason": "x"})
     broken = whole.model_copy(update={"cells": [failed]})
-    assert baseline.refusals(broken, run.store) == ["some of its cells failed or are not measured"]
+    assert [p.got for p in baseline.refusals(broken, run.store)] == ["some of its cells failed or are not measured"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"environment": {"commit": None}}, "its code is in no commit. Commit the suite's folder to git and run the"),
+        (
+            {"environment": {"commit": {"dirty": True}}},
+            "files differed from the commit. Commit them and run the suite",
+        ),
+        ({"limit": 7}, "it took only the first 7 samples. Run it without --limit, or"),
+        ({"only": ["model=a"]}, "it took only model=a of the suite. Run it without --only, or"),
+        ({"status": "interrupted"}, "it is interrupted. The same command resumes it, or"),
+    ],
+    ids=["no commit", "dirty", "limit", "only", "interrupted"],
+)
+def test_each_refusal_says_its_own_remedy(two: tuple[Path, str, str], change: dict[str, object], said: str) -> None:
+    results, first, _ = two
+    run = open_run(first, results=results)
+    committed = {"environment": {"commit": {"id": "x", "dirty": False}}}
+    (problem,) = baseline.refusals(run.manifest.model_copy(update={**committed, **change}), run.store)
+    assert f"{first}: {said}" in str(problem)
+    assert "a whole run" not in str(problem)
 
 
 def test_baselines_are_shown_and_listed(tmp_path: Path, symbench: Symbench) -> None:

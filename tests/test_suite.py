@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import ROOT
 
 from symbench import document, suite
+from symbench.datasets import DATASETS
 from symbench.errors import ConfigError, SuiteError
+from symbench.groups import GROUPS
+from symbench.metrics import METRICS
+from symbench.models import MODELS
 from symbench.plan import pairs, parse_only
+from symbench.presets import PRESETS
+from symbench.registry import Table
+from symbench.suite import entries
 
 QUICK = (ROOT / "suites" / "quick.yaml").read_text()
 
@@ -54,7 +64,7 @@ ERRORS = [
     ("reach: 3, border: circular", "reach: 3", r"symmetries.shifts: border is missing. Add 'border:'"),
     ("border: circular", "brder: circular", r"got unknown key 'brder'.*Did you mean 'border'"),
     ("dtype: float32", "dtype: fp32", r"numerics.dtype: got 'fp32', expected one of float32, float64"),
-    ("device: auto", "device: gpu", r"numerics.device: got 'gpu', expected a match"),
+    ("device: auto", "device: gpu", r"numerics.device: got 'gpu', expected auto, cpu, mps, cuda or cuda:N"),
     ("version: 1", "version: 2", r"version: got 2, expected 1"),
     ("version: 1", "version: 1\nversion: 1", r"the key 'version' stands here a second time"),
     ("tf32: false", "tf32: no", r"numerics.tf32: got 'no', expected true or false"),
@@ -64,12 +74,33 @@ ERRORS = [
     ("split: test}", "split: test, args: {a: 1}}", r"datasets.digits.args: got args"),
     ("split: test}", "split: test, only: {model: rnn}}", r"'rnn' matches nothing, expected one of mlp"),
     ("elements: 24", "elements: 1.5", r"elements: got 1.5, expected a whole number"),
-    ("name: quick", "name: Quick!", r"name: got 'Quick!', expected a match of"),
+    ("name: quick", "name: Quick!", r"name: got 'Quick!', expected lower-case letters, digits, .* Did you mean 'quick'"),
     ("datasets:", "datasets: [", r"quick.yaml:\d+: this is no YAML"),
     ("seed: 0", "seed: !!python/object:os.system 0", r"got the tag tag:yaml.org,2002:python/object:os.system, expected plain YAML"),
     ("use: mlp,   ", "use: 'm.py:build', ", r"models.mlp.use: got 'm.py', expected a file at"),
     ("use: cnn,    train: {on: digits, epochs: 12}", "use: cnn, weights: w.pt, train: {on: digits, epochs: 12}",
      r"got both train and weights"),
+    ("use: digits, split: test", "use: digitz, split: test",
+     r"^quick.yaml:\d+: datasets.digits.use: got dataset 'digitz', expected one of digits, .* Did you mean 'digits'\?$"),
+    ("use: digits, split: test", "use: folder, root: x", r"datasets.digits.use: got dataset 'folder', .* Did you mean 'images'\?"),
+    ("use: digits, split: test", "use: npz, path: x", r"datasets.digits.use: got dataset 'npz', .* Did you mean 'arrays'\?"),
+    ("use: mlp", "use: resnet18", r"models.mlp.use: got model 'resnet18', .* Did you mean 'torchvision/resnet18'\?"),
+    ("group: C4", "group: c4", r"symmetries.quarter-turns.group: got group 'c4', .* Did you mean 'C4'\?"),
+    ("group: C4", "group: Z4", r"got group 'Z4', .* Did you mean 'C4'\?"),
+    ("group: C4", "group: SO(2) x scalings", r"got group 'SO\(2\)', .* Did you mean 'SO2'\?"),
+    ("{group: C4, on: image}", "{preset: C4}", r"quarter-turns.preset: got preset 'C4', .* Did you mean 'c4'\?"),
+    ("metric: orbit_accuracy", "metric: acc", r"gates.1.metric: 'acc' matches nothing, .* Did you mean 'accuracy'\?"),
+    ("name: quick", "name: s-rectC4", r"name: got 's-rectC4', expected lower-case letters.* Did you mean 's-rectc4'\?"),
+    ("  mlp:", "  Mlp:", r"quick.yaml:\d+: models.Mlp: got 'Mlp', expected lower-case letters.* Did you mean 'mlp'\?"),
+    ("tf32: false", "tf32: !!bool maybe", r"quick.yaml:\d+: numerics.tf32: 'maybe' cannot be read as bool"),
+    ("seed: 0", 'seed: !!int ""', r"seed: '' cannot be read as int"),
+    ("seed: 0", 'seed: !!float "-"', r"seed: '-' cannot be read as float"),
+    ("seed: 0", f"seed: {'9' * 5000}", r"seed: '9+\.\.\. \(4,900 more characters\)' cannot be read as int"),
+    ("use: mlp", f"args: {{a: 0x{'f' * 5000}}}, use: mlp", r"models.mlp.args.a: got 0xf+.*expected a whole number of at most 64 bits"),
+    ("use: mlp", r'args: {a: "\ud800"}, use: mlp', r"models.mlp.args.a: got '\\ud800', expected text without"),
+    ("use: mlp", r'"\ud800": 1, use: mlp', r"models.mlp: got '\\ud800', expected text without"),
+    ("use: mlp", r'use: "a\0.py:b"', r"models.mlp.use: got 'a\\x00.py:b', expected text without NUL"),
+    ("use: mlp", "layers: [{a: 1}], use: mlp", r"models.mlp.layers: got \[\{'a': 1\}\], expected names of submodules"),
 ]  # fmt: skip
 
 
@@ -167,7 +198,7 @@ def test_only_narrows_and_refuses_what_matches_nothing() -> None:
     assert [str(p) for p in chosen] == ["cnn/digits/quarter-turns", "p4-cnn/digits/quarter-turns"]
     with pytest.raises(ConfigError, match="--only model: 'ccn' matches nothing.*Did you mean 'cnn'"):
         pairs(loaded, parse_only("model=ccn"))
-    with pytest.raises(ConfigError, match="--only: got 'modle=cnn'"):
+    with pytest.raises(ConfigError, match="--only: got 'modle=cnn'.* Did you mean 'model'"):
         parse_only("modle=cnn")
     with pytest.raises(ConfigError, match="no cell is left"):
         pairs(loaded, parse_only("model=cnn,dataset=sets"))
@@ -191,6 +222,52 @@ def test_an_entry_that_meets_nothing_is_an_error(tmp_path: Path) -> None:
     path.write_text("".join(line for line in QUICK.splitlines(keepends=True) if "reorderings" not in line))
     with pytest.raises(ConfigError, match="models.deep-sets: nothing in the suite fits it"):
         pairs(suite.load(path))
+
+
+NARROWED = QUICK.replace(
+    "symmetries:", "symmetries:\n  flip: {group: D1, on: image, except: {dataset: '*'}}"
+).replace("datasets:", "datasets:\n  more: {use: digits, except: {model: '*'}}")
+
+
+def test_what_is_trained_on_alone_is_used(tmp_path: Path) -> None:
+    """A dataset that only a training reads, and a symmetry that only augments, meet nothing and are not idle."""
+    path = tmp_path / "quick.yaml"
+    path.write_text(NARROWED)
+    with pytest.raises(ConfigError) as caught:
+        pairs(suite.load(path))
+    wheres = [problem.where.partition(": ")[2] for problem in caught.value.problems]
+    assert wheres == ["datasets.more", "symmetries.flip"]
+    old = "use: cnn,    train: {on: digits, epochs: 12}"
+    assert old in NARROWED
+    path.write_text(NARROWED.replace(old, "use: cnn, train: {on: more, epochs: 12, augment: flip}"))
+    found = pairs(suite.load(path))
+    assert "cnn/digits/quarter-turns" in {str(pair) for pair in found}
+    assert not {pair.dataset for pair in found} & {"more"}
+    assert not {pair.symmetry for pair in found} & {"flip"}
+
+
+def test_what_matches_is_said_in_words() -> None:
+    """Every pattern that text of a suite is held against; a regular expression is no answer."""
+    patterns = set(re.findall(r'"pattern": "(.*?)"', json.dumps(entries.Suite.model_json_schema())))
+    assert {json.loads(f'"{pattern}"') for pattern in patterns} == set(entries.PATTERNS)
+
+
+def test_a_suite_of_a_megabyte_is_refused_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text(f"a: [{'1,' * 600_000}]")
+    with pytest.raises(SuiteError, match="s.yaml: more than 1,048,576 bytes, expected a smaller file"):
+        document.read(path)
+
+
+@pytest.mark.parametrize("table", [GROUPS, PRESETS, DATASETS, MODELS, METRICS], ids=lambda table: table.kind)
+def test_other_tools_names_lead_to_ours(table: Table[Any]) -> None:
+    for name, row in table.rows.items():
+        for alias in row.aliases:
+            called = re.sub("<n>|<PATH>", "5", alias)
+            assert table.built_in(called) is None, f"{called} is a name of ours"
+            near = table.near(called)
+            assert near is not None
+            assert near.startswith(f"Did you mean '{name.partition('<')[0]}"), f"{called}: {near}"
 
 
 @pytest.mark.parametrize(

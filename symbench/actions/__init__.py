@@ -217,7 +217,7 @@ def find_all(group: str, field: Field, name: str | None = None, *, where: str = 
     """
     parts = factors(group)
     found = [find(part, field, name, where=where) for part in parts]
-    families = [GROUPS.find(part)[0].family for part in parts]
+    families = [GROUPS.row(part).family for part in parts]
     for i, one in enumerate(families):
         for j, other in enumerate(families[:i]):
             if frozenset({one, other}) not in COMMUTING:

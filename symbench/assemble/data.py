@@ -76,11 +76,11 @@ def _as_dataset(found: Any, where: str) -> Dataset:
         raise ConfigError(error.problems) from error
 
 
-def output_count(dataset: Dataset, canvas: Canvas | None) -> int:
+def output_count(dataset: Dataset, canvas: Canvas | None, where: str) -> int:
     """How many numbers a model for this dataset's target has to return: classes, or the target's size."""
     if not dataset.targets:
         got = "a built-in model needs labels to know its number of outputs"
-        raise ConfigError(Problem("models", got, "a labelled dataset"))
+        raise ConfigError(Problem(where, got, "a labelled dataset"))
     name, field = next(iter(dataset.targets.items()))
     if not isinstance(field, Category):
         return int(dataset.batch([0], canvas=canvas).targets[name][0].numel())

@@ -63,7 +63,7 @@ def build_module(
                 elif (source := _source(suite, name)) is not None:
                     module = source.build(shape=shape, outputs=outputs)
                 else:
-                    row, parameters = MODELS.find(entry.use)
+                    row, parameters = MODELS.find(entry.use, where=suite.where("models", name, "use"))
                     sized = {} if row.builds_itself else {"shape": shape, "outputs": outputs}
                     module = row.load()(**sized, **entry.options, **parameters)
         finally:
@@ -190,7 +190,7 @@ def model_description(suite: Suite, name: str) -> dict[str, Any]:
 
 def row_of(entry: ModelEntry) -> ModelRow | None:
     """The row of a model's entry; None for code."""
-    return None if ":" in entry.use else MODELS.find(entry.use)[0]
+    return None if ":" in entry.use else MODELS.row(entry.use)
 
 
 def is_foreign(entry: ModelEntry) -> bool:
@@ -277,7 +277,7 @@ def ready(module: nn.Module, entry: ModelEntry, name: str) -> Model:
     Raises:
         ModelError: its own code raised, or it declares outputs that cannot be.
     """
-    otherwise = {"logits": Scalar()} if ":" in entry.use else MODELS.find(entry.use)[0].outputs
+    otherwise = {"logits": Scalar()} if ":" in entry.use else MODELS.row(entry.use).outputs
     with foreign(ModelError, name, "reading what it declares"):
         module.eval()
         outputs = declared_outputs(module, otherwise)

@@ -98,7 +98,7 @@ def prepare(suite: Suite, name: str, dataset: Dataset, shapes: Mapping[str, tupl
         ),
         "weights": content_key(elements.weights.tolist()),
         "code": [
-            dependencies([groups.GROUPS.find(part)[0].module]).document()
+            dependencies([groups.GROUPS.row(part).module]).document()
             for part in groups.factors(entry.group)
             if "/" in part
         ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import NoReturn
@@ -9,53 +10,70 @@ from typing import NoReturn
 import click
 
 from symbench import __version__
-from symbench.cli import judge, look, run
-from symbench.cli.base import EXIT_BUG, EXIT_INTERRUPTED, cli
+from symbench.cli import complete, judge, look, run
+from symbench.cli.base import EXIT_BUG, EXIT_INTERRUPTED, EXIT_WRONG, Verdict, cli
+from symbench.cli.streams import final_status, take_streams
 from symbench.errors import SymbenchError
+from symbench.terminal import tell
 
-__all__ = ["cli", "judge", "look", "main", "run"]
+__all__ = ["cli", "complete", "judge", "look", "main", "run"]
+
+REFUSED = frozenset(
+    {
+        errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM, errno.EMFILE,
+        errno.ENFILE, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOMEM,
+    }
+)  # fmt: skip
+"""What a machine says where it, and no bug of ours, is in the way."""
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit with the codes of README; click's own handling would exit 1 for too much."""
-    sys.exit(_status(arguments))
+    results = take_streams()
+    try:
+        status = _status(arguments)
+    except KeyboardInterrupt:  # once more, while something was told
+        status = EXIT_INTERRUPTED
+    except BaseException:
+        status = EXIT_BUG
+    sys.exit(final_status(status, results, stands=isinstance(status, Verdict)))
 
 
 def _status(arguments: list[str] | None) -> int:
+    """What the command line comes to: 1 for a verdict alone, though Python itself would exit so for much else."""
     try:
-        result = cli.main(args=arguments, prog_name="symbench", standalone_mode=False)
+        result = cli.main(args=arguments, prog_name=complete.PROGRAM, standalone_mode=False)
         return result if isinstance(result, int) else 0
     except click.ClickException as error:
         asked_nothing = type(error).__name__ == "NoArgsIsHelpError"  # click before 8.2 has no such class
-        error.show(file=sys.stdout if asked_nothing else None)
-        return 0 if asked_nothing else 2
+        error.show(file=sys.stdout if asked_nothing else sys.stderr)
+        return 0 if asked_nothing else EXIT_WRONG
     except SymbenchError as error:
-        from symbench.terminal import printable
-
-        click.echo("\n".join(printable(str(problem)) for problem in error.problems), err=True)
+        tell("\n".join(str(problem) for problem in error.problems))
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        click.echo("aborted; what was finished is kept, and the same command resumes", err=True)
+        tell("aborted; what was finished is kept, and the same command resumes")
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads any more: not an error
-        return 0
-    except (Exception, SystemExit):
-        if type(sys.stdout).__name__.endswith(
-            "PacifyFlushWrapper"
-        ):  # what click leaves behind for a reader that went away
-            return 0
-        _report_bug()
-        return EXIT_BUG
+    except OSError as error:
+        if error.errno not in REFUSED:
+            return _bug()
+        tell(f"{error.filename or 'a file'}: {error.strerror}. What was finished is kept.")
+        return EXIT_WRONG
+    except SystemExit as error:
+        if complete.VARIABLE in os.environ:  # how click leaves when it has answered a shell's question
+            return EXIT_WRONG if error.code else 0
+        return _bug()
+    except BaseException:  # whatever it is: Python would exit 1
+        return _bug()
 
 
-def _report_bug() -> None:
+def _bug() -> int:
     import platform
     import traceback
 
-    click.echo(traceback.format_exc(), err=True)
-    click.echo(
+    tell(traceback.format_exc())
+    tell(
         f"This is a bug of symbench {__version__} (Python {platform.python_version()}, {platform.system()}). "
-        "Please report it with the lines above and your suite. What was finished is kept.",
-        err=True,
+        "Please report it with the lines above and your suite. What was finished is kept."
     )
+    return EXIT_BUG

@@ -9,20 +9,38 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from symbench.cli.base import EXIT_INCOMPLETE, cli, json_option, print_json, results_option, tell_left_out
+from symbench.cli import complete
+from symbench.cli.base import (
+    EXIT_INCOMPLETE,
+    EXIT_WORSE,
+    Place,
+    Verdict,
+    cli,
+    json_option,
+    name_damaged,
+    print_json,
+    print_record,
+    results_option,
+)
 from symbench.errors import ConfigError, Problem
+from symbench.terminal import say, tell
 
 if TYPE_CHECKING:
-    from symbench.records import GateRecord
+    from symbench.records import CompareRecord, GateRecord
 
-EXIT_WORSE = 1
+run_argument = click.argument("run", required=False, shell_complete=complete.runs)
 
 
 @cli.command()
-@click.argument("before", metavar="A")
-@click.argument("after", metavar="B")
+@click.argument("before", metavar="A", shell_complete=complete.runs)
+@click.argument("after", metavar="B", shell_complete=complete.runs)
 @click.option(
-    "--metric", "metric", multiple=True, metavar="NAME", help="Only these; globs work. May stand several times."
+    "--metric",
+    "metric",
+    multiple=True,
+    metavar="NAME",
+    help="Only these; globs work. May stand several times.",
+    shell_complete=complete.names_of("symbench.metrics:METRICS"),
 )
 @click.option(
     "--format",
@@ -34,32 +52,35 @@ EXIT_WORSE = 1
 )
 @click.option("--exit-code", is_flag=True, help="Exit 1 where something got worse, 3 where B lacks what A has.")
 @results_option
-def compare(before: str, after: str, metric: tuple[str, ...], format: str, exit_code: bool, results: Path) -> None:
+def compare(before: str, after: str, metric: tuple[str, ...], format: str, exit_code: bool, results: Path) -> int:
     """Compare two runs, or a baseline and a run, on the same samples and elements.
 
     A and B are ids, manifests, baseline files or git:REF:PATH. A difference counts as better or worse where it is
-    one after Holm's correction over all rows; everything else is the same, inconclusive, or not comparable.
+    one after Holm's correction over all rows; everything else is the same, inconclusive, or not comparable. Exit
+    status 3 where a cell was measured and cannot be used.
     """
     from symbench import judge
     from symbench.compare import METRICS_SHOWN
-    from symbench.compare import faults as faults_of
     from symbench.report import pairs
     from symbench.terminal import show_pairs
 
     sides = [judge.measured(name, results) for name in (before, after)]
     record = judge.compare_runs(*sides, metrics=metric or METRICS_SHOWN)
-    faults = [fault for side in sides for fault in faults_of(side)]
     if format == "json":
-        click.echo(record.model_dump_json())
+        print_record(record)
     elif format == "text":
         show_pairs(record)
     else:
-        click.echo((pairs.markdown if format == "md" else pairs.csv)(record), nl=False)
-    if exit_code and any(row.mark == "worse" for row in record.rows):
-        raise click.exceptions.Exit(EXIT_WORSE)
-    if exit_code and any(row.mark == "only in A" for row in record.rows):
-        raise click.exceptions.Exit(EXIT_INCOMPLETE)
-    tell_left_out(faults)
+        say((pairs.markdown if format == "md" else pairs.csv)(record), end="")
+    damaged = [name_damaged(side, side.cells) for side in {side.name: side for side in sides}.values()]
+    if exit_code:
+        return Verdict(_changed(record) or (EXIT_INCOMPLETE if any(damaged) else 0))
+    return EXIT_INCOMPLETE if any(damaged) else 0
+
+
+def _changed(record: CompareRecord) -> int:
+    marks = {row.mark for row in record.rows}
+    return EXIT_WORSE if "worse" in marks else EXIT_INCOMPLETE if "only in A" in marks else 0
 
 
 @cli.group()
@@ -68,11 +89,9 @@ def baseline() -> None:
 
 
 @baseline.command("set")
-@click.argument("run", required=False)
+@run_argument
 @click.option("--reason", required=True, metavar="TEXT", help="Why, for whoever reviews it.")
-@click.option(
-    "--output", type=click.Path(path_type=Path), metavar="FILE", help="[default: RESULTS/baselines/SUITE.json]"
-)
+@click.option("--output", type=Place(), metavar="FILE", help="[default: RESULTS/baselines/SUITE.json]")
 @click.option("--force", is_flag=True, help="Take a partial or limited run, or one of uncommitted files.")
 @results_option
 def baseline_set(run: str | None, reason: str, output: Path | None, force: bool, results: Path) -> None:
@@ -82,7 +101,7 @@ def baseline_set(run: str | None, reason: str, output: Path | None, force: bool,
     path, record = judge.set_baseline(run, reason=reason, results=results, output=output, force=force)
     beside = path.with_suffix(".parquet")
     size = beside.stat().st_size / 2**20
-    click.echo(f"{path} and {beside.name} ({size:.1f} MiB): {len(record.cells)} cells of {record.run}", err=True)
+    tell(f"{path} and {beside.name} ({size:.1f} MiB): {len(record.cells)} cells of {record.run}")
 
 
 @baseline.command("show")
@@ -96,7 +115,7 @@ def baseline_show(file: str | None, results: Path, json: bool) -> None:
 
     found = baselines.read(file or _only_baseline(results))
     if json:
-        click.echo(found.record.model_dump_json())
+        print_record(found.record)
         return
     show_baseline(found.record)
 
@@ -115,7 +134,7 @@ def _only_baseline(results: Path) -> str:
 def baseline_list(results: Path, json: bool) -> None:
     """The baselines of the results folder."""
     from symbench import judge
-    from symbench.terminal import show_columns
+    from symbench.terminal import printable, show_columns
 
     rows: list[dict[str, Any]] = []
     for path, found in judge.baselines_of(results):
@@ -129,23 +148,24 @@ def baseline_list(results: Path, json: bool) -> None:
         print_json({"schema_version": 1, "baselines": rows})
         return
     if not rows:
-        click.echo(f"no baseline in {results / 'baselines'}; 'symbench baseline set' makes one", err=True)
+        tell(f"no baseline in {results / 'baselines'}; 'symbench baseline set' makes one")
     for row in rows:
-        click.echo(f"broken: {row['broken']}") if "broken" in row else None
+        if "broken" in row:
+            say(printable(f"broken: {row['broken']}"))
     shown = [
         (r["file"], r["created"], f"{r['cells']} cells", r["run"], r["reason"]) for r in rows if "broken" not in r
     ]
     show_columns(shown)
 
 
-file_option = click.Path(path_type=Path, dir_okay=False)
+file_option = Place(file=True)
 
 
 @cli.command()
-@click.argument("run", required=False)
+@run_argument
 @click.option(
     "--suite",
-    type=click.Path(path_type=Path),
+    type=Place(),
     metavar="FILE",
     help="Take this suite's rules. [default: those it was run with]",
 )
@@ -185,7 +205,7 @@ def gate(
     results: Path,
     json: bool,
     **files: Path | None,
-) -> None:
+) -> int:
     """Judge a run by its suite's rules. RUN is an id; the newest by default.
 
     Exit status: 0 all passed, 1 some failed, 2 the baseline or a rule is broken, 3 some cell failed, 4 it could not
@@ -197,16 +217,14 @@ def gate(
 
     policy = Policy(inconclusive, no_baseline)
     record = judge.judge_run(run, results=results, suite=suite, baseline=baseline, policy=policy)
-    _write(record, files)
-    if annotations:
-        click.echo(annotations_of(record), err=True, nl=False)
     if json:
-        click.echo(record.model_dump_json())
+        print_record(record)
     else:
-        for line in text.lines(record):
-            click.echo(line)
-    if record.exit_code:
-        raise click.exceptions.Exit(record.exit_code)
+        say("\n".join(text.lines(record)))
+    if annotations:
+        tell(annotations_of(record), end="")
+    _write(record, files)
+    return Verdict(record.exit_code)
 
 
 def _write(record: GateRecord, files: dict[str, Path | None]) -> None:
@@ -229,16 +247,22 @@ def _write(record: GateRecord, files: dict[str, Path | None]) -> None:
 
 
 @cli.command()
-@click.argument("name", required=False)
+@click.argument(
+    "name", required=False, shell_complete=lambda _, __, typed: [n for n in _schemas() if n.startswith(typed)]
+)
 def schema(name: str | None) -> None:
     """Print the schema of a file or of a command's JSON; the names without one."""
-    folder = Path(__file__).parent.parent / "schemas"
-    known = {path.stem.rpartition("-")[0]: path for path in sorted(folder.glob("*-1.json"))}
+    known = _schemas()
     if name is None:
-        click.echo("\n".join(known))
+        say("\n".join(known))
         return
     if name not in known:
         from symbench.errors import near_miss, one_of
 
         raise ConfigError(Problem("schema", f"got {name!r}", f"one of {one_of(known)}", near_miss(name, known)))
-    click.echo(json_module.dumps(json_module.loads(known[name].read_text(encoding="utf-8"))))
+    print_json(json_module.loads(known[name].read_text(encoding="utf-8")))
+
+
+def _schemas() -> dict[str, Path]:
+    folder = Path(__file__).parent.parent / "schemas"
+    return {path.stem.rpartition("-")[0]: path for path in sorted(folder.glob("*-1.json"))}

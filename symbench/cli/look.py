@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from symbench.cli import complete
 from symbench.cli.base import (
     EXIT_INCOMPLETE,
+    Place,
+    Verdict,
     cli,
     json_option,
+    name_damaged,
     print_json,
     results_option,
     show,
     tell_left_out,
+    write_new,
 )
-from symbench.errors import ConfigError, Problem
+from symbench.errors import ConfigError
+from symbench.terminal import say, tell
 
 if TYPE_CHECKING:
     from symbench.api import Run
@@ -26,15 +30,22 @@ if TYPE_CHECKING:
 
 
 @cli.command()
-@click.argument("runs", metavar="[RUN]...", nargs=-1)
+@click.argument("runs", metavar="[RUN]...", nargs=-1, shell_complete=complete.runs)
 @results_option
-@click.option("--output", type=click.Path(path_type=Path), help="Where to write it. [default: RESULTS/reports/RUN]")
+@click.option("--output", type=Place(), help="Where to write it. [default: RESULTS/reports/RUN]")
 @click.option("--format", "format", help="Of html,md,csv,json,latex,png,svg,pdf, with commas between. [default: all]")
 @click.option("--open", "open", is_flag=True, help="Show the page in a browser.")
+@click.option("--exit-code", is_flag=True, help="Exit 3 where a cell failed or is not measured yet.")
 @json_option
 def report(
-    runs: tuple[str, ...], results: Path, output: Path | None, format: str | None, open: bool, json: bool
-) -> None:
+    runs: tuple[str, ...],
+    results: Path,
+    output: Path | None,
+    format: str | None,
+    open: bool,
+    exit_code: bool,
+    json: bool,
+) -> int:
     """Write a run's report: a page of HTML, Markdown, CSV, JSON, LaTeX and figures.
 
     RUN is an id or the path of a manifest; the newest by default. Several are compared with the first, in one report.
@@ -46,24 +57,25 @@ def report(
     chosen = [name.strip() for name in format.split(",")] if format else list(reports.FORMATS)
     reports.check_formats(chosen)
     opened = [api.open_run(run, results=results) for run in runs or (None,)]
-    with redirect_stdout(sys.stderr):  # a plug-in's metric may print
-        frames = [run.estimates() for run in opened]
-        gate = _judged(opened[0]) if len(opened) == 1 and "html" in chosen else None
-        parts = [(run.store, run.manifest, frame) for run, frame in zip(opened, frames, strict=True)]
-        files = reports.write_several(parts, output or api.report_folder(opened), chosen, gate=gate)
+    frames = [run.estimates() for run in opened]
+    gate = _judged(opened[0]) if len(opened) == 1 and "html" in chosen else None
+    parts = [(run.store, run.manifest, frame) for run, frame in zip(opened, frames, strict=True)]
+    files = reports.write_several(parts, output or api.report_folder(opened), chosen, gate=gate)
     if json:
         documents = [reports.document(run.manifest, frame) for run, frame in zip(opened, frames, strict=True)]
         print_json(reports.together(documents))
     else:
         for run, frame in zip(opened, frames, strict=True):
             if len(opened) > 1:
-                click.echo(run.manifest.run)
+                say(run.manifest.run)
             show(run, False, frame)
     Progress().line(f"report: {files[0]}" if files else "nothing written")
     if open and files:
         click.launch(str(files[0].resolve()))
-    if not all(run.whole for run in opened):
-        raise click.exceptions.Exit(EXIT_INCOMPLETE)
+    damaged = [name_damaged(run.store, run.manifest.cells) for run in opened]
+    if exit_code:
+        return Verdict(0 if all(run.whole for run in opened) else EXIT_INCOMPLETE)
+    return EXIT_INCOMPLETE if any(damaged) else 0
 
 
 def _judged(run: Run) -> GateRecord | None:
@@ -75,18 +87,21 @@ def _judged(run: Run) -> GateRecord | None:
     try:
         return judge.judge_run(run.manifest.run, results=run.store.root)
     except ConfigError as error:
-        click.echo(f"no gate in the report: {error}", err=True)
+        tell(f"no gate in the report: {error}")
         return None
 
 
 @cli.command()
 @click.option("--suite", "suite", multiple=True, metavar="NAME", help="Only runs of these suites; globs work.")
 @results_option
-@click.option("--output", type=click.Path(path_type=Path), metavar="DIR", help="Write a report of it as well.")
+@click.option("--output", type=Place(), metavar="DIR", help="Write a report of it as well.")
 @click.option("--format", "format", help="Of html,md,csv,json,latex,png,svg,pdf, for --output. [default: all]")
 @json_option
-def leaderboard(suite: tuple[str, ...], results: Path, output: Path | None, format: str | None, json: bool) -> None:
-    """Everything in the results folder as one table: the newest measurement of every model, dataset and symmetry."""
+def leaderboard(suite: tuple[str, ...], results: Path, output: Path | None, format: str | None, json: bool) -> int:
+    """Everything in the results folder as one table: the newest measurement of every model, dataset and symmetry.
+
+    Exit status 3 where a cell is there and cannot be used.
+    """
     from symbench import api
     from symbench import report as reports
     from symbench.report.leaderboard import together
@@ -98,13 +113,12 @@ def leaderboard(suite: tuple[str, ...], results: Path, output: Path | None, form
     store = Store(results)
     manifest, left_out = together(store, suite)
     whole = api.Run(store, manifest)
-    with redirect_stdout(sys.stderr):  # a plug-in's metric may print
-        frame = whole.estimates()
+    frame = whole.estimates()
     if output is not None:
         files = reports.write(store, whole.manifest, frame, output, chosen)
         Progress().line(f"leaderboard: {files[0]}" if files else "nothing written")
     show(whole, json, frame)
-    tell_left_out(left_out)
+    return EXIT_INCOMPLETE if tell_left_out(left_out) else 0
 
 
 @cli.command("list")
@@ -140,7 +154,7 @@ def list_names(kind: str | None, json: bool) -> None:
         print_json({"schema_version": 1, "names": found})
         return
     for plural, table in chosen.items():
-        click.echo(plural)
+        say(plural)
         rows = [("  " + row["name"], _described(row)) for row in found if row["kind"] == plural]
         show_columns([*rows, *(("  " + name, reason) for name, reason in table.broken().items())])  # type: ignore[attr-defined]
 
@@ -151,18 +165,11 @@ def _described(row: dict[str, Any]) -> str:
 
 
 @cli.command()
-@click.argument("path", type=click.Path(path_type=Path), default=Path("suite.yaml"))
+@click.argument("path", type=Place(), default=Path("suite.yaml"))
 def new(path: Path) -> None:
     """Write a commented suite to start from. Never overwrites."""
-    template = (Path(__file__).parent.parent / "template.yaml").read_text(encoding="utf-8")
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(template)
-    except FileExistsError as error:
-        raise ConfigError(Problem(str(path), "is there already", "a new file", "Name another.")) from error
-    except OSError as error:
-        raise ConfigError(Problem(str(path), f"cannot be written: {error.strerror}", "a file that can")) from error
-    click.echo(f"wrote {path}; run it with: symbench run {path}", err=True)
+    write_new(path, (Path(__file__).parent.parent / "template.yaml").read_text(encoding="utf-8"), "PATH")
+    tell(f"wrote {path}; run it with: symbench run {path}")
 
 
 @cli.command()

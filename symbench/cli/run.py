@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, redirect_stdout
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from symbench.cli import complete
 from symbench.cli.base import (
     EXIT_INCOMPLETE,
+    Place,
     choices_of,
     cli,
     device_option,
@@ -25,8 +26,10 @@ from symbench.cli.base import (
     results_option,
     show,
     trust_option,
+    write_new,
 )
-from symbench.errors import CellError, ConfigError, Problem
+from symbench.errors import CellError, ConfigError
+from symbench.terminal import tell
 
 if TYPE_CHECKING:
     from symbench.api import Choices
@@ -38,15 +41,36 @@ if TYPE_CHECKING:
 
 
 @cli.command()
-@click.argument("suite", type=click.Path(path_type=Path), required=False)
-@click.option("--model", "model", multiple=True, metavar="USE", help="No suite: a model, as under use: in one.")
-@click.option("--data", "data", multiple=True, metavar="USE", help="No suite: a folder, a file, or a dataset.")
-@click.option("--symmetry", "symmetry", multiple=True, metavar="NAME", help="No suite: a preset or a group.")
+@click.argument("suite", type=Place(), required=False)
+@click.option(
+    "--model",
+    "model",
+    multiple=True,
+    metavar="USE",
+    help="No suite: a model, as under use: in one.",
+    shell_complete=complete.names_of("symbench.models:MODELS", or_file=True),
+)
+@click.option(
+    "--data",
+    "data",
+    multiple=True,
+    metavar="USE",
+    help="No suite: a folder, a file, or a dataset.",
+    shell_complete=complete.names_of("symbench.datasets:DATASETS", or_file=True),
+)
+@click.option(
+    "--symmetry",
+    "symmetry",
+    multiple=True,
+    metavar="NAME",
+    help="No suite: a preset or a group.",
+    shell_complete=complete.names_of("symbench.presets:PRESETS", "symbench.groups:GROUPS"),
+)
 @click.option("--size", type=click.IntRange(1, 8192), metavar="PX", help="No suite: pixels a side that models see.")
 @click.option("--pretrained", is_flag=True, help="No suite: models of libraries with their pretrained weights.")
 @click.option(
     "--save-suite",
-    type=click.Path(path_type=Path),
+    type=Place(),
     metavar="FILE",
     help="Write the suite that is run. Never overwrites; not with --dry-run.",
 )
@@ -74,7 +98,7 @@ def run(
     json: bool,
     batch_size: int,
     **options: Any,
-) -> None:
+) -> int:
     """Train what is untrained, measure what is unmeasured, print the tables.
 
     The same command resumes what was interrupted, and does nothing where nothing has changed. Models trained by the
@@ -92,15 +116,14 @@ def run(
     choices = choices_of(batch=batch_size, **options)
     if dry_run:
         _dry_run(loaded, choices, json)
-        return
+        return 0
     progress = Progress()
     saved = nullcontext() if save_suite is None else _saved(save_suite, text)
-    with saved, interruptible(progress) as stop, redirect_stdout(sys.stderr):  # a model may print
+    with saved, interruptible(progress) as stop:
         done = api.run(loaded, choices=choices, listen=progress, stopped=stop.asked)
     show(done, json)
     progress.line(f"run {done.manifest.run}; figures and tables: symbench report{results_hint(options['results'])}")
-    if done.manifest.status != "complete":
-        raise click.exceptions.Exit(EXIT_INCOMPLETE)
+    return 0 if done.manifest.status == "complete" else EXIT_INCOMPLETE
 
 
 def _given_suite(
@@ -131,36 +154,29 @@ def _given_suite(
 @contextmanager
 def _saved(place: Path, text: str) -> Iterator[None]:
     """Write a suite to a new file before it is run; it goes again where it turns out that it cannot be run."""
-    try:
-        with place.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError as error:
-        raise ConfigError(Problem("--save-suite", f"{place} is there already", "a new file")) from error
-    except OSError as error:
-        raise ConfigError(Problem("--save-suite", f"{place} cannot be written: {error.strerror}")) from error
+    write_new(place, text, "--save-suite")
     try:
         yield
     except (ConfigError, CellError):
         place.unlink(missing_ok=True)
         raise
-    click.echo(f"wrote {place}", err=True)
+    tell(f"wrote {place}")
 
 
 def _dry_run(suite: Path | Suite, choices: Choices, json: bool) -> None:
     from symbench import api
     from symbench.terminal import Progress, show_columns
 
-    with redirect_stdout(sys.stderr):
-        forecast = api.forecast(suite, choices, Progress())
+    forecast = api.forecast(suite, choices, Progress())
     if json:
         print_json({"schema_version": 1, **forecast.document()})
         return
     show_columns(forecast.table())
-    click.echo(forecast.summary(), err=True)
+    tell(forecast.summary())
 
 
 @cli.command()
-@click.argument("suite", type=click.Path(path_type=Path))
+@click.argument("suite", type=Place())
 @results_option
 @only_option
 @limit_option
@@ -168,43 +184,42 @@ def _dry_run(suite: Path | Suite, choices: Choices, json: bool) -> None:
 @no_code_option
 @trust_option
 @json_option
-def validate(suite: Path, json: bool, **options: Any) -> None:
+def validate(suite: Path, json: bool, **options: Any) -> int:
     """Check a suite: load its data and code, build its models, list its cells. Measures and writes nothing."""
     from symbench import api, forecast
     from symbench.terminal import Progress, show_columns
 
-    with redirect_stdout(sys.stderr):  # a model may print
-        plan, ledger = api.prepare(suite, choices_of(**options), Progress(), forward=True)
+    plan, ledger = api.prepare(suite, choices_of(**options), Progress(), forward=True)
     device = ledger.settings.device
     rows = [{**cell.pair.names(), "key": cell.key, **_planned(plan, ledger, cell)} for cell in plan.cells]
     margins = forecast.margins(plan)
+    failing = sum(row["elements"] is None for row in rows)
     if json:
         told = [{**vars(margin), "blind": margin.blind} for margin in margins]
         print_json({"schema_version": 1, "suite": plan.suite.name, "device": device, "cells": rows, "margins": told})
-        return
-    heading = ("model", "dataset", "symmetry", "K", "chosen by", "state")
-    keys = ("model", "dataset", "symmetry", "elements", "chosen_by", "state")
-    show_columns([heading, *(tuple("-" if row[key] is None else str(row[key]) for key in keys) for row in rows)])
-    for margin in margins:
-        _tell(margin)
-    failing = sum(row["elements"] is None for row in rows)
+    else:
+        heading = ("model", "dataset", "symmetry", "K", "chosen by", "state")
+        keys = ("model", "dataset", "symmetry", "elements", "chosen_by", "state")
+        show_columns([heading, *(tuple("-" if row[key] is None else str(row[key]) for key in keys) for row in rows)])
+        for margin in margins:
+            _tell(margin)
     if failing:
-        click.echo(f"{suite}: {failing} of {len(rows)} cells will fail", err=True)
-        raise click.exceptions.Exit(EXIT_INCOMPLETE)
-    click.echo(f"{suite} is right: {len(rows)} cells on {device}", err=True)
+        tell(f"{suite}: {failing} of {len(rows)} cells will fail")
+        return EXIT_INCOMPLETE
+    tell(f"{suite} is right: {len(rows)} cells on {device}")
+    return 0
 
 
 def _tell(margin: Margin) -> None:
     """What a rule's margin can tell."""
     from symbench.forecast import CHANGED
-    from symbench.terminal import printable
 
     seen = f"{100 * margin.detectable:.1f} points can be detected with {margin.samples:,} samples"
     warning = (
         "warning: the margin is smaller; more samples or a wider margin would let it decide" if margin.blind else ""
     )
     assumed = f"if {100 * CHANGED:.1f} % of them change"
-    click.echo(printable("; ".join(p for p in (f"{margin.rule}: {seen}, {assumed}", warning) if p)), err=True)
+    tell("; ".join(p for p in (f"{margin.rule}: {seen}, {assumed}", warning) if p))
 
 
 def _planned(plan: Plan, ledger: Ledger, cell: Cell) -> dict[str, Any]:

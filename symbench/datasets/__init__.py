@@ -127,31 +127,37 @@ DATASETS = Table(
             "symbench.datasets.images:load",
             "a folder of images: a sub-folder for each class, or unlabelled",
             ImagesOptions,
+            aliases=("folder", "imagefolder", "image-folder", "directory", "photos", "pictures", "jpg", "png"),
         ),
         "csv": DatasetRow(
             "symbench.datasets.csv:load",
             "a CSV file with a column of image files and one of labels",
             CsvOptions,
+            aliases=("tsv", "table", "dataframe", "excel"),
         ),
         "arrays": DatasetRow(
             "symbench.datasets.arrays:load",
             "images in a .npz, .npy or .safetensors file",
             ArraysOptions,
+            aliases=("npz", "npy", "numpy", "array", "tensor", "tensors", "safetensors"),
         ),
         "huggingface": DatasetRow(
             "symbench.datasets.huggingface:load",
             "images of Hugging Face's datasets, from a folder or its cache",
             HuggingfaceOptions,
+            aliases=("hf", "hub", "datasets", "load_dataset"),
         ),
         "huggingface/<PATH>": DatasetRow(
             "symbench.datasets.huggingface:load",
             "the same by the name of the dataset, such as huggingface/cifar10",
             HuggingfaceOptions,
+            aliases=("hf/<PATH>", "datasets/<PATH>"),
         ),
         "torchvision/<NAME>": DatasetRow(
             "symbench.datasets.torchvision:load",
             "a labelled image set of torchvision.datasets, such as torchvision/FashionMNIST",
             TorchvisionOptions,
+            aliases=("MNIST", "FashionMNIST", "KMNIST", "CIFAR10", "CIFAR100", "SVHN", "STL10", "ImageNet"),
         ),
     },
 )

@@ -100,28 +100,56 @@ GROUPS = Table(
     GroupRow,
     {
         "C<n>": GroupRow(
-            "symbench.groups.cyclic:Cyclic", "turns by multiples of 360/n degrees", CyclicOptions, "plane"
+            "symbench.groups.cyclic:Cyclic",
+            "turns by multiples of 360/n degrees",
+            CyclicOptions,
+            "plane",
+            aliases=("Z<n>", "Z_<n>", "C_<n>", "cyclic"),
         ),
         "D<n>": GroupRow(
             "symbench.groups.dihedral:Dihedral",
             "turns by multiples of 360/n degrees, with and without a mirror; D1 is the left-right flip",
             DihedralOptions,
             "plane",
+            aliases=("D_<n>", "Dih<n>", "dihedral", "flip", "flips", "mirror", "mirrors", "reflections"),
         ),
-        "SO2": GroupRow("symbench.groups.rotation:SO2", "all rotations of the plane", Options, "plane"),
+        "SO2": GroupRow(
+            "symbench.groups.rotation:SO2",
+            "all rotations of the plane",
+            Options,
+            "plane",
+            aliases=("SO(2)", "rotation", "rotations", "turns", "U(1)"),
+        ),
         "translations": GroupRow(
-            "symbench.groups.translation:Translations", "integer shifts", TranslationOptions, "translations"
+            "symbench.groups.translation:Translations",
+            "integer shifts",
+            TranslationOptions,
+            "translations",
+            aliases=("translation", "shift", "shifts", "T2"),
         ),
         "R2": GroupRow(
             "symbench.groups.slide:PlaneTranslations", "shifts by fractions of a pixel", SlideOptions, "slides"
         ),
-        "SE2": GroupRow("symbench.groups.rigid:SE2", "rotations and shifts of the plane", RigidOptions, "rigid"),
-        "scalings": GroupRow("symbench.groups.scaling:Scalings", "zooming in and out", ScalingOptions, "scalings"),
+        "SE2": GroupRow(
+            "symbench.groups.rigid:SE2",
+            "rotations and shifts of the plane",
+            RigidOptions,
+            "rigid",
+            aliases=("SE(2)", "rigid", "roto-translations"),
+        ),
+        "scalings": GroupRow(
+            "symbench.groups.scaling:Scalings",
+            "zooming in and out",
+            ScalingOptions,
+            "scalings",
+            aliases=("scaling", "scale", "scales", "zoom", "zooms"),
+        ),
         "S<n>": GroupRow(
             "symbench.groups.symmetric:Symmetric",
             "all permutations of n things",
             SymmetricOptions,
             "symmetric",
+            aliases=("S_<n>", "Sym<n>", "symmetric", "permutation", "permutations"),
         ),
     },
 )

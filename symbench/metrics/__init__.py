@@ -55,29 +55,43 @@ def _row(
     unit: str,
     better: Literal["higher", "lower", "neither"],
     scope: Scope = "symmetry",
+    aliases: tuple[str, ...] = (),
 ) -> MetricRow:
     file, _, name = path.partition(":")
     floor = "error" if name in IN_UNITS_OF_E else "reference" if name == "model_error" else FLOORS.get(file)
     floor = None if unit == "pairs" else floor  # a count
     paired = name not in {"absolute_error_p95", "absolute_error_max", "equivariance_error_float64"}
-    return MetricRow(f"symbench.metrics.{path}", summary, Options, unit, better, scope, floor, paired)
+    return MetricRow(
+        f"symbench.metrics.{path}", summary, Options, unit, better, scope, floor, paired, aliases=aliases
+    )
 
 
 METRICS = Table(
     "metric",
     MetricRow,
     {
-        "accuracy": _row("accuracy:accuracy", "share of samples that are right as they are", "share", "higher"),
+        "accuracy": _row(
+            "accuracy:accuracy",
+            "share of samples that are right as they are",
+            "share",
+            "higher",
+            aliases=("acc", "top1", "top-1"),
+        ),
         "orbit_accuracy": _row("accuracy:orbit_accuracy", "mean accuracy over the orbit", "share", "higher"),
         "element_accuracy": _row("accuracy:element_accuracy", "accuracy at each element", "share", "higher"),
         "worst_element_accuracy": _row(
-            "accuracy:worst_element_accuracy", "accuracy at the element where it is lowest", "share", "higher"
+            "accuracy:worst_element_accuracy",
+            "accuracy at the element where it is lowest",
+            "share",
+            "higher",
+            aliases=("worst_element", "worst_angle"),
         ),
         "worst_case_accuracy": _row(
             "accuracy:worst_case_accuracy",
             "share of samples that are right at every element",
             "share",
             "higher",
+            aliases=("worst_case", "robust_accuracy", "adversarial_accuracy"),
         ),
         "worst_of_m": _row(
             "accuracy:worst_of_m",
@@ -93,6 +107,7 @@ METRICS = Table(
             "share of moved samples that are predicted as they were unmoved",
             "share",
             "higher",
+            aliases=("invariance", "agreement", "stability"),
         ),
         "flip_rate": _row("consistency:flip_rate", "1 - consistency", "share", "lower"),
         "consistency_correct": _row(
@@ -121,6 +136,7 @@ METRICS = Table(
             "deviation over the distance to other samples' outputs: 0 is exact, 1 is unrelated",
             "E",
             "lower",
+            aliases=("E", "equivariance", "invariance_error", "equivariance_loss"),
         ),
         "equivariance_error_float64": _row(
             "equivariance:equivariance_error_float64",
@@ -165,6 +181,7 @@ METRICS = Table(
             "per rad^2 or px^2",
             "lower",
             "control",
+            aliases=("lee", "local_equivariance_error"),
         ),
         "lie_derivative_central": _row(
             "attribution:lie_derivative_central",
@@ -190,13 +207,16 @@ METRICS = Table(
         "absolute_error_max": _row("equivariance:absolute_error_max", "largest deviation seen", "output", "lower"),
         "loss": _row("loss:loss", "mean loss of the samples as they are", "loss", "lower"),
         "orbit_loss": _row("loss:orbit_loss", "mean loss over the orbit", "loss", "lower"),
-        "parameters": _row("cost:parameters", "numbers that are trained", "count", "neither", "model"),
+        "parameters": _row(
+            "cost:parameters", "numbers that are trained", "count", "neither", "model", aliases=("params", "size")
+        ),
         "flops": _row(
             "cost:flops",
             "floating-point operations for one sample, a multiply-add is two",
             "flop",
             "lower",
             "model",
+            aliases=("macs",),
         ),
         "seconds_per_sample": _row(
             "cost:seconds_per_sample",
@@ -204,6 +224,7 @@ METRICS = Table(
             "s",
             "lower",
             "model",
+            aliases=("latency", "time", "speed", "throughput"),
         ),
         "training_seconds": _row("cost:training_seconds", "time that training took", "s", "lower", "model"),
     },

@@ -10,8 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from symbench.code import RAISED
-from symbench.errors import ModelError, Problem
+from symbench.errors import ModelError, Problem, described
 from symbench.fields import Field, Scalar
 
 ABOUT_SHAPES = re.compile(r"shape|size|channel|dimension|height|width|kernel|patch|reshape|view", re.IGNORECASE)
@@ -74,10 +73,13 @@ class Model:
             raise ModelError(
                 Problem(self.name, "ran out of device memory", None, f"Use a --batch-size below {count}.")
             ) from error
-        except RAISED as error:  # a user's model may raise anything
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a user's model may raise anything
             shapes = {name: tuple(x.shape) for name, x in ready.items()}
-            got = " ".join(f"raised {type(error).__name__}: {error} (inputs {shapes})".split())
-            remedy = _about_images(str(error), [shapes[name] for name in images if name in shapes])
+            said = described(error)
+            got = f"raised {said} (inputs {shapes})"
+            remedy = _about_images(said, [shapes[name] for name in images if name in shapes])
             raise ModelError(Problem(self.name, got, None, remedy)) from error
         return self._checked(returned, count)
 

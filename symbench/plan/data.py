@@ -59,6 +59,6 @@ class Data:
         """How many numbers a model of it has to return; counted once."""
         shapes = self.shapes(canvas)
         if not self.known[canvas][1]:
-            count = assemble.reading(lambda: assemble.output_count(self.dataset, canvas), self.name)
+            count = assemble.reading(lambda: assemble.output_count(self.dataset, canvas, self.name), self.name)
             self.known[canvas] = (shapes, count)
         return self.known[canvas][1]

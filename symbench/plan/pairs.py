@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from symbench import actions
 from symbench.datasets import DATASETS
-from symbench.errors import ConfigError, Problem
+from symbench.errors import ConfigError, Problem, near_miss
 from symbench.fields import Field
 from symbench.models import MODELS
 from symbench.suite import Selector, Suite, unmatched
@@ -44,6 +44,7 @@ def parse_only(text: str) -> Selector:
                     "--only",
                     f"got {part.strip()!r}",
                     "model=NAME, dataset=NAME or symmetry=NAME, with commas between",
+                    near_miss(kind, Selector.model_fields),
                 )
             )
         found.setdefault(kind, []).append(pattern)
@@ -69,7 +70,7 @@ def pairs(suite: Suite, only: Selector | None = None) -> list[Pair]:
         for symmetry in suite.symmetries
         if _wanted(suite, pair := Pair(model, dataset, symmetry)) and _fits(suite, pair)
     ]
-    problems += _idle(suite, found, kinds)
+    problems += idle(suite, found, kinds)
     problems += _impossible(suite, found)
     if problems:
         raise ConfigError(problems)
@@ -87,7 +88,7 @@ def fits(inputs: Mapping[str, Field] | tuple[Field, ...], fields: Mapping[str, F
 
 def _static_fields(suite: Suite, dataset: str) -> Mapping[str, Field] | None:
     use = suite.datasets[dataset].use
-    return None if ":" in use else DATASETS.find(use)[0].fields
+    return None if ":" in use else DATASETS.row(use).fields
 
 
 def _wanted(suite: Suite, pair: Pair) -> bool:
@@ -108,27 +109,30 @@ def _fits(suite: Suite, pair: Pair) -> bool:
     use = suite.models[pair.model].use
     if ":" in use:
         return True
-    return fits(MODELS.find(use)[0].inputs, fields)
+    return fits(MODELS.row(use).inputs, fields)
 
 
-def idle(suite: Suite, kind: str, name: str) -> Problem:
-    """What is said of an entry that no cell comes of."""
+def _idle(suite: Suite, kind: str, name: str) -> Problem:
     plural = {"model": "models", "dataset": "datasets", "symmetry": "symmetries"}[kind]
     expected = {
         "model": "a dataset with the fields that it takes (an image, unless its module declares inputs)",
-        "dataset": "a model that takes its fields, and a symmetry on one of its leaves",
-        "symmetry": "a dataset that has the leaf it is on, and a model for that dataset",
+        "dataset": "a model that takes its fields, and a symmetry on one of its leaves; or a model trained on it",
+        "symmetry": "a dataset that has the leaf it is on, and a model for that dataset; or a training it augments",
     }[kind]
     return Problem(suite.where(plural, name), "nothing in the suite fits it", expected)
 
 
-def _idle(suite: Suite, found: list[Pair], kinds: dict[str, list[str]]) -> list[Problem]:
+def idle(suite: Suite, found: Sequence[Pair], kinds: Mapping[str, Iterable[str]]) -> list[Problem]:
+    """What is said of every entry, of the ``kinds``' names, that no cell and no training comes of."""
+    recipes = [model.train for model in suite.models.values() if model.train is not None]
+    trained: dict[str, set[str | None]] = {
+        "dataset": {recipe.on for recipe in recipes},
+        "symmetry": {recipe.augment for recipe in recipes},
+    }
     problems = []
     for kind, names in kinds.items():
-        busy = {pair.names()[kind] for pair in found}
-        for name in names:
-            if name not in busy:
-                problems.append(idle(suite, kind, name))
+        busy = {pair.names()[kind] for pair in found} | trained.get(kind, set())
+        problems += [_idle(suite, kind, name) for name in names if name not in busy]
     return problems
 
 

@@ -141,9 +141,8 @@ def resolve(
     problems = _unknown_leaves(plan, chosen)
     if problems:
         raise ConfigError(problems)
-    for kind in ("model", "dataset", "symmetry"):
-        busy = {cell.pair.names()[kind] for cell in plan.cells}
-        problems += [idle(suite, kind, n) for n in dict.fromkeys(p.names()[kind] for p in chosen) if n not in busy]
+    kinds = {kind: dict.fromkeys(pair.names()[kind] for pair in chosen) for kind in ("model", "dataset", "symmetry")}
+    problems = idle(suite, [cell.pair for cell in plan.cells], kinds)
     if problems:
         raise ConfigError(problems)
     return plan
@@ -247,7 +246,7 @@ def new_module(plan: Plan, name: str, dataset: str, reads: Reads | None = None) 
     if entry.channels is not None and leaf in assemble.image_leaves(data.dataset):
         shape = (entry.channels, *shape[1:])
     # a library's model has classes of its own, for data that has none
-    outputs = 0 if MODELS.find(entry.use)[0].source and not data.dataset.targets else data.outputs(entry.size)
+    outputs = 0 if MODELS.row(entry.use).source and not data.dataset.targets else data.outputs(entry.size)
     return assemble.build_module(plan.suite, name, shape=shape, outputs=outputs, reads=reads)
 
 
@@ -258,7 +257,7 @@ def _fits_loaded(plan: Plan, pair: Pair, module: nn.Module | None) -> bool:
         return False
     use = plan.suite.models[pair.model].use
     if ":" not in use:
-        return fits(MODELS.find(use)[0].inputs, fields)
+        return fits(MODELS.row(use).inputs, fields)
     if module is None:
         return True  # it cannot be built and so cannot say: its cells fail
     with foreign(ModelError, pair.model, "reading what it declares"):

@@ -35,7 +35,7 @@ def plan_training(plan: Plan, name: str, listen: Listener) -> None:
         raise data.broken
     where = suite.where("models", name, "train", "on")
     use = suite.models[name].use
-    if ":" not in use and not fits(MODELS.find(use)[0].inputs, data.dataset.fields):
+    if ":" not in use and not fits(MODELS.row(use).inputs, data.dataset.fields):
         fields = ", ".join(f"{leaf} ({field})" for leaf, field in data.dataset.fields.items())
         raise ConfigError(
             Problem(where, f"{use} cannot be trained on {recipe.on}: {fields}", "a dataset with its fields")

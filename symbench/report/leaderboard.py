@@ -35,7 +35,7 @@ def together(store: Store, suites: Sequence[str] = ()) -> tuple[Manifest, list[s
     manifests = [manifest for manifest in readable if not suites or _fits(manifest, suites)]
     newest: dict[tuple[str, str, str, str], Found] = {}
     for manifest in manifests:
-        left_out += faults(Recorded(store, manifest))
+        left_out += [said for said in faults(Recorded(store, manifest)) if said not in left_out]
         for cell in manifest.cells:
             record = store.cell(cell.key) if cell.status == "done" else None
             if record is not None:

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from symbench import document, presets
 from symbench.actions import ACTIONS, ActionRow
-from symbench.datasets import DATASETS
+from symbench.datasets import DATASETS, DatasetRow
 from symbench.document import Document, Path_
 from symbench.errors import ConfigError, Problem, SuiteError, near_miss, one_of, quoted
 from symbench.groups import GROUPS, factors
@@ -83,7 +83,7 @@ def checked(source: Document, folder: Path, *, no_code: bool = False) -> Suite:
     if not isinstance(source.data, dict):
         raise SuiteError(
             Problem(
-                source.path.name,
+                source.where(()),
                 f"got {quoted(source.data)}",
                 "a mapping with version, name, datasets, models, symmetries",
                 "'symbench new' writes one.",
@@ -205,15 +205,23 @@ def _leaves(suite: Suite) -> dict[str, set[str]]:
     """Every leaf that a dataset of the suite has, with the keys of its fields."""
     leaves: dict[str, set[str]] = {}
     for entry in suite.datasets.values():
-        fields = {} if ":" in entry.use else DATASETS.find(entry.use)[0].fields
-        if ":" in entry.use:
+        row = _row_of(entry)
+        if row is None:
             leaves.setdefault("image", set()).add("Image")  # the default; a dataset may declare others
-        for leaf, field in fields.items():
+        for leaf, field in row.fields.items() if row else ():
             leaves.setdefault(leaf, set()).add(field.key)
-    if any(":" in entry.use for entry in suite.datasets.values()):
+    if any(_row_of(entry) is None for entry in suite.datasets.values()):
         for symmetry in suite.symmetries.values():
             leaves.setdefault(symmetry.on, set())  # only the loaded dataset can tell
     return leaves
+
+
+def _row_of(entry: DatasetEntry) -> DatasetRow | None:
+    """The row of a dataset; None for code, and for a name that is wrong, of which another check speaks."""
+    try:
+        return None if ":" in entry.use else DATASETS.find(entry.use, where=entry.use)[0]
+    except ConfigError:
+        return None
 
 
 def _selectors(suite: Suite, source: Document) -> Iterator[Problem]:

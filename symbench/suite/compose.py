@@ -12,9 +12,11 @@ from typing import Any
 import yaml
 
 from symbench.datasets import DATASETS
-from symbench.errors import ConfigError, Problem, quoted
+from symbench.errors import ConfigError, Problem, UnknownName, one_of, quoted
+from symbench.groups import GROUPS, factors
 from symbench.models import MODELS
 from symbench.presets import PRESETS
+from symbench.registry import Table
 
 BY_SUFFIX = {
     ".csv": {"use": "csv"},
@@ -91,6 +93,8 @@ def _dataset(text: str, folder: Path) -> dict[str, Any]:
     kind = BY_SUFFIX.get(path.suffix.lower())
     if kind is not None:
         return {**kind, "path": _relative(path, folder)}
+    if ":" not in text:
+        _check_name(text, "--data", "a folder or file that is here, or a dataset", DATASETS)
     entry = {"use": _moved(text, folder, "--data")}
     found = DATASETS.built_in(text)
     root = found[0].options.model_fields.get("root") if found else None
@@ -102,6 +106,8 @@ def _dataset(text: str, folder: Path) -> dict[str, Any]:
 def _model(text: str, folder: Path, size: int | None, pretrained: bool) -> dict[str, Any]:
     path = Path(text)
     there = stat.S_ISREG(_mode(path, "--model"))
+    if not there and ":" not in text:
+        _check_name(text, "--model", "a program that is here, or a model", MODELS)
     entry: dict[str, Any] = {"use": _relative(path, folder) if there else _moved(text, folder, "--model")}
     if size is not None:
         entry["size"] = size
@@ -114,11 +120,19 @@ def _of_library(text: str) -> bool:
 
 
 def _symmetry(text: str) -> dict[str, Any]:
-    try:
-        PRESETS.find(text)
-    except ConfigError:
-        return {"group": text, "on": "image"}
-    return {"preset": text}
+    if PRESETS.built_in(text) is not None:
+        return {"preset": text}
+    for factor in factors(text):
+        _check_name(factor, "--symmetry", "a preset or a group", GROUPS, PRESETS)
+    return {"group": text, "on": "image"}
+
+
+def _check_name(text: str, option: str, expected: str, *tables: Table[Any]) -> None:
+    """Refuse a name that no table has, here where it was typed; plug-ins' names are known without importing them."""
+    names = [name for table in tables for name in table.names()]
+    if text not in names and all(table.built_in(text) is None for table in tables):
+        near = next((near for table in tables if (near := table.near(text))), None)
+        raise UnknownName(Problem(option, f"got {quoted(text)}", f"{expected}: one of {one_of(names)}", near))
 
 
 def _moved(text: str, folder: Path, option: str) -> str:

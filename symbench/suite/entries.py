@@ -22,7 +22,7 @@ from pydantic_core import PydanticCustomError
 from symbench.code import Code
 from symbench.datasets import DATASETS
 from symbench.document import Document
-from symbench.errors import Problem, SuiteError, quoted
+from symbench.errors import Problem, SuiteError, encodable, quoted
 from symbench.groups import GROUPS
 from symbench.models import MODELS
 from symbench.registry import Options, Table
@@ -31,6 +31,12 @@ from symbench.suite.rules import Rule
 from symbench.suite.select import Selector
 
 NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
+DEVICE = r"^(auto|cpu|mps|cuda(:[0-9]+)?)$"
+PATTERNS = {
+    NAME: "lower-case letters, digits, - and _, at most 64 of them and the first a letter or digit",
+    DEVICE: "auto, cpu, mps, cuda or cuda:N",
+}
+"""What text of a suite has to match, in words."""
 Name = Annotated[str, Field(pattern=NAME)]
 
 
@@ -76,7 +82,11 @@ Positive = Annotated[float, Field(gt=0)]
 
 def _scalars(layers: object) -> object:
     """A list of layers stands for those that no group should move."""
-    return dict.fromkeys(layers, "Scalar") if isinstance(layers, list) else layers
+    if not isinstance(layers, list):
+        return layers
+    if not all(isinstance(layer, str) for layer in layers):
+        raise PydanticCustomError("one_of_several", "names of submodules, or a mapping from them to fields")
+    return dict.fromkeys(layers, "Scalar")
 
 
 Layers = Annotated[dict[str, Literal["Scalar", "Image", "Nodes"]], BeforeValidator(_scalars)]
@@ -154,7 +164,7 @@ class SymmetryEntry(Entry):
 class Numerics(Options):
     """Where and how numbers are computed."""
 
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:[0-9]+)?)$")] = "auto"
+    device: Annotated[str, Field(pattern=DEVICE)] = "auto"
     dtype: Literal["float32", "float64", "bfloat16", "float16"] = "float32"
     tf32: bool = False
     deterministic: bool = True
@@ -210,7 +220,7 @@ class Suite(BaseModel):
             return []
         path = self.source.path.resolve()
         shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-        return [f"{shown}:{self.source.line(('gates', i))}" for i in range(len(self.gates))]
+        return [encodable(f"{shown}:{self.source.line(('gates', i))}") for i in range(len(self.gates))]
 
 
 def code_of(entry: DatasetEntry | ModelEntry, suite: Suite, where: str) -> Code | None:

@@ -27,7 +27,7 @@ def problems_of_gates(suite: Suite, source: Document) -> Iterator[Problem]:
 
 def _metrics(rule: Rule, source: Document, place: Path_) -> Iterator[Problem]:
     rows = dict(METRICS)
-    wrong = list(unmatched(list(rule.metric), list(rows), source.where((*place, "metric"))))
+    wrong = list(unmatched(list(rule.metric), list(rows), source.where((*place, "metric")), METRICS.aliases()))
     yield from wrong
     taken = {name: row for name, row in rows.items() if rule.takes_metric(name)}
     shares = bool(taken) and all(row.unit == "share" for row in taken.values())

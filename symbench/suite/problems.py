@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from symbench.document import Document, Path_
 from symbench.errors import Problem, near_miss, one_of, quoted
-from symbench.suite.entries import Controls, Numerics, Recipe, Suite
+from symbench.suite.compose import short_name
+from symbench.suite.entries import NAME, PATTERNS, Controls, Numerics, Recipe, Suite
 from symbench.suite.rules import Rule
 from symbench.suite.select import Selector
 
@@ -31,7 +32,6 @@ EXPECTED = {
     "less_than": "a number below {lt}",
     "less_than_equal": "{le} or less",
     "too_short": "at least {min_length} of them",
-    "string_pattern_mismatch": "a match of {pattern}",
 }
 """pydantic's error types in a reader's words; any other type keeps pydantic's message."""
 
@@ -65,8 +65,17 @@ def _problem(details: dict[str, Any], source: Document, place: Path_) -> Problem
             f"one of {one_of(names)}" if len(names) > 1 else names[0],
             miss,
         )
+    if kind == "string_pattern_mismatch":
+        return _unlike(source.where(path), str(got), ctx["pattern"])
     expected = EXPECTED.get(kind, details["msg"]).format(**ctx)
     return Problem(source.where(path), f"got {quoted(got)}", expected)
+
+
+def _unlike(where: str, got: str, pattern: str) -> Problem:
+    """Text that does not match, with what it could be instead."""
+    expected = PATTERNS.get(pattern, f"a match of {pattern}")
+    near = f"Did you mean {short_name(got)!r}?" if pattern == NAME else None
+    return Problem(where, f"got {quoted(got)}", expected, near)
 
 
 def _siblings(path: Path_) -> list[str]:

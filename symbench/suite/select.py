@@ -38,13 +38,15 @@ class Selector(Options):
             yield kind, _as_list(getattr(self, kind))
 
 
-def unmatched(patterns: list[str], names: list[str], where: str) -> Iterator[Problem]:
-    """A problem for every pattern that fits none of ``names``."""
+def unmatched(
+    patterns: list[str], names: list[str], where: str, also: Mapping[str, str] | None = None
+) -> Iterator[Problem]:
+    """A problem for every pattern that fits none of ``names``; ``also`` is what others call them."""
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
             yield Problem(
                 where,
                 f"{quoted(pattern)} matches nothing",
                 f"one of {one_of(names)}",
-                near_miss(pattern, names),
+                near_miss(pattern, names, also),
             )
