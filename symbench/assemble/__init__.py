@@ -8,17 +8,15 @@ from symbench.assemble.data import image_leaves, load_dataset, output_count, rea
 from symbench.assemble.model import (
     build_module,
     built_for_data,
-    check_layers,
     code_digest,
     is_foreign,
-    layer_fields,
     load_weights,
     model_description,
-    ready,
     recipe_document,
     state_digest,
     weights_digest,
 )
+from symbench.assemble.running import check_layers, dtype_of, layer_fields, ready
 from symbench.assemble.symmetry import Prepared, canvas, prepare, validity_document
 
 __all__ = [
@@ -28,6 +26,7 @@ __all__ = [
     "canvas",
     "check_layers",
     "code_digest",
+    "dtype_of",
     "image_leaves",
     "is_foreign",
     "layer_fields",

@@ -8,20 +8,21 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
-from symbench.assemble import built_for_data, canvas, layer_fields, load_weights, ready, weights_digest
+from symbench.assemble import built_for_data, canvas, dtype_of, layer_fields, load_weights, ready, weights_digest
 from symbench.code import foreign
 from symbench.datasets.base import Canvas, Readable, names_of_outputs
 from symbench.datasets.pictures import Pictures, make_room
 from symbench.environment import numeric_flags
-from symbench.errors import CellError, DataError, ModelError
+from symbench.errors import CellError, DataError
 from symbench.evaluate import DEFAULT_BATCH, Job, evaluate
-from symbench.evaluate.job import seeded_order
+from symbench.evaluate.job import Known, seeded_order
 from symbench.events import Listener, Note
 from symbench.models.base import Model
+from symbench.models.running import WRITES, dtypes_of
 from symbench.plan.data import Data
-from symbench.plan.resolve import Cell, Plan, dtype_of, new_module
+from symbench.plan.resolve import Cell, Plan, new_module
 from symbench.store import Store
-from symbench.train import cached, obtain, restore
+from symbench.train import Checkpoint, cached, obtain, restore
 
 CPU_BATCH = 1 << 22
 """Numbers in one batch on the CPU. Up to 32 MB, memory is used again from batch to batch; more is fetched anew
@@ -41,11 +42,12 @@ class Settings:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model on the device, with the digest of its weights and what is known of it."""
+    """A model on the device, with the digest of its weights and what is known of it; ``build`` makes it anew."""
 
     model: Model
     checkpoint: str | None
     facts: dict[str, float | None]
+    build: Callable[[], Model]
 
 
 Report = Callable[[Cell, str | None], None]
@@ -162,7 +164,9 @@ class _Worker:
     listen: Listener
     stopped: Callable[[], bool]
     models: dict[str, Loaded] = field(default_factory=dict)
+    known: dict[tuple[str, Canvas | None], Known] = field(default_factory=dict)
     failure: CellError | None = None
+    told: bool = False
 
     def train(self, name: str) -> None:
         """Obtain the checkpoint; a failure is kept, and becomes the reason of every cell."""
@@ -186,9 +190,16 @@ class _Worker:
                 if record is not None:
                     self.store.discard(cell.key)
                 evaluate(self._job(cell, loaded), self.store, listen=self.listen, stopped=self.stopped)
+            self._tell(loaded.model)
         except CellError as error:
             return str(error)
         return None
+
+    def _tell(self, model: Model) -> None:
+        """Say once what a model does that its owner may not know."""
+        if model.habits.writes and not self.told:
+            self.told = True
+            self.listen(Note(f"{model.name} {WRITES}", warning=True))
 
     def _flags(self) -> AbstractContextManager[None]:
         numerics = self.plan.suite.numerics
@@ -205,17 +216,21 @@ class _Worker:
 
     def _fresh(self, name: str, dataset: str) -> Loaded:
         suite, device = self.plan.suite, self.settings.device
-        module = new_module(self.plan, name, dataset)
+        trained: Checkpoint | None = None
         facts: dict[str, float | None] = {}
         checkpoint = weights_digest(suite, name)
         if name in self.plan.recipes:
             trained = obtain(self.plan, name, device=device, listen=self.listen, stopped=self.stopped)
-            restore(module, trained)
             checkpoint, facts = trained.digest, {"training_seconds": trained.seconds}
-        load_weights(module, suite, name, trust_pickle=self.settings.trust_pickle)
-        with foreign(ModelError, name, f"moving it to {device}"):
-            module = module.to(device, dtype_of(self.plan))
-        return Loaded(ready(module, suite.models[name], name), checkpoint, facts)
+
+        def build() -> Model:
+            module = new_module(self.plan, name, dataset)
+            if trained is not None:
+                restore(module, trained)
+            load_weights(module, suite, name, trust_pickle=self.settings.trust_pickle)
+            return ready(module, suite.models[name], name, device=device, dtype=dtype_of(suite))
+
+        return Loaded(build(), checkpoint, facts, build)
 
     def _job(self, cell: Cell, loaded: Loaded) -> Job:
         suite, dataset = self.plan.suite, self.plan.dataset_of(cell)
@@ -226,7 +241,7 @@ class _Worker:
             dataset=dataset,
             prepared=self.plan.symmetry_of(cell),
             device=self.settings.device,
-            dtype=dtype_of(self.plan),
+            dtype=dtype_of(suite) or dtypes_of(loaded.model.module)[0],
             canvas=wanted,
             decoded=wanted,
             batch=_batch(self.settings, dataset.shapes(canvas=wanted)),
@@ -239,6 +254,8 @@ class _Worker:
             environment={**self.environment, "batch": self.settings.batch},
             layers=layer_fields(suite.models[cell.pair.model]),
             classes=names_of_outputs(dataset),
+            build=loaded.build,
+            known=self.known.setdefault((cell.pair.dataset, wanted), Known()),
         )
 
 

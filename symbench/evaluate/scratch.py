@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
+from symbench.evaluate.stopwatch import Taken
 from symbench.store import write_text, written
 
 
@@ -30,8 +32,14 @@ class Scratch:
         return self.folder / f"reference-{output}-{first:08d}.npy"
 
     def seconds(self, first: int) -> Path:
-        """The time per sample of a part's identity pass; written last, so that it marks the pass as done."""
+        """The times of a part's identity pass; written last, so that it marks the pass as done."""
         return self.folder / f"seconds-{first:08d}.npz"
+
+    def taken(self, firsts: Iterable[int]) -> Taken:
+        """The times of all parts' identity passes, in their order."""
+        found = [self.load(self.seconds(first)) for first in firsts]
+        pairs = ((times["counts"].tolist(), times["seconds"].tolist()) for times in found)
+        return [taken for counts, seconds in pairs for taken in zip(counts, seconds, strict=True)]
 
     def columns(self, output: str, first: int) -> Path:
         """The file of a part's columns."""
