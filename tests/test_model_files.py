@@ -189,6 +189,8 @@ def test_programs_agree_with_the_model_they_were_made_of(files: Path, symbench: 
         assert record is not None
         assert record.controls["exactness"] is None, name
         assert told[name].startswith("broken: "), name
+        counted = None if name.startswith("onnx") else 2 * SIDE**2 * 9 * 3 * 4 + 2 * 4 * 3
+        assert record.facts["flops"] == counted, f"{name}: of one image, however many a program takes at once"
         reason = record.controls["precision"]
         if name.startswith("onnx"):
             assert "cannot be made to compute in float64" in str(reason)

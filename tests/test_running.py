@@ -295,6 +295,21 @@ def test_a_model_that_is_built_anew_keeps_its_weights(case: CaseOf) -> None:
     assert net.frame().query("metric == 'equivariance_error_float64'")["reason"].iloc[0].startswith("exact")
 
 
+def test_parts_that_models_share_are_not_converted_behind_their_backs(case: CaseOf) -> None:
+    """The first model has no float64, and leaves the filters as they are for the second."""
+    net = case("kept_filter")
+    suite = net.path / "suite.yaml"
+    models = '  one: {use: "model.py:Sharing", size: 16}\n  two: {use: "model.py:Sharing", size: 16}'
+    lines = [line for line in suite.read_text().splitlines() if "size: 16" not in line]
+    suite.write_text("\n".join(lines).replace("models:", f"models:\n{models}") + "\n")
+    ran = net.run()
+    assert ran.code == 0, ran.err
+    told = net.frame().query("metric == 'equivariance_error_float64'").set_index("model")["reason"].to_dict()
+    for name, record in records(net).items():
+        assert "Sharing cannot be copied, and shares parts with others" in str(record.controls["precision"])
+        assert told[name].startswith("broken by the image's size of 16 px: exact at 13, 15, 17, 19 px, ")
+
+
 def test_tensors_under_another_name_are_outputs_and_layers(case: CaseOf) -> None:
     net = case("kept_filter")
     suite = net.path / "suite.yaml"
@@ -321,7 +336,7 @@ def test_what_does_not_run_in_float64_has_verdicts_without(case: CaseOf) -> None
     why = ", as it runs, without float64: the model does not run in float64: "
     assert reasons["exact"].startswith(f"exact to rounding{why}")
     assert reasons["lopsided"].startswith(f"broken: far beyond rounding in float32{why}")
-    assert reasons["strided"].startswith("broken by the image's size of 16 px: exact at 19, 25, 33 px")
+    assert reasons["strided"].startswith("broken by the image's size of 16 px: exact at 13, 15, 17, 19 px")
     assert "expected scalar type Double but found Float" in reasons["exact"]
     assert told.set_index("model")["estimate"].isna().to_dict() == {
         "exact": True, "lopsided": True, "strided": True, "converted": False,

@@ -42,15 +42,37 @@ def in_float64(job: Job) -> tuple[Job | None, str | None]:
 
 
 def _copied(job: Job) -> nn.Module:
-    """A copy of the module; one that cannot be copied is built anew and given the same state."""
+    """A copy of the module; one that cannot be copied is built anew and given the same state.
+
+    Raises:
+        TypeError: what is built anew shares parts with the first: what happens to the one would happen to the other.
+    """
+    module = job.model.module
+    # tensors that hang on the graph that made them are copied without it; by themselves they would refuse
+    memo: dict[int, Any] = {id(x): x.detach().clone() for x in _made(module)}
     try:
-        return copy.deepcopy(job.model.module)
-    except Exception:  # locks, handles, tensors that hang on a graph
+        return copy.deepcopy(module, memo)
+    except Exception:  # locks, handles
         if job.build is None:
             raise
     built = job.build().module
-    built.load_state_dict(job.model.module.state_dict())
+    if _parts(built) & _parts(module):  # as where a library keeps the bases of its filters for all models
+        raise TypeError(f"{type(module).__name__} cannot be copied, and shares parts with others of its kind")
+    built.load_state_dict(module.state_dict())
     return built
+
+
+def _made(module: nn.Module) -> Iterator[Tensor]:
+    """Tensors that a module keeps and that are results of others."""
+    for each in module.modules():
+        for value in (*each._buffers.values(), *vars(each).values()):
+            if isinstance(value, Tensor) and value.grad_fn is not None:
+                yield value
+
+
+def _parts(module: nn.Module) -> set[int]:
+    """The identities of all submodules, parameters and buffers."""
+    return {id(x) for x in (*module.modules(), *module.parameters(), *module.buffers())}
 
 
 def lower_inside(job: Job, samples: Sequence[int]) -> dict[str, str]:

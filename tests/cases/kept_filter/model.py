@@ -77,6 +77,24 @@ class Locked(Net):
             return super().forward(images)
 
 
+SHARED = Steerable(2)
+
+
+class Sharing(nn.Module):
+    """Cannot be copied, and takes its filters from where all of its kind do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.lock = SHARED, threading.Lock()
+        torch.manual_seed(1)
+        self.head = nn.Linear(8, 2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        with self.lock:
+            out: Tensor = self.head(self.body(images).relu().mean((2, 3)))
+            return out
+
+
 class Typing(nn.Module):
     """A layer and a model that return a tensor with its type."""
 
