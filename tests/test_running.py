@@ -135,6 +135,9 @@ def test_outputs_hang_on_no_graph_and_no_mode_is_left_behind() -> None:
             return x * x
 
     assert not Model(Calls(in_inference_mode))({"x": torch.rand(3, 2)})["logits"].is_inference()
+    with torch.inference_mode():
+        model = Model(Calls(_slope))
+        assert model({"x": torch.ones(3, 2)})["logits"].tolist() == [[2.0, 2.0]] * 3
 
 
 # Precision.

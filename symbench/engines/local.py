@@ -166,7 +166,7 @@ class _Worker:
     models: dict[str, Loaded] = field(default_factory=dict)
     known: dict[tuple[str, Canvas | None], Known] = field(default_factory=dict)
     failure: CellError | None = None
-    told: bool = False
+    noted: bool = False
 
     def train(self, name: str) -> None:
         """Obtain the checkpoint; a failure is kept, and becomes the reason of every cell."""
@@ -197,8 +197,8 @@ class _Worker:
 
     def _tell(self, model: Model) -> None:
         """Say once what a model does that its owner may not know."""
-        if model.habits.writes and not self.told:
-            self.told = True
+        if model.habits.writes and not self.noted:
+            self.noted = True
             self.listen(Note(f"{model.name} {WRITES}", warning=True))
 
     def _flags(self) -> AbstractContextManager[None]:

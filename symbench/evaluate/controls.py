@@ -1,7 +1,8 @@
 """Evaluations whose right answer is known: they give the floor below which a number means nothing.
 
 ``repeat``: the same samples again, which has to give the same. ``re-batch``: at another batch size and place.
-``precision``: against the same weights in float64. The others have files of their own beside this one.
+``precision``: against the same weights in float64; what does not run in that is judged as it runs. The others have
+files of their own beside this one.
 """
 
 from __future__ import annotations

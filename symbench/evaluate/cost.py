@@ -23,8 +23,9 @@ from symbench.models.running import WRITES, plain_kernels
 FEW, MANY, WORK = 2, 16, 1e9
 """Samples whose operations are counted: as many as do this much work together, within these limits; and the upper
 limit where they are not all the same."""
-ENOUGH_PASSES, ENOUGH_SECONDS = 10, 0.02
-"""Forward passes, and their time together, after which no more of them are made for the sake of timing alone."""
+ENOUGH_PASSES, ENOUGH_SECONDS, MOST_PASSES = 10, 0.02, 100
+"""Forward passes, and their time together, after which no more of them are made for the sake of timing alone; and how
+many, whatever that is."""
 LONG, SHORT = 0.1, 0.02
 """Seconds that timing may take beyond the passes that are made anyway: where this run has not timed the model on this
 dataset yet, and in further cells."""
@@ -176,4 +177,4 @@ def time_passes(job: Job, order: Sequence[int], taken: Taken, again: Taken) -> d
 
 
 def _few(passes: Sequence[float]) -> bool:
-    return len(passes) < ENOUGH_PASSES or sum(passes) < ENOUGH_SECONDS
+    return len(passes) < ENOUGH_PASSES or (sum(passes) < ENOUGH_SECONDS and len(passes) < MOST_PASSES)

@@ -14,6 +14,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from symbench.code import RAISED
 from symbench.errors import ModelError
 from symbench.evaluate.job import Job, load_leaves, run_model
 from symbench.models.running import named
@@ -36,7 +37,7 @@ def in_float64(job: Job) -> tuple[Job | None, str | None]:
             # what is made from weights on the way to eval(), such as filters, is made again of the wider ones
             module.train()
             module.eval()
-    except Exception as error:  # a user's module may refuse to be copied
+    except RAISED as error:  # a user's module may refuse to be copied
         return None, f"the model cannot be had in float64: {type(error).__name__}: {error}"
     return replace(job, model=replace(job.model, module=module, dtypes=None), dtype=torch.float64), None
 
@@ -52,7 +53,7 @@ def _copied(job: Job) -> nn.Module:
     memo: dict[int, Any] = {id(x): x.detach().clone() for x in _made(module)}
     try:
         return copy.deepcopy(module, memo)
-    except Exception:  # locks, handles
+    except RAISED:  # it holds a lock or a handle
         if job.build is None:
             raise
     built = job.build().module
@@ -94,10 +95,13 @@ def lower_inside(job: Job, samples: Sequence[int]) -> dict[str, str]:
     except ModelError:  # it does not run under a dispatch mode
         return {}
     found, whole = dict(mode.found), type(job.model.module).__name__
+    given = [x for x in leaves.values() if x.is_floating_point()]
     for value in outputs.values():
-        own = value.dtype if torch.finfo(value.dtype).eps > least else half_format(value)
-        if own is not None and not any(_of_format(x, own) for x in leaves.values() if x.is_floating_point()):
-            found.setdefault("", own)
+        suspected = half_format(value)
+        if torch.finfo(value.dtype).eps > least:
+            found.setdefault("", value.dtype)
+        elif suspected is not None and not any(_of_format(x, suspected) for x in given):
+            found.setdefault("", suspected)
     if "" in found and len(found) > 1:
         del found[""]
     return {name or whole: named(dtype) for name, dtype in found.items()}
@@ -160,7 +164,7 @@ def _named_forward(module: nn.Module, stack: list[str]) -> Iterator[None]:
             if isinstance(each, torch.jit.ScriptModule):
                 continue  # takes no hooks: what it does counts as done by the module that calls it
             handles.append(each.register_forward_pre_hook(_pushes(stack, name)))
-            handles.append(each.register_forward_hook(_pops(stack)))
+            handles.append(each.register_forward_hook(_pops(stack), always_call=True))
         yield
     finally:
         for handle in handles:

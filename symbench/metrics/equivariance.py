@@ -87,11 +87,11 @@ def _halves(seen: Observed) -> bool:
 
 def _undetermined(seen: Observed, otherwise: str = "is there lower precision inside?") -> str:
     """With the submodules that compute in lower precision: those in half precision, where there are any."""
-    told = [f"{name} ({dtype})" for name, dtype in seen.lower.items() if dtype != "float32" or not _halves(seen)]
-    if not told:
+    named = [f"{name} ({dtype})" for name, dtype in seen.lower.items() if dtype != "float32" or not _halves(seen)]
+    if not named:
         return f"undetermined: {otherwise}"
-    more = f" and {len(told) - 3} more" if len(told) > 3 else ""
-    return f"undetermined: lower precision inside {', '.join(told[:3])}{more}"
+    more = f" and {len(named) - 3} more" if len(named) > 3 else ""
+    return f"undetermined: lower precision inside {', '.join(named[:3])}{more}"
 
 
 def _geometry(seen: Observed, limit: float) -> str | None:

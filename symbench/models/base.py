@@ -19,7 +19,7 @@ from symbench.models.running import Around, Habits, call, own
 ABOUT_SHAPES = re.compile(r"shape|size|channel|dimension|height|width|kernel|patch|reshape|view", re.IGNORECASE)
 """What errors say that come of images of another size or number of channels."""
 ABOUT_DTYPES = re.compile(
-    r"dtype|scalar type|same type|type .* should be the same|not implemented for '", re.IGNORECASE
+    r"dtype|scalar type|type .* should be the same|not implemented for '(BF|H|F|D)", re.IGNORECASE
 )
 """What errors say that come of numbers in another precision than the module's."""
 
@@ -103,7 +103,8 @@ class Model:
             ) from error
         except RAISED as error:  # a user's model may raise anything
             got = " ".join(f"raised {type(error).__name__}: {error} (inputs {shapes})".split())
-            remedy = self.dtypes if ABOUT_DTYPES.search(str(error)) else None
+            about_dtypes = isinstance(error, RuntimeError) and ABOUT_DTYPES.search(str(error))
+            remedy = self.dtypes if about_dtypes else None
             remedy = remedy or _about_images(str(error), [shapes[name] for name in images if name in shapes])
             raise ModelError(Problem(self.name, got, None, remedy)) from error
         return {name: own(value) for name, value in self._checked(returned, count).items()}

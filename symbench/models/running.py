@@ -55,23 +55,25 @@ def call(
         around: makes what is entered around the module's own work alone.
     """
     try:
-        return _called(module, fresh(), habits, around)
+        return _called(module, fresh, habits, around)
     except RuntimeError as error:
         if habits.differentiates or not any(words in str(error) for words in NEEDS_GRADIENTS):
             raise
     habits.differentiates = True
     try:
-        return _called(module, fresh(), habits, around)
+        return _called(module, fresh, habits, around)
     except BaseException:
         habits.differentiates = False
         raise
 
 
-def _called(module: nn.Module, given: Mapping[str, Tensor], habits: Habits, around: Around) -> Any:
-    versions = [x._version for x in given.values()]
-    # a mode that the module itself leaves switched is put back at the end
-    with torch.set_grad_enabled(habits.differentiates), around():
-        returned = module(next(iter(given.values()))) if len(given) == 1 else module(**given)
+def _called(module: nn.Module, fresh: Callable[[], Mapping[str, Tensor]], habits: Habits, around: Around) -> Any:
+    # what the module leaves switched is put back at the end; inference tensors count no versions
+    with torch.inference_mode(mode=False), torch.set_grad_enabled(habits.differentiates):
+        given = fresh()
+        versions = [x._version for x in given.values()]
+        with around():
+            returned = module(next(iter(given.values()))) if len(given) == 1 else module(**given)
     if versions != [x._version for x in given.values()]:
         habits.writes = True
     return returned

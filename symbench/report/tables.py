@@ -249,5 +249,5 @@ def costs(frame: pd.DataFrame) -> Board:
 
 def _remarks(rows: pd.DataFrame) -> list[str]:
     """What is said of counts of operations, model by model."""
-    told = rows[(rows["metric"] == "flops") & rows["estimate"].notna() & rows["reason"].notna()]
-    return [f"{row.model}: FLOPs {row.reason}" for row in told.itertuples()]
+    chosen = rows[(rows["metric"] == "flops") & rows["estimate"].notna() & rows["reason"].notna()]
+    return [f"{row.model}: FLOPs {row.reason}" for row in chosen.itertuples()]
