@@ -167,6 +167,9 @@ class CellRecord(Sealed):
     sizes: dict[int, float] = Field(
         default_factory=dict, description="E in float64 by the side of the image, at the measured size and around it"
     )
+    lower_precision: dict[str, str] = Field(
+        default_factory=dict, description="dtypes below float64 that submodules compute in, where E is not exact"
+    )
     views_file: FileRecord | None = Field(
         default=None, description="the elements of every sample, where each has its own"
     )
@@ -174,6 +177,7 @@ class CellRecord(Sealed):
         default=None, description="the samples that break worst, where they are pictures"
     )
     facts: dict[str, float | None] = Field(description="parameters, flops, seconds_per_sample and the like")
+    remarks: dict[str, str] = Field(default_factory=dict, description="what is said of facts, and of how a model ran")
     checkpoint: str | None = Field(description="SHA-256 of the weights that were measured")
     probe: ProbeRecord | None = Field(
         default=None, description="a model that gives other outputs now is not the one that was measured"

@@ -169,6 +169,50 @@ def test_exactness(e32: float, e64: float, verdict: str) -> None:
     assert value("equivariance_error_float64", observed(controls={})) is None
 
 
+HALF, SINGLE_INSIDE = {"a": "float32", "b": "float16"}, {"a": "float32", "c": "float32"}
+MANY = dict.fromkeys("abcde", "bfloat16")
+
+
+@pytest.mark.parametrize(
+    ("lower", "e32", "e64", "verdict"),
+    [
+        (HALF, 0.9, 0.9, "undetermined: lower precision inside b (float16)"),
+        (MANY, 0.9, 0.9, "undetermined: lower precision inside a (bfloat16), b (bfloat16), c (bfloat16) and 2 more"),
+        (SINGLE_INSIDE, 0.9, 0.9, "broken: precision does not matter"),
+        (SINGLE_INSIDE, 1e-7, 1e-7, "undetermined: lower precision inside a (float32), c (float32)"),
+        (HALF, 1e-7, 1e-16, "exact: 1e+09 times less than in the suite's dtype"),
+        (HALF, 0.9, float("nan"), "undetermined: lower precision inside b (float16)"),
+    ],
+)
+def test_lower_precision_inside_decides_what_can_be_said(
+    lower: dict[str, str], e32: float, e64: float, verdict: str
+) -> None:
+    seen = observed(controls={"e32": e32, "e64": e64, "error": 3e-7, "single": 1e-5}, lower=lower)
+    assert METRICS.find("equivariance_error_float64")[0].load()(seen)[0].reason == verdict
+
+
+@pytest.mark.parametrize(
+    ("lower", "error", "verdict"),
+    [
+        ({}, 1e-6, "exact to rounding"),
+        ({}, 5e-5, "undetermined: rounding in float32 may explain it"),
+        ({}, 0.9, "broken by the image's size of 16 px: exact at 17 px"),
+        (HALF, 0.9, "undetermined: lower precision inside b (float16)"),
+        ({}, float("nan"), "undetermined: rounding in float32 may explain it"),
+    ],
+)
+def test_without_float64_an_error_is_held_against_rounding(lower: dict[str, str], error: float, verdict: str) -> None:
+    controls = {"e32": error, "error": 3e-7, "single": 1e-5}
+    sizes, reasons = {16: error, 17: 9e-6, 18: 2e-5}, {"precision": "no float64"}
+    seen = observed(controls=controls, lower=lower, sizes=sizes, reasons=reasons)
+    found = METRICS.find("equivariance_error_float64")[0].load()(seen)[0]
+    assert found.estimate is None
+    assert found.reason == f"{verdict}, as it runs, without float64: no float64"
+    blurred = observed(controls={**controls, "single": 0.02}, sizes=sizes, reasons=reasons)
+    found = METRICS.find("equivariance_error_float64")[0].load()(blurred)[0]
+    assert found.reason.startswith("exact") is False, "rounding would hide more than a hundredth"
+
+
 def test_absolute_errors() -> None:
     seen = observed()
     d = np.sqrt(seen.deviation_sq[1:])

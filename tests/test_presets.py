@@ -74,9 +74,9 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
     batches: list[Tensor] = []
     original = Model.__call__
 
-    def call(self: Model, leaves: Mapping[str, Tensor], images: Sequence[str] = ()) -> dict[str, Tensor]:
+    def call(self: Model, leaves: Mapping[str, Tensor], images: Sequence[str] = (), **more: Any) -> dict[str, Tensor]:
         batches.append(leaves["image"].float().clone())
-        return original(self, leaves, images)
+        return original(self, leaves, images, **more)
 
     monkeypatch.setattr(Model, "__call__", call)
     return batches

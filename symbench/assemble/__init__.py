@@ -8,16 +8,14 @@ from symbench.assemble.data import image_leaves, load_dataset, output_count, rea
 from symbench.assemble.model import (
     build_module,
     built_for_data,
-    check_layers,
     is_foreign,
-    layer_fields,
     load_weights,
     model_description,
-    ready,
     recipe_document,
     weights_digest,
 )
 from symbench.assemble.origin import origin_document
+from symbench.assemble.running import check_layers, dtype_of, layer_fields, ready
 from symbench.assemble.symmetry import Prepared, canvas, prepare, validity_document
 
 __all__ = [
@@ -26,6 +24,7 @@ __all__ = [
     "built_for_data",
     "canvas",
     "check_layers",
+    "dtype_of",
     "image_leaves",
     "is_foreign",
     "layer_fields",

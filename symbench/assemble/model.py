@@ -18,13 +18,9 @@ from symbench.errors import (
     ConfigError,
     ModelError,
     Problem,
-    near_miss,
-    one_of,
 )
-from symbench.fields import Field, Image, Nodes, Scalar
 from symbench.identity import Reads
 from symbench.models import MODELS, ModelRow
-from symbench.models.base import Model, Normalisation, declared_outputs
 from symbench.models.source import Description, Source
 from symbench.models.weights import check_file, digest_file, load_into, read
 from symbench.store import content_key
@@ -269,36 +265,3 @@ def recipe_document(suite: Suite, name: str, data: str, augment: dict[str, Any] 
         "data": data,
         "seed": suite.seed,
     }
-
-
-def ready(module: nn.Module, entry: ModelEntry, name: str) -> Model:
-    """The module behind its normalisation, in evaluation mode.
-
-    Raises:
-        ModelError: its own code raised, or it declares outputs that cannot be.
-    """
-    otherwise = {"logits": Scalar()} if ":" in entry.use else MODELS.row(entry.use).outputs
-    with foreign(ModelError, name, "reading what it declares"):
-        module.eval()
-        outputs = declared_outputs(module, otherwise)
-    return Model(module, outputs, Normalisation(entry.mean, entry.std), name)
-
-
-def layer_fields(entry: ModelEntry) -> dict[str, Field]:
-    """The fields of the layers that a model's entry names."""
-    known: dict[str, Field] = {"Scalar": Scalar(), "Image": Image(), "Nodes": Nodes("*", Scalar())}
-    return {name: known[key] for name, key in entry.layers.items()}
-
-
-def check_layers(module: nn.Module, suite: Suite, name: str) -> None:
-    """Refuse layers that the module does not have.
-
-    Raises:
-        ConfigError: with the near miss.
-    """
-    known = [path for path, _ in module.named_modules() if path]
-    for layer in suite.models[name].layers:
-        if layer not in known:
-            where = suite.where("models", name, "layers", layer)
-            expected = f"a submodule: one of {one_of(known[:12])}{' ...' if len(known) > 12 else ''}"
-            raise ConfigError(Problem(where, f"got {layer!r}", expected, near_miss(layer, known)))

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
-from symbench.engines.loading import Settings, flags, job_of, loaded
+from symbench.assemble import dtype_of, ready
+from symbench.engines.loading import Loaded, Settings, flags, job_of
 from symbench.errors import CellError, ConfigError
 from symbench.evaluate.probe import why_another
 from symbench.identity import differences
@@ -74,7 +75,10 @@ class Ledger:
         with flags(plan):
             if fresh and checkpoint is not None:
                 restore(module, checkpoint)
-            at_hand = loaded(plan, name, module, self.settings, record.checkpoint)
+            model = ready(
+                module, plan.suite.models[name], name, device=self.settings.device, dtype=dtype_of(plan.suite)
+            )
+            at_hand = Loaded(model, record.checkpoint)
             return why_another(job_of(plan, cell, at_hand, self.settings), record.probe)
 
     def done(self, plan: Plan, cell: Cell) -> bool:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
-from torch import nn
-
-from symbench.assemble import canvas, layer_fields, ready
-from symbench.code import foreign
-from symbench.datasets.base import names_of_outputs
+from symbench.assemble import canvas, dtype_of, layer_fields
+from symbench.datasets.base import Canvas, names_of_outputs
 from symbench.environment import numeric_flags
-from symbench.errors import ModelError
 from symbench.evaluate import DEFAULT_BATCH, Job
+from symbench.evaluate.job import Known
 from symbench.models.base import Model
+from symbench.models.running import dtypes_of
 from symbench.plan.keys import Cell
-from symbench.plan.resolve import Plan, dtype_of
+from symbench.plan.resolve import Plan
 
 CPU_BATCH = 1 << 22
 """Numbers in one batch on the CPU. Up to 32 MB, memory is used again from batch to batch; more is fetched anew
@@ -38,35 +36,27 @@ class Settings:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model on the device, with the digest of its weights and what is known of it."""
+    """A model on the device, with the digest of its weights and what is known of it.
+
+    Attributes:
+        model: it.
+        checkpoint: SHA-256 of its weights, where they come from a file or from training.
+        facts: what is known of it before it is measured.
+        build: makes it anew; None where nothing will need that.
+        known: what its cells have found out about its cost, by dataset and canvas.
+    """
 
     model: Model
     checkpoint: str | None
     facts: dict[str, float | None] = field(default_factory=dict)
+    build: Callable[[], Model] | None = None
+    known: dict[tuple[str, Canvas | None], Known] = field(default_factory=dict)
 
 
 def flags(plan: Plan) -> AbstractContextManager[None]:
     """Torch's numeric switches, as the suite wants them."""
     numerics = plan.suite.numerics
     return numeric_flags(tf32=numerics.tf32, deterministic=numerics.deterministic)
-
-
-def loaded(
-    plan: Plan,
-    name: str,
-    module: nn.Module,
-    settings: Settings,
-    checkpoint: str | None,
-    facts: Mapping[str, float | None] | None = None,
-) -> Loaded:
-    """A module that has its weights, on the device and in the suite's dtype.
-
-    Raises:
-        ModelError: it cannot be moved, or its own code raised.
-    """
-    with foreign(ModelError, name, f"moving it to {settings.device}"):
-        module = module.to(settings.device, dtype_of(plan))
-    return Loaded(ready(module, plan.suite.models[name], name), checkpoint, dict(facts or {}))
 
 
 def job_of(
@@ -81,7 +71,7 @@ def job_of(
         dataset=dataset,
         prepared=plan.symmetry_of(cell),
         device=settings.device,
-        dtype=dtype_of(plan),
+        dtype=dtype_of(suite) or dtypes_of(loaded.model.module)[0],
         canvas=wanted,
         decoded=wanted,
         batch=_batch(settings, dataset.shapes(canvas=wanted)),
@@ -94,6 +84,8 @@ def job_of(
         environment={**(environment or {}), "batch": settings.batch},
         layers=layer_fields(suite.models[cell.pair.model]),
         classes=names_of_outputs(dataset),
+        build=loaded.build,
+        known=loaded.known.setdefault((cell.pair.dataset, wanted), Known()),
     )
 
 

@@ -6,22 +6,24 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from symbench.assemble import built_for_data, canvas, load_weights, weights_digest
+from symbench.assemble import built_for_data, canvas, dtype_of, load_weights, ready, weights_digest
 from symbench.code import foreign
 from symbench.datasets.base import Canvas, Readable
 from symbench.datasets.pictures import Pictures, make_room
 from symbench.engines.ledger import Ledger
-from symbench.engines.loading import Loaded, Settings, flags, job_of, loaded
+from symbench.engines.loading import Loaded, Settings, flags, job_of
 from symbench.errors import CellError, DataError
 from symbench.evaluate import Job, evaluate
 from symbench.evaluate.job import seeded_order
 from symbench.evaluate.probe import why_another
 from symbench.events import Listener, Note
+from symbench.models.base import Model
+from symbench.models.running import WRITES
 from symbench.plan.data import Data
 from symbench.plan.keys import Cell
 from symbench.plan.resolve import Plan, new_module
 from symbench.store import Store
-from symbench.train import cached, obtain, restore
+from symbench.train import Checkpoint, cached, obtain, restore
 
 Report = Callable[[Cell, str | None], None]
 """Called when a cell is done (None) or has failed (with the reason)."""
@@ -129,6 +131,7 @@ class _Worker:
     stopped: Callable[[], bool]
     models: dict[str, Loaded] = field(default_factory=dict)
     failure: CellError | None = None
+    noted: bool = False
 
     def train(self, name: str) -> None:
         """Obtain the checkpoint; a failure is kept, and becomes the reason of every cell."""
@@ -152,6 +155,7 @@ class _Worker:
                 if self.store.cell(cell.key) is not None or self.store.fault(cell.key) is not None:
                     self.store.discard(cell.key)
                 evaluate(job, self.store, listen=self.listen, stopped=self.stopped)
+            self._tell(at_hand.model)
         except CellError as error:
             return str(error)
         return None
@@ -162,6 +166,12 @@ class _Worker:
         if record is None or record.checkpoint != job.checkpoint:
             return False
         return record.probe is not None and why_another(job, record.probe) is None
+
+    def _tell(self, model: Model) -> None:
+        """Say once what a model does that its owner may not know."""
+        if model.habits.writes and not self.noted:
+            self.noted = True
+            self.listen(Note(f"{model.name} {WRITES}", warning=True))
 
     def _load(self, cell: Cell) -> Loaded:
         name = cell.pair.model
@@ -174,12 +184,18 @@ class _Worker:
 
     def _fresh(self, name: str, dataset: str) -> Loaded:
         suite, device = self.plan.suite, self.settings.device
-        module = new_module(self.plan, name, dataset)
+        trained: Checkpoint | None = None
         facts: dict[str, float | None] = {}
         checkpoint = weights_digest(suite, name)
         if name in self.plan.recipes:
             trained = obtain(self.plan, name, device=device, listen=self.listen, stopped=self.stopped)
-            restore(module, trained)
             checkpoint, facts = trained.digest, {"training_seconds": trained.seconds}
-        load_weights(module, suite, name, trust_pickle=self.settings.trust_pickle)
-        return loaded(self.plan, name, module, self.settings, checkpoint, facts)
+
+        def build() -> Model:
+            module = new_module(self.plan, name, dataset)
+            if trained is not None:
+                restore(module, trained)
+            load_weights(module, suite, name, trust_pickle=self.settings.trust_pickle)
+            return ready(module, suite.models[name], name, device=device, dtype=dtype_of(suite))
+
+        return Loaded(build(), checkpoint, facts, build)

@@ -100,9 +100,18 @@ def times(cells: Cells, planned: Iterable[CellStatus]) -> dict[tuple[str, str], 
 
 
 def with_seconds(record: CellRecord, taken: list[float]) -> CellRecord:
-    """A cell's record with the time that its model takes: the median over its cells."""
-    seconds = float(np.median(taken)) if taken else None
-    return record.model_copy(update={"facts": {**record.facts, "seconds_per_sample": seconds}})
+    """A cell's record with the time that its model takes: the median over its cells.
+
+    Its spread is that within the cell, and reaches as far as any cell.
+    """
+    if not taken:
+        return record
+    facts: dict[str, float | None] = {"seconds_per_sample": float(np.median(taken))}
+    for name, end in (("seconds_low", min), ("seconds_high", max)):
+        own = record.facts.get(name)
+        known = taken if own is None else [*taken, own]
+        facts[name] = end(known) if len(known) > 1 else None
+    return record.model_copy(update={"facts": {**record.facts, **facts}})
 
 
 def of_cell(cells: Cells, record: CellRecord, metrics: Iterable[str] | None = None) -> Iterator[Estimate]:
@@ -194,12 +203,12 @@ def _row(cell: CellStatus, estimate: Estimate, status: str | None = None) -> dic
             interval = value.interval(seed=BOOTSTRAP_SEED)
     except CellError as error:
         interval, value = None, replace(value, estimate=None, reason=str(error), failed=True)
-    low, high = (interval.low, interval.high) if interval else (None, None)
+    low, high = (interval.low, interval.high) if interval else value.spread or (None, None)
     return {
         "model": cell.model, "replica": 0, "dataset": cell.dataset,
         "symmetry": None if row.scope == "model" else cell.symmetry, "output": estimate.output,
         "element": value.element, "elements": estimate.elements, "k": estimate.k, "metric": estimate.metric,
-        "estimate": value.estimate, "low": low, "high": high, "level": LEVEL if low is not None else None,
+        "estimate": value.estimate, "low": low, "high": high, "level": LEVEL if interval else None,
         "n": value.n, "unit": estimate.unit, "better": row.better, "floor": estimate.floor,
         "status": status or value.status, "reason": value.reason,
     }  # fmt: skip

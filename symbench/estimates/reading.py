@@ -85,6 +85,7 @@ def observed(observations: pa.Table, samples: pa.Table, record: CellRecord, outp
         valid=table["valid"].to_numpy()[order].reshape(shape),
         controls={},
         facts=record.facts,
+        remarks=record.remarks,
     )
 
 
@@ -113,8 +114,9 @@ def with_controls(seen: Observed, rows: pd.DataFrame, record: CellRecord, output
             found[name] = float(
                 (known[control]["deviation_sq"].mean() / known[control]["unrelated_sq"].mean()) ** 0.5
             )
-    if "float64" in known and known["float64"]["unrelated_sq"].mean() > 0:
-        found["single"] = SINGLE * (mean_square / float(known["float64"]["unrelated_sq"].mean())) ** 0.5
+    best = known.get("float64", known.get("suite dtype"))  # the latter where the model does not run in float64
+    if best is not None and best["unrelated_sq"].mean() > 0:
+        found["single"] = SINGLE * (mean_square / float(best["unrelated_sq"].mean())) ** 0.5
     split = _split(known, seen)
     if "unrelated" in split and split["unrelated"].mean() > 0:
         own = 3 * float(split["two routes"].mean() / split["unrelated"].mean()) ** 0.5
@@ -130,6 +132,7 @@ def with_controls(seen: Observed, rows: pd.DataFrame, record: CellRecord, output
         measured={name: _measured(rows, record) for name, rows in known.items()},
         units={g.label: g.unit for g in record.generators},
         sizes=record.sizes,
+        lower=record.lower_precision,
         reasons={name: reason for name, reason in record.controls.items() if reason is not None},
     )
 

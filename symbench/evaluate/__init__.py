@@ -47,7 +47,7 @@ def evaluate(job: Job, store: Store, *, listen: Listener, stopped: Callable[[], 
     total = len(order) * elements
     listen(Started(str(job.cell.pair), total, "images"))
     try:
-        with torch.inference_mode():
+        with torch.no_grad():  # inference mode would forbid models to differentiate inside
             listed = reference_pass(job, order, scratch, listen, stopped)
             controls = run_controls(job, listed, order)
             moves, keeping = Moves(job.prepared), Validity(job)

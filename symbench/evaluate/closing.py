@@ -11,17 +11,15 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import torch
-from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch import Tensor
 
-from symbench.errors import ModelError
 from symbench.evaluate.controls import Controls
+from symbench.evaluate.cost import facts_of
 from symbench.evaluate.gallery import Worst, rendered, worst_first, worst_of
-from symbench.evaluate.job import Job, kinds, load_leaves, run_model
+from symbench.evaluate.job import Job, kinds
 from symbench.evaluate.reference import Reference
 from symbench.evaluate.scratch import Scratch
 from symbench.measure import Sums, compared, unrelated
-from symbench.models.program import Program
 from symbench.records import OBSERVATIONS, CellRecord, ElementRecord, FileRecord, PartRecord, ProbeRecord
 from symbench.store import Store, sha256_file, write_controls, write_gallery, write_part, write_samples, write_views
 
@@ -170,14 +168,8 @@ def _record(
     controls: Controls,
     scratch: Scratch,
 ) -> CellRecord:
-    facts = {
-        **job.facts,
-        "parameters": count_parameters(job.model.module),
-        "flops": count_flops(job, order[:1]),
-        "seconds_per_sample": float(
-            np.median([scratch.load(scratch.seconds(part.first))["seconds"] for part in files.parts])
-        ),
-    }
+    taken = scratch.taken(part.first for part in files.parts)
+    facts, remarks = facts_of(job, order, taken, controls.taken)
     return CellRecord(
         key=job.cell.key,
         identity=job.cell.identity,
@@ -192,9 +184,11 @@ def _record(
         controls=controls.reasons,
         generators=controls.generators,
         sizes=controls.sizes,
+        lower_precision=controls.lower,
         views_file=files.views,
         gallery_file=files.gallery,
-        facts=facts,
+        facts={**job.facts, **facts},
+        remarks=remarks,
         checkpoint=job.checkpoint,
         environment=job.environment,
     )
@@ -240,7 +234,7 @@ def describe_output(job: Job, reference: Reference) -> dict[str, Any]:
     rounding: (100 r)^2 times the mean square, with r = eps / 4 the typical relative rounding of the dtype. Below it
     there is no equivariance error.
     """
-    eps = torch.finfo(job.dtype).eps
+    eps = job.rounding
     task = reference.task
     measured = "probabilities" if task.probabilities else "centred logits" if task.classify else "output"
     return {
@@ -252,23 +246,3 @@ def describe_output(job: Job, reference: Reference) -> dict[str, Any]:
         "mean_square": reference.square,
         "null_limit_sq": (100 * eps / 4) ** 2 * reference.square,
     }
-
-
-def count_parameters(module: nn.Module) -> float | None:
-    """Numbers that can be trained; None of a program that keeps them to itself."""
-    count = sum(p.numel() for p in module.parameters())
-    return None if count == 0 and isinstance(module, Program) else float(count)
-
-
-def count_flops(job: Job, sample: Sequence[int]) -> float | None:
-    """Floating-point operations of one sample's forward pass, by torch's counter (a multiply-add is two).
-
-    None where the model cannot take a batch of one, or uses nothing that torch can count.
-    """
-    leaves, _ = load_leaves(job, sample)
-    try:
-        with torch.inference_mode(mode=False), torch.no_grad(), FlopCounterMode(display=False) as counter:
-            run_model(job, {name: x.clone() for name, x in leaves.items()})
-    except ModelError:
-        return None
-    return float(counter.get_total_flops()) or None

@@ -1,27 +1,29 @@
 """Evaluations whose right answer is known: they give the floor below which a number means nothing.
 
 ``repeat``: the same samples again, which has to give the same. ``re-batch``: at another batch size and place.
-``precision``: against the same weights in float64. The others have files of their own beside this one.
+``precision``: against the same weights in float64; what does not run in that is judged as it runs. The others have
+files of their own beside this one.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from symbench.errors import CellError, ModelError, Problem
-from symbench.evaluate.exactness import compare_precisions, exact_sizes
-from symbench.evaluate.job import Job
+from symbench.evaluate.exactness import compare_precisions, deviates, exact_sizes
+from symbench.evaluate.job import Job, briefly
 from symbench.evaluate.layers import measure_layers
 from symbench.evaluate.lie import LieRows, lie_derivatives
+from symbench.evaluate.precision import in_float64, lower_inside
 from symbench.evaluate.reference import Reference
 from symbench.evaluate.rows import Columns, Outputs, as_compared, distances, outputs_of, table
 from symbench.evaluate.split import split_by_reference
+from symbench.evaluate.stopwatch import Stopwatch, Taken
 from symbench.measure import compared, squared_distances
 from symbench.records import OBSERVATIONS, GeneratorRecord
 from symbench.store import PART
@@ -40,12 +42,17 @@ class Controls:
         reasons: each control, None where it ran.
         generators: of the Lie derivative's rows.
         sizes: E in float64 by the side of the image, around the size that is measured.
+        lower: where the model computes in lower precision inside, by the submodule's name; looked for where it is
+            not exact.
+        taken: the times of passes that were made.
     """
 
     tables: list[Columns] = field(default_factory=list)
     reasons: dict[str, str | None] = field(default_factory=dict)
     generators: list[GeneratorRecord] = field(default_factory=list)
     sizes: dict[int, float] = field(default_factory=dict)
+    lower: dict[str, str] = field(default_factory=dict)
+    taken: Taken = ()
 
     @property
     def rows(self) -> Columns:
@@ -63,18 +70,13 @@ def run_controls(job: Job, listed: Sequence[Reference], order: Sequence[int]) ->
     found = Controls()
     first = [compared(_rows_of(r, len(chosen), job), r.task) for r in listed]
     still = _repeat(job, listed, chosen, first, found)
-    exact, reason = _in_float64(job)
-    for name in ("precision", "exactness", "geometry", "Lie derivative"):
-        found.reasons[name] = reason
-    if exact is not None:
-        precise = _precision(job, exact, listed, chosen, first, found)
-        if precise is None:
-            found.reasons |= dict.fromkeys(("exactness", "geometry", "Lie derivative"), found.reasons["precision"])
-        else:
-            runs = {"suite dtype": (job, still), "float64": (exact, precise)}
-            _try(found, "exactness", lambda: compare_precisions(runs, listed, chosen, found.tables))
-            _try(found, "geometry", lambda: exact_sizes(job, exact, listed, chosen, found.tables, found.sizes))
-            _try(found, "Lie derivative", lambda: _lie(exact, listed, chosen, found))
+    runs = {"suite dtype": (job, still)} | _precision(job, listed, chosen, first, found)
+    exact, _ = list(runs.values())[-1]  # the job itself, where it does not run in float64
+    _try(found, "exactness", lambda: compare_precisions(runs, listed, chosen, found.tables))
+    if deviates(found.tables, listed):
+        found.lower = lower_inside(exact, chosen)
+    _try(found, "geometry", lambda: exact_sizes(job, exact, listed, chosen, found.tables, found.sizes))
+    _try(found, "Lie derivative", lambda: _lie(exact, listed, chosen, found))
     _try(found, "reference split", lambda: split_by_reference(job, listed, chosen, still, found.tables))
     _try(found, "layers", lambda: measure_layers(job, chosen, found.tables))
     return found
@@ -85,7 +87,7 @@ def _try(found: Controls, name: str, control: Callable[[], str | None]) -> None:
     try:
         found.reasons[name] = control()
     except CellError as error:
-        found.reasons[name] = str(error)
+        found.reasons[name] = briefly(error)
 
 
 def _repeat(
@@ -93,7 +95,9 @@ def _repeat(
 ) -> Outputs:
     """Rows ``repeat`` and ``re-batch``; returns the outputs of the control samples."""
     nulls = [_reference_null(values) for values in first]
-    still = outputs_of(job, chosen)
+    watch = Stopwatch(job.device)
+    still = outputs_of(job, chosen, watch=watch)
+    found.taken = watch.taken
     for control, outputs in (("repeat", still), ("re-batch", _rebatched(job, chosen))):
         found.reasons[control] = None
         for reference, values, null in zip(listed, first, nulls, strict=True):
@@ -105,18 +109,21 @@ def _repeat(
 
 
 def _precision(
-    job: Job, exact: Job, listed: Sequence[Reference], chosen: list[int], first: list[Tensor], found: Controls
-) -> Outputs | None:
-    """Rows ``precision``; returns the outputs in float64, None where the model does not run in it."""
+    job: Job, listed: Sequence[Reference], chosen: list[int], first: list[Tensor], found: Controls
+) -> dict[str, tuple[Job, Outputs]]:
+    """Rows ``precision``; returns the job in float64 with its outputs, nothing where the model does not run in it."""
+    exact, found.reasons["precision"] = in_float64(job)
+    if exact is None:
+        return {}
     try:
         outputs = outputs_of(exact, chosen)
     except CellError as error:
-        found.reasons["precision"] = f"the model does not run in float64: {error}"
-        return None
+        found.reasons["precision"] = f"the model does not run in float64: {briefly(error)}"
+        return {}
     for reference, values in zip(listed, first, strict=True):
         columns = distances(values, as_compared(outputs, reference.task).to(job.exact), reference.task)
         found.tables.append(table("precision", reference.task.output, chosen, 0, columns))
-    return outputs
+    return {"float64": (exact, outputs)}
 
 
 def _lie(exact: Job, listed: Sequence[Reference], chosen: list[int], found: Controls) -> str | None:
@@ -150,7 +157,7 @@ def _refuse_if_different(
     difference = float(squared_distances(again[None], values[None]).mean())
     size = float(values.reshape(len(values), -1).square().sum(1).mean())
     # a model with almost constant outputs has no null to speak of: then the outputs' own size is the measure
-    unit = max(null, (100 * torch.finfo(job.dtype).eps) ** 2 * size)
+    unit = max(null, (100 * job.rounding) ** 2 * size)
     if difference <= REPEATABLE**2 * unit or difference == 0:
         return
     share = (difference / unit) ** 0.5 if unit else float("inf")
@@ -164,15 +171,3 @@ def _refuse_if_different(
     }[control]
     got += f" (by {share:.1e} of the distance between samples)"
     raise ModelError(Problem(job.model.name, got, "equal outputs up to rounding", remedy))
-
-
-def _in_float64(job: Job) -> tuple[Job | None, str | None]:
-    """The same job with the weights in float64, or why it cannot be had."""
-    if job.device.startswith("mps"):
-        return None, "the device has no float64"
-    try:
-        with torch.inference_mode(mode=False):  # so that it can be differentiated
-            module = copy.deepcopy(job.model.module).double()
-    except Exception as error:  # a user's module may refuse to be copied
-        return None, f"the model cannot be had in float64: {type(error).__name__}: {error}"
-    return replace(job, model=replace(job.model, module=module), dtype=torch.float64), None

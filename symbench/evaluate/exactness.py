@@ -1,7 +1,8 @@
 """Exact or broken, and whether the size of the image is to blame.
 
 What E is made of on some permutation elements, in the suite's dtype and in float64: an exact model's error falls by
-eight orders of magnitude, a broken one's does not move.
+eight orders of magnitude, a broken one's does not move. Where a model does not run in float64, its error as it runs
+is held against what rounding in float32 comes to.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from symbench.fields import Image
 
 MOST_ELEMENTS, MOST_SAMPLES = 8, 64
 """Permutation elements and samples on which E is compared in two precisions: enough to tell 1e-7 from 1e-16."""
-EXACT = 1e-10
-"""E in float64 below which a model is exact."""
+EXACT, ROUNDING = 1e-10, 30 * 2.0**-23
+"""E in float64 below which a model is exact; the relative error that rounding in float32 stays below."""
 SIZES, FEW = 6, 2
 """Samples on which other sizes are tried, in float64 and beforehand."""
 PLAINLY = 1e-3
@@ -67,7 +68,8 @@ def exact_sizes(
     tables: Sequence[Columns],
     sizes: dict[int, float],
 ) -> str | None:
-    """E in float64 at the measured size and, where that is not exact, at sizes around it.
+    """E in float64 at the measured size and, where that is not exact, at sizes around it; as the model runs, where it
+    does not run in float64.
 
     An even side under a stride of 2 breaks quarter turns whatever the weights are: the sampling grid is not symmetric
     about the centre. So a model that is exact at other sizes is broken by geometry. Sizes that the model does not
@@ -75,22 +77,22 @@ def exact_sizes(
 
     Args:
         job: in the suite's dtype.
-        exact: in float64.
+        exact: in float64, or the same.
         listed: the outputs.
         chosen: control samples.
         tables: with the rows of :func:`compare_precisions`, which hold the measured size already.
         sizes: filled in; the measured size comes first.
     """
-    samples, errors = chosen[:SIZES], _known_errors(tables)
+    samples, errors = chosen[:SIZES], _known_errors(tables, listed)
     if not isinstance(job.dataset.fields[job.prepared.on], Image) or not errors:
         return "needs permutations of images, and two samples that are told apart"
     canvas, side = sides(exact, samples[0])
-    worst = max(errors, key=lambda number: errors[number])
-    sizes[side] = errors[worst]
-    if sizes[side] <= EXACT:
+    worst = max(errors, key=lambda number: errors[number][0])
+    sizes[side], limit = errors[worst]
+    if sizes[side] <= limit:
         return None
     # float32 on a few samples rules most sizes out at a fraction of the cost
-    quick = job if job.dtype == torch.float32 else exact
+    quick = job if job.rounding == torch.finfo(torch.float32).eps else exact
     for size in nearby(side):
         resized = size + canvas - side
         try:
@@ -107,13 +109,25 @@ def exact_sizes(
     return None if len(sizes) > 1 else "no other size that the model takes is exact"
 
 
-def _known_errors(tables: Sequence[Columns]) -> dict[int, float]:
-    """The largest E of the outputs in float64, for each element that has been compared."""
-    found: dict[int, float] = {}
-    for rows in tables:
-        if rows["control"][0] == "float64" and (null := float(rows["unrelated_sq"].mean())) > 0:
-            number = int(rows["element"][0])
-            found[number] = max(found.get(number, 0.0), (float(rows["deviation_sq"].mean()) / null) ** 0.5)
+def deviates(tables: Sequence[Columns], listed: Sequence[Reference]) -> bool:
+    """Whether :func:`compare_precisions` found more than rounding for some element, and so something to explain."""
+    return any(error > limit for error, limit in _known_errors(tables, listed).values())
+
+
+def _known_errors(tables: Sequence[Columns], listed: Sequence[Reference]) -> dict[int, tuple[float, float]]:
+    """The largest E of the outputs for each element that has been compared, and below what it counts as exact.
+
+    In float64, or as the model runs where there are no rows in that.
+    """
+    squares_of = {reference.task.output: reference.square for reference in listed}
+    precise = any(rows["control"][0] == "float64" for rows in tables)
+    found: dict[int, tuple[float, float]] = {}
+    for rows in (each for each in tables if each["control"][0] == ("float64" if precise else "suite dtype")):
+        null = float(rows["unrelated_sq"].mean())
+        if null > 0:
+            limit = EXACT if precise else ROUNDING * (squares_of[rows["output"][0]] / null) ** 0.5
+            number, error = int(rows["element"][0]), (float(rows["deviation_sq"].mean()) / null) ** 0.5
+            found[number] = max(found.get(number, (0.0, limit)), (error, limit))
     return found
 
 
@@ -137,7 +151,7 @@ def _may_be_exact(job: Job, listed: Sequence[Reference], samples: Sequence[int],
     for reference in listed:
         columns = _pairing(job, reference, samples, number, still, moved)
         size = float(squares(as_compared(still, reference.task))["deviation_sq"].mean())
-        rounding = (30 * torch.finfo(job.dtype).eps) ** 2 * size
+        rounding = (30 * job.rounding) ** 2 * size
         if not columns["deviation_sq"].mean() <= max(rounding, PLAINLY**2 * float(columns["unrelated_sq"].mean())):
             return False
     return True
@@ -151,7 +165,8 @@ def _error(job: Job, listed: Sequence[Reference], samples: Sequence[int], number
         columns = _pairing(job, reference, samples, number, still, moved)
         null = float(columns["unrelated_sq"].mean())
         size = float(squares(as_compared(still, reference.task))["deviation_sq"].mean())
-        if not null > (1e4 * torch.finfo(job.dtype).eps) ** 2 * size:
+        # in float64 rounding stays far below what is exact; in float32 it may hide an E of 0.01, and no more
+        if not null > ((1e4 if job.dtype == torch.float64 else 3e3) * job.rounding) ** 2 * size:
             return None
         errors.append(float(columns["deviation_sq"].mean() / null) ** 0.5)
     return max(errors)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,15 +15,30 @@ from torch import Tensor
 from symbench.actions.base import KINDS, Action, Kind
 from symbench.actions.border import FramedAction
 from symbench.assemble import Prepared, image_leaves, seed_for
-from symbench.code import foreign
+from symbench.code import LONGEST, foreign
 from symbench.datasets.base import Canvas, Dataset, resize
 from symbench.environment import exact_device
-from symbench.errors import DataError, ModelError, Problem
+from symbench.errors import CellError, DataError, ModelError, Problem
+from symbench.evaluate.stopwatch import Stopwatch
 from symbench.fields import Category, Field
 from symbench.models.base import Model
+from symbench.models.running import dtypes_of
 from symbench.plan.keys import Cell
 
 DEFAULT_BATCH = 256
+
+
+@dataclass
+class Known:
+    """What a run knows already of what a model costs on a dataset: each is looked at closely once.
+
+    Attributes:
+        flops: counted, with what is to be said of the count.
+        timed: whether it has been timed.
+    """
+
+    flops: tuple[float | None, str | None] | None = None
+    timed: bool = False
 
 
 @dataclass(frozen=True)
@@ -30,11 +47,11 @@ class Job:
 
     Attributes:
         cell: names and key.
-        model: on the device, in the suite's dtype.
+        model: on the device, in the suite's dtype or the dtypes that it came in.
         dataset: loaded.
         prepared: the symmetry, built for this dataset.
         device: where.
-        dtype: what the model computes in; images are transformed in float32 or better.
+        dtype: what inputs are cast to; they are transformed in float32 or better.
         canvas: what images are brought to, or None.
         decoded: the canvas on which the dataset is asked for them. Where a control tries another one, they are
             resized from there, so that no image is decoded again.
@@ -48,6 +65,8 @@ class Job:
         environment: versions, device and flags.
         layers: the field of every layer that the suite names, by the submodule's name.
         classes: what outputs are called, by their numbers.
+        build: makes the model anew, where it cannot be copied.
+        known: what the run knows already of the model's cost on this dataset.
     """
 
     cell: Cell
@@ -68,11 +87,24 @@ class Job:
     environment: dict[str, Any]
     layers: Mapping[str, Field] = field(default_factory=dict)
     classes: Mapping[int, str] = field(default_factory=dict)
+    build: Callable[[], Model] | None = None
+    known: Known = field(default_factory=Known)
+
+    @property
+    def rounding(self) -> float:
+        """The largest relative rounding error of the model's parts and inputs: ``eps`` of the coarsest dtype."""
+        return max(torch.finfo(dtype).eps for dtype in (self.dtype, *dtypes_of(self.model.module)))
 
     @property
     def exact(self) -> str:
         """Where outputs are compared, in float64."""
         return exact_device(self.device)
+
+
+def briefly(error: CellError) -> str:
+    """What went wrong, without the pages that some programs write about it."""
+    text = str(error)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 def sample_order(job: Job) -> list[int]:
@@ -181,17 +213,23 @@ def kinds(job: Job, samples: Sequence[int]) -> list[Kind]:
     return [max(action.kinds(g), key=KINDS.index) for g in elements.at(samples)]
 
 
-def run_model(job: Job, leaves: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Crop where the border policy says so, and run the model in the suite's dtype.
+def run_model(job: Job, leaves: dict[str, Tensor], watch: Stopwatch | None = None) -> dict[str, Tensor]:
+    """Crop where the border policy says so, and run the model on inputs in the job's dtype.
 
     The outputs come back where float64 can be had.
+
+    Args:
+        job: the model, and how its inputs are finished.
+        leaves: ``(n, ...)`` each; they stay as they are.
+        watch: times the module's own work.
 
     Raises:
         ModelError: an output is NaN or infinite, or the model raised.
     """
     finished = {name: job.prepared.actions[name].finish(x) for name, x in leaves.items()}
     cast = {name: x.to(job.dtype) if x.is_floating_point() else x for name, x in finished.items()}
-    outputs = job.model(cast, image_leaves(job.dataset))
+    around = nullcontext if watch is None else partial(watch.of, len(next(iter(cast.values()))))
+    outputs = job.model(cast, image_leaves(job.dataset), around=around)
     for name, value in outputs.items():
         if not torch.isfinite(value).all():
             bad = int((~torch.isfinite(value)).reshape(len(value), -1).any(1).sum())

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from symbench.actions.base import KINDS, TrivialAction
@@ -15,6 +14,7 @@ from symbench.errors import ConfigError, ModelError, Problem
 from symbench.evaluate.job import Job, immovable, kinds
 from symbench.evaluate.rows import Columns, outputs_of, pairing, spread, squares, table
 from symbench.fields import Field, Nodes
+from symbench.models.base import tensor_of
 
 MOST_ELEMENTS, MOST_SAMPLES = 8, 64
 """Elements and samples on which layers are compared: their maps are large."""
@@ -36,7 +36,8 @@ class Probe(nn.Module):
 
             def keep(module: nn.Module, given: Any, output: Any, name: str = name) -> None:
                 del module, given
-                seen[name] = output.clone() if isinstance(output, Tensor) else output  # a later layer may write in it
+                value = tensor_of(output)
+                seen[name] = value.clone() if isinstance(value, Tensor) else value  # a later layer may write in it
 
             handles.append(self.module.get_submodule(name).register_forward_hook(keep))
         try:
@@ -78,7 +79,7 @@ def measure_layers(job: Job, chosen: Sequence[int], tables: list[Columns]) -> st
         for name, action in actions.items():
             expected = still[name] if isinstance(action, TrivialAction) else action.act(g, still[name].double())[0]
             columns = pairing(moved[name], expected)
-            limit = (100 * torch.finfo(job.dtype).eps / 4) ** 2 * float(squares(expected)["deviation_sq"].mean())
+            limit = (100 * job.rounding / 4) ** 2 * float(squares(expected)["deviation_sq"].mean())
             if not columns["unrelated_sq"].mean() > limit:
                 columns["unrelated_sq"] = np.zeros(len(samples))  # other samples are told apart by rounding only
             tables.append(table("layer", name, samples, number, columns))

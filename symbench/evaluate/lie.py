@@ -2,33 +2,33 @@
 
 ``L_X f = d/dt exp(-tX).f(exp(tX).x)`` at t = 0 (Gruver, Finzi, Goldblum & Wilson, "The Lie Derivative for Measuring
 Learned Equivariance", 2023). Forward-mode differentiation of the model along the reference action's derivative, in
-float64, beside central differences of the same: models with kinks (ReLU, max-pooling of flat background) differ
-there, and where a layer does not pass derivatives on, only the differences stand. Reflections cannot be seen.
+float64 where the model runs in that, beside central differences of the same: models with kinks (ReLU, max-pooling of
+flat background) differ there, and where a layer does not pass derivatives on, only the differences stand. Reflections
+cannot be seen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from warnings import catch_warnings, filterwarnings
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from symbench.actions.base import Action, Generator, TrivialAction
 from symbench.errors import ModelError
 from symbench.evaluate.job import Job, load_leaves, pieces, run_model
 from symbench.evaluate.reference import Reference
 from symbench.evaluate.rows import Columns, Leaves, as_compared, pairing, squares, table
+from symbench.models.running import plain_kernels
 from symbench.records import GeneratorRecord
 
 MOST_SAMPLES = 64
-STEP = 1e-5
-"""Radians or pixels, either way, of central differences: rounding and curvature both stay below 1e-9."""
+STEPS = {torch.float64: 1e-5, torch.float32: 5e-3}
+"""Radians or pixels, either way, of central differences, the cube root of the dtype's rounding: that and curvature
+both stay below 1e-9, and below 1e-4."""
 
 
 @dataclass
@@ -48,24 +48,11 @@ class LieRows:
     reason: str | None = None
 
 
-@contextmanager
-def differentiable() -> Iterator[None]:
-    """Without inference mode, and with attention that has forward-mode derivatives."""
-    fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with torch.inference_mode(mode=False), torch.no_grad(), sdpa_kernel(SDPBackend.MATH), catch_warnings():
-            filterwarnings("ignore", message=".*torch.jit.script.*")  # torch's own, when it first differentiates
-            yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
-
-
 def lie_derivatives(job: Job, listed: Sequence[Reference], chosen: Sequence[int]) -> LieRows:
     """Along every generator of the symmetry's action, on some control samples.
 
     Args:
-        job: with the weights in float64.
+        job: with the weights in float64; as the model runs, where it does not run in that.
         listed: the outputs.
         chosen: control samples.
     """
@@ -75,7 +62,9 @@ def lie_derivatives(job: Job, listed: Sequence[Reference], chosen: Sequence[int]
         return LieRows(reason="there is no continuous generator with a derivative")
     if len(samples) < 2:
         return LieRows(reason="a single sample has no others")
-    with differentiable():
+    if job.rounding > torch.finfo(torch.float32).eps:
+        return LieRows(reason="differences need float32 or better, and the model does not run in it")
+    with plain_kernels(job.model.module):
         for number, (name, generator) in enumerate(generators.items()):
             found.generators.append(GeneratorRecord(label=name, unit=generator.unit))
             for reference in listed:
@@ -111,7 +100,7 @@ def _along(
     if reason is None:
         forward = torch.cat(kept["forward"])
         gap = squares(forward - central)
-        rounding = (10 * torch.finfo(torch.float64).eps / STEP) ** 2 * squares(value)["deviation_sq"]
+        rounding = (10 * job.rounding / STEPS[job.dtype]) ** 2 * squares(value)["deviation_sq"]
         gap["deviation_sq"] = np.where(gap["deviation_sq"] <= rounding, 0.0, gap["deviation_sq"])
         tables.append(table("Lie forward", what, samples, number, squares(forward)))
         tables.append(table("Lie gap", what, samples, number, gap))
@@ -144,7 +133,8 @@ class _Derivative:
             moved = self.value({name: self.inputs[name].flow(x, t) for name, x in leaves.items()})
             return self.output.flow(moved, -t)
 
-        return (at(STEP) - at(-STEP)) / (2 * STEP)
+        step = STEPS[self.job.dtype]
+        return (at(step) - at(-step)) / (2 * step)
 
     def forward(self, leaves: Leaves) -> Tensor:
         """By forward-mode differentiation: the model's along ``X x``, less ``X f(x)``."""
@@ -154,7 +144,7 @@ class _Derivative:
 
 def jvp(function: Callable[[Leaves], Tensor], leaves: Leaves, along: Leaves) -> Tensor:
     """The derivative of a function of leaves along a direction; zero where it does not depend on them."""
-    with torch.enable_grad(), forward_ad.dual_level():
+    with forward_ad.dual_level():
         duals = {
             name: forward_ad.make_dual(x, along[name]) if x.is_floating_point() else x for name, x in leaves.items()
         }

@@ -20,8 +20,17 @@ WIDTH = 32
 """Numbers that are kept of an output for each sample."""
 DIGITS = 9
 """As many as float32 has."""
-TOLERANCE = {torch.float64: 1e-10, torch.float32: 3e-5, torch.bfloat16: 0.05, torch.float16: 0.01}
-"""What another processor, batch or number of threads may change, as a part of an output's length."""
+TOLERANCE = {
+    torch.finfo(dtype).eps: share
+    for dtype, share in {
+        torch.float64: 1e-10,
+        torch.float32: 3e-5,
+        torch.float16: 0.01,
+        torch.bfloat16: 0.05,
+    }.items()
+}
+"""What another processor, batch or number of threads may change, as a part of an output's length, by the relative
+rounding of the model's coarsest part."""
 
 
 def probed(job: Job, samples: Sequence[int]) -> ProbeRecord:
@@ -74,7 +83,7 @@ def why_another(job: Job, before: ProbeRecord) -> str | None:
             return f"output {name!r} has the shape {tuple(now.shape)}, and had {tuple(then.shape)}"
         distance = np.linalg.norm(np.array(now.sums) - np.array(then.sums), axis=1)
         share = float((distance / np.maximum(np.array(then.norms), np.finfo(np.float64).tiny)).max())
-        if not share <= TOLERANCE[job.dtype]:  # written so that NaN is another model
+        if not share <= TOLERANCE[job.rounding]:  # written so that NaN is another model
             return f"output {name!r} is another by {share:.1e} of its size, though nothing that is known has changed"
     return None
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -13,10 +11,10 @@ from torch import Tensor
 
 from symbench.actions.base import Action, TrivialAction
 from symbench.assemble import Prepared
-from symbench.environment import synchronise
 from symbench.errors import ConfigError, Interrupted, ModelError, Problem
 from symbench.evaluate.job import Job, immovable, pieces, run_model, view_leaves
 from symbench.evaluate.scratch import Scratch
+from symbench.evaluate.stopwatch import Stopwatch
 from symbench.events import Advanced, Listener
 from symbench.measure import Task, compared, tasks
 from symbench.store import PART, written
@@ -112,15 +110,11 @@ def _reference_part(
     shapes: dict[str, tuple[int, ...]],
 ) -> None:
     kept: dict[str, list[np.ndarray]] = {task.output: [] for task in found}
-    seconds: list[float] = []
+    watch = Stopwatch(job.device)
     for piece in pieces(part.stop - part.start, job.batch):
         indices = order[part.start + piece.start : part.start + piece.stop]
         leaves, labels = view_leaves(job, indices)
-        synchronise(job.device)
-        start = time.perf_counter()
-        results = run_model(job, leaves)
-        synchronise(job.device)
-        seconds.append((time.perf_counter() - start) / len(indices))
+        results = run_model(job, leaves, watch)
         for task in found:
             output = results[task.output]
             check_output(job, task, output, labels, shapes)
@@ -128,8 +122,7 @@ def _reference_part(
     for task in found:
         with written(scratch.raw(task.output, part.start)) as temporary, temporary.open("wb") as file:
             np.save(file, np.concatenate(kept[task.output]))
-    # the first pass warms up: leave it out where there are others
-    scratch.keep_reference([task.output for task in found], part.start, statistics.median(seconds[1:] or seconds))
+    scratch.keep_reference([task.output for task in found], part.start, watch.taken)
 
 
 def _reference(job: Job, task: Task, count: int, scratch: Scratch, first: int) -> Reference:

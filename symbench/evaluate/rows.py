@@ -10,6 +10,7 @@ from torch import Tensor
 
 from symbench.errors import ModelError, Problem
 from symbench.evaluate.job import Job, load_leaves, pieces, run_model, view
+from symbench.evaluate.stopwatch import Stopwatch
 from symbench.measure import Sums, Task, compared, flat, squared_distances, unrelated
 from symbench.records import OBSERVATIONS
 
@@ -26,6 +27,7 @@ def outputs_of(
     number: int = 0,
     change: Callable[[Leaves, Sequence[int]], Leaves] | None = None,
     loaded: Leaves | None = None,
+    watch: Stopwatch | None = None,
 ) -> Outputs:
     """Outputs for samples, ``(n, *output)`` each.
 
@@ -36,6 +38,7 @@ def outputs_of(
         number: the view that is shown to the model; 0 is the reference view.
         change: what else is done to the leaves of some samples.
         loaded: the samples' leaves, where they have been loaded already.
+        watch: times the module's own work.
 
     Raises:
         ModelError: batches come back in different shapes.
@@ -45,7 +48,7 @@ def outputs_of(
         some = samples[piece]
         leaves = load_leaves(job, some)[0] if loaded is None else {name: x[piece] for name, x in loaded.items()}
         leaves = view(job, leaves, some, number)
-        for name, value in run_model(job, leaves if change is None else change(leaves, some)).items():
+        for name, value in run_model(job, leaves if change is None else change(leaves, some), watch).items():
             found = kept.setdefault(name, [])
             if found and found[0].shape[1:] != value.shape[1:]:
                 shapes = f"{tuple(found[0].shape[1:])} and {tuple(value.shape[1:])}"

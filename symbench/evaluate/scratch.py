@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from symbench.evaluate.stopwatch import Taken
 from symbench.records import ProbeRecord
 from symbench.store import sha256_file, write_text, written
 
@@ -38,7 +39,7 @@ class Scratch:
         return self.folder / f"reference-{output}-{first:08d}.npy"
 
     def seconds(self, first: int) -> Path:
-        """The time per sample of a part's identity pass; written last, so that it marks the pass as done."""
+        """The times of a part's identity pass; written last, so that it marks the pass as done."""
         return self.folder / f"seconds-{first:08d}.npz"
 
     def has_reference(self, outputs: Sequence[str], first: int) -> bool:
@@ -49,10 +50,17 @@ class Scratch:
             return False
         return bool(kept == [sha256_file(self.raw(output, first)) for output in outputs])
 
-    def keep_reference(self, outputs: Sequence[str], first: int, seconds: float) -> None:
+    def keep_reference(self, outputs: Sequence[str], first: int, taken: Taken) -> None:
         """Mark a part's identity pass as done."""
         digests = np.array([sha256_file(self.raw(output, first)) for output in outputs])
-        self.save(self.seconds(first), seconds=np.array(seconds), outputs=digests)
+        counts, seconds = zip(*taken, strict=True)
+        self.save(self.seconds(first), counts=np.array(counts), seconds=np.array(seconds), outputs=digests)
+
+    def taken(self, firsts: Iterable[int]) -> Taken:
+        """The times of all parts' identity passes, in their order."""
+        found = [self.load(self.seconds(first)) for first in firsts]
+        pairs = ((times["counts"].tolist(), times["seconds"].tolist()) for times in found)
+        return [taken for counts, seconds in pairs for taken in zip(counts, seconds, strict=True)]
 
     def columns(self, output: str, first: int) -> Path:
         """The file of a part's columns."""

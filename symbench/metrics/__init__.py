@@ -208,7 +208,18 @@ METRICS = Table(
         "loss": _row("loss:loss", "mean loss of the samples as they are", "loss", "lower"),
         "orbit_loss": _row("loss:orbit_loss", "mean loss over the orbit", "loss", "lower"),
         "parameters": _row(
-            "cost:parameters", "numbers that are trained", "count", "neither", "model", aliases=("params", "size")
+            "cost:parameters",
+            "numbers in the model's weights",
+            "count",
+            "neither",
+            "model",
+            aliases=("params", "size"),
+        ),
+        "trainable_parameters": _row(
+            "cost:trainable_parameters", "those of them that training would change", "count", "neither", "model"
+        ),
+        "buffers": _row(
+            "cost:buffers", "numbers beside the weights, such as running means", "count", "neither", "model"
         ),
         "flops": _row(
             "cost:flops",
@@ -220,7 +231,7 @@ METRICS = Table(
         ),
         "seconds_per_sample": _row(
             "cost:seconds_per_sample",
-            "median time of the forward pass over its batch size",
+            "median time of a warm forward pass over its batch size",
             "s",
             "lower",
             "model",

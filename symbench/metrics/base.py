@@ -43,9 +43,11 @@ class Observed:
         measured: by control, the kind of the elements that it took (``all`` where there are several), how many, and
             on how many samples.
         units: of the generators, ``rad`` or ``px``.
-        sizes: E in float64 by the side of the image.
+        sizes: E in float64 by the side of the image; as the model runs, where it does not run in that.
+        lower: the submodules that compute in a lower precision, with the dtype, where E is not exact.
         reasons: of every control that could not run.
         facts: of the model: parameters, flops and times.
+        remarks: what is said of facts, by their names.
     """
 
     samples: Array
@@ -70,7 +72,9 @@ class Observed:
     measured: Mapping[str, tuple[str, int, int]] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
     sizes: Mapping[int, float] = field(default_factory=dict)
+    lower: Mapping[str, str] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
+    remarks: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def moved(self) -> int:
@@ -128,6 +132,7 @@ class Value:
         unit: where it has another than its metric.
         sampled: what it is a function of: from there come its interval and comparisons. None for a bare number.
         drawn: whether tables hold its interval; gates make it where they need it.
+        spread: the middle half of what it is the median of, for a bare number that varies from pass to pass.
     """
 
     estimate: float | None
@@ -141,6 +146,7 @@ class Value:
     unit: str | None = None
     sampled: Sampled | None = None
     drawn: bool = True
+    spread: tuple[float, float] | None = None
 
     @property
     def status(self) -> str:

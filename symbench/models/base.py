@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
@@ -12,9 +13,14 @@ from torch import Tensor, nn
 
 from symbench.errors import ModelError, Problem, described
 from symbench.fields import Field, Scalar
+from symbench.models.running import Around, Habits, call, own
 
 ABOUT_SHAPES = re.compile(r"shape|size|channel|dimension|height|width|kernel|patch|reshape|view", re.IGNORECASE)
 """What errors say that come of images of another size or number of channels."""
+ABOUT_DTYPES = re.compile(
+    r"dtype|scalar type|type .* should be the same|not implemented for '(BF|H|F|D)", re.IGNORECASE
+)
+"""What errors say that come of numbers in another precision than the module's."""
 
 
 @dataclass(frozen=True)
@@ -45,30 +51,51 @@ class Model:
         outputs: the field of every output, in order.
         normalisation: applied to image leaves.
         name: the suite's, for messages.
+        dtypes: what to do where the precisions of its parts and its inputs do not fit together.
+        habits: what is noticed of the module while it runs.
     """
 
     module: nn.Module
     outputs: Mapping[str, Field] = field(default_factory=lambda: {"logits": Scalar()})
     normalisation: Normalisation = field(default_factory=Normalisation)
     name: str = "model"
+    dtypes: str | None = None
+    habits: Habits = field(default_factory=Habits, compare=False)
 
-    def __call__(self, leaves: Mapping[str, Tensor], images: Sequence[str] = ()) -> dict[str, Tensor]:
+    def __call__(
+        self,
+        leaves: Mapping[str, Tensor],
+        images: Sequence[str] = (),
+        *,
+        around: Around = nullcontext,
+    ) -> dict[str, Tensor]:
         """Run the module on a batch and check what comes back.
+
+        The module is given tensors of its own, and what it returns is copied: the leaves are left as they are, and
+        the outputs stay as they are, whatever it does with its memory.
 
         Args:
             leaves: ``(n, ...)`` each.
             images: which leaves are images and get normalised.
+            around: makes what is entered around the module's own work alone, such as a stopwatch.
 
         Returns:
-            Every output, floating point ``(n, ...)``.
+            Every output, floating point ``(n, ...)``, without a graph.
 
         Raises:
             ModelError: the module raised, or returned something else than declared.
         """
-        ready = {name: self.normalisation(x) if name in images else x for name, x in leaves.items()}
-        count = len(next(iter(ready.values())))
+
+        shapes: dict[str, tuple[int, ...]] = {}
+
+        def fresh() -> dict[str, Tensor]:
+            ready = {name: self.normalisation(x) if name in images else x for name, x in leaves.items()}
+            shapes.update({name: tuple(x.shape) for name, x in ready.items()})
+            return {name: x.clone() if x is leaves[name] else x for name, x in ready.items()}
+
+        count = len(next(iter(leaves.values())))
         try:
-            returned = self.module(next(iter(ready.values()))) if len(ready) == 1 else self.module(**ready)
+            returned = call(self.module, fresh, self.habits, around)
         except torch.OutOfMemoryError as error:
             raise ModelError(
                 Problem(self.name, "ran out of device memory", None, f"Use a --batch-size below {count}.")
@@ -76,12 +103,13 @@ class Model:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a user's model may raise anything
-            shapes = {name: tuple(x.shape) for name, x in ready.items()}
             said = described(error)
             got = f"raised {said} (inputs {shapes})"
-            remedy = _about_images(said, [shapes[name] for name in images if name in shapes])
+            about_dtypes = isinstance(error, RuntimeError) and ABOUT_DTYPES.search(said)
+            remedy = self.dtypes if about_dtypes else None
+            remedy = remedy or _about_images(said, [shapes[name] for name in images if name in shapes])
             raise ModelError(Problem(self.name, got, None, remedy)) from error
-        return self._checked(returned, count)
+        return {name: own(value) for name, value in self._checked(returned, count).items()}
 
     def _checked(self, returned: Any, count: int) -> dict[str, Tensor]:
         outputs = named_outputs(returned, list(self.outputs))
@@ -112,14 +140,14 @@ def named_outputs(returned: Any, names: Sequence[str]) -> dict[str, Any]:
     """What a model returned, by name.
 
     Mappings (a ``ModelOutput`` of transformers is one), dataclasses and named tuples have names of their own. Of any
-    other tuple or list the first tensor is the first output, as is a tensor by itself.
+    other tuple or list the first tensor is the first output, as is a tensor by itself, or under the name ``tensor``.
     """
     if isinstance(returned, Mapping):
         return {str(name): _first_tensor(value) for name, value in returned.items()}
     known: Sequence[str] = getattr(type(returned), "_fields", ())
     if is_dataclass(returned):
         known = [each.name for each in fields(returned)]
-    if known and (is_dataclass(returned) or names[0] in known):
+    if names[0] in known or (is_dataclass(returned) and tensor_of(returned) is returned):
         return {name: _first_tensor(getattr(returned, name)) for name in known}
     return {names[0]: _first_tensor(returned)}
 
@@ -127,8 +155,14 @@ def named_outputs(returned: Any, names: Sequence[str]) -> dict[str, Any]:
 def _first_tensor(value: Any) -> Any:
     """The first tensor of a tuple or list, where there is one; anything else as it is."""
     if isinstance(value, (tuple, list)):
-        return next((each for each in value if isinstance(each, Tensor)), value)
-    return value
+        return next((found for each in value if isinstance(found := tensor_of(each), Tensor)), value)
+    return tensor_of(value)
+
+
+def tensor_of(value: Any) -> Any:
+    """The tensor of what stands for one with more said of it, as a GeometricTensor of escnn does; else the value."""
+    found = None if isinstance(value, (Tensor, Mapping)) else getattr(value, "tensor", None)
+    return found if isinstance(found, Tensor) else value
 
 
 def _about_images(error: str, shapes: Sequence[tuple[int, ...]]) -> str | None:

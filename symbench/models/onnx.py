@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from symbench.code import require, shortened
 from symbench.errors import ConfigError, ModelError, Problem
 from symbench.models.program import Batches, FileSource, Program
+from symbench.models.running import named
 from symbench.models.source import Description
 from symbench.models.weights import digest_file
 
@@ -71,7 +72,7 @@ class OnnxModule(Program):
         super().__init__(Batches(shape[0] or 1, shape[0]))
         self.session = session
         self.name = name
-        self.dtype = DTYPES[session.get_inputs()[0].type]
+        self.dtype: torch.dtype = DTYPES[session.get_inputs()[0].type]
         self.channels_last = _channels_last(shape)
 
     def call(self, x: Tensor) -> Any:
@@ -91,8 +92,9 @@ class OnnxModule(Program):
         del recurse
         wanted = fn(torch.zeros(1, dtype=self.dtype)).dtype
         if wanted != self.dtype:
-            got = f"an ONNX program cannot be made to compute in {_name(wanted)}"
-            raise ModelError(Problem(self.name, got, f"numerics.dtype {_name(self.dtype)}, as it was exported"))
+            got = f"an ONNX program cannot be made to compute in {named(wanted)}"
+            expected = f"numerics.dtype {named(self.dtype)}, as it was exported, or none"
+            raise ModelError(Problem(self.name, got, expected))
         return self
 
 
@@ -115,7 +117,3 @@ def _sides(session: Any) -> list[int | None]:
 
 def _channels_last(shape: list[int | None]) -> bool:
     return len(shape) == 4 and shape[3] in CHANNELS and shape[1] not in CHANNELS
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")

@@ -34,7 +34,13 @@ class Batches:
 
 
 class Program(nn.Module):
-    """A program in its own batches: those of symbench are cut and filled up to what it takes, and put together."""
+    """A program in its own batches: those of symbench are cut and filled up to what it takes, and put together.
+
+    Attributes:
+        dtype: what it computes in, where its weights do not say because it keeps them to itself.
+    """
+
+    dtype: torch.dtype | None = None
 
     def __init__(self, batches: Batches | None = None) -> None:
         super().__init__()

@@ -9,13 +9,13 @@ import torch
 from torch import nn
 
 from symbench import assemble
-from symbench.code import foreign
 from symbench.datasets.arrays import ImageArray
 from symbench.datasets.base import Aligned, Arrays, Dataset
 from symbench.datasets.pictures import Pictures
 from symbench.errors import ModelError, Problem
 from symbench.fields import Image
 from symbench.measure import tasks
+from symbench.models.running import dtypes_of
 from symbench.suite import ModelEntry
 
 SOME = 256
@@ -29,7 +29,7 @@ def why_unfit(
     dataset: Dataset,
     shapes: Mapping[str, tuple[int, ...]],
     device: str,
-    dtype: torch.dtype,
+    dtype: torch.dtype | None,
 ) -> None:
     """Run a model on one black image, and hold the shape of what it returns against the labels.
 
@@ -40,7 +40,7 @@ def why_unfit(
         dataset: with the outputs of the model for labels. Nothing is said of leaves that are no images.
         shapes: the shape of every leaf, as the model sees it.
         device: where.
-        dtype: what the model computes in.
+        dtype: what the model is converted to; None leaves it as it is.
 
     Raises:
         ModelError: it cannot take such images, or has no output for a label; with the first sample that has it.
@@ -48,12 +48,10 @@ def why_unfit(
     """
     if not all(isinstance(field, Image) for field in dataset.fields.values()):
         return
-    with foreign(ModelError, name, f"moving it to {device}"):
-        module = module.to(device, dtype)
-    model = assemble.ready(module, entry, name)
-    leaves = {leaf: torch.zeros(1, *shape, device=device, dtype=dtype) for leaf, shape in shapes.items()}
-    with torch.no_grad():
-        outputs = model(leaves, list(leaves))
+    model = assemble.ready(module, entry, name, device=device, dtype=dtype)
+    given = dtype or dtypes_of(model.module)[0]
+    leaves = {leaf: torch.zeros(1, *shape, device=device, dtype=given) for leaf, shape in shapes.items()}
+    outputs = model(leaves, list(leaves))
     for task in tasks(dict(model.outputs), dict(dataset.targets), probabilities=False):
         shape = tuple(outputs[task.output].shape)
         if task.classify and len(shape) != 2:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from symbench import assemble
 from symbench.assemble.labels import Labels, match_labels
 from symbench.assemble.model import check_images, framing
+from symbench.assemble.running import numerics_document
 from symbench.plan.pairs import Pair
 from symbench.store import content_key
 from symbench.suite import ModelEntry
@@ -64,7 +65,7 @@ def cell_of(plan: Plan, pair: Pair, *, device: str, limit: int | None) -> Cell:
         },
         "symmetry": plan.prepared[place].document,
         "valid": assemble.validity_document(pair.dataset, data.dataset, plan.prepared[place]),
-        "numerics": {**suite.numerics.model_dump(), "device": device.partition(":")[0]},
+        "numerics": numerics_document(suite, plan.dtypes[pair.model, built_for(entry, pair.dataset)], device),
         "layers": entry.layers,
         "scores": suite.scores,
         "controls": suite.controls.model_dump(),

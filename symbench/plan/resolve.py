@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from torch import nn
 
 from symbench import assemble
@@ -18,6 +17,7 @@ from symbench.assemble.model import (
     is_shaped,
     with_preprocessing,
 )
+from symbench.assemble.running import dtype_of, dtypes_document
 from symbench.code import foreign
 from symbench.datasets.base import Aligned, Dataset
 from symbench.errors import CellError, ConfigError, DataError, ModelError, Problem, near_miss, one_of
@@ -47,6 +47,7 @@ class Plan:
         recipes: the recipe's document of every model that is trained.
         known: what is known of each model before it is built.
         origins: everything that can change what a model computes, by model and what it is built for.
+        dtypes: the dtypes that a model came in, that of its inputs first, by model and what it is built for.
         labels: how the labels of a dataset are read for a model, by (model, dataset).
         broken: models that cannot be built, with the reason; their cells fail.
         unfit: why models have no output for a dataset of theirs, by (model, dataset), if that was looked for.
@@ -61,6 +62,7 @@ class Plan:
     recipes: dict[str, dict[str, Any]] = field(default_factory=dict)
     known: dict[str, Description] = field(default_factory=dict)
     origins: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    dtypes: dict[tuple[str, str], str] = field(default_factory=dict)
     labels: dict[tuple[str, str], Labels | None] = field(default_factory=dict)
     broken: dict[str, CellError] = field(default_factory=dict)
     unfit: dict[tuple[str, str], CellError] = field(default_factory=dict)
@@ -156,7 +158,9 @@ def _unfit(plan: Plan, model: str, modules: Mapping[str, nn.Module], device: str
         entry, data = plan.suite.models[model], plan.data[name]
         module = modules[built_for(entry, name)]
         try:
-            why_unfit(module, entry, model, plan.dataset_of(cell), data.shapes(entry.size), device, dtype_of(plan))
+            why_unfit(
+                module, entry, model, plan.dataset_of(cell), data.shapes(entry.size), device, dtype_of(plan.suite)
+            )
         except CellError as error:
             found[model, name] = error
     return found
@@ -228,6 +232,7 @@ def _tried(plan: Plan, name: str, dataset: str, *, trust_pickle: bool) -> nn.Mod
         plan.data[dataset].broken = error
         return None
     assemble.load_weights(module, plan.suite, name, trust_pickle=trust_pickle)
+    plan.dtypes[name, built_for(entry, dataset)] = dtypes_document(module, name)
     if ":" in entry.use:
         plan.known[name] = Description(classes=declared_names(module, name))
     plan.origins[name, built_for(entry, dataset)] = assemble.origin_document(plan.suite, name, module, reads)
@@ -263,9 +268,3 @@ def _fits_loaded(plan: Plan, pair: Pair, module: nn.Module | None) -> bool:
     with foreign(ModelError, pair.model, "reading what it declares"):
         inputs = getattr(module, "inputs", None)
     return fits(inputs if isinstance(inputs, Mapping) else (Image(),), fields)
-
-
-def dtype_of(plan: Plan) -> torch.dtype:
-    """What models compute in."""
-    found: torch.dtype = getattr(torch, plan.suite.numerics.dtype)
-    return found

@@ -208,7 +208,7 @@ def costs(frame: pd.DataFrame, material: Material) -> Sheet:
         lines.append(sheets.Line(name, [*entries, Entry(recipe or "–", order=recipe)], material.models.index(name)))
         numbers = {metric: cell.estimate for metric, cell in zip(board.metrics, cells, strict=True)}
         data.append({"model": name} | numbers | {"trained": recipe})
-    return Sheet("costs", "costs", columns, [sheets.Group("", lines)], data)
+    return Sheet("costs", "costs", columns, [sheets.Group("", lines, ". ".join(board.verdicts))], data)
 
 
 def _gate(gate: GateRecord) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from symbench.metrics.equivariance import AS_IT_RUNS
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -40,7 +42,7 @@ class Board:
         columns: headings, the model's first.
         rows: the model's name and its cells.
         failed: models without numbers, with the reason.
-        verdicts: what the exactness control says, in words.
+        verdicts: what the exactness control says, in words; of costs, what is to be said of them.
         metrics: of the columns after the first.
         place: symmetry, dataset and output; the output is empty where the model has one.
     """
@@ -100,6 +102,7 @@ COLUMNS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
 LOSSES = {"loss", "orbit_loss"}
 COSTS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
     ("parameters", "parameters", count),
+    ("trainable_parameters", "trainable", count),
     ("flops", "FLOPs per sample", count),
     ("seconds_per_sample", "time per sample", seconds),
     ("training_seconds", "training", seconds),
@@ -157,11 +160,13 @@ def _board(place: tuple[str, str, str], group: pd.DataFrame, failed: list[tuple[
 
 def _verdicts(group: pd.DataFrame) -> list[str]:
     """Which models are exact, which are broken and by what; models of one verdict share a sentence."""
-    rows = group[(group["metric"] == "equivariance_error_float64") & group["estimate"].notna()]
+    rows = group[group["metric"] == "equivariance_error_float64"]
+    rows = rows[rows["estimate"].notna() | rows["reason"].astype("string").str.contains(AS_IT_RUNS, na=False)]
     by_words: dict[str, list[str]] = {}
     for row in rows.itertuples():
-        words = str(row.reason)
-        words = "exact in float64" if words.startswith("exact") else words
+        before, as_it_runs, _ = str(row.reason).partition(AS_IT_RUNS)  # why it does not run in float64 comes last
+        words = before + as_it_runs
+        words = "exact in float64" if words.startswith("exact") and not as_it_runs else words
         words = "broken at any precision" if words == "broken: precision does not matter" else words
         by_words.setdefault(words, []).append(str(row.model))
     return [f"{', '.join(models)}: {words}" for words, models in by_words.items()]
@@ -232,10 +237,17 @@ def costs(frame: pd.DataFrame) -> Board:
     ]
     return Board(
         "cost",
-        "Forward passes were timed as they came, on the machine that measured",
+        "Times are those of warm forward passes on the machine that measured: their median, and their middle half",
         "",
         ["model", *(h for _, h, _ in COSTS)],
         rows,
         [],
-        metrics=[metric for metric, *_ in COSTS],
+        _remarks(model_rows),
+        [metric for metric, *_ in COSTS],
     )
+
+
+def _remarks(rows: pd.DataFrame) -> list[str]:
+    """What is said of counts of operations, model by model."""
+    chosen = rows[(rows["metric"] == "flops") & rows["estimate"].notna() & rows["reason"].notna()]
+    return [f"{row.model}: FLOPs {row.reason}" for row in chosen.itertuples()]

@@ -27,22 +27,32 @@ MEASURES = (
 )  # fmt: skip
 
 
-def front(good: Sequence[float], cheap: Sequence[float]) -> list[bool]:
+def front(good: Sequence[float], cheap: Sequence[float], low: Sequence[float] | None = None) -> list[bool]:
     """Which points no other point beats: better in one, and no worse in the other; more is better in both.
 
-    NaN is never on the front, and beats nothing.
+    NaN is never on the front, and beats nothing. Where ``cheap`` is uncertain, a point is not on the front if another
+    would beat it, were it only as cheap as its lower limit: its place among its neighbours is not known.
+
+    Args:
+        good: of every point.
+        cheap: likewise.
+        low: the lower limit of ``cheap``; ``cheap`` itself where it is None or NaN.
     """
-    points = np.column_stack([np.asarray(good, dtype=float), np.asarray(cheap, dtype=float)])
+    points = np.column_stack([good, cheap]).astype(float)
+    least = points if low is None else np.column_stack([good, np.where(np.isnan(low), cheap, low)]).astype(float)
     found = []
-    for point in points:
+    for number, point in enumerate(least):
         no_worse = (points >= point).all(axis=1)
         better = (points > point).any(axis=1)
-        found.append(bool(np.isfinite(point).all() and not (no_worse & better).any()))
+        beaten = np.delete(no_worse & better, number).any()
+        found.append(bool(np.isfinite(point).all() and not beaten))
     return found
 
 
 def with_costs(ranked: pd.DataFrame, frame: pd.DataFrame, dataset: str) -> pd.DataFrame:
     """Add parameters, FLOPs and throughput, and for each whether the model is on its front with the orbit's accuracy.
+
+    A model that is beaten within the spread of its own time is on no front of throughput.
 
     Args:
         ranked: rows of :class:`~symbench.report.ranks.Ranked`.
@@ -52,15 +62,18 @@ def with_costs(ranked: pd.DataFrame, frame: pd.DataFrame, dataset: str) -> pd.Da
     own = frame[frame["symmetry"].isna() & frame["metric"].isin(["parameters", "flops", "seconds_per_sample"])]
     own = own[own["dataset"] == dataset].drop_duplicates(["model", "metric"])
     costs = own.pivot(index="model", columns="metric", values="estimate")
+    longest = own[own["metric"] == "seconds_per_sample"].set_index("model")["high"]
     found = ranked[["model", *MEASURES]].copy()
     for name in ("parameters", "flops", "seconds_per_sample"):
         found[name] = found["model"].map(costs[name]).astype(float) if name in costs else np.nan
     found["throughput"] = 1 / found.pop("seconds_per_sample").replace(0.0, np.nan)
+    found["throughput_low"] = 1 / found["model"].map(longest).astype(float).replace(0.0, np.nan)
     robust = found["orbit_accuracy"].tolist()
     found["front_accuracy"] = front(found["worst_case_accuracy"].tolist(), found["accuracy"].tolist())
     for name in COSTS:
         sign = 1 if name == "throughput" else -1
-        found[f"front_{name}"] = front(robust, (sign * found[name]).tolist())
+        low = found["throughput_low"].tolist() if name == "throughput" else None
+        found[f"front_{name}"] = front(robust, (sign * found[name]).tolist(), low)
     return found
 
 

@@ -162,10 +162,10 @@ class SymmetryEntry(Entry):
 
 
 class Numerics(Options):
-    """Where and how numbers are computed."""
+    """Where and how numbers are computed. Without ``dtype`` every model runs in the dtypes that it came in."""
 
     device: Annotated[str, Field(pattern=DEVICE)] = "auto"
-    dtype: Literal["float32", "float64", "bfloat16", "float16"] = "float32"
+    dtype: Literal["float32", "float64", "bfloat16", "float16"] | None = None
     tf32: bool = False
     deterministic: bool = True
 
