@@ -201,7 +201,7 @@ def test_an_entry_that_meets_nothing_is_an_error(tmp_path: Path) -> None:
         (
             "{group: C4, on: image}",
             "{group: C4 x translations, on: image, reach: 1, border: zero}",
-            "do not make one",
+            "no direct product that acts",
         ),
     ],
 )

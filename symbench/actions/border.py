@@ -32,19 +32,10 @@ class FramedAction(Action):
         """Images, with room for the crop."""
         if len(shape) != 3:
             return f"an image has shape (c, h, w), got {shape}"
-        return self.crop_reason(shape, self.keeps(shape))
-
-    def keeps(self, shape: tuple[int, ...]) -> float:
-        """By how far :meth:`reach` reaches in."""
-        side = min(shape[1:])
-        return 1 - 2 * self.reach(side) / side
-
-    def crop_reason(self, shape: tuple[int, ...], keep: float) -> str | None:
-        """A margin that is too small, or too large."""
         if self.options.border != "crop":
             return None
         side, margin = min(shape[1:]), self.options.margin
-        needed = side / 2 * (1 - keep)
+        needed = self.reach(side)
         if margin < needed - 1e-9:
             return f"border: crop needs a margin of {needed:.1f} px or more on {side} px, got {margin}"
         return f"a margin of {margin} px leaves nothing of {side} px" if 2 * margin >= side else None

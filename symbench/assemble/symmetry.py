@@ -77,7 +77,7 @@ def prepare(suite: Suite, name: str, dataset: Dataset, shapes: Mapping[str, tupl
     document: dict[str, Any] = {"group": entry.group, "options": entry.options, "elements": entry.elements}
     elements = _elements(suite, name, group, seed_for(suite.seed, "elements", content_key(document)))
     on_field = dataset.fields[entry.on]
-    actions.find_all(entry.group, on_field, entry.action, where=where)  # the leaf it is on must move
+    actions.find(entry.group, on_field, entry.action, where=where)  # the leaf it is on must move
     moved: dict[str, Action] = {}
     names: dict[str, list[Any]] = {}
     for leaf, field in dataset.fields.items():
@@ -87,8 +87,8 @@ def prepare(suite: Suite, name: str, dataset: Dataset, shapes: Mapping[str, tupl
             raise ImpossiblePair(Problem(where, f"{entry.group} cannot act on {leaf!r}: {reason}"))
         moved[leaf] = action
         if not isinstance(action, TrivialAction):
-            found = actions.find_all(entry.group, field, entry.action)
-            names[leaf] = [[n, row.version] for n, row in found]
+            found, row = actions.find(entry.group, field, entry.action)
+            names[leaf] = [found, row.version]
     document |= {
         "on": entry.on,
         "actions": names,

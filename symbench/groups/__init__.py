@@ -131,8 +131,8 @@ PRODUCT = " x "
 
 
 def factors(name: str) -> list[str]:
-    """The factors of a product's name; a group that is no product is its own only factor."""
-    return [part.strip() for part in name.split(PRODUCT)]
+    """The factors of a product's name, in one order however it is written; other groups are their own only factor."""
+    return sorted(part.strip() for part in name.split(PRODUCT))
 
 
 def load(name: str, options: dict[str, object], *, where: str = "") -> Group:
