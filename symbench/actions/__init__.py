@@ -15,7 +15,7 @@ from pydantic import model_validator
 from symbench.errors import ImpossiblePair, Problem, near_miss, one_of
 from symbench.fields import TRIVIAL, Field, Nodes
 from symbench.groups import GROUPS, PRODUCT, factors
-from symbench.registry import Options, Row, Table
+from symbench.registry import Options, Row, Table, checked_options
 
 if TYPE_CHECKING:
     from symbench.actions.base import Action
@@ -262,6 +262,9 @@ def load(
         options: the symmetry's options; each action takes those that it knows.
         on: the field of the leaf that the symmetry is on; its axis is what permutations move.
         name: the suite's ``action:``.
+
+    Raises:
+        ConfigError: there is no such action, or an option of it is missing or out of range.
     """
     from symbench.actions.base import TrivialAction
 
@@ -269,7 +272,6 @@ def load(
         return TrivialAction()
     if isinstance(field, Nodes) and isinstance(on, Nodes) and field.axis != on.axis:
         return TrivialAction()
-    _, row = find(group_name, field, name)
-    wanted = {k: v for k, v in options.items() if k in row.options.model_fields}
-    built: Action = row.load()(group, row.options(**wanted))
+    found, row = find(group_name, field, name)
+    built: Action = row.load()(group, checked_options(row.options, options, f"action {found!r}"))
     return built

@@ -92,3 +92,21 @@ def apply_disc(x: Tensor, taper: float, fill: float) -> Tensor:
     """Fade ``x`` ``(n, c, h, w)`` to ``fill`` outside the inscribed disc."""
     mask = disc_mask(x.shape[-2], x.shape[-1], taper).to(x)
     return torch.lerp(x.new_full((), fill), x, mask)
+
+
+def immovable(action: Action, shape: tuple[int, ...], side: int) -> str | None:
+    """Why an output of this shape, without the sample axis, cannot be moved along with the input; None if it can.
+
+    Args:
+        action: on the output.
+        shape: its.
+        side: pixels along the last axis of the input that the model was shown.
+    """
+    reason = action.check(shape)
+    if reason is not None:
+        return reason
+    if isinstance(action, FramedAction) and action.options.border == "crop":
+        return "border: crop says nothing of outputs; use circular or disc"
+    if action.in_pixels and shape[-1] != side:
+        return f"shifts are in the input's pixels, of {side} a side, and it has {shape[-1]}"
+    return None

@@ -16,11 +16,8 @@ from symbench.assemble.data import row_digest, seed_for
 from symbench.code import digest_module
 from symbench.datasets import DATASETS
 from symbench.datasets.base import Canvas, Dataset, Frame
-from symbench.errors import (
-    ImpossiblePair,
-    Problem,
-)
-from symbench.fields import Field
+from symbench.errors import ImpossiblePair, Problem, one_of
+from symbench.fields import Field, Nodes, axes
 from symbench.groups.base import Elements, Group, choose
 from symbench.groups.views import draw_each
 from symbench.store import content_key
@@ -40,6 +37,7 @@ class Prepared:
         on: the leaf that the suite names.
         actions: the action of every leaf of the dataset.
         document: what the cell's key says of the symmetry.
+        axes: the named axes of all leaves.
     """
 
     group: Group
@@ -51,6 +49,7 @@ class Prepared:
     options: dict[str, Any]
     action: str | None
     on_field: Field
+    axes: tuple[str, ...]
 
     def from_reference(self, g: Tensor) -> Tensor:
         """What takes the reference view to each view, ``g g_0^-1``, of elements ``(k, ...)`` or ``(k, n, ...)``."""
@@ -61,7 +60,15 @@ class Prepared:
         return torch.cat([self.group.identity()[None].expand_as(g[:1]), relative.unflatten(0, g[1:].shape[:2])])
 
     def action_on(self, field: Field) -> Action:
-        """The action on an output or a target."""
+        """The action on an output or a target.
+
+        Raises:
+            ImpossiblePair: there is none; or the field is along an axis that no leaf has, and would be left alone.
+        """
+        for axis in axes(field):
+            if isinstance(self.on_field, Nodes) and axis not in self.axes:
+                got = f"{field} is along the axis {axis!r}, which no leaf of the dataset has"
+                raise ImpossiblePair(Problem("", got, one_of(map(repr, self.axes))))
         return actions.load(self.group, self.entry_group, field, self.options, on=self.on_field, name=self.action)
 
 
@@ -101,8 +108,9 @@ def prepare(suite: Suite, name: str, dataset: Dataset, shapes: Mapping[str, tupl
             digest_module(groups.GROUPS.find(part)[0].module) for part in groups.factors(entry.group) if "/" in part
         ],
     }
+    named = tuple(dict.fromkeys(axis for field in dataset.fields.values() for axis in axes(field)))
     return Prepared(
-        group, elements, entry.on, moved, document, entry.group, dict(entry.options), entry.action, on_field
+        group, elements, entry.on, moved, document, entry.group, dict(entry.options), entry.action, on_field, named
     )
 
 
