@@ -440,3 +440,17 @@ def test_fields_may_be_given_by_name(field: Field) -> None:
     ways: tuple[Any, ...] = (field, str(field), str(field).lower(), type(field))
     for given in ways:
         assert_equivariant(lambda x: torch.zeros_like(x), "C4", IMAGES, given)
+
+
+def test_a_suite_refuses_an_output_along_an_axis_that_no_leaf_has(case: CaseOf) -> None:
+    """Left alone where its rows move with the set's, an exact layer got E = 1."""
+    net = case("other_axis")
+    ran = net.run()
+    assert ran.code == 3
+    assert "is along the axis 'items', which no leaf of the dataset has, expected 'points'" in " ".join(
+        ran.err.split()
+    )
+    suite = net.path / "suite.yaml"
+    suite.write_text(suite.read_text().replace('"model.py:build"', '"model.py:build", args: {right: true}'))
+    assert net.run().code == 0
+    assert net.estimate("equivariance_error", model="net") == 0
