@@ -72,6 +72,7 @@ MISUSE: dict[str, tuple[Callable[[], Any], str]] = {
     "no tensor": (lambda: assert_equivariant(lambda x: (blind(x), 3.0), "C4", IMAGES, {"y": Scalar(), "loss": Scalar()}), "'loss' is a float, expected a tensor. With 'loss': None"),
     "complex numbers": (lambda: assert_equivariant(lambda x: torch.fft.fft(blind(x)), "C4", IMAGES), "complex128, expected real numbers. Return torch.view_as_real"),
     "labels that would be resampled": (lambda: assert_equivariant(lambda x: blind(x.float()), "C8", IMAGES.long(), tolerance=1.0), "input 'x': is torch.int64, and C8 resamples"),
+    "labels that would be faded out": (lambda: assert_equivariant(lambda x: blind(x.float()), "C4", IMAGES.long() + 1, options={"border": "disc"}), "input 'x': is torch.int64, and border: disc or oversample change numbers"),
     "predictions that would be resampled": (lambda: assert_equivariant(lambda x: (x > 0.5).long(), "C8", IMAGES, "image", tolerance=1.0), "output 'output': is torch.int64, and C8 resamples"),
     "an unknown dtype": (lambda: assert_equivariant(blind, "C4", IMAGES, dtype=torch.int32), "dtype: got torch.int32, expected one of torch.float64"),
     "outputs under a crop": (lambda: assert_equivariant(lambda x: x, "translations", IMAGES, "image", options={"reach": 1, "border": "crop", "margin": 2}, tolerance=1.0), "border: crop says nothing of outputs"),

@@ -44,6 +44,7 @@ class Trial:
         self.exact = setting.exact(chosen)
         for name, x in leaves.items():
             self._check_numbers(f"input {name!r}", x, setting.moves[name])
+            self._check_border(name, x)
         self.ready = {name: move.prepare(leaves[name]) for name, move in setting.moves.items()}
         self.reference = probe(self._seen(self.ready))
         self._check_repeat()
@@ -87,10 +88,9 @@ class Trial:
     def _move(self, name: str, output: Output) -> Action:
         action = self.setting.act(output.field, f"output {name!r}")
         self._check_numbers(f"output {name!r}", output.value, action)
-        side = next(
-            x for n, x in self._seen(self.ready).items() if not isinstance(self.setting.moves[n], TrivialAction)
-        )
-        reason = immovable(action, tuple(output.value.shape[1:]), side.shape[-1])
+        moved = [leaf for leaf, move in self.setting.moves.items() if not isinstance(move, TrivialAction)]
+        side = self._seen(self.ready)[moved[0]].shape[-1]
+        reason = immovable(action, tuple(output.value.shape[1:]), side)
         if reason is not None:
             got = f"{self.setting.name} cannot move it: {reason}"
             raise ConfigError(Problem(f"output {name!r}", got, f"an output that is {output.field}"))
@@ -101,6 +101,15 @@ class Trial:
         if not (self.exact or x.is_floating_point() or isinstance(move, TrivialAction)):
             got = f"is {x.dtype}, and {self.setting.name} resamples or loses pixels"
             raise ConfigError(Problem(where, got, "floating point, or elements that only permute"))
+
+    def _check_border(self, name: str, x: Tensor) -> None:
+        """Refuse to fade whole numbers out, or to find some between them on a finer canvas."""
+        if x.is_floating_point() or isinstance(self.setting.moves[name], TrivialAction):
+            return
+        numbers = x.float()
+        if not torch.equal(self.setting.moves[name].prepare(numbers), numbers):
+            got = f"is {x.dtype}, and border: disc or oversample change numbers"
+            raise ConfigError(Problem(f"input {name!r}", got, "floating point, or another border"))
 
     def _outputs(self, g: Tensor, turned: Mapping[str, Tensor]) -> Pairs:
         outputs = self.probe(turned)
