@@ -56,5 +56,10 @@ class Nodes(Field):
         return f"Nodes[{self.value.key}]"
 
 
+def axes(field: Field) -> list[str]:
+    """The named axes of a field, outermost first."""
+    return [field.axis, *axes(field.value)] if isinstance(field, Nodes) else []
+
+
 TRIVIAL = ("Scalar", "Category")
 """Keys of the fields that every group leaves alone."""

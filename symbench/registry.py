@@ -17,15 +17,43 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
-from symbench.errors import Problem, UnknownName, described, near_miss, one_of, quoted
+from symbench.errors import ConfigError, Problem, UnknownName, described, near_miss, one_of, quoted
 
 
 class Options(BaseModel):
     """Base of every options model: unknown keys are errors, types are not guessed, instances are frozen."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+Known = TypeVar("Known", bound=Options)
+
+
+def checked_options(model: type[Known], values: Mapping[str, object], where: str) -> Known:
+    """Those of ``values`` that ``model`` knows, as an instance of it.
+
+    Raises:
+        ConfigError: one is missing, of a wrong type or out of range.
+    """
+    known = {name: value for name, value in values.items() if name in model.model_fields}
+    try:
+        return model(**known)
+    except ValidationError as error:
+        raise ConfigError([_problem(details, where) for details in error.errors()]) from error
+
+
+def _problem(details: ErrorDetails, where: str) -> Problem:
+    name = ".".join(map(str, details["loc"]))
+    if details["type"] == "missing":
+        remedy = f"Say {name}: in a suite, or options={{{name!r}: ...}} in Python."
+        return Problem(where, f"the option {name!r} is missing", None, remedy)
+    expected = details["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    if not name:  # options that do not go together
+        return Problem(where, expected)
+    return Problem(where, f"got {name} {quoted(details['input'])}", expected)
 
 
 @dataclass(frozen=True)

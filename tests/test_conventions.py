@@ -251,4 +251,4 @@ def test_oversampling_and_fourier_are_refused_together() -> None:
 def test_shifts_are_not_oversampled() -> None:
     """Their distances are in the image's own pixels, and an action cannot tell which canvas it is on."""
     knows = {name for name, row in ACTIONS if "oversample" in row.options.model_fields}
-    assert knows == {"turn", "zoom"}
+    assert knows == {"turn", "zoom", "turn-and-zoom"}

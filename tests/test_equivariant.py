@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from symbench.errors import ConfigError
 from symbench.fields import Image, Nodes, Scalar
 from symbench.models.deep_sets import DeepSets
 from symbench.models.p4_cnn import P4Cnn, P4Conv
@@ -102,7 +103,7 @@ def test_named_submodules() -> None:
 
 
 def test_resampled_elements_need_a_tolerance() -> None:
-    with pytest.raises(ValueError, match="say with tolerance"):
+    with pytest.raises(ConfigError, match="Say with tolerance"):
         assert_equivariant(p4(), "SO2", IMAGES)
     blur = nn.Sequential(nn.AvgPool2d(5, stride=1), nn.Flatten(), nn.Linear(169, 2))
     with pytest.raises(AssertionError, match="not equivariant under SO2"):
@@ -111,7 +112,7 @@ def test_resampled_elements_need_a_tolerance() -> None:
 
 
 def test_one_sample_is_refused_and_the_model_is_left_as_it_was() -> None:
-    with pytest.raises(ValueError, match="a single sample"):
+    with pytest.raises(ConfigError, match="a single sample"):
         assert_equivariant(p4(), "C4", IMAGES[:1])
     model = p4().train()
     assert_equivariant(model, "C4", IMAGES)

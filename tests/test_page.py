@@ -37,6 +37,7 @@ from symbench.report import (
 )
 from symbench.report import latex as tex
 from symbench.report.inline import Inliner
+from symbench.report.places import Places
 from symbench.store import Store
 
 GATE = made.gate(" ".join(made.HOSTILE))
@@ -386,16 +387,17 @@ def test_ranks_share_the_better_place() -> None:
         for metric, value in zip(ranks.STAGES, values, strict=True)
     ]  # fmt: skip
     (found,) = ranks.of(pd.DataFrame(rows))
+    places = Places.of(pd.DataFrame(rows))
     assert found.rows["accuracy_rank"].tolist() == [1, 1, 3]
     assert found.rows["orbit_accuracy_rank"].tolist() == [3, 2, 1]
     assert found.rows["worst_case_accuracy_rank"].tolist() == [2, 2, 1]
     sheet = sheets.ranking([found], ["a", "b", "c"])
     details = [[entry.detail for entry in line.entries] for line in sheet.groups[0].lines]
     assert details[2] == ["rank 3", "rank 1, up 2", "rank 1, up 2"]
-    told = headlines._turned([found])
+    told = headlines._turned([found], places)
     assert told == [("The best model changes once samples move: under s from a to c.", "warn")]
     found.rows["accuracy_high"] += 0.1
-    told = headlines._turned([found])
+    told = headlines._turned([found], places)
     assert told == [("a is best as it is and loses to c over the orbit, under s.", "warn")]
     assert figures._columns(found.rows) == "a: 90, 20, 10 %; b: 90, 50, 10 %; c: 80, 70, 30 %."
 

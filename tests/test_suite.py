@@ -278,7 +278,7 @@ def test_other_tools_names_lead_to_ours(table: Table[Any]) -> None:
         (
             "{group: C4, on: image}",
             "{group: C4 x translations, on: image, reach: 1, border: zero}",
-            "do not make one",
+            "no direct product that acts",
         ),
     ],
 )

@@ -14,8 +14,8 @@ from pydantic import model_validator
 
 from symbench.errors import ImpossiblePair, Problem, near_miss, one_of
 from symbench.fields import TRIVIAL, Field, Nodes
-from symbench.groups import GROUPS, factors
-from symbench.registry import Options, Row, Table
+from symbench.groups import GROUPS, PRODUCT, factors
+from symbench.registry import Options, Row, Table, checked_options
 
 if TYPE_CHECKING:
     from symbench.actions.base import Action
@@ -27,7 +27,7 @@ class ActionRow(Row):
     """An action in the table.
 
     Attributes:
-        family: the group family that it serves (see ``GroupRow``).
+        family: the group family that it serves (see ``GroupRow``); for a product, see :func:`family`.
         field: the field's key (``Image``, ``Nodes[Scalar]``).
         version: raised when its numbers change; part of every cell's key.
     """
@@ -67,7 +67,8 @@ Border = Literal["zero", "fill", "circular", "reflect", "crop", "disc"]
 class ResampleOptions(BorderOptions):
     """How pixels between pixels are found.
 
-    ``fourier`` is exact on band-limited images with room around them, and worse than ``bicubic`` on noise.
+    ``bicubic`` is Keys' kernel with a = -1/2, as resizing has it. ``fourier`` is exact on band-limited
+    images with room around them, and worse than ``bicubic`` on noise.
     """
 
     interpolation: Literal["bilinear", "bicubic", "fourier"] = "bilinear"
@@ -117,12 +118,18 @@ ACTIONS = Table(
             TurnOptions,
             "plane",
             "Image",
+            version=2,
         ),
         "shift": ActionRow(
             "symbench.actions.shift:ShiftImage", "move by whole pixels", ShiftOptions, "translations", "Image"
         ),
         "slide": ActionRow(
-            "symbench.actions.slide:SlideImage", "move by fractions of a pixel", ResampleOptions, "slides", "Image"
+            "symbench.actions.slide:SlideImage",
+            "move by fractions of a pixel",
+            ResampleOptions,
+            "slides",
+            "Image",
+            version=2,
         ),
         "move": ActionRow(
             "symbench.actions.move:MoveImage",
@@ -130,12 +137,20 @@ ACTIONS = Table(
             ResampleOptions,
             "rigid",
             "Image",
+            version=2,
         ),
         "zoom": ActionRow(
             "symbench.actions.zoom:ZoomImage",
             "enlarge or reduce about the centre of the image",
             ZoomOptions,
             "scalings",
+            "Image",
+        ),
+        "turn-and-zoom": ActionRow(
+            "symbench.actions.similarity:TurnAndZoomImage",
+            "rotate or mirror and zoom about the centre of the image, in one interpolation",
+            ZoomOptions,
+            "plane x scalings",
             "Image",
         ),
         "patches": ActionRow(
@@ -163,12 +178,41 @@ ACTIONS = Table(
     entry_points=False,
 )
 
-COMMUTING = {frozenset({"plane", "scalings"})}
-"""Families whose actions on an image commute, so that a direct product acts: turning and zooming about one centre."""
+
+def family(group: str, *, where: str = "") -> str:
+    """The family of a group; that of a product joins its factors': ``plane x scalings``.
+
+    Raises:
+        UnknownName: there is no such group, or no such factor.
+    """
+    return PRODUCT.join(sorted(GROUPS.find(part, where=where)[0].family for part in factors(group)))
+
+
+def rows(group: str, *, where: str = "") -> dict[str, ActionRow]:
+    """Every action that a group has, on whatever field; a plug-in's groups may bring some along.
+
+    A product has one only where its factors are done at once. One after the other, the first would lose at the edge
+    of a frame what the second brings back, and the order of the factors would make a difference.
+
+    Raises:
+        UnknownName: there is no such group.
+        ImpossiblePair: a product that nothing acts by.
+    """
+    table = dict(ACTIONS.rows)
+    for part in factors(group):
+        for path in GROUPS.find(part, where=where)[0].actions:
+            table[path.rpartition(":")[2]] = Row(path, "").load()
+    wanted = family(group, where=where)
+    known = {name: row for name, row in table.items() if row.family == wanted}
+    if not known and len(factors(group)) > 1:
+        remedy = "Measure the factors as symmetries of their own."
+        expected = "factors that commute and are done at once, such as SO2 x scalings"
+        raise ImpossiblePair(Problem(where, f"{group} is no direct product that acts", expected, remedy))
+    return known
 
 
 def find(group: str, field: Field, name: str | None = None, *, where: str = "") -> tuple[str, ActionRow]:
-    """The name and row of the action of one (non-product) group on a non-trivial field.
+    """The name and row of the action of a group on a non-trivial field.
 
     Args:
         group: the group's name in the suite.
@@ -179,21 +223,12 @@ def find(group: str, field: Field, name: str | None = None, *, where: str = "") 
     Raises:
         ImpossiblePair: there is no such action, or several and no name.
     """
-    group_row, _ = GROUPS.find(group, where=where)
-    table = dict(ACTIONS.rows)
-    for path in group_row.actions:
-        brought: ActionRow = Row(path, "").load()
-        table[path.rpartition(":")[2]] = brought
-    known = {n: r for n, r in table.items() if r.family == group_row.family and r.field == field.key}
+    table = rows(group, where=where)
+    known = {n: r for n, r in table.items() if r.field == field.key}
     if not known:
-        fields = sorted({r.field for r in table.values() if r.family == group_row.family})
-        raise ImpossiblePair(
-            Problem(
-                where,
-                f"{group} has no action on {field}",
-                f"a field that it acts on: {one_of(fields) or 'none is known'}",
-            )
-        )
+        fields = one_of(sorted({row.field for row in table.values()}))
+        expected = f"a field that it acts on: {fields or 'none is known'}"
+        raise ImpossiblePair(Problem(where, f"{group} has no action on {field}", expected))
     if name is None and len(known) == 1:
         return next(iter(known.items()))
     if name is None or name not in known:
@@ -207,29 +242,6 @@ def find(group: str, field: Field, name: str | None = None, *, where: str = "") 
             )
         )
     return name, known[name]
-
-
-def find_all(group: str, field: Field, name: str | None = None, *, where: str = "") -> list[tuple[str, ActionRow]]:
-    """:func:`find` for every factor of a product; one entry for a plain group.
-
-    Raises:
-        ImpossiblePair: a factor has no action there, or the factors' actions do not commute.
-    """
-    parts = factors(group)
-    found = [find(part, field, name, where=where) for part in parts]
-    families = [GROUPS.row(part).family for part in parts]
-    for i, one in enumerate(families):
-        for j, other in enumerate(families[:i]):
-            if frozenset({one, other}) not in COMMUTING:
-                raise ImpossiblePair(
-                    Problem(
-                        where,
-                        f"{group} is no direct product on {field}: {parts[j]} and {parts[i]} do not make one there",
-                        "factors that commute and differ, such as SO2 x scalings",
-                        "Measure them as two symmetries.",
-                    )
-                )
-    return found
 
 
 def load(
@@ -250,21 +262,16 @@ def load(
         options: the symmetry's options; each action takes those that it knows.
         on: the field of the leaf that the symmetry is on; its axis is what permutations move.
         name: the suite's ``action:``.
+
+    Raises:
+        ConfigError: there is no such action, or an option of it is missing or out of range.
     """
-    from symbench.actions.base import ProductAction, TrivialAction
+    from symbench.actions.base import TrivialAction
 
     if field.key in TRIVIAL:
         return TrivialAction()
     if isinstance(field, Nodes) and isinstance(on, Nodes) and field.axis != on.axis:
         return TrivialAction()
-    built = []
-    for part, (_, row) in zip(_parts(group), find_all(group_name, field, name), strict=True):
-        wanted = {k: v for k, v in options.items() if k in row.options.model_fields}
-        built.append(row.load()(part, row.options(**wanted)))
-    return built[0] if len(built) == 1 else ProductAction(group, built)
-
-
-def _parts(group: Group) -> tuple[Group, ...]:
-    from symbench.groups.product import Product
-
-    return group.parts if isinstance(group, Product) else (group,)
+    found, row = find(group_name, field, name)
+    built: Action = row.load()(group, checked_options(row.options, options, f"action {found!r}"))
+    return built

@@ -1,18 +1,14 @@
-"""What an action is, and the two that are made of others: the trivial one and products."""
+"""What an action is, and the trivial one."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import prod
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor
-
-from symbench.groups.base import Group
-from symbench.groups.product import Product
 
 Kind = Literal["permutation", "lossy", "resampled"]
 """``permutation`` only moves the stored numbers, bit for bit; ``lossy`` is whole-numbered but loses some."""
@@ -64,16 +60,6 @@ class Action(ABC):
             like: values ``(n, ...)``; only shape, dtype and device matter, and not n where elements are shared.
         """
 
-    def keeps(self, shape: tuple[int, ...]) -> float:
-        """The part of the half side, from the middle, that every element fills from within."""
-        del shape
-        return 1.0
-
-    def crop_reason(self, shape: tuple[int, ...], keep: float) -> str | None:
-        """Why a crop would show what lies beyond the edge, where only the part ``keep`` is filled from within."""
-        del shape, keep
-        return None
-
     def prepare(self, x: Tensor) -> Tensor:
         """What is done to every sample before any element, the identity too: a mask, a finer canvas."""
         return x
@@ -122,74 +108,6 @@ class TrivialAction(Action):
     def reference(self, g: Tensor, *, steps: int = 1) -> Move:
         """The same."""
         return lambda x: x.expand(len(g), *x.shape)
-
-
-class ProductAction(Action):
-    """``(a, b) . x = a . (b . x)`` for factors whose actions commute."""
-
-    def __init__(self, group: Group, parts: Sequence[Action]) -> None:
-        if not isinstance(group, Product):
-            raise TypeError(f"a product action needs a product group, got {group.name}")
-        self.group = group
-        self.parts = tuple(parts)
-
-    def check(self, shape: tuple[int, ...]) -> str | None:
-        """The first factor's objection, or that of the crop to all of them together."""
-        for part in self.parts:
-            reason = part.check(shape)
-            if reason is not None:
-                return reason
-        return self.parts[0].crop_reason(shape, prod(part.keeps(shape) for part in self.parts))
-
-    def kinds(self, g: Tensor) -> list[Kind]:
-        """The worst of the factors' kinds."""
-        rows = zip(*(a.kinds(p) for a, p in zip(self.parts, self.group.split(g), strict=True)), strict=True)
-        return [max(row, key=KINDS.index) for row in rows]
-
-    def prepare(self, x: Tensor) -> Tensor:
-        """The first factor's: factors share the border's options, and one mask is enough."""
-        return self.parts[0].prepare(x)
-
-    def finish(self, x: Tensor) -> Tensor:
-        """The first factor's, likewise."""
-        return self.parts[0].finish(x)
-
-    def reference(self, g: Tensor, *, steps: int = 1) -> Move | None:
-        """One factor's reference after the other's; None where one has none."""
-        shared = g.ndim == 1 + self.group.element_ndim
-        if any(a.reference(p, steps=steps) is None for a, p in zip(self.parts, self.group.split(g), strict=True)):
-            return None
-
-        def move(x: Tensor) -> Tensor:
-            n = len(x)
-            y = x.expand(len(g), *x.shape).flatten(0, 1)
-            for action, piece in zip(reversed(self.parts), reversed(self.group.split(g)), strict=True):
-                each = piece.repeat_interleave(n, 0) if shared else piece.flatten(0, 1)
-                found = action.reference(each[None], steps=steps)
-                if found is not None:
-                    y = found(y)[0]
-            return y.unflatten(0, (len(g), n))
-
-        return move
-
-    def generators(self) -> Mapping[str, Generator]:
-        """Those of all factors: along one of them the others stand still."""
-        return {name: generator for part in self.parts for name, generator in part.generators().items()}
-
-    def bind(self, g: Tensor, like: Tensor) -> Move:
-        """One factor after the other; after the first, elements are per (element, sample)."""
-        del like  # the factors bind to what comes out of one another
-        shared = g.ndim == 1 + self.group.element_ndim
-
-        def move(x: Tensor) -> Tensor:
-            n = len(x)
-            y = x.expand(len(g), *x.shape).flatten(0, 1)  # (k * n, ...)
-            for action, piece in zip(reversed(self.parts), reversed(self.group.split(g)), strict=True):
-                each = piece.repeat_interleave(n, 0) if shared else piece.flatten(0, 1)  # (k * n, ...)
-                y = action.act(each[None], y)[0]
-            return y.unflatten(0, (len(g), n))
-
-        return move
 
 
 def take(x: Tensor, index: Tensor, *, fill: float | None = None) -> Tensor:

@@ -32,19 +32,10 @@ class FramedAction(Action):
         """Images, with room for the crop."""
         if len(shape) != 3:
             return f"an image has shape (c, h, w), got {shape}"
-        return self.crop_reason(shape, self.keeps(shape))
-
-    def keeps(self, shape: tuple[int, ...]) -> float:
-        """By how far :meth:`reach` reaches in."""
-        side = min(shape[1:])
-        return 1 - 2 * self.reach(side) / side
-
-    def crop_reason(self, shape: tuple[int, ...], keep: float) -> str | None:
-        """A margin that is too small, or too large."""
         if self.options.border != "crop":
             return None
         side, margin = min(shape[1:]), self.options.margin
-        needed = side / 2 * (1 - keep)
+        needed = self.reach(side)
         if margin < needed - 1e-9:
             return f"border: crop needs a margin of {needed:.1f} px or more on {side} px, got {margin}"
         return f"a margin of {margin} px leaves nothing of {side} px" if 2 * margin >= side else None
@@ -101,3 +92,21 @@ def apply_disc(x: Tensor, taper: float, fill: float) -> Tensor:
     """Fade ``x`` ``(n, c, h, w)`` to ``fill`` outside the inscribed disc."""
     mask = disc_mask(x.shape[-2], x.shape[-1], taper).to(x)
     return torch.lerp(x.new_full((), fill), x, mask)
+
+
+def immovable(action: Action, shape: tuple[int, ...], side: int) -> str | None:
+    """Why an output of this shape, without the sample axis, cannot be moved along with the input; None if it can.
+
+    Args:
+        action: on the output.
+        shape: its.
+        side: pixels along the last axis of the input that the model was shown.
+    """
+    reason = action.check(shape)
+    if reason is not None:
+        return reason
+    if isinstance(action, FramedAction) and action.options.border == "crop":
+        return "border: crop says nothing of outputs; use circular or disc"
+    if action.in_pixels and shape[-1] != side:
+        return f"shifts are in the input's pixels, of {side} a side, and it has {shape[-1]}"
+    return None

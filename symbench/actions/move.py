@@ -12,15 +12,7 @@ from symbench.actions import ResampleOptions
 from symbench.actions.base import Generator, Kind, Move
 from symbench.actions.border import FramedAction
 from symbench.actions.fourier import derivative, rotate, shift, spin
-from symbench.actions.resample import (
-    at_least_float32,
-    fill_value,
-    grid_of,
-    neighbours,
-    reference_options,
-    sample_at,
-    with_room,
-)
+from symbench.actions.resample import Reader, fill_value, neighbours, reader, reference_options, with_room
 from symbench.groups.rigid import SE2, turned, wrapped
 
 
@@ -68,11 +60,9 @@ class MoveImage(FramedAction):
         shared = g.ndim == 2
         items = g.reshape(-1, 3)  # (k, 3) or (k * n, 3)
         quarters = _quarters(items)
-        grids = like.new_empty(0)
+        read: Reader | None = None
         if self.options.interpolation != "fourier":
-            height, width = like.shape[-2:]
-            grids = grid_of(_source_pixels(items, height, width), height, width, self.options)
-            grids = grids.to(like.device, at_least_float32(like))
+            read = reader(_source_pixels(items, *like.shape[-2:]), like, self.options)
 
         def one_each(x: Tensor, numbers: Tensor) -> Tensor:
             """Every image of ``x`` by the element of its number."""
@@ -82,10 +72,10 @@ class MoveImage(FramedAction):
                 mine = chosen.to(x.device)
                 if quarter >= 0:
                     out[mine] = torch.rot90(x[mine], quarter, (-2, -1))
-                elif self.options.interpolation == "fourier":
+                elif read is None:
                     out[mine] = self._by_fourier(x[mine], items[numbers[chosen]], self.options)
                 else:
-                    out[mine] = sample_at(x[mine], grids[numbers[chosen].to(grids.device)], self.options)
+                    out[mine] = read(x[mine], numbers[chosen].tolist())
             return out
 
         def move(x: Tensor) -> Tensor:

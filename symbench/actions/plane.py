@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -12,18 +12,9 @@ from symbench.actions import TurnOptions
 from symbench.actions.base import Generator, Kind, Move
 from symbench.actions.border import FramedAction
 from symbench.actions.fourier import rotate, spin
-from symbench.actions.resample import (
-    at_least_float32,
-    fill_value,
-    grid_of,
-    neighbours,
-    reference_options,
-    sample_at,
-    with_room,
-)
+from symbench.actions.resample import Reader, fill_value, neighbours, reader, reference_options, with_room
 from symbench.groups.plane import PlaneGroup
 
-Oblique = Callable[[Tensor, Sequence[int]], Tensor]
 AT_ONCE = 1 << 22
 """Numbers that are flipped at once: their memory is used again and again, which is faster than asking for more."""
 
@@ -53,7 +44,7 @@ class TurnImage(FramedAction):
 
     def reach(self, side: int) -> float:
         """What the corners of the frame need under an oblique turn; quarter turns need nothing."""
-        quarters = self.group.count is not None and bool(_exact(self.group.matrices(self.group.elements())).all())
+        quarters = self.group.count is not None and bool(exact(self.group.matrices(self.group.elements())).all())
         return 0.0 if quarters else side * (1 - math.sqrt(0.5)) / 2 + neighbours(self.options)
 
     def check(self, shape: tuple[int, ...]) -> str | None:
@@ -77,37 +68,13 @@ class TurnImage(FramedAction):
 
     def kinds(self, g: Tensor) -> list[Kind]:
         """``permutation`` where the matrix holds only 0 and +-1."""
-        return ["permutation" if exact else "resampled" for exact in _exact(self.group.matrices(g)).tolist()]
+        return ["permutation" if only else "resampled" for only in exact(self.group.matrices(g)).tolist()]
 
     def bind(self, g: Tensor, like: Tensor) -> Move:
         """Flips and transpositions for the exact elements; sampling grids, or angles, for the others."""
         matrices = self.group.matrices(g)
-        shared = g.ndim == 1 + self.group.element_ndim
-        items = matrices.flatten(0, -3)  # (k, 2, 2) or (k * n, 2, 2)
-        exact = _exact(items)
-        oblique = self._oblique(g, items, ~exact, like)
-        places = (~exact).nonzero().flatten().tolist()
-        which = {place: i for i, place in enumerate(places)}
-
-        def move(x: Tensor) -> Tensor:
-            n = len(x)
-            out = x.new_empty(len(g), n, *x.shape[1:])
-            if shared:
-                for place, matrix in enumerate(items):
-                    if place in which:
-                        out[place] = oblique(x, [which[place]] * n)
-                    else:
-                        turn(x, matrix, out[place])
-                return out
-            each, flat = x.expand_as(out).flatten(0, 1), out.flatten(0, 1)  # (k * n, c, h, w)
-            for matrix in items[exact].unique(dim=0):
-                mine = (items == matrix).all(dim=(-1, -2)).to(x.device)
-                flat[mine] = turn(each[mine], matrix, torch.empty_like(each[mine]))
-            if places:
-                flat[(~exact).to(x.device)] = oblique(each[~exact], list(range(len(places))))
-            return out
-
-        return move
+        oblique = self._oblique(g, matrices.flatten(0, -3), like)
+        return exact_or(oblique, matrices, exact(matrices))
 
     def reference(self, g: Tensor, *, steps: int = 1) -> Move:
         """Three shears, by the shorter way round."""
@@ -144,16 +111,14 @@ class TurnImage(FramedAction):
 
         return {"rotation": Generator("rad", flow, lambda x: with_room(x, spin, options) - fill)}
 
-    def _oblique(self, g: Tensor, matrices: Tensor, chosen: Tensor, like: Tensor) -> Oblique:
-        """A function of images and, for each, the number of its element among the chosen ones."""
-        height, width = like.shape[-2:]
+    def _oblique(self, g: Tensor, items: Tensor, like: Tensor) -> Reader:
+        """What resamples images by the elements that are not exact, numbered in their order."""
+        chosen = ~exact(items)
         if self.options.interpolation == "fourier":
             angles = self.group.angles_deg(g).flatten()[chosen]
             mirrored = self.group.mirrored(g).flatten()[chosen]
             return lambda x, which: self._by_shears(x, angles[which], mirrored[which])
-        grids = grid_of(_source_pixels(matrices[chosen], height, width), height, width, self.options)
-        grids = grids.to(like.device, at_least_float32(like))
-        return lambda x, which: sample_at(x, grids[which], self.options)
+        return reader(source_pixels(items[chosen].mT, *like.shape[-2:]), like, self.options)
 
     def _by_shears(self, x: Tensor, angles_deg: Tensor, mirrored: Tensor) -> Tensor:
         flip = mirrored.to(x.device)[:, None, None, None]
@@ -161,9 +126,43 @@ class TurnImage(FramedAction):
         return with_room(ready, lambda wide: rotate(wide, angles_deg), self.options)
 
 
-def _exact(matrices: Tensor) -> Tensor:
+def exact(matrices: Tensor) -> Tensor:
     """Which matrices only exchange and negate axes, ``(*batch,)`` bool."""
     return ((matrices == 0) | (matrices.abs() == 1)).all(dim=(-1, -2))
+
+
+def exact_or(oblique: Reader, matrices: Tensor, exactly: Tensor) -> Move:
+    """A move by index operations where an element allows it, and by resampling where not.
+
+    Args:
+        oblique: what resamples; its numbers count the elements that are not exact.
+        matrices: ``(k, 2, 2)`` shared by all samples, or ``(k, n, 2, 2)``.
+        exactly: which elements are exact, ``(k,)`` or ``(k, n)``.
+    """
+    shared, exactly = exactly.ndim == 1, exactly.flatten()
+    items = matrices.flatten(0, -3)  # (k, 2, 2) or (k * n, 2, 2)
+    places = (~exactly).nonzero().flatten().tolist()
+    which = {place: i for i, place in enumerate(places)}
+
+    def move(x: Tensor) -> Tensor:
+        n = len(x)
+        out = x.new_empty(len(matrices), n, *x.shape[1:])
+        if shared:
+            for place, matrix in enumerate(items):
+                if place in which:
+                    out[place] = oblique(x, [which[place]] * n)
+                else:
+                    turn(x, matrix, out[place])
+            return out
+        each, flat = x.expand_as(out).flatten(0, 1), out.flatten(0, 1)  # (k * n, c, h, w)
+        for matrix in items[exactly].unique(dim=0):
+            mine = (exactly & (items == matrix).all(dim=(-1, -2))).to(x.device)
+            flat[mine] = turn(each[mine], matrix, torch.empty_like(each[mine]))
+        if places:
+            flat[(~exactly).to(x.device)] = oblique(each[~exactly], list(range(len(places))))
+        return out
+
+    return move
 
 
 def turn(x: Tensor, matrix: Tensor, out: Tensor) -> Tensor:
@@ -185,14 +184,19 @@ def turn(x: Tensor, matrix: Tensor, out: Tensor) -> Tensor:
     return out
 
 
-def _source_pixels(matrices: Tensor, height: int, width: int) -> Tensor:
+def source_pixels(back: Tensor, height: int, width: int) -> Tensor:
     """Where each pixel's value comes from, ``(items, h, w, 2)`` as (row, column), float64.
 
-    ``(g.x)(p) = x(g^-1 p)`` with p measured from the midpoint, x to the right and y up; g is orthogonal.
+    ``(g.x)(p) = x(g^-1 p)`` with p measured from the midpoint, x to the right and y up.
+
+    Args:
+        back: the inverses of the elements, ``(items, 2, 2)``: for orthogonal ones their transposes.
+        height: pixels.
+        width: pixels.
     """
     y = (height - 1) / 2 - torch.arange(height, dtype=torch.float64)
     x = torch.arange(width, dtype=torch.float64) - (width - 1) / 2
-    m = matrices[..., None, None]  # (items, 2, 2, 1, 1); row vector times M is M^T p, the inverse of M
-    back_x = x[None, :] * m[:, 0, 0] + y[:, None] * m[:, 1, 0]
-    back_y = x[None, :] * m[:, 0, 1] + y[:, None] * m[:, 1, 1]
+    m = back[..., None, None]  # (items, 2, 2, 1, 1)
+    back_x = x[None, :] * m[:, 0, 0] + y[:, None] * m[:, 0, 1]
+    back_y = x[None, :] * m[:, 1, 0] + y[:, None] * m[:, 1, 1]
     return torch.stack([(height - 1) / 2 - back_y, back_x + (width - 1) / 2], dim=-1)

@@ -1,18 +1,21 @@
-"""Pixels between pixels: the resamplers that turning and sliding share."""
+"""Pixels between pixels: the resamplers that turning, sliding and zooming share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample, pad
 
 from symbench.actions import ResampleOptions
+from symbench.actions.filters import Filters
 from symbench.actions.fourier import padded_size
 
 AROUND = 2
-"""Pixels around a place that bicubic interpolation looks at."""
+"""Pixels around a place that a circular border repeats for ``grid_sample``."""
+Reader = Callable[[Tensor, Sequence[int]], Tensor]
+"""Images ``(n, c, h, w)``, and for each the number of its element, to images of the same shape."""
 
 
 def fill_value(options: ResampleOptions) -> float:
@@ -20,35 +23,40 @@ def fill_value(options: ResampleOptions) -> float:
     return options.fill if options.border in {"fill", "disc"} else 0.0
 
 
-def sample_at(x: Tensor, grid: Tensor, options: ResampleOptions) -> Tensor:
-    """Bilinear or bicubic values at the places of a grid from :func:`grid_of`.
-
-    Args:
-        x: ``(n, c, h, w)``.
-        grid: ``(n, h, w, 2)``.
-        options: interpolation, border and fill.
-    """
-    mode = options.interpolation
-    if options.border == "circular":
-        wide = pad(x, (AROUND, AROUND + 1, AROUND, AROUND + 1), mode="circular")
-        return grid_sample(wide, grid, mode=mode, align_corners=True)
-    if options.border == "reflect":
-        return grid_sample(x, grid, mode=mode, padding_mode="reflection", align_corners=True)
-    fill = fill_value(options)
-    return grid_sample(x - fill, grid, mode=mode, align_corners=True) + fill
-
-
-def grid_of(sources: Tensor, height: int, width: int, options: ResampleOptions) -> Tensor:
-    """``grid_sample``'s coordinates of source places, -1 and 1 at the centres of the outermost pixels.
+def reader(sources: Tensor, like: Tensor, options: ResampleOptions, widths: Tensor | None = None) -> Reader:
+    """A function that reads images at the places which each element takes its pixels from, by bilinear or bicubic.
 
     Args:
         sources: ``(items, h, w, 2)`` as (row, column) in pixels, float64.
-        height: pixels of the image.
-        width: pixels of the image.
-        options: a circular border wraps the places into a padded image.
+        like: images ``(n, c, h, w)``; their size, dtype and device matter.
+        options: interpolation, border and fill.
+        widths: ``(items,)``, by how much the filter is widened, 1 or more: as an image is reduced (antialiasing).
     """
-    row, column = sources.unbind(-1)
+    if options.interpolation == "bilinear" and (widths is None or bool((widths <= 1).all())):
+        height, width = like.shape[-2:]
+        grids = _grids(sources, height, width, options).to(like.device, at_least_float32(like))
+        return lambda x, which: _sample(x, grids[which], options)
+    widths = torch.ones(len(sources), dtype=torch.float64) if widths is None else widths
+    filters = Filters.of(sources, widths, at_least_float32(like), like.device)
+    border, cubic, fill = options.border, options.interpolation == "bicubic", fill_value(options)
+    return lambda x, which: filters.read(x - fill, which, border=border, cubic=cubic) + fill
+
+
+def _sample(x: Tensor, grid: Tensor, options: ResampleOptions) -> Tensor:
+    """Bilinear values of ``(n, c, h, w)`` at the places of a grid ``(n, h, w, 2)``."""
     if options.border == "circular":
+        wide = pad(x, (AROUND, AROUND + 1, AROUND, AROUND + 1), mode="circular")
+        return grid_sample(wide, grid, align_corners=True)
+    if options.border == "reflect":
+        return grid_sample(x, grid, padding_mode="reflection", align_corners=True)
+    fill = fill_value(options)
+    return grid_sample(x - fill, grid, align_corners=True) + fill
+
+
+def _grids(sources: Tensor, height: int, width: int, options: ResampleOptions) -> Tensor:
+    """``grid_sample``'s coordinates of source places, -1 and 1 at the centres of the outermost pixels."""
+    row, column = sources.unbind(-1)
+    if options.border == "circular":  # wrapped into a padded image
         row, column = torch.remainder(row, height) + AROUND, torch.remainder(column, width) + AROUND
         height, width = height + 2 * AROUND + 1, width + 2 * AROUND + 1
     return torch.stack([2 * column / (width - 1) - 1, 2 * row / (height - 1) - 1], dim=-1)

@@ -8,6 +8,7 @@ from torch import Tensor
 from symbench.actions import ShiftOptions
 from symbench.actions.base import Kind, Move, take
 from symbench.actions.border import FramedAction
+from symbench.actions.filters import folded
 from symbench.groups.translation import Translations
 
 
@@ -46,22 +47,10 @@ class ShiftImage(FramedAction):
     def bind(self, g: Tensor, like: Tensor) -> Move:
         """One table of source pixels for each element."""
         height, width = like.shape[-2:]
-        row = torch.arange(height) - g[..., 0, None]  # (*batch, h)
-        column = torch.arange(width) - g[..., 1, None]
-        if self.options.border == "reflect":
-            row, column = _mirrored(row, height), _mirrored(column, width)
-        inside = ((row >= 0) & (row < height))[..., :, None] & ((column >= 0) & (column < width))[..., None, :]
-        table = torch.remainder(row, height)[..., :, None] * width + torch.remainder(column, width)[..., None, :]
-        fill = None
-        if self.options.border in {"zero", "fill", "crop"}:
-            table = torch.where(inside, table, -1)
-            fill = self.options.fill
+        row = folded(torch.arange(height) - g[..., 0, None], height, self.options.border)  # (*batch, h)
+        column = folded(torch.arange(width) - g[..., 1, None], width, self.options.border)
+        inside = (row >= 0)[..., :, None] & (column >= 0)[..., None, :]
+        table = torch.where(inside, row[..., :, None] * width + column[..., None, :], -1)
+        fill = self.options.fill if self.options.border in {"zero", "fill", "crop"} else None
         table = table.flatten(-2).to(like.device)
         return lambda x: take(x.flatten(-2), table, fill=fill).unflatten(-1, x.shape[-2:])
-
-
-def _mirrored(index: Tensor, length: int) -> Tensor:
-    """Indices beyond the edge mirrored about the outermost pixel's centre: ``2 1 0 1 2``."""
-    period = max(1, 2 * (length - 1))
-    folded = torch.remainder(index, period)
-    return torch.minimum(folded, period - folded)

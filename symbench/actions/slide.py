@@ -11,7 +11,7 @@ from symbench.actions import ResampleOptions
 from symbench.actions.base import Generator, Kind, Move
 from symbench.actions.border import FramedAction
 from symbench.actions.fourier import derivative, shift
-from symbench.actions.resample import at_least_float32, fill_value, grid_of, reference_options, sample_at, with_room
+from symbench.actions.resample import Reader, fill_value, reader, reference_options, with_room
 from symbench.groups.slide import PlaneTranslations
 
 
@@ -41,19 +41,19 @@ class SlideImage(FramedAction):
         shared = g.ndim == 2
         height, width = like.shape[-2:]
         items = g.reshape(-1, 2)
-        grids = like.new_empty(0)
+        read: Reader | None = None
         if self.options.interpolation != "fourier":
             row = torch.arange(height, dtype=torch.float64) - items[:, :1]
             column = torch.arange(width, dtype=torch.float64) - items[:, 1:]
             sources = torch.stack(torch.broadcast_tensors(row[:, :, None], column[:, None, :]), dim=-1)
-            grids = grid_of(sources, height, width, self.options).to(like.device, at_least_float32(like))
+            read = reader(sources, like, self.options)
 
         def slide(x: Tensor, which: list[int]) -> Tensor:
             """One element's number for each image of ``x``."""
             if not bool(items[which].any()):
                 return x
-            if self.options.interpolation != "fourier":
-                return sample_at(x, grids[which], self.options)
+            if read is not None:
+                return read(x, which)
             return with_room(x, lambda wide: _ramp(wide, items[which]), self.options, room=self._room(x))
 
         def move(x: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from torch import Tensor
 from symbench.actions import ZoomOptions
 from symbench.actions.base import Kind, Move
 from symbench.actions.border import FramedAction
+from symbench.actions.filters import folded, kernel, radius
 from symbench.actions.resample import fill_value, neighbours
 from symbench.groups.scaling import Scalings
 
@@ -58,30 +59,20 @@ def zoom_matrix(factors: Tensor, length: int, *, border: str = "zero", cubic: bo
         factors: ``(*batch,)``, above 1 enlarges.
         length: pixels along the axis.
         border: ``circular`` and ``reflect`` fold what lies beyond the edge back in; otherwise it counts as zero.
-        cubic: Keys' kernel with a = -0.5 (PIL's bicubic) instead of the triangle.
+        cubic: Keys' kernel instead of the triangle.
     """
     centre = (length - 1) / 2
     places = torch.arange(length, dtype=torch.float64)
     sources = (places - centre) / factors[..., None] + centre  # (*batch, out)
     support = (1 / factors).clamp(min=1)[..., None, None]
-    radius = 2 if cubic else 1
-    beyond = int(torch.ceil(sources.max() - centre + radius * support.max()).item()) + 1  # reach from the centre
+    beyond = (
+        int(torch.ceil(sources.max() - centre + radius(cubic=cubic) * support.max()).item()) + 1
+    )  # from the centre
     margin = max(0, beyond - int(centre))
     taps = torch.arange(-margin, length + margin)
-    weights = _kernel((taps - sources[..., None]).abs() / support, cubic=cubic)
+    weights = kernel((taps - sources[..., None]).abs() / support, cubic=cubic)
     weights = weights / weights.sum(-1, keepdim=True)
-    if border not in {"circular", "reflect"}:
-        return weights[..., margin : margin + length]
-    period = length if border == "circular" else max(1, 2 * (length - 1))
-    folded = torch.remainder(taps, period)
-    if border == "reflect":
-        folded = torch.minimum(folded, period - folded)
-    return weights.new_zeros(*weights.shape[:-1], length).index_add(-1, folded, weights)
-
-
-def _kernel(distance: Tensor, *, cubic: bool) -> Tensor:
-    if not cubic:
-        return (1 - distance).clamp(min=0)
-    near = (1.5 * distance - 2.5) * distance.square() + 1
-    far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
-    return torch.where(distance < 1, near, torch.where(distance < 2, far, 0.0))
+    place = folded(taps, length, border)
+    inside = place >= 0
+    out = weights.new_zeros(*weights.shape[:-1], length)
+    return out.index_add(-1, place[inside], weights[..., inside])

@@ -14,12 +14,8 @@ from symbench.actions.base import Action, TrivialAction
 from symbench.assemble.data import seed_for
 from symbench.code import foreign
 from symbench.datasets.base import Canvas, Dataset, Frame
-from symbench.errors import (
-    DataError,
-    ImpossiblePair,
-    Problem,
-)
-from symbench.fields import Category, Field
+from symbench.errors import DataError, ImpossiblePair, Problem, one_of
+from symbench.fields import Category, Field, Nodes, axes
 from symbench.groups.base import Elements, Group, choose
 from symbench.groups.views import draw_each
 from symbench.identity import dependencies
@@ -40,6 +36,7 @@ class Prepared:
         on: the leaf that the suite names.
         actions: the action of every leaf of the dataset.
         document: what the cell's key says of the symmetry.
+        axes: the named axes of all leaves.
     """
 
     group: Group
@@ -51,6 +48,7 @@ class Prepared:
     options: dict[str, Any]
     action: str | None
     on_field: Field
+    axes: tuple[str, ...]
 
     def from_reference(self, g: Tensor) -> Tensor:
         """What takes the reference view to each view, ``g g_0^-1``, of elements ``(k, ...)`` or ``(k, n, ...)``."""
@@ -61,7 +59,15 @@ class Prepared:
         return torch.cat([self.group.identity()[None].expand_as(g[:1]), relative.unflatten(0, g[1:].shape[:2])])
 
     def action_on(self, field: Field) -> Action:
-        """The action on an output or a target."""
+        """The action on an output or a target.
+
+        Raises:
+            ImpossiblePair: there is none; or the field is along an axis that no leaf has, and would be left alone.
+        """
+        for axis in axes(field):
+            if isinstance(self.on_field, Nodes) and axis not in self.axes:
+                got = f"{field} is along the axis {axis!r}, which no leaf of the dataset has"
+                raise ImpossiblePair(Problem("", got, one_of(map(repr, self.axes))))
         return actions.load(self.group, self.entry_group, field, self.options, on=self.on_field, name=self.action)
 
 
@@ -77,7 +83,7 @@ def prepare(suite: Suite, name: str, dataset: Dataset, shapes: Mapping[str, tupl
     document: dict[str, Any] = {"group": entry.group, "options": entry.options, "elements": entry.elements}
     elements = _elements(suite, name, group, seed_for(suite.seed, "elements", content_key(document)))
     on_field = dataset.fields[entry.on]
-    actions.find_all(entry.group, on_field, entry.action, where=where)  # the leaf it is on must move
+    actions.find(entry.group, on_field, entry.action, where=where)  # the leaf it is on must move
     moved: dict[str, Action] = {}
     names: dict[str, list[Any]] = {}
     for leaf, field in dataset.fields.items():
@@ -87,8 +93,8 @@ def prepare(suite: Suite, name: str, dataset: Dataset, shapes: Mapping[str, tupl
             raise ImpossiblePair(Problem(where, f"{entry.group} cannot act on {leaf!r}: {reason}"))
         moved[leaf] = action
         if not isinstance(action, TrivialAction):
-            found = actions.find_all(entry.group, field, entry.action)
-            names[leaf] = [[n, row.version] for n, row in found]
+            found, row = actions.find(entry.group, field, entry.action)
+            names[leaf] = [found, row.version]
     document |= {
         "on": entry.on,
         "actions": names,
@@ -103,8 +109,9 @@ def prepare(suite: Suite, name: str, dataset: Dataset, shapes: Mapping[str, tupl
             if "/" in part
         ],
     }
+    named = tuple(dict.fromkeys(axis for field in dataset.fields.values() for axis in axes(field)))
     return Prepared(
-        group, elements, entry.on, moved, document, entry.group, dict(entry.options), entry.action, on_field
+        group, elements, entry.on, moved, document, entry.group, dict(entry.options), entry.action, on_field, named
     )
 
 

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from symbench.actions import border
 from symbench.actions.base import KINDS, Action, Kind
-from symbench.actions.border import FramedAction
 from symbench.assemble import Prepared, image_leaves, seed_for
 from symbench.code import LONGEST, foreign
 from symbench.datasets.base import Canvas, Dataset, resize
@@ -195,14 +195,7 @@ def sides(job: Job, sample: int) -> tuple[int, int]:
 
 def immovable(job: Job, action: Action, shape: tuple[int, ...], sample: int) -> str | None:
     """Why an output or a layer of this shape cannot be moved along with the input; None if it can."""
-    reason = action.check(shape)
-    if reason is not None:
-        return reason
-    if isinstance(action, FramedAction) and action.options.border == "crop":
-        return "border: crop says nothing of outputs; use circular or disc"
-    if action.in_pixels and shape[-1] != sides(job, sample)[1]:
-        return f"shifts are in the input's pixels, of {sides(job, sample)[1]} a side, and it has {shape[-1]}"
-    return None
+    return border.immovable(action, shape, sides(job, sample)[1] if action.in_pixels else 0)
 
 
 def kinds(job: Job, samples: Sequence[int]) -> list[Kind]:

@@ -8,11 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from symbench.errors import ConfigError, Problem
-from symbench.registry import Options, Row, Table
+from symbench.registry import Options, Row, Table, checked_options
 
 if TYPE_CHECKING:
     from symbench.groups.base import Group
@@ -159,8 +158,8 @@ PRODUCT = " x "
 
 
 def factors(name: str) -> list[str]:
-    """The factors of a product's name; a group that is no product is its own only factor."""
-    return [part.strip() for part in name.split(PRODUCT)]
+    """The factors of a product's name, in one order however it is written; other groups are their own only factor."""
+    return sorted(part.strip() for part in name.split(PRODUCT))
 
 
 def load(name: str, options: dict[str, object], *, where: str = "") -> Group:
@@ -175,12 +174,6 @@ def load(name: str, options: dict[str, object], *, where: str = "") -> Group:
     built = []
     for part in factors(name):
         row, parameters = GROUPS.find(part, where=where)
-        wanted = {k: v for k, v in {**options, **parameters}.items() if k in row.options.model_fields}
-        try:
-            chosen = row.options(**wanted)
-        except ValidationError as error:
-            raise ConfigError(
-                Problem(where or f"group {part}", f"got {wanted}", f"the options of {part}: {error}")
-            ) from error
+        chosen = checked_options(row.options, {**options, **parameters}, where or f"group {part}")
         built.append(row.load()(**chosen.model_dump()))
     return built[0] if len(built) == 1 else Product(built)

@@ -15,7 +15,7 @@ class Product(Group):
     """The direct product of groups. An element is the factors' elements side by side, float64 ``(k, d)``.
 
     Whole numbers below 2^53 keep their value in float64; :meth:`split` gives each factor its own dtype back.
-    The product acts only where the factors' actions commute.
+    The product acts only where there is an action that does all of it at once.
     """
 
     element_ndim = 1

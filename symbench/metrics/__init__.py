@@ -102,6 +102,18 @@ METRICS = Table(
         "averaged_accuracy": _row(
             "accuracy:averaged_accuracy", "accuracy of the output averaged over the orbit", "share", "higher"
         ),
+        "chance_accuracy": _row(
+            "collapse:chance_accuracy",
+            "share of the most frequent label: what always predicting it comes to",
+            "share",
+            "neither",
+        ),
+        "predicted_classes": _row(
+            "collapse:predicted_classes",
+            "classes that are predicted at all, over all samples and elements: 1 is a collapsed model",
+            "classes",
+            "neither",
+        ),
         "consistency": _row(
             "consistency:consistency",
             "share of moved samples that are predicted as they were unmoved",

@@ -144,9 +144,7 @@ def _impossible(suite: Suite, found: list[Pair]) -> list[Problem]:
         if fields is None:
             continue
         try:
-            actions.find_all(
-                entry.group, fields[entry.on], entry.action, where=suite.where("symmetries", pair.symmetry)
-            )
+            actions.find(entry.group, fields[entry.on], entry.action, where=suite.where("symmetries", pair.symmetry))
         except ConfigError as error:
             problems.update({str(p): p for p in error.problems})
     return list(problems.values())

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from symbench.report.style import gid, legend, legend_inches, look
+from symbench.report.style import chance_line, gid, legend, legend_inches, look
 
 PANELS = {"element_accuracy": "accuracy, %", "equivariance_error": "E"}
 AXES = {"moved": "places moved"}
@@ -37,7 +37,7 @@ def figure_of(data: pd.DataFrame, models: Sequence[str], unit: str) -> Figure:
     """A panel for accuracy and one for E, as far as they are measured; bands are 95 % intervals.
 
     Args:
-        data: rows of :func:`by_size`.
+        data: rows of :func:`by_size`, and ``chance`` where there are labels.
         models: all of the report's, in the order of their looks.
         unit: of sizes.
     """
@@ -64,4 +64,6 @@ def _panel(axes: Any, data: pd.DataFrame, models: Sequence[str], factor: float) 
             color = look(i)["color"]
             axes.fill_between(size, low, high, color=color, alpha=0.18, linewidth=0).set_gid(gid(i))
     axes.set_ylim(0, 103 if factor > 1 else None)
+    if factor > 1:
+        chance_line(axes, data, factor)
     axes.set_axisbelow(True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +15,7 @@ import pandas as pd
 from matplotlib import rc_context
 
 from symbench.escape import csv_safe
-from symbench.report import curves, polar, ranks, shares, shifts, tradeoffs
+from symbench.report import chance, curves, polar, ranks, shares, shifts, tradeoffs
 from symbench.report.style import STYLE, Sketch, span
 from symbench.report.tables import whole
 from symbench.store import write_text, written
@@ -111,7 +112,9 @@ def sketches(
     for (symmetry, dataset), table in elements.items():
         mine = moved[(moved["symmetry"] == symmetry) & (moved["dataset"] == dataset)]
         if len(mine):
-            located[symmetry, dataset] = mine.merge(table.drop(columns=["kind"]), on="element")
+            level = chance.level(frame[(frame["symmetry"] == symmetry) & (frame["dataset"] == dataset)])
+            merged = mine.merge(table.drop(columns=["kind"]), on="element")
+            located[symmetry, dataset] = merged if math.isnan(level) else merged.assign(chance=level)
     for place, rows in located.items():
         yield from _angles(place, rows[rows["metric"] == "element_accuracy"], models)
     for place, rows in located.items():
@@ -149,6 +152,7 @@ def _shifts(place: tuple[str, str], data: pd.DataFrame, models: Sequence[str]) -
 
 def _sizes(place: tuple[str, str], rows: pd.DataFrame, models: Sequence[str], unit: str) -> Iterator[Sketch]:
     data = curves.by_size(rows)
+    data = data.assign(chance=rows["chance"].iloc[0]) if "chance" in rows else data
     if data["size"].nunique() < curves.FEWEST_SIZES:
         return
     title = f"Over the size of the element: {place[0]} on {place[1]}"
@@ -186,7 +190,8 @@ def _columns(rows: pd.DataFrame, most: int = 12) -> str:
         for row in rows.head(most).to_dict("records")
     ]
     rest = [f"and {len(rows) - most} more models"] if len(rows) > most else []
-    return "; ".join([*told, *rest]) + "."
+    level = float(rows["chance"].iloc[0])
+    return "; ".join([*told, *rest]) + "." + ("" if math.isnan(level) else f" Chance is {100 * level:.0f} %.")
 
 
 def _same(one: ranks.Ranked, other: ranks.Ranked) -> bool:

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import pandas as pd
 
 from symbench.records import CellStatus, GateRecord
+from symbench.report import chance
+from symbench.report.places import Places
 from symbench.report.ranks import Ranked
-from symbench.report.tables import Board, percent
+from symbench.report.tables import Board, percent, where_exact, whole
 
 ENOUGH = 4
 """Sentences, where there is that much to say; the rest stand in the leaderboard."""
@@ -31,17 +33,19 @@ def of(
         ranked: its rankings.
         gate: what a gate decided.
     """
+    places = Places.of(frame)
     found = [] if gate is None else [(_gate(gate), NEWS.get(gate.verdict, "warn"))]
     failed = [cell for cell in cells if cell.status == "failed"]
     done = sum(cell.status == "done" for cell in cells)
     if failed:
-        names = sorted({f"{cell.model} under {cell.symmetry}" for cell in failed})
+        names = sorted({f"{cell.model} under {places.name(cell.symmetry, cell.dataset)}" for cell in failed})
         found.append((f"{len(failed)} of {len(cells)} cells failed: {_some(names)}.", "bad"))
     elif done < len(cells):
         found.append((f"{done} of {len(cells)} cells are measured so far.", "warn"))
-    found += _breaks(ranked)
-    found += _turned(ranked)
-    exact = _exact(frame)
+    found += _collapsed(frame, places)
+    found += _breaks(ranked, places)
+    found += _turned(ranked, places)
+    exact = _exact(frame, places)
     if exact:
         found.append((f"Exact by construction, in float64: {_some(exact)}.", "good"))
     rest = [(board.summary, "") for board in boards if board.summary]
@@ -59,21 +63,47 @@ def _gate(gate: GateRecord) -> str:
     return f"The gate {said}: {told or 'no rule matched'}."
 
 
-def _breaks(ranked: Sequence[Ranked]) -> list[tuple[str, str]]:
-    """What loses most, and what nothing moves."""
-    rows = [(row, found) for found in ranked for row in found.rows.to_dict("records")]
+def _collapsed(frame: pd.DataFrame, places: Places) -> list[tuple[str, str]]:
+    """Who predicts one class only, and who else is no better than chance as it is."""
+    one: dict[str, list[str]] = {}
+    guessing: dict[tuple[str, str], str] = {}
+    mine = whole(frame)
+    for (dataset, symmetry, output), rows in mine.groupby(["dataset", "symmetry", "output"], sort=False):
+        collapsed, level = chance.one_class(rows), chance.level(rows)
+        for model in collapsed:
+            one.setdefault(model, []).append(places.name(str(symmetry), str(dataset), str(output)))
+        for row in rows[(rows["metric"] == "accuracy") & rows["estimate"].notna()].to_dict("records"):
+            if row["model"] not in collapsed and not chance.beaten(row["low"], row["estimate"], level):
+                shown = f"{row['model']} on {dataset} ({percent(row['estimate'])} %, chance {percent(level)} %)"
+                guessing.setdefault((row["model"], str(dataset)), shown)
+    found = []
+    if one:
+        counts = mine[mine["metric"] == "predicted_classes"]["model"].value_counts()
+        named = [m if len(under) == counts[m] else f"{m} under {' and '.join(under)}" for m, under in one.items()]
+        found.append((f"Predicts one class only, so that staying the same says nothing: {_some(named)}.", "bad"))
+    if guessing:
+        found.append((f"Not told from chance as it is: {_some(list(guessing.values()))}.", "bad"))
+    return found
+
+
+def _breaks(ranked: Sequence[Ranked], places: Places) -> list[tuple[str, str]]:
+    """What loses most, and what nothing moves; what is no better than chance has nothing to lose."""
+    every = [(row, found) for found in ranked for row in found.rows.to_dict("records")]
+    rows = [pair for pair in every if chance.beaten(pair[0]["accuracy_low"], pair[0]["accuracy"], pair[0]["chance"])]
     if not rows:
         return []
     row, found = max(rows, key=lambda pair: pair[0]["accuracy"] - pair[0]["orbit_accuracy"])
     clean, orbit = float(row["accuracy"]), float(row["orbit_accuracy"])
     if clean - orbit < 0.005:
-        return [("No model loses more than half a point of accuracy over any orbit.", "good")]
-    text = f"What breaks most is {row['model']} under {found.symmetry}:"
-    text += f" {percent(clean)} % as it is, {percent(orbit)} % over the orbit."
+        who = "No model" if len(rows) == len(every) else "No model that is better than chance"
+        return [(f"{who} loses more than half a point of accuracy over any orbit.", "good")]
+    doubt = chance.words(row["orbit_accuracy_low"], orbit, row["orbit_accuracy_high"], row["chance"])
+    text = f"What breaks most is {row['model']} under {places.name(found.symmetry, found.dataset, found.output)}:"
+    text += f" {percent(clean)} % as it is, {percent(orbit)} % over the orbit{doubt}."
     return [(text, "bad")]
 
 
-def _turned(ranked: Sequence[Ranked]) -> list[tuple[str, str]]:
+def _turned(ranked: Sequence[Ranked], places: Places) -> list[tuple[str, str]]:
     """Where the best model as it is is beaten over the orbit, beyond doubt; it led in doubt where intervals meet."""
     changed, beaten = [], []
     for one in ranked:
@@ -81,21 +111,27 @@ def _turned(ranked: Sequence[Ranked]) -> list[tuple[str, str]]:
         robust = one.rows.iloc[int(one.rows["orbit_accuracy"].argmax())]
         if not clean["orbit_accuracy_high"] < robust["orbit_accuracy_low"]:
             continue
+        if not chance.beaten(robust["orbit_accuracy_low"], robust["orbit_accuracy"], robust["chance"]):
+            continue
         first, second = clean["model"], robust["model"]
+        place = places.name(one.symmetry, one.dataset, one.output)
         if robust["accuracy_high"] < clean["accuracy_low"]:
-            changed.append(f"under {one.symmetry} from {first} to {second}")
+            changed.append(f"under {place} from {first} to {second}")
         else:
-            beaten.append(f"{first} is best as it is and loses to {second} over the orbit, under {one.symmetry}")
+            beaten.append(f"{first} is best as it is and loses to {second} over the orbit, under {place}")
     found = [(f"The best model changes once samples move: {_some(changed, 3)}.", "warn")] if changed else []
     return found + ([(f"{_some(beaten, 3)}.", "warn")] if beaten else [])
 
 
-def _exact(frame: pd.DataFrame) -> list[str]:
-    rows = frame[(frame["metric"] == "equivariance_error_float64") & frame["estimate"].notna()]
-    rows = rows[rows["reason"].astype("string").str.startswith("exact", na=False)].drop_duplicates(
-        ["model", "symmetry"]
-    )
-    return [f"{model} under {', '.join(mine['symmetry'])}" for model, mine in rows.groupby("model", sort=False)]
+def _exact(frame: pd.DataFrame, places: Places) -> list[str]:
+    """Each model that is exact somewhere, and where: what holds on one dataset may not hold on another."""
+    found: dict[str, list[str]] = {}
+    for (dataset, symmetry), group in frame[frame["symmetry"].notna()].groupby(["dataset", "symmetry"], sort=False):
+        rows = group[(group["metric"] == "equivariance_error_float64") & group["estimate"].notna()]
+        for row in rows[rows["reason"].astype("string").str.startswith("exact", na=False)].itertuples():
+            place = places.name(str(symmetry), str(dataset), str(row.output)) + where_exact(group)
+            found.setdefault(str(row.model), []).append(place)
+    return [f"{model} under {' and '.join(under)}" for model, under in found.items()]
 
 
 def _some(names: Sequence[str], most: int = 6) -> str:

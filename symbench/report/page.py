@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from importlib import resources
 from types import SimpleNamespace
@@ -17,7 +18,7 @@ from markupsafe import Markup
 from symbench.escape import csv_safe
 from symbench.estimates import NOT_YET
 from symbench.records import CompareRecord, GateRecord
-from symbench.report import faults, gallery, headlines, pairs, ranks, sheets, tables
+from symbench.report import chance, faults, gallery, headlines, pairs, ranks, sheets, tables
 from symbench.report.figures import Drawn
 from symbench.report.inline import Inliner
 from symbench.report.material import Material, letter_of
@@ -28,22 +29,29 @@ from symbench.report.tables import Board
 DRAWN = (
     (
         "polar", "Over angles", "polar",
-        "Accuracy is the radius; the angle is counter-clockwise. Bands are 95 % intervals.",
+        "Accuracy is the radius; the angle is counter-clockwise. Bands are 95 % intervals, and the dotted circle is "
+        "chance: always predicting the most frequent label.",
     ),
-    ("shifts", "Over shifts", "shifts", "Accuracy at each shift; the unshifted place is framed."),
+    (
+        "shifts", "Over shifts", "shifts",
+        "Accuracy at each shift; the unshifted place is framed, and dots across the scale are chance.",
+    ),
     (
         "sizes", "Over sizes", "sizes",
-        "Means over the elements that move as far; bands, of accuracy only, are the means of their intervals.",
+        "Means over the elements that move as far; bands, of accuracy only, are the means of their intervals. The "
+        "dotted line is chance: always predicting the most frequent label.",
     ),
     (
         "tradeoffs", "Trade-offs", "tradeoffs",
         "Filled marks are accuracy over the orbit, hollow ones accuracy as it is. Rings and the grey line are the "
-        "Pareto front: no other model is better at no more cost.",
+        "Pareto front: no other model is better at no more cost. Models that are no better than chance, the dotted "
+        "line, are left out of it.",
     ),
 )  # fmt: skip
 """Sections that hold nothing but figures: id, name, kind of figure, and what to know."""
 SHORT = {
     "level", "replica", "better", "status", "reason", "n", "k", "unit", "floor", "output", "weight", "elements",
+    "chance",
 }  # fmt: skip
 """Columns that a figure's data in the page does without."""
 WALLS_OPEN = 30
@@ -170,9 +178,10 @@ def glance(boards: Sequence[Board], models: Sequence[str]) -> SimpleNamespace:
         for name, cells in board.rows:
             values = dict(zip(board.metrics, cells, strict=True))
             if metric is not None and values[metric].estimate is not None:
-                known[name, heading] = Entry(
-                    values[metric].value, order=values[metric].estimate, bar=(_lost(values, metric), 0.0, 0.0)
-                )
+                text = values[metric].value + _doubt(board, name, values[metric], metric)
+                nothing = name in board.collapsed or _guessed(board, values.get("accuracy"))  # to lose
+                bar = None if nothing else (_lost(values, metric), 0.0, 0.0)
+                known[name, heading] = Entry(text, order=values[metric].estimate, bar=bar)
     words = {
         "orbit_accuracy": "accuracy over the orbit, %",
         "consistency": "consistency, %",
@@ -186,6 +195,20 @@ def glance(boards: Sequence[Board], models: Sequence[str]) -> SimpleNamespace:
     ]
     sheet = Sheet("glance", "what is left once samples move", ["model", *columns], [], data)
     return SimpleNamespace(columns=columns, rows=rows if columns else [], note=note, sheet=sheet)
+
+
+def _doubt(board: Board, name: str, cell: tables.Cell, metric: str) -> str:
+    """What keeps a number from being good news: the model predicts one class only, or chance would do as well."""
+    if name in board.collapsed:
+        return " (one class)"
+    return " (chance)" if metric == "orbit_accuracy" and _guessed(board, cell) else ""
+
+
+def _guessed(board: Board, cell: tables.Cell | None) -> bool:
+    """Whether an accuracy is no better than chance."""
+    if cell is None or cell.estimate is None:
+        return False
+    return not chance.beaten(math.nan if cell.low is None else cell.low, cell.estimate, board.chance)
 
 
 def _lost(values: dict[str, tables.Cell], metric: str) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from symbench.report.style import gid, legend, legend_inches, look
+from symbench.report.style import chance_line, gid, legend, legend_inches, look
 
 FEWEST_ANGLES = 8
 """Below this a polar curve says less than the table."""
@@ -22,7 +22,8 @@ def suits(elements: pd.DataFrame) -> bool:
 
 
 def figure_of(data: pd.DataFrame, models: Sequence[str]) -> Figure:
-    """Accuracy as the radius, the angle counter-clockwise from the right; bands are 95 % intervals.
+    """Accuracy as the radius, the angle counter-clockwise from the right; bands are 95 % intervals, the dotted
+    circle is chance.
 
     Args:
         data: rows with ``model``, ``angle_deg``, ``estimate``, ``low``, ``high``.
@@ -42,6 +43,7 @@ def figure_of(data: pd.DataFrame, models: Sequence[str]) -> Figure:
         )
         band.set_gid(gid(i))
     axes.set_ylim(0, 1)
+    chance_line(axes, data, 1.0)
     axes.set_yticks([0.25, 0.5, 0.75, 1.0], ["25", "50", "75", "100 %"])
     axes.set_rlabel_position(67.5)
     legend(figure, models, names)

@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from symbench.report.style import legend, legend_inches, look
+from symbench.report import chance
+from symbench.report.style import chance_line, legend, legend_inches, look
 
 STAGES = {"accuracy": "as it is", "orbit_accuracy": "orbit mean", "worst_case_accuracy": "worst case"}
 
@@ -23,7 +24,7 @@ class Ranked:
         symmetry: its name.
         output: the model's.
         rows: ``model`` and for every stage ``<metric>``, ``<metric>_low``, ``<metric>_high`` and ``<metric>_rank``,
-            1 for the best; models that tie share the better rank.
+            1 for the best; models that tie share the better rank. ``chance`` is the same for all.
     """
 
     dataset: str
@@ -46,7 +47,8 @@ def of(whole: pd.DataFrame) -> list[Ranked]:
         )
         if not all(("estimate", metric) in table for metric in STAGES):
             continue
-        rows = pd.DataFrame({"model": table.index})
+        place = (whole["dataset"] == dataset) & (whole["symmetry"] == symmetry) & (whole["output"] == output)
+        rows = pd.DataFrame({"model": table.index, "chance": chance.level(whole[place])})
         for metric in STAGES:
             estimate = table["estimate", metric].to_numpy(dtype=float)
             rows[metric] = estimate
@@ -58,7 +60,7 @@ def of(whole: pd.DataFrame) -> list[Ranked]:
 
 
 def figure_of(rows: pd.DataFrame, models: Sequence[str]) -> Figure:
-    """A line for each model over the three stages, with 95 % intervals; lines that cross change ranks.
+    """A line for each model over the three stages, with 95 % intervals, and chance; lines that cross change ranks.
 
     Args:
         rows: of :class:`Ranked`.
@@ -85,5 +87,6 @@ def figure_of(rows: pd.DataFrame, models: Sequence[str]) -> Figure:
     axes.set_ylabel("accuracy, %")
     axes.grid(axis="y")
     axes.set_axisbelow(True)
+    chance_line(axes, rows, 100.0)
     legend(figure, models, names)
     return figure

@@ -13,6 +13,7 @@ import pandas as pd
 
 from symbench.escape import csv_safe
 from symbench.estimates import NOT_YET
+from symbench.report import chance
 from symbench.report.ranks import STAGES, Ranked
 from symbench.report.tables import COLUMNS, Board, Cell, percent
 
@@ -175,7 +176,10 @@ def _rank(row: Mapping[Any, Any], metric: str) -> Entry:
     value, rank, first = float(row[metric]), int(row[f"{metric}_rank"]), int(row["accuracy_rank"])
     moved = first - rank
     change = f", {'up' if moved > 0 else 'down'} {abs(moved)}" if moved else ""
-    tone = "" if not moved else "good" if moved > 0 else "bad"
+    low = float(row[f"{metric}_low"])
+    guessed = not chance.beaten(low, value, float(row["chance"]))
+    change += ", chance" if guessed else ""
+    tone = "" if not moved or (moved > 0 and guessed) else "good" if moved > 0 else "bad"
     ends = [float(row[f"{metric}_{side}"]) for side in ("low", "high")]
     bar = None if any(math.isnan(end) for end in ends) else (value, ends[0], ends[1])
     return Entry(f"{percent(value)} %", f"rank {rank}{change}", value, bar, tone)

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from symbench.report.style import MANY, gid
+from symbench.report.style import MANY, PAPER, chance_line, gid
 
 QUARTERS = [0, 0.25, 0.5, 0.75, 1]
 
@@ -55,6 +55,7 @@ def figure_of(data: pd.DataFrame, models: Sequence[str]) -> Figure:
         bar = figure.colorbar(shown, ax=axes, shrink=min(0.9, 1.8 / lines), aspect=12, anchor=(0, 1), ticks=QUARTERS)
         bar.ax.set_yticklabels(["0", "25", "50", "75", "100 %"])
         bar.outline.set_visible(False)
+        chance_line(bar.ax, data, 1.0, label="", color=PAPER, zorder=3)
     return figure
 
 

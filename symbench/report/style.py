@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -108,6 +109,35 @@ def legend(figure: Figure, models: Sequence[str], names: Sequence[str], *, lines
         line.set_gid(gid(models.index(name)))
 
 
+def chance_line(
+    axes: Any, data: pd.DataFrame, factor: float, *, across: bool = True, label: str = "chance", **look: Any
+) -> None:
+    """Draw chance, where the data know it, as a dotted line with its name at the end; a circle in polar axes.
+
+    Args:
+        axes: of accuracies.
+        data: with ``chance``, the same in all rows; NaN and no such column draw nothing.
+        factor: 100 where accuracies are in %.
+        across: along the horizontal axis, else along the vertical one.
+        label: its name; empty for none.
+        look: of the line, where it is another than elsewhere.
+    """
+    levels = data["chance"].dropna() if "chance" in data else data.iloc[:0, 0]
+    if levels.empty:
+        return
+    value = factor * float(levels.iloc[0])
+    dots: dict[str, Any] = {"color": MUTED, "linewidth": 1.0, "linestyle": (0, (1, 1.6)), "zorder": 0.5, **look}
+    text: dict[str, Any] = {"color": MUTED, "fontsize": 7.0}
+    if axes.name == "polar":
+        axes.plot([math.radians(angle) for angle in range(361)], [value] * 361, **dots)
+        axes.text(math.radians(247.5), value, label, ha="right", va="top", **text)
+    elif across:
+        axes.axhline(value, **dots)
+        axes.text(1.01, value, label, transform=axes.get_yaxis_transform(), ha="left", va="center", **text)
+    else:
+        axes.axvline(value, **dots)
+
+
 def legend_inches(names: Sequence[str]) -> float:
     """About how wide a legend is."""
     longest = max((len(name) for name in names), default=0)
@@ -116,8 +146,10 @@ def legend_inches(names: Sequence[str]) -> float:
 
 
 def span(data: pd.DataFrame, column: str = "estimate", most: int = 12) -> str:
-    """Each model's least and largest value, in words."""
+    """Each model's least and largest value, in words, and chance where the data know it."""
     spans = data.groupby("model", sort=False)[column].agg(["min", "max"])
     told = [f"{model}: {100 * row['min']:.0f} to {100 * row['max']:.0f} %" for model, row in spans.iterrows()]
     rest = [f"and {len(told) - most} more models"] if len(told) > most else []
-    return "; ".join([*told[:most], *rest]) + "."
+    levels = data["chance"].dropna() if "chance" in data else data.iloc[:0, 0]
+    chance = f" Chance is {100 * float(levels.iloc[0]):.0f} %." if len(levels) else ""
+    return "; ".join([*told[:most], *rest]) + "." + chance

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
 from symbench.metrics.equivariance import AS_IT_RUNS
+from symbench.report import chance
+from symbench.report.places import Places
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class Board:
         verdicts: what the exactness control says, in words; of costs, what is to be said of them.
         metrics: of the columns after the first.
         place: symmetry, dataset and output; the output is empty where the model has one.
+        chance: the accuracy of always predicting the most frequent label; NaN without labels.
+        collapsed: models that predict one class only.
     """
 
     title: str
@@ -56,6 +60,8 @@ class Board:
     verdicts: list[str] = field(default_factory=list)
     metrics: list[str] = field(default_factory=list)
     place: tuple[str, str, str] = ("", "", "")
+    chance: float = math.nan
+    collapsed: tuple[str, ...] = ()
 
 
 def percent(value: float) -> str:
@@ -100,6 +106,8 @@ COLUMNS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
     ("absolute_error_max", "max deviation", scientific),
 )
 LOSSES = {"loss", "orbit_loss"}
+KEPT = {"kappa": "consistency", "equivariance_error": "equivariance_error"}
+"""Columns that stand there beside another, or always, even where no model has a value: the reason is then shown."""
 COSTS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
     ("parameters", "parameters", count),
     ("trainable_parameters", "trainable", count),
@@ -112,7 +120,7 @@ COSTS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
 def boards(frame: pd.DataFrame) -> list[Board]:
     """A board for every (dataset, symmetry, output), in the order of the run."""
     with_symmetry = frame[frame["symmetry"].notna() & frame["element"].isna()]
-    found = []
+    found, places = [], Places.of(frame)
     for (dataset, symmetry), group in with_symmetry.groupby(["dataset", "symmetry"], sort=False):
         measured = group[group["elements"].notna() & (group["metric"] != "layer_error")]
         failed = group[group["status"].isin(["failed", "missing"])].drop_duplicates("model")
@@ -121,18 +129,18 @@ def boards(frame: pd.DataFrame) -> list[Board]:
         for output in outputs:
             mine = measured[measured["output"] == output]
             place = (str(symmetry), str(dataset), str(output) if len(outputs) > 1 else "")
-            found.append(_board(place, mine, reasons))
+            found.append(_board(place, places.name(place[0], place[1], place[2] or None), mine, reasons))
     return found
 
 
-def _board(place: tuple[str, str, str], group: pd.DataFrame, failed: list[tuple[str, str]]) -> Board:
+def _board(place: tuple[str, str, str], name: str, group: pd.DataFrame, failed: list[tuple[str, str]]) -> Board:
     over_all = whole(group)
     values = over_all.pivot_table(index="model", columns="metric", values="estimate", sort=False)
     classes = "accuracy" in values and values["accuracy"].notna().any()
     columns = [
         (metric, heading, show)
         for metric, heading, show in COLUMNS
-        if metric in values and not (classes and metric in LOSSES)
+        if _has(values, over_all, metric) and not (classes and metric in LOSSES)
     ]
     key = next(
         (m for m in ("orbit_accuracy", "consistency", "orbit_loss", "equivariance_error") if m in values),
@@ -140,22 +148,31 @@ def _board(place: tuple[str, str, str], group: pd.DataFrame, failed: list[tuple[
     )
     if key is not None:
         values = values.sort_values(key, ascending=key in {"orbit_loss", "equivariance_error"}, kind="stable")
-    lookup = {(row.model, row.metric): row for row in over_all.itertuples()}
+    lookup = {(str(row.model), str(row.metric)): row for row in over_all.itertuples()}
     rows = [
-        (str(model), [cell_of(lookup.get((model, metric)), show) for metric, _, show in columns])
+        (str(model), [cell_of(lookup.get((str(model), metric)), show) for metric, _, show in columns])
         for model in values.index
     ]
+    level, collapsed = chance.level(over_all), chance.one_class(over_all)
     return Board(
         f"{place[0]} on {place[1]}" + (f", {place[2]}" if place[2] else ""),
         _note(over_all, group),
-        _summary(place[0], values),
+        _summary(name, values, lookup, level, collapsed),
         ["model", *(h for _, h, _ in columns)],
         rows,
         failed,
         _verdicts(group),
         [metric for metric, *_ in columns],
         place,
+        level,
+        tuple(collapsed),
     )
+
+
+def _has(values: pd.DataFrame, over_all: pd.DataFrame, metric: str) -> bool:
+    """Whether a column is shown: some model has a value, or it stands beside one that is shown."""
+    beside = KEPT.get(metric)
+    return metric in values or (beside in {metric, *values} and bool((over_all["metric"] == metric).any()))
 
 
 def _verdicts(group: pd.DataFrame) -> list[str]:
@@ -166,10 +183,19 @@ def _verdicts(group: pd.DataFrame) -> list[str]:
     for row in rows.itertuples():
         before, as_it_runs, _ = str(row.reason).partition(AS_IT_RUNS)  # why it does not run in float64 comes last
         words = before + as_it_runs
-        words = "exact in float64" if words.startswith("exact") and not as_it_runs else words
+        words = f"exact in float64{where_exact(group)}" if words.startswith("exact") and not as_it_runs else words
         words = "broken at any precision" if words == "broken: precision does not matter" else words
         by_words.setdefault(words, []).append(str(row.model))
     return [f"{', '.join(models)}: {words}" for words, models in by_words.items()]
+
+
+def where_exact(group: pd.DataFrame) -> str:
+    """At which elements a model that is exact is so: exactness is found where pixels are only permuted.
+
+    Args:
+        group: estimates of one dataset under one symmetry.
+    """
+    return ", at elements that only permute" if (group["elements"] == "resampled").any() else ""
 
 
 def whole(frame: pd.DataFrame) -> pd.DataFrame:
@@ -207,24 +233,40 @@ def _note(over_all: pd.DataFrame, group: pd.DataFrame) -> str:
     excluded = over_all[(over_all["metric"] == "excluded_pairs") & (over_all["estimate"] > 0)]["estimate"]
     if len(excluded):
         text += f"; {int(excluded.iloc[0])} pairs whose label the element changes leave accuracy"
+    more = chance.note(chance.one_class(over_all), chance.level(over_all))
+    text += f"; {more}" if more else ""
     if "resampled" in kinds:
         text += "; E includes what resampling does, and blur lowers it: rank models by their share of it (below)"
     return text
 
 
-def _summary(symmetry: str, values: Any) -> str:
+def _summary(
+    place: str, values: Any, lookup: Mapping[tuple[str, str], Any], level: float, collapsed: Sequence[str]
+) -> str:
+    """The best model at its worst element, and the one that falls farthest; what chance could do is called that."""
     if "worst_element_accuracy" not in values or values["worst_element_accuracy"].isna().all():
         if "equivariance_error" not in values or values["equivariance_error"].isna().all():
             return ""
         best = values["equivariance_error"].idxmin()
-        return f"Under {symmetry}, {best} deviates least: E = {scientific(values.loc[best, 'equivariance_error'])}."
+        only = ", and it predicts one class only" if best in collapsed else ""
+        least = scientific(values.loc[best, "equivariance_error"])
+        return f"Under {place}, {best} deviates least: E = {least}{only}."
     worst = values["worst_element_accuracy"]
     drops = values["accuracy"] - worst
     best, fallen = worst.idxmax(), drops.idxmax()
-    text = f"Under {symmetry}, {best} is right on {percent(worst[best])} % even at its worst element"
-    if len(values) == 1 or fallen == best:
+
+    def said(model: str) -> tuple[str, str]:
+        row = lookup[model, "worst_element_accuracy"]
+        return f"{percent(worst[model])} %", chance.words(row.low, row.estimate, row.high, level)
+
+    shown, doubt = said(best)
+    even = "at its worst element" if doubt else "even at its worst element"
+    text = f"Under {place}, {best} is right on {shown} {even}{doubt}"
+    text += ", and predicts one class only" if best in collapsed else ""
+    if len(values) == 1 or fallen == best or not drops[fallen] > 0:
         return f"{text} ({percent(values.loc[best, 'accuracy'])} % unmoved)."
-    return f"{text}; {fallen} falls from {percent(values.loc[fallen, 'accuracy'])} % to {percent(worst[fallen])} %."
+    shown, doubt = said(fallen)
+    return f"{text}; {fallen} falls from {percent(values.loc[fallen, 'accuracy'])} % to {shown}{doubt}."
 
 
 def costs(frame: pd.DataFrame) -> Board:

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from symbench.report.style import INK, MUTED, legend, legend_inches, look
+from symbench.report import chance
+from symbench.report.style import INK, MUTED, chance_line, legend, legend_inches, look
 
 FRONT = 1.6
 """The width of its line."""
@@ -63,18 +64,24 @@ def with_costs(ranked: pd.DataFrame, frame: pd.DataFrame, dataset: str) -> pd.Da
     own = own[own["dataset"] == dataset].drop_duplicates(["model", "metric"])
     costs = own.pivot(index="model", columns="metric", values="estimate")
     longest = own[own["metric"] == "seconds_per_sample"].set_index("model")["high"]
-    found = ranked[["model", *MEASURES]].copy()
+    found = ranked[["model", "chance", *MEASURES]].copy()
     for name in ("parameters", "flops", "seconds_per_sample"):
         found[name] = found["model"].map(costs[name]).astype(float) if name in costs else np.nan
     found["throughput"] = 1 / found.pop("seconds_per_sample").replace(0.0, np.nan)
     found["throughput_low"] = 1 / found["model"].map(longest).astype(float).replace(0.0, np.nan)
-    robust = found["orbit_accuracy"].tolist()
-    found["front_accuracy"] = front(found["worst_case_accuracy"].tolist(), found["accuracy"].tolist())
+    robust, clean = _above_chance(found, "orbit_accuracy"), _above_chance(found, "accuracy")
+    found["front_accuracy"] = front(found["worst_case_accuracy"].tolist(), clean)
     for name in COSTS:
         sign = 1 if name == "throughput" else -1
         low = found["throughput_low"].tolist() if name == "throughput" else None
         found[f"front_{name}"] = front(robust, (sign * found[name]).tolist(), low)
     return found
+
+
+def _above_chance(found: pd.DataFrame, metric: str) -> list[float]:
+    """A column; NaN for models that are no better than chance, which no front is made of."""
+    columns = found[[f"{metric}_low", metric, "chance"]].itertuples(index=False)
+    return [value if chance.beaten(low, value, level) else math.nan for low, value, level in columns]
 
 
 def figure_of(data: pd.DataFrame, models: Sequence[str]) -> Figure:
@@ -121,6 +128,8 @@ def _accuracies(axes: Any, data: pd.DataFrame, models: Sequence[str]) -> None:
     axes.set_ylabel("worst case, %")
     axes.set_xlim(0, 104)
     axes.set_ylim(-4, 104)
+    chance_line(axes, data, 100.0)
+    chance_line(axes, data, 100.0, across=False)
 
 
 def _cost(axes: Any, data: pd.DataFrame, cost: str, models: Sequence[str]) -> None:
@@ -135,6 +144,7 @@ def _cost(axes: Any, data: pd.DataFrame, cost: str, models: Sequence[str]) -> No
         axes.add_line(Line2D([x], [clean], color=color, gid=gid, **hollow))
         _point(axes, i, (x, robust), [], _ends(row, "orbit_accuracy"))
     axes.set_ylim(0, 104)
+    chance_line(axes, data, 100.0)
     axes.set_xlabel(COSTS[cost] + (", more is better" if cost == "throughput" else ""))
     axes.set_ylabel("orbit accuracy, %")
     axes.xaxis.set_major_locator(FixedLocator(ticks(data[cost].min(), data[cost].max())))

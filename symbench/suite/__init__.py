@@ -14,8 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from symbench import document, presets
-from symbench.actions import ACTIONS, ActionRow
+from symbench import actions, document, presets
 from symbench.datasets import DATASETS, DatasetRow
 from symbench.document import Document, Path_
 from symbench.errors import ConfigError, Problem, SuiteError, near_miss, one_of, quoted
@@ -177,7 +176,8 @@ def _symmetries(suite: Suite, source: Document) -> Iterator[Problem]:
     for name, entry in suite.symmetries.items():
         place: Path_ = ("symmetries", name)
         try:
-            rows = [GROUPS.find(part, where=source.where((*place, "group"))) for part in factors(entry.group)]
+            groups = [GROUPS.find(part, where=source.where((*place, "group"))) for part in factors(entry.group)]
+            acts = actions.rows(entry.group, where=source.where((*place, "group")))
         except ConfigError as error:
             yield from error.problems
             continue
@@ -189,15 +189,11 @@ def _symmetries(suite: Suite, source: Document) -> Iterator[Problem]:
                 near_miss(entry.on, leaves),
             )
             continue
-        known = [(row.options, parameters) for row, parameters in rows]
-        families = {row.family for row, _ in rows}
+        known = [(row.options, parameters) for row, parameters in groups]
         keys = leaves[entry.on]
-        for action, row in ACTIONS.rows.items():
-            fits = row.family in families and (not keys or row.field in keys)
-            if fits and (entry.action is None or entry.action == action):
+        for action, row in acts.items():
+            if (not keys or row.field in keys) and entry.action in {None, action}:
                 known.append((row.options, {}))
-        brought = (ActionRow(path, "").load() for group, _ in rows for path in group.actions)
-        known += [(row.options, {}) for row in brought]
         yield from _options(entry, known, source, place)
 
 

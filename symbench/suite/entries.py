@@ -15,6 +15,7 @@ from pydantic import (
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
+    field_validator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -23,7 +24,7 @@ from symbench.code import Code
 from symbench.datasets import DATASETS
 from symbench.document import Document
 from symbench.errors import Problem, SuiteError, encodable, quoted
-from symbench.groups import GROUPS
+from symbench.groups import GROUPS, PRODUCT, factors
 from symbench.models import MODELS
 from symbench.registry import Options, Table
 from symbench.store import content_key
@@ -153,6 +154,12 @@ class SymmetryEntry(Entry):
     elements: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     draw: Literal["shared", "per-sample"] = "shared"
     reference: Literal["identity", "drawn", "neighbour"] = "identity"
+
+    @field_validator("group")
+    @classmethod
+    def _in_one_order(cls, group: str) -> str:
+        """Products do not depend on the order of their factors, and neither may their elements and keys."""
+        return PRODUCT.join(factors(group))
 
     @model_validator(mode="after")
     def _reference_is_drawn(self) -> SymmetryEntry:
