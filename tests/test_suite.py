@@ -70,6 +70,8 @@ ERRORS = [
     ("use: mlp,   ", "use: 'm.py:build', ", r"models.mlp.use: got 'm.py', expected a file at"),
     ("use: cnn,    train: {on: digits, epochs: 12}", "use: cnn, weights: w.pt, train: {on: digits, epochs: 12}",
      r"got both train and weights"),
+    ("use: cnn,    train: {on: digits, epochs: 12}", "use: cnn, weights: {fil: w.pt}",
+     r"models.cnn.weights: got {'fil': 'w.pt'}, expected a file, or {file: FILE, key: KEY} where it holds several"),
 ]  # fmt: skip
 
 

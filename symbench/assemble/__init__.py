@@ -12,14 +12,13 @@ from symbench.assemble.model import (
     code_digest,
     is_foreign,
     layer_fields,
-    load_weights,
     model_description,
     ready,
     recipe_document,
     state_digest,
-    weights_digest,
 )
 from symbench.assemble.symmetry import Prepared, canvas, prepare, validity_document
+from symbench.assemble.weights import load_weights, weights_digest
 
 __all__ = [
     "Prepared",

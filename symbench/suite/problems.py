@@ -65,7 +65,7 @@ def _problem(details: dict[str, Any], source: Document, place: Path_) -> Problem
             f"one of {one_of(names)}" if len(names) > 1 else names[0],
             miss,
         )
-    expected = EXPECTED.get(kind, details["msg"]).format(**ctx)
+    expected = EXPECTED[kind].format(**ctx) if kind in EXPECTED else details["msg"]
     return Problem(source.where(path), f"got {quoted(got)}", expected)
 
 
