@@ -14,7 +14,8 @@ from sklearn.datasets import load_digits
 
 from symbench.datasets import DATASETS, TorchvisionOptions
 from symbench.datasets.base import Arrays, resize
-from symbench.datasets.items import Items, to_image
+from symbench.datasets.items import Items
+from symbench.datasets.pixels import to_image
 from symbench.datasets.sets import mean_distance
 from symbench.errors import ConfigError, DataError
 from symbench.fields import Category, Image, Scalar
@@ -178,9 +179,9 @@ def test_what_an_image_may_be(value: Any) -> None:
     [
         (
             torch.full((1, 3, 3), 1.5),
-            r"got pixels from 1.5 to 1.5, expected values in \[0, 1\].*Normalisation belongs",
+            r"got pixels from 1.5 to 1.5, 9 of 9 of them beyond by up to 0.5, expected values in \[0, 1\].*Normalisation",
         ),
-        (torch.full((1, 3, 3), torch.nan), "got pixels from nan"),
+        (torch.full((1, 3, 3), torch.nan), "got 9 of 9 pixels that are NaN, infinite or beyond, expected"),
         (torch.zeros(1, 3, 3, dtype=torch.int64), "got an image of torch.int64"),
         (torch.zeros(2, 1, 3, 3), r"got an image of shape \(2, 1, 3, 3\)"),
         ("photo.png", "got a str, expected a PIL image"),

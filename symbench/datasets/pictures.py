@@ -16,6 +16,7 @@ from symbench.datasets.base import Batch, Canvas, Dataset, Frame, never
 from symbench.datasets.cache import Entry
 from symbench.datasets.decode import Unreadable
 from symbench.datasets.facts import WINDOW, Source, batched, gather, no_memory, remember_decoded, workers
+from symbench.datasets.pixels import Use, spread
 from symbench.errors import ConfigError, DataError, Interrupted, Problem
 from symbench.events import Advanced, Finished, Listener, Started, ignore
 from symbench.fields import Category, Image
@@ -35,6 +36,8 @@ class Pictures(Dataset):
     A sample's index is its place in the source. What cannot be read is left out, counted and named; its index stays
     unused. Pixels are 8 bits a channel after they were brought to the canvas, and a batch is ``uint8 / 255``.
     """
+
+    fixed = True
 
     def __init__(
         self,
@@ -72,6 +75,7 @@ class Pictures(Dataset):
         self.facts = gather(source, f"looking through {where.rpartition('.')[2]}", listen)
         self.unusable = self.facts.reasons
         self._said = list(remarks)
+        self._use = Use()
         self._images = self.facts.digest()
         self._entries: dict[Canvas | None, Entry] = {}
         self._tried: dict[int, Pil.Image] = {}
@@ -153,11 +157,22 @@ class Pictures(Dataset):
             listen(Finished())
 
     def remarks(self) -> list[str]:
-        """What could not be read, and why."""
+        """What could not be read, and why, and whether the others use their range."""
+        said = [*self._said, *self._dark()]
         if not self.unusable:
-            return self._said
+            return said
         got = f"{len(self.unusable):,} of {len(self):,} {self.source.noun} cannot be read and are left out"
-        return [*self._said, f"{self.where}: {got}: {self._reasons()}."]
+        return [*said, f"{self.where}: {got}: {self._reasons()}."]
+
+    def _dark(self) -> list[str]:
+        """What is said of pixels that use less than a quarter of their range, once there are any in the cache."""
+        rows = spread(len(self))
+        for entry in () if self._use.samples else self._entries.values():
+            there = rows[~entry.missing(rows)]
+            if len(there) and not self._use.samples:
+                self._use.see(torch.from_numpy(entry.read(there)) / 255, torch.uint8)
+        remedy = ": files of 16 bits with fewer in use are dark, and arrays can say range:"
+        return self._use.remark(None, self.where, remedy)
 
     def _reasons(self) -> str:
         return first_few(

@@ -143,6 +143,9 @@ def resolve(
                 plan.cells.append(_cell(plan, pair, device=device, limit=limit))
         if forward:
             plan.unfit |= _unfit(plan, model, modules, device)
+    for labels in plan.labels.values():
+        if labels is not None and labels.note is not None:
+            listen(Note(labels.note, warning=True))
     leaves = dict.fromkeys(leaf for data in plan.data.values() for leaf in data.dataset.fields)
     problems = unknown_leaves(suite, chosen, list(leaves))
     if problems:
