@@ -33,7 +33,7 @@ from symbench.suite import ModelEntry, Suite, code_of
 
 FRAMING = ("resize", "interpolation", "crop")
 """Keys that say how images become a model's size."""
-TRAINING_SOURCES = ("symbench.train",)
+TRAINING_SOURCES = ("symbench.train", "symbench.datasets.reading")
 """Our modules whose source is part of a recipe's digest, beside the model's own; the data has its own digest."""
 
 
