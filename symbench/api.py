@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -138,8 +139,10 @@ def forecast(suite: Suite | Path | str, choices: Choices, listen: Listener = ign
     """
     from symbench import forecast as forecasts
 
+    began = time.perf_counter()
     resolved, device = prepare(suite, choices, listen, forward=True)
-    return forecasts.of(resolved, Store(choices.results), device, limit=choices.limit)
+    loading = time.perf_counter() - began
+    return forecasts.of(resolved, Store(choices.results), device, limit=choices.limit, loading=loading)
 
 
 def run(

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from symbench.errors import ModelError
+from symbench.evaluate.clock import Clock
 from symbench.evaluate.controls import Controls
 from symbench.evaluate.gallery import Worst, rendered, worst_first, worst_of
 from symbench.evaluate.job import Job, kinds, load_leaves, run_model
@@ -45,6 +46,7 @@ def close(
     controls: Controls,
     scratch: Scratch,
     store: Store,
+    clock: Clock,
 ) -> None:
     """Fill in what needs the whole cell, write the observations and the record, and drop the scratch files."""
     folder = store.cell_folder(job.cell.key)
@@ -70,7 +72,7 @@ def close(
         write_controls(folder, controls.rows),
         write_gallery(folder, gallery) if gallery else None,
     )
-    store.write_cell(_record(job, listed, order, files, controls, scratch))
+    store.write_cell(_record(job, listed, order, files, controls, scratch, clock))
     shutil.rmtree(scratch.folder)
 
 
@@ -168,6 +170,7 @@ def _record(
     files: Files,
     controls: Controls,
     scratch: Scratch,
+    clock: Clock,
 ) -> CellRecord:
     facts = {
         **job.facts,
@@ -176,6 +179,7 @@ def _record(
         "seconds_per_sample": float(
             np.median([scratch.load(scratch.seconds(part.first))["seconds"] for part in files.parts])
         ),
+        **clock.facts(),
     }
     return CellRecord(
         key=job.cell.key,
