@@ -123,8 +123,10 @@ class Forecast:
         cells = sum(cell.time is None for cell in busy)
         unknown = [f"{cells} of the cells"] if cells else []
         unknown += [f"the training of {name}" for name, known in self.trained.items() if known is None]
-        if unknown:
-            text += f"; nothing is known of the time of {', '.join(unknown)}: nothing like it ran here"
+        if unknown and time is None:
+            text += "; nothing like it was measured on such hardware, so how long it takes is not known"
+        elif unknown:
+            text += f"; not counted, as nothing like it was measured: {', '.join(unknown)}"
         if self.trained:
             text += f"; to be trained first: {', '.join(self.trained)}"
         return text

@@ -236,6 +236,11 @@ def test_resize_keeps_what_fits() -> None:
     assert resize(x, 9).shape == (1, 1, 9, 9)
 
 
+def test_resizing_stays_in_range() -> None:
+    """Antialiased, white becomes 1 + 1e-7 at some sizes."""
+    assert all(float(resize(torch.ones(1, 3, 97, 97), side).max()) <= 1 for side in range(20, 97))
+
+
 @pytest.mark.parametrize("shape", [(30, 50), (51, 40), (47, 31), (24, 24), (200, 91)])
 @pytest.mark.parametrize("canvas", [24, 33])
 def test_resize_is_torchvisions_resize_and_centre_crop(shape: tuple[int, int], canvas: int) -> None:

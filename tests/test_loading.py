@@ -120,7 +120,7 @@ def test_prefixes_of_the_models_own_are_found(tmp_path: Path, attribute: str, wr
     [
         (
             lambda net: averaged(net),
-            "1 key of w.pt is none of the model's and left out, which no output depends on: n_averaged",
+            "1 key of w.pt is none of the model's and left out (nothing learnt): n_averaged",
         ),
         (
             lambda net: {"state_dict": {**behind("model.", net.state_dict()), "criterion.weight": torch.ones(2)}},
@@ -128,7 +128,7 @@ def test_prefixes_of_the_models_own_are_found(tmp_path: Path, attribute: str, wr
         ),
         (
             lambda net: {**net.state_dict(), "total_ops": torch.zeros(1), "conv.total_params": torch.zeros(1)},
-            "2 keys of w.pt are none of the model's and left out, which no output depends on: total_ops, conv.total_params",
+            "2 keys of w.pt are none of the model's and left out (nothing learnt): total_ops, conv.total_params",
         ),
         (
             lambda net: {**net.state_dict(), **{f"aux.{i}": torch.ones(1) for i in range(7)}},
@@ -180,6 +180,47 @@ def test_nothing_is_loaded_in_part(tmp_path: Path, change: Callable[[State], Sta
     with pytest.raises(ConfigError, match=f"models.m.weights: the weights are of another architecture: {message}"):
         loaded(target, change(Net(1).state_dict()), tmp_path)
     assert equal(target, Net(2))
+
+
+class Deep(nn.Module):
+    """A network of blocks, as resnets are, with a head."""
+
+    def __init__(self, blocks: int, gates: bool = False) -> None:
+        super().__init__()
+        names = [f"block{i}" for i in range(2)]
+        for name in names:
+            layers: list[nn.Module] = [nn.Conv2d(4, 4, 3, padding=1) for _ in range(blocks)]
+            self.add_module(name, nn.Sequential(*layers))
+        self.head = nn.Linear(4, 2)
+        if gates:
+            self.head.gate = nn.Linear(4, 4)
+
+
+@pytest.mark.parametrize(
+    ("saved", "target", "message"),
+    [
+        (Deep(3), Deep(2), "4 unexpected keys: block0.2.bias, block0.2.weight, block1.2.bias, block1.2.weight"),
+        (Deep(2, gates=True), Deep(2), "2 unexpected keys: head.gate.bias, head.gate.weight"),
+        (nn.Sequential(*[nn.Linear(4, 4)] * 3), nn.Sequential(*[nn.Linear(4, 4)] * 2), "2 unexpected keys: 2.bias, 2.weight"),
+    ],
+    ids=["deeper", "gated", "a longer sequence"],
+)  # fmt: skip
+@pytest.mark.parametrize("prefix", ["", "model.", "trunk."])
+def test_a_deeper_network_is_another(
+    tmp_path: Path, saved: nn.Module, target: nn.Module, message: str, prefix: str
+) -> None:
+    """All that the shallower one wants is there, as in resnet34 for resnet18, and yet nobody trained it."""
+    with pytest.raises(ConfigError, match="the weights are of another architecture") as caught:
+        loaded(target, behind(prefix, saved.state_dict()), tmp_path)
+    if not prefix:
+        assert message in str(caught.value)
+
+
+def test_resnet34_is_not_resnet18(tmp_path: Path) -> None:
+    from torchvision.models import resnet18, resnet34
+
+    with pytest.raises(ConfigError, match="80 unexpected keys: layer1.2.bn1.bias"):
+        loaded(resnet18(), resnet34().state_dict(), tmp_path)
 
 
 def test_an_average_beside_the_weights_is_said_and_can_be_asked_for(tmp_path: Path) -> None:

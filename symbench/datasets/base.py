@@ -266,6 +266,6 @@ def resize(images: Tensor, canvas: Canvas | None) -> Tensor:
     size = frame.resized(height, width)
     if size != (height, width):
         images = interpolate(images, size=size, mode=frame.interpolation, antialias=True, align_corners=False)
-        images = images.clamp(0, 1) if frame.interpolation == "bicubic" else images  # it overshoots
+        images = images.clamp(0, 1)  # bicubic overshoots, and bilinear makes 1 + 1e-7 of 1
     top, left = frame.corner(*size)
     return images[..., top : top + frame.side, left : left + frame.side]

@@ -22,8 +22,10 @@ PARENTS = {"", "module", "model", "net", "network", "backbone", "_forward_module
 """Attributes under which frameworks and users keep that network, and so prefixes of its keys."""
 INSIDE = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")
 """What ``torch.compile`` and wrappers of single layers put into the middle of names."""
-COUNTERS = ("num_batches_tracked", "n_averaged", "total_ops", "total_params")
-"""How buffers end that no output depends on: of batch normalisation in eval mode, averaging and profilers."""
+UNTRAINED = (
+    "num_batches_tracked", "n_averaged", "total_ops", "total_params", "position_ids", "relative_position_index",
+)  # fmt: skip
+"""How buffers end that hold nothing learnt: counters of batches, averages and profilers, and numbers of places."""
 SHOWN = 5
 
 
@@ -125,9 +127,25 @@ class Found:
         ]
 
     @property
+    def deeper(self) -> list[str]:
+        """Names within the module's own parts that it has not: more layers, or others, make another network.
+
+        A part by itself, such as a loss or a second head, may be left out.
+        """
+        names = [name.split(".") for name in self.wanted.own]
+        branch = 0
+        while all(len(parts) > branch + 1 and parts[: branch + 1] == names[0][: branch + 1] for parts in names):
+            branch += 1
+        tops = {(*parts[:branch], _part(parts[branch])) for parts in names}
+        others = [_plain(key).removeprefix(self.prefix) for key in self.left if _plain(key).startswith(self.prefix)]
+        found = [name for name in others if not name.endswith(UNTRAINED) and name.count(".") >= branch]
+        split = {name: name.split(".") for name in found}
+        return sorted(n for n, parts in split.items() if (*parts[:branch], _part(parts[branch])) in tops)
+
+    @property
     def complete(self) -> bool:
         """Whether it can be loaded."""
-        return not (self.missing or self.reshaped or self.untied)
+        return not (self.missing or self.reshaped or self.untied or self.deeper)
 
     def same(self, other: Found) -> bool:
         """Whether both would load the same numbers."""
@@ -213,7 +231,7 @@ def _is_meant(found: Found, key: str) -> bool:
 
 def _of_another(module: nn.Module, nearest: Found, where: str) -> ConfigError:
     """The error for weights that do not fit: what is wrong with those that come nearest."""
-    unexpected = sorted(key for key in nearest.left if not key.endswith(COUNTERS))
+    unexpected = sorted(key for key in nearest.left if not key.endswith(UNTRAINED))
     complaints = [
         f"{len(names)} {what}: {one_of(names[:SHOWN])}"
         for what, names in (
@@ -242,9 +260,14 @@ def _left_over(best: Found, others: Sequence[Found], file: str) -> Iterator[str]
     left = [key for key in best.left if not (known and _plain(key).startswith(known))]
     if left:
         more = f" and {len(left) - SHOWN:,} more" if len(left) > SHOWN else ""
-        counters = ", which no output depends on" if all(key.endswith(COUNTERS) for key in left) else ""
+        harmless = " (nothing learnt)" if all(key.endswith(UNTRAINED) for key in left) else ""
         keys = f"1 key of {file} is" if len(left) == 1 else f"{len(left):,} keys of {file} are"
-        yield f"{keys} none of the model's and left out{counters}: {', '.join(left[:SHOWN])}{more}"
+        yield f"{keys} none of the model's and left out{harmless}: {', '.join(left[:SHOWN])}{more}"
+
+
+def _part(name: str) -> str:
+    """The name of a part; numbered ones, as in a Sequential, are one."""
+    return "0" if name.isdecimal() else name
 
 
 def _plain(key: str) -> str:
