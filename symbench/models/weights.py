@@ -71,9 +71,9 @@ def read(path: Path, *, where: str, trust_pickle: bool = False) -> dict[str, Sta
     held = _unpickled(path, where, trust_pickle=trust_pickle)
     found = dict(_states(held))
     if not found:
-        got = f"{path.name} holds a {type(held).__name__}"
-        got += f" without named tensors: {one_of([repr(key) for key in held][:5])}" if isinstance(held, dict) else ""
-        raise ConfigError(Problem(where, got, "a state dict of tensors", "Save module.state_dict()."))
+        keys = f"No named tensors: {one_of([repr(key) for key in held][:5])}. " if isinstance(held, dict) else ""
+        got, remedy = f"{path.name} holds a {type(held).__name__}", f"{keys}Save module.state_dict()."
+        raise ConfigError(Problem(where, got, "a state dict of tensors", remedy))
     return found
 
 
