@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,8 +143,9 @@ def forecast(suite: Suite | Path | str, choices: Choices, listen: Listener = ign
     """
     from symbench import forecast as forecasts
 
+    began = time.perf_counter()
     resolved, ledger = prepare(suite, choices, listen, forward=True)
-    return forecasts.of(resolved, ledger)
+    return forecasts.of(resolved, ledger, loading=time.perf_counter() - began)
 
 
 def run(

@@ -26,11 +26,14 @@ def describe(device: str, folder: Path | None = None) -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": f"{platform.system()}-{platform.machine()}",
         "packages": {name: _version(name) for name in PACKAGES},
-        "device": device_name(device),
-        "processor": processor(),
-        "threads": threads(),
+        **hardware(device),
         "commit": commit(folder or Path.cwd()),
     }
+
+
+def hardware(device: str) -> dict[str, Any]:
+    """What times depend on."""
+    return {"device": device_name(device), "processor": processor(), "threads": threads()}
 
 
 def _version(name: str) -> str | None:

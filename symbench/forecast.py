@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from symbench import train
 from symbench.engines import local
 from symbench.engines.ledger import Ledger
-from symbench.errors import ConfigError
+from symbench.environment import hardware
+from symbench.history import Guess, History, Work
 from symbench.metrics import METRICS
 from symbench.plan.keys import Cell
 from symbench.plan.resolve import Plan
 from symbench.statistics import smallest_detectable_difference
-from symbench.store import Store
 from symbench.suite.gates import metrics_of
 
 BYTES_PER_ROW = 40
@@ -33,7 +33,7 @@ class CellForecast:
         labels: ``by name`` or ``by index``: how class labels find a model's outputs; None where there are none.
         state: ``measured``, ``to be measured``, or ``will fail: ...``.
         passes: images through the model.
-        seconds: what they would take, by what the same model took before; None where it is not known.
+        time: what it would take, by what like cells took; None where none were measured.
         bytes: of observations.
     """
 
@@ -43,8 +43,13 @@ class CellForecast:
     labels: str | None
     state: str
     passes: int
-    seconds: float | None
+    time: Guess | None
     bytes: int
+
+    def document(self) -> dict[str, Any]:
+        """As plain data."""
+        own = {key: value for key, value in vars(self).items() if key not in {"names", "time"}}
+        return {**self.names, **own, **_document(self.time)}
 
 
 @dataclass(frozen=True)
@@ -53,20 +58,37 @@ class Forecast:
 
     Attributes:
         cells: in the order in which they would run.
-        trained: the models that would be trained first.
+        trained: the models that would be trained first, with what that would take.
         images: how many images would be decoded.
         device: where.
+        loading: seconds that it took to load data and models just now, as every run does first.
     """
 
     cells: list[CellForecast]
-    trained: list[str]
+    trained: dict[str, Guess | None]
     images: int
     device: str
+    loading: float = 0.0
+
+    @property
+    def time(self) -> Guess | None:
+        """What all of it would take that is known; None where nothing is."""
+        known = [time for time in (*self.trained.values(), *(cell.time for cell in self.cells)) if time is not None]
+        if not known:
+            return None
+        return sum(known, Guess(self.loading, self.loading, self.loading))
 
     def document(self) -> dict[str, Any]:
         """As plain data."""
-        cells = [{**cell.names, **{k: v for k, v in vars(cell).items() if k != "names"}} for cell in self.cells]
-        return {"device": self.device, "to_train": self.trained, "to_decode": self.images, "cells": cells}
+        training = [{"model": name, **_document(time)} for name, time in self.trained.items()]
+        return {
+            "device": self.device,
+            "to_train": list(self.trained),
+            "training": training,
+            "to_decode": self.images,
+            "cells": [cell.document() for cell in self.cells],
+            **_document(self.time),
+        }
 
     def table(self) -> list[tuple[str, ...]]:
         """Rows for people, headings first."""
@@ -75,7 +97,7 @@ class Forecast:
         ]
         for cell in self.cells:
             elements = "-" if cell.elements is None else str(cell.elements)
-            time = "?" if cell.seconds is None else f"{cell.seconds:.0f} s"
+            time = "?" if cell.time is None else str(cell.time)
             busy = cell.passes > 0
             numbers = (f"{cell.passes:,}", time, f"{cell.bytes / 1e6:.1f} MB") if busy else ("-", "-", "-")
             rows.append((*cell.names.values(), elements, cell.labels or "-", *numbers, cell.state))
@@ -87,32 +109,59 @@ class Forecast:
         text = f"{len(busy)} of {len(self.cells)} cells to be measured on {self.device}: "
         text += f"{sum(cell.passes for cell in busy):,} images through models, "
         text += f"{sum(cell.bytes for cell in busy) / 1e6:.1f} MB"
-        known = [cell.seconds for cell in busy if cell.seconds is not None]
-        if known:
-            unknown = len(busy) - len(known)
-            text += f", about {sum(known):.0f} s" + (f" and {unknown} cells of unknown speed" if unknown else "")
+        text += self._in_words(busy)
         if self.images:
-            text += f"; {self.images:,} images to be decoded"
+            text += f"; {self.images:,} images to be decoded, which is not counted"
+        return text
+
+    def _in_words(self, busy: Sequence[CellForecast]) -> str:
+        """How long it would take and how that is known, and what is not known."""
+        text, time = "", self.time
+        if time is not None:
+            count = len(time.learnt)
+            learnt = "1 cell or training" if count == 1 else f"{count} cells and trainings"
+            text += f", {time} with training, controls and loading, from {learnt} measured on such hardware"
+        cells = sum(cell.time is None for cell in busy)
+        unknown = [f"{cells} of the cells"] if cells else []
+        unknown += [f"the training of {name}" for name, known in self.trained.items() if known is None]
+        if unknown and time is None:
+            text += "; nothing like it was measured on such hardware, so how long it takes is not known"
+        elif unknown:
+            text += f"; not counted, as nothing like it was measured: {', '.join(unknown)}"
         if self.trained:
             text += f"; to be trained first: {', '.join(self.trained)}"
         return text
 
 
-def of(plan: Plan, ledger: Ledger) -> Forecast:
+def _document(time: Guess | None) -> dict[str, Any]:
+    if time is None:
+        return dict.fromkeys(("seconds", "seconds_low", "seconds_high"))
+    return {"seconds": time.seconds, "seconds_low": time.low, "seconds_high": time.high}
+
+
+def of(plan: Plan, ledger: Ledger, *, loading: float = 0.0) -> Forecast:
     """Look at a plan; nothing is run, and nothing is written.
 
     Args:
         plan: resolved.
         ledger: what is measured already, and where the rest would be.
+        loading: seconds that it took to resolve the plan.
     """
-    speeds = dict(_speeds(ledger.store))
-    cells = [_cell(plan, ledger, cell, speeds) for cell in plan.cells]
-    trained = [name for name in plan.recipes if name not in plan.broken and train.cached(plan, name) is None]
+    device = ledger.settings.device
+    history = History(ledger.store, hardware(device))
+    cells = [_cell(plan, ledger, cell, history) for cell in plan.cells]
+    untrained = [name for name in plan.recipes if name not in plan.broken and train.cached(plan, name) is None]
+    trained = {name: _training(plan, name, history) for name in untrained}
     images = sum(need.pending() for need in local.needs(plan, ledger))
-    return Forecast(cells, trained, images, ledger.settings.device)
+    return Forecast(cells, trained, images, device, loading)
 
 
-def _cell(plan: Plan, ledger: Ledger, cell: Cell, speeds: dict[tuple[str, str], float]) -> CellForecast:
+def _training(plan: Plan, name: str, history: History) -> Guess | None:
+    recipe = plan.suite.models[name].train
+    return None if recipe is None else history.training(plan.recipes[name], len(plan.training[recipe.on].dataset))
+
+
+def _cell(plan: Plan, ledger: Ledger, cell: Cell, history: History) -> CellForecast:
     names, limit = cell.pair.names(), ledger.settings.limit
     broken = plan.broken_reason(cell.pair)
     if broken is not None:
@@ -126,24 +175,10 @@ def _cell(plan: Plan, ledger: Ledger, cell: Cell, speeds: dict[tuple[str, str], 
     samples = samples if limit is None else min(samples, limit)
     controls = min(samples, plan.suite.controls.samples) * CONTROL_PASSES
     passes = samples * (moved + 1) + controls
-    speed = speeds.get((cell.pair.model, cell.pair.dataset))
-    seconds = None if speed is None else speed * passes
+    time = history.cell(Work.of(plan.suite.resolved(), names, samples, moved + 1))
     return CellForecast(
-        names, cell.key, moved, labels, "to be measured", passes, seconds, samples * (moved + 1) * BYTES_PER_ROW
+        names, cell.key, moved, labels, "to be measured", passes, time, samples * (moved + 1) * BYTES_PER_ROW
     )
-
-
-def _speeds(store: Store) -> Iterator[tuple[tuple[str, str], float]]:
-    """Seconds per sample of the models of the newest run, by model and dataset."""
-    try:
-        newest = store.manifest()
-    except ConfigError:
-        return
-    for status in newest.cells:
-        record = store.cell(status.key)
-        seconds = record.facts.get("seconds_per_sample") if record else None
-        if seconds:
-            yield (status.model, status.dataset), seconds
 
 
 CHANGED = 0.027

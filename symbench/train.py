@@ -6,7 +6,7 @@ import json
 import math
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,11 +20,14 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from symbench.assemble import Prepared, image_leaves, prepare, seed_for
 from symbench.code import foreign
-from symbench.datasets.base import Dataset
+from symbench.datasets.base import Dataset, Valid
 from symbench.datasets.cache import cache_folder
-from symbench.errors import ConfigError, Interrupted, ModelError, Problem
+from symbench.datasets.reading import seeded
+from symbench.environment import hardware
+from symbench.errors import ConfigError, DataError, Interrupted, ModelError, Problem
 from symbench.events import Advanced, Finished, Listener, Started
 from symbench.fields import Category
+from symbench.groups.base import Group
 from symbench.models.base import Normalisation, named_outputs
 from symbench.models.weights import digest_file
 from symbench.plan.resolve import Plan, new_module
@@ -32,7 +35,9 @@ from symbench.store import content_key, write_text, written
 from symbench.suite import ModelEntry, Recipe
 
 PRELOAD_BYTES = 2 << 30
-"""Training sets up to this size are decoded once and kept in memory."""
+"""Training sets up to this size are decoded once and kept in memory, unless they are others each time."""
+TRIES = 100
+"""Elements that are drawn for a sample until one keeps its label; then it is left as it is."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +119,11 @@ def _trained(
         with written(path) as temporary:
             save_file(state, temporary)
     digest, seconds = digest_file(path), time.perf_counter() - start
-    note = {"seconds": seconds, "sha256": digest, "recipe": plan.recipes[name]}
+    known = {
+        "shown": recipe.epochs * len(plan.training[recipe.on].dataset),
+        "hardware": list(hardware(device).values()),
+    }
+    note = {"seconds": seconds, "sha256": digest, "recipe": plan.recipes[name], **known}
     write_text(path.with_suffix(".json"), json.dumps(note) + "\n")
     return Checkpoint(path, digest, seconds)
 
@@ -141,26 +150,28 @@ def fit(
     recipe = entry.train
     if recipe is None:
         raise ValueError(f"{name} is not trained")
-    data = plan.training[recipe.on].dataset
+    known = plan.training[recipe.on]
+    data = known.dataset
     # of the recipe alone: another version of the code learns from the same draws, and is so compared more closely
     key = content_key({part: value for part, value in plan.recipes[name].items() if part != "origin"})
     generator = torch.Generator().manual_seed(seed_for(suite.seed, "training", key))
     augment = None
     if recipe.augment is not None:
-        augment = prepare(suite, recipe.augment, data, plan.training[recipe.on].shapes(entry.size))
+        augment = prepare(suite, recipe.augment, data, known.shapes(entry.size))
     batches = math.ceil(len(data) / recipe.batch)
     module.to(device).train()
     optimiser = AdamW(module.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     schedule = OneCycleLR(optimiser, recipe.learning_rate, total_steps=batches * recipe.epochs)
-    read = _reader(data, entry)
+    read = _anew(data, entry, suite.seed, key) if known.anew else _reader(data, entry)
     listen(Started(f"training {name}", batches * recipe.epochs, "batches"))
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed_for(suite.seed, "dropout", key))
-            for indices in _batches(len(data), recipe, generator):
+            for number, indices in enumerate(_batches(len(data), recipe, generator)):
                 if len(indices) > 1 or recipe.batch == 1 or batches == 1:  # a last one alone has no batch statistics
-                    leaves, targets = read(indices)
-                    loss = _step(module, _moved(leaves, augment, generator), targets, data, entry, device)
+                    leaves, targets = read(indices, number)
+                    leaves = _moved(leaves, augment, generator, _labels(data, targets), data.valid)
+                    loss = _step(module, leaves, targets, data, entry, device)
                     optimiser.zero_grad()
                     loss.backward()
                     optimiser.step()
@@ -183,7 +194,19 @@ def _batches(count: int, recipe: Recipe, generator: torch.Generator) -> Iterator
         yield from torch.randperm(count, generator=generator).split(recipe.batch)
 
 
-Reader = Callable[[Tensor], tuple[dict[str, Tensor], dict[str, Tensor]]]
+Reader = Callable[[Tensor, int], tuple[dict[str, Tensor], dict[str, Tensor]]]
+"""Leaves and targets of samples by their indices, for the batch of this number."""
+
+
+def _anew(data: Dataset, entry: ModelEntry, seed: int, key: str) -> Reader:
+    """Batches of samples that are others each time: read when they are shown, each batch under a seed of its own."""
+
+    def read(indices: Tensor, number: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        with seeded(seed_for(seed, "reading", key, str(number))):
+            batch = data.batch(indices.tolist(), canvas=entry.size)
+        return batch.leaves, batch.targets
+
+    return read
 
 
 def _reader(data: Dataset, entry: ModelEntry) -> Reader:
@@ -192,14 +215,16 @@ def _reader(data: Dataset, entry: ModelEntry) -> Reader:
     size = sum(leaf.numel() * leaf.element_size() for leaf in one.leaves.values()) * len(data)
     if size > PRELOAD_BYTES:
 
-        def decode(indices: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        def decode(indices: Tensor, number: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+            del number
             batch = data.batch(indices.tolist(), canvas=entry.size)
             return batch.leaves, batch.targets
 
         return decode
     whole = data.batch(range(len(data)), canvas=entry.size)
 
-    def select(indices: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def select(indices: Tensor, number: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        del number
         return (
             {name: leaf[indices] for name, leaf in whole.leaves.items()},
             {name: target[indices] for name, target in whole.targets.items()},
@@ -208,16 +233,46 @@ def _reader(data: Dataset, entry: ModelEntry) -> Reader:
     return select
 
 
-def _moved(leaves: dict[str, Tensor], augment: Prepared | None, generator: torch.Generator) -> dict[str, Tensor]:
+def _labels(data: Dataset, targets: dict[str, Tensor]) -> list[int] | None:
+    """The classes that a dataset's rule of labels speaks of; None where there are none."""
+    name, field = next(iter(data.targets.items()))
+    return targets[name].tolist() if isinstance(field, Category) and data.valid is not None else None
+
+
+def _moved(
+    leaves: dict[str, Tensor],
+    augment: Prepared | None,
+    generator: torch.Generator,
+    labels: list[int] | None = None,
+    valid: Valid | None = None,
+) -> dict[str, Tensor]:
+    """Samples moved by an element each, none of which changes its label: a 6 upside down is no 6 to be learnt."""
     if augment is None:
         return leaves
     count = len(next(iter(leaves.values())))
-    drawn = augment.group.sample(count, generator=generator)[None]  # (1, n, ...), one element for each sample
+    drawn = augment.group.sample(count, generator=generator)  # (n, ...), one element for each sample
+    if labels is not None and valid is not None:
+        drawn = _kept(drawn, augment.group, generator, labels, valid)
     actions = augment.actions
     return {
-        name: actions[name].finish(actions[name].act(drawn, actions[name].prepare(x))[0])
+        name: actions[name].finish(actions[name].act(drawn[None], actions[name].prepare(x))[0])
         for name, x in leaves.items()
     }
+
+
+def _kept(drawn: Tensor, group: Group, generator: torch.Generator, labels: Sequence[int], valid: Valid) -> Tensor:
+    """Elements ``(n, ...)`` with those drawn again that change a label; the identity where ``TRIES`` draws all do."""
+    drawn = drawn.clone()
+    waiting = list(range(len(drawn)))
+    for _ in range(TRIES):
+        parameters = group.parameters(drawn[waiting])
+        with foreign(DataError, "augmentation", "asking which elements keep a label (valid)"):
+            waiting = [i for i, named in zip(waiting, parameters, strict=True) if not valid(labels[i], named)]
+        if not waiting:
+            return drawn
+        drawn[waiting] = group.sample(len(waiting), generator=generator)
+    drawn[waiting] = group.identity()
+    return drawn
 
 
 def _step(

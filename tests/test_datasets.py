@@ -14,7 +14,8 @@ from sklearn.datasets import load_digits
 
 from symbench.datasets import DATASETS, TorchvisionOptions
 from symbench.datasets.base import Arrays, resize
-from symbench.datasets.items import Items, to_image
+from symbench.datasets.items import Items
+from symbench.datasets.pixels import to_image
 from symbench.datasets.sets import mean_distance
 from symbench.errors import ConfigError, DataError
 from symbench.fields import Category, Image, Scalar
@@ -32,15 +33,47 @@ def test_digits_are_scikit_learns() -> None:
     batch = test.batch(range(450))
     assert float(batch.leaves["image"].min()) >= 0
     assert float(batch.leaves["image"].max()) <= 1
-    assert torch.equal(batch.leaves["image"][..., :4, :], torch.zeros(450, 1, 4, 33)), "a margin of an eighth"
+    for edge in (batch.leaves["image"], batch.leaves["image"].flip(2, 3)):
+        assert float(edge[..., :3, :].max()) == float(edge[..., :3].max()) == 0, "shifts by 3 pixels lose nothing"
     raw = load_digits()
-    small = torch.nn.functional.adaptive_avg_pool2d(batch.leaves["image"][..., 4:29, 4:29], 8)
+    small = torch.nn.functional.adaptive_avg_pool2d(batch.leaves["image"], 11)[..., 1:10, 1:10].unfold(2, 2, 1)
+    small = small.unfold(3, 2, 1).mean((-2, -1))  # the originals' pixels lie half-way between these
     flat = torch.from_numpy(raw.images).float().flatten(1) / 16
     nearest = torch.cdist(small.flatten(1), flat).argmin(1)
     assert float((torch.from_numpy(raw.target)[nearest] == batch.targets["label"]).float().mean()) > 0.99
     both = torch.cat([train.batch(range(1347)).targets["label"], batch.targets["label"]])
     assert torch.equal(torch.bincount(both), torch.bincount(torch.from_numpy(raw.target)))
     assert load("digits").digest() == test.digest() != train.digest()
+
+
+@pytest.mark.parametrize("size", [9, 16, 17, 22, 32, 33, 64, 65, 257])
+def test_digits_lie_alike_at_every_size(size: int) -> None:
+    """The originals' ink has its centre where it has it amid one and a half black pixels on every side."""
+    images = load("digits", size=size).batch(range(450)).leaves["image"].double()[:, 0]
+    raw = torch.from_numpy(load_digits().images[np.random.RandomState(0).permutation(1797)[:450]])
+    for axis in (1, 2):
+        profile, ink = images.sum(3 - axis).mean(0), raw.sum(3 - axis).mean(0)
+        centre = (profile * (torch.arange(size) + 0.5)).sum() / profile.sum() / size
+        assert float(centre) == pytest.approx(float((ink * (torch.arange(8) + 2)).sum() / ink.sum() / 11), abs=2e-3)
+
+
+@pytest.mark.parametrize("size", [16, 17, 32, 33, 64, 65, 257])
+def test_digits_have_no_hard_edge(size: int) -> None:
+    """Neighbouring pixels differ by what the originals' resolution allows, across as up and down, edges included."""
+    images = load("digits", size=size).batch(range(450)).leaves["image"]
+    down, across = (float(images.diff(dim=dim).abs().max()) for dim in (2, 3))
+    assert max(down, across) < 1.7 * 11 / size
+    assert down == pytest.approx(across, rel=0.1)
+
+
+def test_digits_are_padded_before_they_are_enlarged() -> None:
+    """At twice the resolution this is torch's own enlargement of the padded originals, cut to 11 of their pixels."""
+    raw = torch.from_numpy(load_digits().images[np.random.RandomState(0).permutation(1797)[:450]])[:, None] / 16
+    padded = torch.nn.functional.pad(raw, (4,) * 4)
+    wide = torch.nn.functional.interpolate(padded, scale_factor=2, mode="bicubic").clamp(0, 1)[..., 5:-5, 5:-5]
+    images = load("digits", size=22).batch(range(450)).leaves["image"]
+    assert float((images - wide).abs().max()) < 0.02, "what the interpolation rings outside is left black"
+    assert float((images - wide)[..., 2:-2, 2:-2].abs().max()) < 1e-6
 
 
 def test_sets_have_an_exact_order_free_target() -> None:
@@ -146,9 +179,9 @@ def test_what_an_image_may_be(value: Any) -> None:
     [
         (
             torch.full((1, 3, 3), 1.5),
-            r"got pixels from 1.5 to 1.5, expected values in \[0, 1\].*Normalisation belongs",
+            r"got pixels from 1.5 to 1.5, 9 of 9 of them beyond by up to 0.5, expected values in \[0, 1\].*Normalisation",
         ),
-        (torch.full((1, 3, 3), torch.nan), "got pixels from nan"),
+        (torch.full((1, 3, 3), torch.nan), "got 9 of 9 pixels that are NaN, infinite or beyond, expected"),
         (torch.zeros(1, 3, 3, dtype=torch.int64), "got an image of torch.int64"),
         (torch.zeros(2, 1, 3, 3), r"got an image of shape \(2, 1, 3, 3\)"),
         ("photo.png", "got a str, expected a PIL image"),
@@ -201,6 +234,11 @@ def test_resize_keeps_what_fits() -> None:
     assert resize(x, 5) is x
     assert resize(x, None) is x
     assert resize(x, 9).shape == (1, 1, 9, 9)
+
+
+def test_resizing_stays_in_range() -> None:
+    """Antialiased, white becomes 1 + 1e-7 at some sizes."""
+    assert all(float(resize(torch.ones(1, 3, 97, 97), side).max()) <= 1 for side in range(20, 97))
 
 
 @pytest.mark.parametrize("shape", [(30, 50), (51, 40), (47, 31), (24, 24), (200, 91)])

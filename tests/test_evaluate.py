@@ -359,9 +359,10 @@ def test_a_model_that_cannot_be_built_fails_its_cells(folder: Folder, symbench: 
 
 def test_a_bad_sample_fails_the_cell(folder: Folder, symbench: Symbench) -> None:
     folder.write(
-        data="import torch\nclass D:\n    def __len__(self):\n        return 4\n    def __getitem__(self, i):\n"
-        "        if i == 2 and not self.__dict__.setdefault('seen', set()) >= {2}:\n            self.seen.add(2)\n            return torch.rand(1, 9, 9), 0\n"
-        "        if i == 2:\n            raise OSError('truncated')\n        return torch.rand(1, 9, 9), i % 3\ndef load():\n    return D()\n"
+        data="import torch\nclass D:\n    reads = 0\n    def __len__(self):\n        return 4\n"
+        "    def __getitem__(self, i):\n        self.reads += i == 2\n"
+        "        if i == 2 and self.reads > 3:  # the plan has read it three times\n            raise OSError('truncated')\n"
+        "        return torch.full((1, 9, 9), i / 4), i % 3\ndef load():\n    return D()\n"
     )
     ran = symbench("run", folder.suite, "--results", folder.results)
     assert ran.code == 3

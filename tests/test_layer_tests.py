@@ -399,7 +399,9 @@ def test_a_module_that_cannot_be_copied_says_what_to_pass() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return blind(x)
 
-    with pytest.raises(ConfigError, match=r"Locked: cannot be copied: RuntimeError: one of a kind.*Pass a function that calls it"):
+    with pytest.raises(
+        ConfigError, match=r"Locked: cannot be copied: RuntimeError: one of a kind.*Pass a function that calls it"
+    ):
         assert_equivariant(Locked(), "C4", IMAGES)
     model = Locked()
     assert_equivariant(lambda x: model(x), "C4", IMAGES)

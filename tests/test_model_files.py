@@ -24,7 +24,6 @@ from symbench.errors import ConfigError, ModelError
 from symbench.models.base import Model
 from symbench.models.onnx import external_files
 from symbench.models.program import Batches, Program
-from symbench.models.weights import load_into, read
 
 SIDE = 17
 
@@ -405,55 +404,6 @@ def test_rows_that_are_no_images_are_refused_rather_than_cut() -> None:
 
 
 # Weights.
-
-
-def wrapped(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {prefix + key: value for key, value in state.items()}
-
-
-@pytest.mark.parametrize(
-    "wrap",
-    [
-        lambda s: {"epoch": 3, "model_state_dict": s},
-        lambda s: {"state_dict": wrapped(s, "model."), "optimizer": {"lr": 0.1}},
-        lambda s: {"model": {"state_dict": wrapped(s, "module.")}},
-        lambda s: {"net": wrapped(s, "_orig_mod.")},
-        lambda s: wrapped(s, "module._orig_mod."),
-        lambda s: wrapped(s, "_orig_mod.module."),
-        lambda s: {"state_dict": wrapped(s, "model._orig_mod.")},
-        lambda s: {key: value for key, value in s.items() if "num_batches" not in key},
-    ],
-    ids=["model_state_dict", "lightning", "twice", "compiled", "ddp", "compiled ddp", "lightning compiled", "old"],
-)
-def test_common_wrappings_are_understood(tmp_path: Path, wrap: Any) -> None:
-    source, target = Net(), Net()
-    torch.save(wrap(source.state_dict()), tmp_path / "w.ckpt")
-    load_into(target, read(tmp_path / "w.ckpt", where="w", trust_pickle=True), where="w")
-    for key, value in source.state_dict().items():
-        assert torch.equal(value, target.state_dict()[key]), key
-
-
-class Holds(nn.Module):
-    """A network of a user's that keeps another as an attribute."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self.add_module(name, Net())
-
-
-@pytest.mark.parametrize("attribute", ["model", "module", "_orig_mod"])
-def test_prefixes_of_the_models_own_are_found(attribute: str) -> None:
-    target, source = Holds(attribute), Net()
-    load_into(target, source.state_dict(), where="w")
-    assert torch.equal(target.get_submodule(attribute).get_parameter("head.weight"), source.head.weight)
-    load_into(target, Holds(attribute).state_dict(), where="w")
-
-
-def test_a_whole_pickled_module_gives_its_state(tmp_path: Path) -> None:
-    torch.save({"model": nn.Linear(3, 2)}, tmp_path / "w.pt")
-    assert set(read(tmp_path / "w.pt", where="w", trust_pickle=True)) == {"weight", "bias"}
-    with pytest.raises(ConfigError, match="--trust-pickle"):
-        read(tmp_path / "w.pt", where="w")
 
 
 def test_weights_of_another_kind_of_file(files: Path, symbench: Symbench) -> None:

@@ -15,8 +15,9 @@ from symbench.errors import ConfigError, ModelError
 from symbench.fields import Scalar
 from symbench.models import MODELS
 from symbench.models.base import Model, Normalisation, declared_outputs
+from symbench.models.loading import load_into
 from symbench.models.p4_cnn import P4Cnn, P4Conv
-from symbench.models.weights import load_into, read
+from symbench.models.weights import read
 
 
 def build(name: str, shape: tuple[int, ...], **options: Any) -> nn.Module:
@@ -136,8 +137,9 @@ def test_weights_round_trip(tmp_path: Path) -> None:
 def test_checkpoints_in_their_usual_wrappings(tmp_path: Path, wrap: Any) -> None:
     source = nn.Linear(3, 2)
     torch.save(wrap(source.state_dict()), tmp_path / "w.pt")
-    found = read(tmp_path / "w.pt", where="w", trust_pickle=True)
-    assert torch.equal(found["weight"], source.weight)
+    target = nn.Linear(3, 2)
+    assert load_into(target, read(tmp_path / "w.pt", where="w", trust_pickle=True), where="w") == []
+    assert torch.equal(target.weight, source.weight)
 
 
 class Evil:
@@ -171,7 +173,7 @@ def test_weights_of_another_architecture() -> None:
     with pytest.raises(
         ConfigError, match=r"1 missing keys: bias; 1 unexpected keys: extra; 1 other shapes: weight is \(3, 2\)"
     ):
-        load_into(nn.Linear(3, 2), state, where="w")
+        load_into(nn.Linear(3, 2), {"": state}, where="w")
 
 
 # Code.

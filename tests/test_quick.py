@@ -40,6 +40,17 @@ def test_augmentation_teaches_rotations(quick: Quick) -> None:
     assert value(quick.frame, "cnn-rotated", "quarter-turns", "equivariance_error") > 1e-3, "learned is not exact"
 
 
+def test_shifts_by_a_pixel_cost_alike_in_all_directions(quick: Quick) -> None:
+    """With digits that were cut off at their upper and lower edge these were 46.0, 31.8, 97.8 and 97.8 %."""
+    rows = quick.frame[(quick.frame["metric"] == "element_accuracy") & (quick.frame["symmetry"] == "shifts")]
+    found = rows[
+        (rows["model"] == "cnn") & rows["element"].isin(["(+1,+0)px", "(-1,+0)px", "(+0,+1)px", "(+0,-1)px"])
+    ]
+    assert len(found) == 4
+    assert found["estimate"].min() > 0.9
+    assert found["estimate"].max() - found["estimate"].min() < 0.05
+
+
 def test_deep_sets_is_exact_and_the_set_mlp_is_not(quick: Quick) -> None:
     assert value(quick.frame, "deep-sets", "reorderings", "equivariance_error") < 5e-6
     assert value(quick.frame, "deep-sets", "reorderings", "accuracy") > 0.9

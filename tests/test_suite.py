@@ -101,6 +101,8 @@ ERRORS = [
     ("use: mlp", r'"\ud800": 1, use: mlp', r"models.mlp: got '\\ud800', expected text without"),
     ("use: mlp", r'use: "a\0.py:b"', r"models.mlp.use: got 'a\\x00.py:b', expected text without NUL"),
     ("use: mlp", "layers: [{a: 1}], use: mlp", r"models.mlp.layers: got \[\{'a': 1\}\], expected names of submodules"),
+    ("use: cnn,    train: {on: digits, epochs: 12}", "use: cnn, weights: {fil: w.pt}",
+     r"models.cnn.weights: got {'fil': 'w.pt'}, expected a file, or {file: FILE, key: KEY} where it holds several"),
 ]  # fmt: skip
 
 

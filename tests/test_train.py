@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import symbench as sb
 from symbench import train
 from symbench.api import prepare
 from symbench.assemble import prepare as prepare_symmetry
+from symbench.datasets import digits
 from symbench.events import Advanced, Event, Started, ignore
 from symbench.models.weights import digest_file
 from symbench.suite import load
@@ -81,6 +83,61 @@ def test_augmentation_draws_one_element_for_each_sample() -> None:
     moved = train._moved({"image": x}, symmetry, torch.Generator().manual_seed(0))["image"]
     turns = [next(k for k in range(4) if torch.equal(torch.rot90(x[i], k, (1, 2)), moved[i])) for i in range(64)]
     assert set(turns) == {0, 1, 2, 3}
+
+
+def half_turns_change(label: int, element: Mapping[str, float]) -> bool:
+    """A 6 that is turned by 180 degrees is none."""
+    return label != 6 or element["angle_deg"] != 180
+
+
+def none_is_right(label: int, element: Mapping[str, float]) -> bool:
+    return not any(element.values())
+
+
+def turned(labels: list[int] | None, valid: Any) -> list[int]:
+    """By how many quarters each of 64 images was turned."""
+    suite = load(Path(__file__).parent.parent / "suites" / "quick.yaml")
+    data = Blobs(64, size=33)
+    x = data.leaves["image"]
+    symmetry = prepare_symmetry(suite, "quarter-turns", data, data.shapes())
+    generator = torch.Generator().manual_seed(0)
+    moved = train._moved({"image": x}, symmetry, generator, labels, valid)["image"]
+    return [next(k for k in range(4) if torch.equal(torch.rot90(x[i], k, (1, 2)), moved[i])) for i in range(64)]
+
+
+def test_augmentation_keeps_labels() -> None:
+    """A pair of a label and an element that the data rejects is drawn again, the same one every time."""
+    labels = [6, 3] * 32
+    turns, free = turned(labels, half_turns_change), turned(None, None)
+    assert set(turns[0::2]) == {0, 1, 3}
+    assert set(turns[1::2]) == {0, 1, 2, 3}
+    assert [k for k, was in zip(turns, free, strict=True) if was != 2] == [was for was in free if was != 2]
+    assert turned(labels, half_turns_change) == turns
+
+
+def test_a_label_that_no_element_keeps_is_left_unmoved() -> None:
+    assert turned([0] * 64, none_is_right) == [0] * 64
+
+
+def test_digits_are_not_taught_that_a_six_is_a_nine(folder: Folder, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("SYMBENCH_CACHE_DIR", str(tmp_path / "cache"))
+    folder.suite.write_text(
+        "version: 1\nname: small\ndatasets: {digits: {use: digits, size: 9}}\nmodels:\n"
+        "  mlp: {use: mlp, width: 8, depth: 1, train: {on: digits, epochs: 1, augment: turns}}\n"
+        "symmetries: {turns: {group: C4, on: image}}\n"
+    )
+    asked: list[tuple[int, Any]] = []
+    readable = digits.readable
+
+    def noted(digit: int, element: Any) -> bool:
+        asked.append((digit, element))
+        return readable(digit, element)
+
+    monkeypatch.setattr(digits, "readable", noted)
+    plan, _ = prepare(folder.suite, sb.Choices(device="cpu"))
+    train.obtain(plan, "mlp", device="cpu", listen=ignore, stopped=lambda: False)
+    assert len(asked) > 1347, "every pair is asked about, and some were drawn again"
+    assert plan.recipes["mlp"]["augment"]["valid"] is not None, "another rule is another recipe"
 
 
 class Explodes(nn.Module):

@@ -9,14 +9,13 @@ from symbench.assemble.model import (
     build_module,
     built_for_data,
     is_foreign,
-    load_weights,
     model_description,
     recipe_document,
-    weights_digest,
 )
 from symbench.assemble.origin import origin_document
 from symbench.assemble.running import check_layers, dtype_of, layer_fields, ready
-from symbench.assemble.symmetry import Prepared, canvas, prepare, validity_document
+from symbench.assemble.symmetry import Prepared, canvas, prepare, rule_document, validity_document
+from symbench.assemble.weights import load_weights, weights_digest
 
 __all__ = [
     "Prepared",
@@ -37,6 +36,7 @@ __all__ = [
     "reading",
     "ready",
     "recipe_document",
+    "rule_document",
     "seed_for",
     "validity_document",
     "weights_digest",

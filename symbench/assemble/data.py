@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from symbench.code import foreign
-from symbench.datasets import DATASETS
+from symbench.datasets import DATASETS, ItemsOptions
 from symbench.datasets.base import Canvas, Dataset
 from symbench.datasets.items import Items
 from symbench.errors import (
@@ -53,7 +53,7 @@ def load_dataset(suite: Suite, name: str, *, split: str | None = None, listen: L
                 )
             arguments["split"] = split
         with foreign(ConfigError, where, "loading it"):
-            return _as_dataset(code.call(**arguments), where)
+            return _as_dataset(code.call(**arguments), where, entry.options)
     row, parameters = DATASETS.find(entry.use, where=where)
     arguments = {**entry.options, **parameters}
     if split is not None:
@@ -64,14 +64,20 @@ def load_dataset(suite: Suite, name: str, *, split: str | None = None, listen: L
     takes = inspect.signature(factory).parameters
     arguments |= {k: v for k, v in (("folder", suite.folder), ("where", where), ("listen", listen)) if k in takes}
     with foreign(ConfigError, where, "loading it"):
-        return _as_dataset(factory(**arguments), where)
+        return _as_dataset(factory(**arguments), where, {})
 
 
-def _as_dataset(found: Any, where: str) -> Dataset:
+def _as_dataset(found: Any, where: str, options: Mapping[str, Any]) -> Dataset:
+    """What code returned; a sequence becomes a dataset with the options of its entry."""
     if isinstance(found, Dataset):
+        fields = ItemsOptions.model_fields.items()
+        given = [key for key, field in fields if options.get(key, field.default) != field.default]
+        if given:
+            got = f"got {given[0]} for a {type(found).__name__}, which makes its own pixels"
+            raise ConfigError(Problem(where, got, "a sequence of images"))
         return found
     try:
-        return Items(found, where=where)
+        return Items(found, where=where, **options)
     except CellError as error:  # the first sample already cannot be read: nothing to run
         raise ConfigError(error.problems) from error
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import nn
 
@@ -33,10 +33,12 @@ class Labels:
     Attributes:
         by: ``name``; ``number``, where class ``i`` is output ``i``; or ``index``, where label ``i`` is.
         outputs: the output of each class; None where each is its own.
+        note: what people should be told: why labels are taken by index where one side has names.
     """
 
     by: str
     outputs: tuple[int, ...] | None = None
+    note: str | None = field(default=None, compare=False)
 
 
 def declared_names(module: nn.Module, name: str) -> tuple[tuple[str, ...], ...] | None:
@@ -118,9 +120,11 @@ def match(
             if not known:
                 remedy = "Say labels: index to take label i for output i."
                 raise ConfigError(Problem(where, f"{who} have no names to compare", None, remedy))
-    if wanted == "index" or not classes:
-        return Labels("index")
     problem = _Problems(model, data, where)
+    if wanted == "index" or not (classes or names):
+        return Labels("index")
+    if not classes:
+        return problem.by_index(f"the outputs of {model} have names, and the classes of {data} have none")
     if not (names or given):
         return _numbered(classes, problem)
     if any(SYNSET.fullmatch(name) for name in classes) and names:
@@ -128,7 +132,7 @@ def match(
     chosen = [_chosen(name, given[name], names, problem) if name in given else None for name in classes]
     found = _looked_up(classes, chosen, names or (), problem, strict=strict)
     if found is None:
-        return Labels("index")
+        return problem.by_index(f"none of the classes of {data} is an output of {model} by name")
     outputs = _settled(classes, found, names or (), problem)
     return Labels("name", None if outputs == tuple(range(len(outputs))) else outputs)
 
@@ -140,6 +144,11 @@ class _Problems:
     model: str
     data: str
     where: str
+
+    def by_index(self, why: str) -> Labels:
+        """Labels by index where that may be wrong: an accuracy of none of it must not come without a word."""
+        remedy = "a list 'classes' on both sides compares them by name, and labels: index says that this is right"
+        return Labels("index", None, f"{self.model} on {self.data}: labels by index, since {why}; {remedy}")
 
     def unknown(self, classes: Sequence[str], lost: Sequence[str], names: Names) -> ConfigError:
         known = {_plain(name): name for each in names for name in each}
@@ -190,7 +199,9 @@ def _chosen(name: str, value: int | str, names: Names | None, problem: _Problems
 def _numbered(classes: Sequence[str], problem: _Problems) -> Labels:
     """Classes called ``0``, ``1``, ``10``, ``2`` by number, of a model whose outputs have no names."""
     if not all(name.isdecimal() for name in classes):
-        return Labels("index")
+        return problem.by_index(
+            f"the classes of {problem.data} have names, and the outputs of {problem.model} have none"
+        )
     owner: dict[int, str] = {}
     for name in classes:
         if int(name) in owner:

@@ -22,7 +22,6 @@ from symbench.errors import (
 from symbench.identity import Reads
 from symbench.models import MODELS, ModelRow
 from symbench.models.source import Description, Source
-from symbench.models.weights import check_file, digest_file, load_into, read
 from symbench.store import content_key
 from symbench.suite import ModelEntry, Suite, code_of
 
@@ -207,40 +206,6 @@ def is_shaped(entry: ModelEntry) -> bool:
 def built_for_data(entry: ModelEntry) -> bool:
     """Whether a model's module depends on the dataset that it meets, rather than on one that it is trained on."""
     return entry.train is None and is_shaped(entry)
-
-
-def load_weights(module: nn.Module, suite: Suite, name: str, *, trust_pickle: bool) -> None:
-    """Load the file that the suite names into the module.
-
-    Raises:
-        ConfigError: the file cannot be read, or is of another architecture.
-    """
-    entry = suite.models[name]
-    if entry.weights is None:
-        return
-    where = suite.where("models", name, "weights")
-    state = read(suite.folder / entry.weights, where=where, trust_pickle=trust_pickle)
-    try:
-        load_into(module, state, where=where)
-    except ConfigError as error:
-        if "classes" not in entry.options:
-            raise
-        remedy = "If they are for another number of classes than the data has, add classes: to the entry."
-        raise ConfigError([replace(problem, remedy=remedy) for problem in error.problems]) from error
-
-
-def weights_digest(suite: Suite, name: str) -> str | None:
-    """SHA-256 of the weights file, which is checked to be one; None where the suite names none."""
-    entry = suite.models[name]
-    if entry.weights is None:
-        return None
-    path = suite.folder / entry.weights
-    where = suite.where("models", name, "weights")
-    check_file(path, where=where)
-    try:
-        return digest_file(path)
-    except OSError as error:
-        raise ConfigError(Problem(where, f"{path.name} cannot be read: {error.strerror or error}")) from error
 
 
 def recipe_document(suite: Suite, name: str, data: str, augment: dict[str, Any] | None) -> dict[str, Any]:

@@ -138,11 +138,18 @@ def validity_document(name: str, dataset: Dataset, prepared: Prepared) -> Any:
         return None
     counts = [field.classes for field in dataset.targets.values() if isinstance(field, Category)]
     if shared is None or not counts or counts[0] is None:
-        where = getattr(rule, "__module__", None) or type(rule).__module__
-        return dependencies([where]).document()
+        return rule_document(dataset)
     with foreign(DataError, name, "asking which elements keep a label (valid)"):
         parameters = prepared.group.parameters(shared)
         return content_key([[bool(rule(label, each)) for each in parameters] for label in range(counts[0])])
+
+
+def rule_document(dataset: Dataset) -> Any:
+    """The code that a dataset's rule of valid labels stands in; None where it has no rule."""
+    rule = dataset.valid
+    if rule is None:
+        return None
+    return dependencies([getattr(rule, "__module__", None) or type(rule).__module__]).document()
 
 
 def canvas(suite: Suite, symmetry: str, model: str) -> Canvas | None:

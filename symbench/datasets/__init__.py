@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
+from pydantic import BeforeValidator
 from pydantic import Field as Limits
+from pydantic_core import PydanticCustomError
 
 from symbench.fields import Category, Field, Image, Nodes, Scalar
 from symbench.registry import Options, Row, Table
@@ -51,6 +53,27 @@ class SetsOptions(Options):
     target: Literal["class", "value"] = "class"
     order: Literal["sorted", "random"] = "sorted"
     seed: Annotated[int, Limits(ge=0)] = 0
+
+
+def _rising(value: object) -> object:
+    """A list of two numbers, the second the larger, as a pair."""
+    pair = tuple(value) if isinstance(value, (list, tuple)) else ()
+    if len(pair) != 2 or not all(isinstance(end, (int, float)) and not isinstance(end, bool) for end in pair):
+        raise PydanticCustomError("range", "what black and white are stored as, such as [0, 4095]")
+    if not pair[0] < pair[1]:
+        raise PydanticCustomError("range", "black and white, the smaller number first")
+    return pair
+
+
+Range = Annotated[tuple[float, float], BeforeValidator(_rising)]
+Layout = Literal["auto", "nchw", "nhwc"]
+
+
+class ItemsOptions(Options):
+    """Data of a user's own code: what black and white are stored as, and where the channels of an array are."""
+
+    range: Range | None = None
+    layout: Layout = "auto"
 
 
 class TorchvisionOptions(Options):
@@ -94,7 +117,8 @@ class ArraysOptions(Options):
     split: Split = "test"
     images: str = "images"
     labels: str | None = None
-    layout: Literal["auto", "nchw", "nhwc"] = "auto"
+    layout: Layout = "auto"
+    range: Range | None = None
 
 
 class HuggingfaceOptions(Options):

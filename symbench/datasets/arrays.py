@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import zipfile
@@ -11,7 +12,6 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from symbench.code import foreign
 from symbench.datasets.base import Batch, Canvas, Dataset, resize
@@ -19,6 +19,7 @@ from symbench.datasets.decode import Unreadable
 from symbench.datasets.facts import file_digest
 from symbench.datasets.images import checked_path
 from symbench.datasets.pictures import unused
+from symbench.datasets.pixels import Range, Use, as_tensor, spread, to_unit
 from symbench.errors import ConfigError, DataError, Problem, near_miss, one_of, quoted
 from symbench.fields import Category, Image
 
@@ -42,8 +43,10 @@ class ImageArray(Dataset):
         channels_last: bool,
         digest: str,
         where: str,
+        span: Range | None = None,
         remarks: Sequence[str] = (),
     ) -> None:
+        self.span = span
         self.images = images
         self.labels = labels
         self.channels_last = channels_last
@@ -52,6 +55,7 @@ class ImageArray(Dataset):
         self.targets = {} if labels is None else {"label": Category(int(labels.max()) + 1)}
         self._digest = digest
         self._said = list(remarks)
+        self._use = Use()
 
     def __len__(self) -> int:
         return len(self.images)
@@ -60,18 +64,16 @@ class ImageArray(Dataset):
         """Rows of the array; uint8 becomes ``uint8 / 255``.
 
         Raises:
-            DataError: pixels leave [0, 1].
+            DataError: pixels leave their range.
         """
         rows = np.asarray(indices, dtype=np.int64)
         values = self.images[rows]
-        if values.dtype != np.uint8:
-            values = values.astype(np.float32)
-        pixels = torch.from_numpy(np.ascontiguousarray(values))
+        pixels = as_tensor(values, self.where)
         if pixels.ndim == 3:
             pixels = pixels[:, None]
         elif self.channels_last:
             pixels = pixels.movedim(-1, 1)
-        images = pixels.float().div_(255) if pixels.dtype == torch.uint8 else self._checked(pixels, rows)
+        images = to_unit(pixels, self.span, lambda row: f"{self.where}, sample {rows[row]}")
         targets = {} if self.labels is None else {"label": torch.from_numpy(self.labels[rows])}
         return Batch({"image": resize(images, canvas).contiguous()}, targets)
 
@@ -80,22 +82,23 @@ class ImageArray(Dataset):
         return self._digest
 
     def remarks(self) -> list[str]:
-        """What was left aside."""
-        return self._said
-
-    def _checked(self, images: Tensor, rows: np.ndarray) -> Tensor:
-        low, high = images.flatten(1).amin(1), images.flatten(1).amax(1)
-        wrong = torch.nonzero(~((low >= 0) & (high <= 1))).flatten()  # written so that NaN is wrong
-        if len(wrong):
-            first = int(wrong[0])
-            got = f"got pixels from {float(low[first]):.4g} to {float(high[first]):.4g}"
-            remedy = "Normalisation belongs to the model's entry (mean, std), after the transformation."
-            raise DataError(Problem(f"{self.where}, sample {rows[first]}", got, "values in [0, 1]", remedy))
-        return images
+        """What was left aside, and whether images use their range: some are looked at."""
+        with contextlib.suppress(DataError):  # what is beyond its range is said where it is read
+            for index in () if self._use.samples else spread(len(self)).tolist():
+                self._use.see(self.batch([index]).leaves["image"], getattr(torch, self.images.dtype.name, None))
+        return [*self._said, *self._use.remark(self.span, self.where)]
 
 
 def load(
-    *, path: str, split: str, images: str, labels: str | None, layout: str, folder: Path = Path(), where: str = ""
+    *,
+    path: str,
+    split: str,
+    images: str,
+    labels: str | None,
+    layout: str,
+    range: Range | None = None,
+    folder: Path = Path(),
+    where: str = "",
 ) -> ImageArray:
     """The images of an array file.
 
@@ -103,9 +106,10 @@ def load(
         path: ``.npz``, ``.npy`` or ``.safetensors``, relative to the suite's folder; ``{split}`` in it stands for the
             split. A compressed ``.npz`` is read into memory, everything else is mapped.
         split: ``train`` or ``test``.
-        images: the key of the images, uint8 or float in [0, 1]; a ``.npy`` file has none.
+        images: the key of the images, uint8, uint16 or float in [0, 1]; a ``.npy`` file has none.
         labels: the key of the class indices ``(n,)``; without it there are none.
         layout: ``nchw``, ``nhwc``, or ``auto``: the axis that is 1 or 3 long holds the channels.
+        range: what black and white are stored as, of any numbers.
         folder: what a relative ``path`` starts from.
         where: the suite's key, for messages.
 
@@ -118,10 +122,12 @@ def load(
         found = _arrays(place, where)
         pixels = _chosen(found, images, place, where)
         targets = None if labels is None else _labels(_chosen(found, labels, place, where), len(pixels), where)
+        _check_numbers(pixels, range, where)
         last = _channels_last(pixels, layout, where)
-        digest = hashlib.sha256(f"{_file_digest(place)} {images} {labels} {last}".encode()).hexdigest()
+        said = f"{_file_digest(place)} {images} {labels} {last}" + ("" if range is None else f" {range}")
+        digest = hashlib.sha256(said.encode()).hexdigest()
     remarks = unused("labels", "labels", found, where) if labels is None else []
-    return ImageArray(pixels, targets, channels_last=last, digest=digest, where=where, remarks=remarks)
+    return ImageArray(pixels, targets, channels_last=last, digest=digest, where=where, span=range, remarks=remarks)
 
 
 def _file_digest(path: Path) -> str:
@@ -197,14 +203,24 @@ def _labels(values: np.ndarray, count: int, where: str) -> np.ndarray:
     return labels
 
 
+def _check_numbers(images: np.ndarray, span: Range | None, where: str) -> None:
+    """Refuse numbers of which nothing says what black and white are.
+
+    Raises:
+        ConfigError: with the option that would say it.
+    """
+    known = images.dtype.name in {"uint8", "uint16", "bool"} or np.issubdtype(images.dtype, np.floating)
+    if not known and (span is None or not np.issubdtype(images.dtype, np.integer)):
+        got, remedy = f"images are {images.dtype}", "Say what black and white are, as range: [0, 4095]."
+        raise ConfigError(Problem(where, got, "uint8, uint16, or float in [0, 1]", remedy))
+
+
 def _channels_last(images: np.ndarray, layout: str, where: str) -> bool:
     """Whether the channels stand in the last axis.
 
     Raises:
         ConfigError: the array holds no images, or the axis cannot be told.
     """
-    if not (images.dtype == np.uint8 or np.issubdtype(images.dtype, np.floating)):
-        raise ConfigError(Problem(where, f"images are {images.dtype}", "uint8, or float in [0, 1]"))
     if images.ndim not in {3, 4} or 0 in images.shape:
         got = f"images have shape {images.shape}"
         raise ConfigError(Problem(where, got, "(n, c, h, w), (n, h, w, c) or (n, h, w)"))

@@ -86,6 +86,7 @@ class Dataset(ABC):
             None where every element keeps every label.
         unusable: samples that turned out to be unreadable, with the reason. They count in ``len`` and are left out of
             everything else; all of those among samples that :meth:`prepare` has seen are known.
+        fixed: whether samples are the same each time they are read, whatever happens, so that nobody needs to look.
     """
 
     fields: Mapping[str, Field]
@@ -93,6 +94,7 @@ class Dataset(ABC):
     classes: Sequence[str] | None = None
     valid: Valid | None = None
     unusable: Mapping[int, str] = MappingProxyType({})
+    fixed: bool = False
 
     @abstractmethod
     def __len__(self) -> int:
@@ -264,6 +266,6 @@ def resize(images: Tensor, canvas: Canvas | None) -> Tensor:
     size = frame.resized(height, width)
     if size != (height, width):
         images = interpolate(images, size=size, mode=frame.interpolation, antialias=True, align_corners=False)
-        images = images.clamp(0, 1) if frame.interpolation == "bicubic" else images  # it overshoots
+        images = images.clamp(0, 1)  # bicubic overshoots, and bilinear makes 1 + 1e-7 of 1
     top, left = frame.corner(*size)
     return images[..., top : top + frame.side, left : left + frame.side]

@@ -14,6 +14,8 @@ from torch import Tensor
 from symbench.code import foreign
 from symbench.datasets.base import Batch, Canvas, Dataset, Frame, resize
 from symbench.datasets.decode import framed
+from symbench.datasets.pixels import Range, Use, stored_dtype, to_image
+from symbench.datasets.wrappers import declared
 from symbench.errors import ConfigError, DataError, Problem
 from symbench.fields import Category, Image
 
@@ -21,12 +23,21 @@ from symbench.fields import Category, Image
 class Items(Dataset):
     """Wraps an object with ``__len__`` and ``__getitem__``; nothing is kept in memory.
 
-    An image is a PIL image, or ``(c, h, w)`` (or ``(h, w)``) as a tensor or array, uint8 or float in [0, 1].
-    A label is a class index; without labels accuracy is null and consistency still means something. An object that
-    has a method ``valid(label, element)`` says with it which elements keep a label; a list ``classes`` names them.
+    An image is a PIL image, or ``(c, h, w)`` (or ``(h, w)``) as a tensor or array: uint8, uint16, float in [0, 1], or
+    anything in a declared range. A label is a class index; without labels accuracy is null and consistency still
+    means something. An object that has a method ``valid(label, element)`` says with it which elements keep a label; a
+    list ``classes`` names them. Both may stand behind wrappers such as ``Subset``.
     """
 
-    def __init__(self, source: Any, *, where: str = "dataset", classes: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        source: Any,
+        *,
+        where: str = "dataset",
+        classes: Sequence[str] | None = None,
+        range: Range | None = None,
+        layout: str = "auto",
+    ) -> None:
         if not isinstance(source, Sized) or not callable(getattr(source, "__getitem__", None)):
             raise ConfigError(
                 Problem(where, f"got a {type(source).__name__}", "a sequence with len() and [index]", None)
@@ -35,12 +46,15 @@ class Items(Dataset):
             raise ConfigError(Problem(where, "the dataset is empty", "at least one sample"))
         self.source: Any = source
         self.where = where
-        self.labelled = isinstance(self._item(0), tuple)
+        first = self._item(0)
+        self.labelled = isinstance(first, tuple)
         self.fields = {"image": Image()}
         self.targets = {"label": Category(len(classes) if classes else None)} if self.labelled else {}
-        self.classes = classes if classes is not None else _names(source)
-        own = getattr(source, "valid", None)
-        self.valid = own if callable(own) else None
+        said = declared(source)
+        self.classes, self.valid = classes if classes is not None else said.classes, said.valid
+        self.span, self.layout = range, layout
+        self._said = [f"{where}: {remark}." for remark in said.remarks] if classes is None else []
+        self._use, self._stored = Use(), stored_dtype(first[0] if isinstance(first, tuple) and first else first)
 
     def __len__(self) -> int:
         return len(self.source)
@@ -69,12 +83,17 @@ class Items(Dataset):
 
     def digest(self) -> str:
         """Of every sample's decoded pixels and label."""
-        digest = hashlib.sha256()
+        digest, self._use = hashlib.sha256(), Use()
         for index in range(len(self)):
             image, label = self._pair(index)
+            self._use.see(image, self._stored)
             digest.update(f"{tuple(image.shape)} {label}\0".encode())
             digest.update(image.numpy().tobytes())
         return digest.hexdigest()
+
+    def remarks(self) -> list[str]:
+        """Where its classes' names come from, and whether its images use their range."""
+        return [*self._said, *self._use.remark(self.span, self.where)]
 
     def _item(self, index: int) -> Any:
         with foreign(DataError, f"{self.where}, sample {index}", "reading it"):
@@ -84,75 +103,18 @@ class Items(Dataset):
         where = f"{self.where}, sample {index}"
         item = self._item(index)
         if not self.labelled:
-            return _framed(item, canvas, where=where), -1
+            return self._image(item, canvas, where), -1
         if not isinstance(item, tuple) or len(item) != 2:
             raise DataError(Problem(where, f"got a {type(item).__name__}", "a pair (image, label)"))
         image, label = item
-        return _framed(image, canvas, where=where), _to_label(label, where=where)
+        return self._image(image, canvas, where), _to_label(label, where=where)
 
-
-def _names(source: Any) -> Sequence[str] | None:
-    """The classes' names where the object has them as torchvision's sets do."""
-    own = getattr(source, "classes", None)
-    return own if isinstance(own, (list, tuple)) and all(isinstance(name, str) for name in own) and own else None
-
-
-def _framed(value: Any, canvas: Canvas | None, *, where: str) -> Tensor:
-    """One image on its canvas; Pillow's are framed by Pillow, as libraries do, which rounds where tensors do not."""
-    if isinstance(canvas, Frame) and isinstance(value, Pil.Image) and value.mode in {"L", "RGB"}:
-        return torch.from_numpy(framed(value, canvas)).float() / 255
-    return resize(to_image(value, where=where)[None], canvas)[0]
-
-
-def to_image(value: Any, *, where: str) -> Tensor:
-    """One image as float32 ``(c, h, w)`` in [0, 1].
-
-    Raises:
-        DataError: the value is no image, or leaves [0, 1].
-    """
-    if isinstance(value, Pil.Image):
-        if value.mode in {"I", "F"}:
-            raise DataError(Problem(where, f"got an image of mode {value.mode}", "8 or 16 bits a channel"))
-        whole = value.mode in {"L", "RGB"} or value.mode.startswith("I;16")
-        array = np.array(value if whole else value.convert("RGB"))
-        image = torch.from_numpy(array.astype(np.int32) if array.dtype.itemsize == 2 else array)
-        if array.dtype.itemsize == 2:
-            image = image.float() / 65535
-        image = image[None] if image.ndim == 2 else image.movedim(-1, 0)
-    elif isinstance(value, (Tensor, np.ndarray)):
-        image = _from_array(value, where=where)
-        image = image[None] if image.ndim == 2 else image
-    else:
-        raise DataError(Problem(where, f"got a {type(value).__name__}", "a PIL image, a tensor or an array"))
-    if image.ndim != 3 or 0 in image.shape:
-        raise DataError(Problem(where, f"got an image of shape {tuple(image.shape)}", "(c, h, w)"))
-    if image.dtype == torch.uint8:
-        return image.float() / 255
-    if not image.is_floating_point():
-        raise DataError(Problem(where, f"got an image of {image.dtype}", "uint8, or float in [0, 1]"))
-    image = image.float()
-    low, high = image.min().item(), image.max().item()
-    if not (low >= 0 and high <= 1):  # written so that NaN fails
-        raise DataError(
-            Problem(
-                where,
-                f"got pixels from {low:.4g} to {high:.4g}",
-                "values in [0, 1]",
-                "Normalisation belongs to the model's entry (mean, std), after the transformation.",
-            )
-        )
-    return image
-
-
-def _from_array(value: Tensor | np.ndarray, *, where: str) -> Tensor:
-    if isinstance(value, Tensor):
-        return value.detach().cpu()
-    if value.dtype == np.uint16:
-        return torch.from_numpy(value.astype(np.float32) / 65535)
-    try:
-        return torch.from_numpy(np.ascontiguousarray(value))
-    except TypeError as error:
-        raise DataError(Problem(where, f"got an array of {value.dtype}", "uint8, or float in [0, 1]")) from error
+    def _image(self, value: Any, canvas: Canvas | None, where: str) -> Tensor:
+        """One image on its canvas; Pillow frames its own, as libraries do, which rounds where tensors do not."""
+        eight_bits = isinstance(value, Pil.Image) and value.mode in {"L", "RGB"} and self.span is None
+        if isinstance(canvas, Frame) and eight_bits:
+            return torch.from_numpy(framed(value, canvas)).float() / 255
+        return resize(to_image(value, where=where, span=self.span, layout=self.layout)[None], canvas)[0]
 
 
 def _to_label(value: Any, *, where: str) -> int:

@@ -17,6 +17,7 @@ from symbench.datasets.base import Batch, Canvas, Dataset, Frame, never
 from symbench.datasets.cache import FREE, Entry
 from symbench.datasets.decode import Unreadable
 from symbench.datasets.facts import WINDOW, Source, batched, gather, no_memory, remember_decoded, workers
+from symbench.datasets.pixels import Use, spread
 from symbench.errors import ConfigError, DataError, Interrupted, Problem
 from symbench.events import Advanced, Finished, Listener, Started, ignore
 from symbench.fields import Category, Image
@@ -38,6 +39,8 @@ class Pictures(Dataset):
     A sample's index is its place in the source. What cannot be read is left out, counted and named; its index stays
     unused. Pixels are 8 bits a channel after they were brought to the canvas, and a batch is ``uint8 / 255``.
     """
+
+    fixed = True
 
     def __init__(
         self,
@@ -75,6 +78,7 @@ class Pictures(Dataset):
         self.facts = gather(source, f"looking through {where.rpartition('.')[2]}", listen)
         self.unusable = self.facts.reasons
         self._said = list(remarks)
+        self._use = Use()
         self._images = self.facts.digest()
         self._entries: dict[Canvas | None, Entry] = {}
         self._tried: dict[int, Pil.Image] = {}
@@ -160,14 +164,25 @@ class Pictures(Dataset):
             listen(Finished())
 
     def remarks(self) -> list[str]:
-        """What could not be read, and why; and what was altered in the pixel cache."""
+        """What could not be read, and why; whether the rest uses its range; what was altered in the pixel cache."""
         altered = sum(len(entry.altered) for entry in self._entries.values())
         cached = "1 cached image is" if altered == 1 else f"{altered:,} cached images are"
         said = [*self._said, *([f"{self.where}: {cached} not what was written: decoded again."] if altered else [])]
+        said += self._dark()
         if not self.unusable:
             return said
         got = f"{len(self.unusable):,} of {len(self):,} {self.source.noun} cannot be read and are left out"
         return [*said, f"{self.where}: {got}: {self._reasons()}."]
+
+    def _dark(self) -> list[str]:
+        """What is said of pixels that use less than a quarter of their range, once there are any in the cache."""
+        rows = spread(len(self))
+        for entry in () if self._use.samples else self._entries.values():
+            there = rows[~entry.missing(rows)]
+            if len(there) and not self._use.samples:
+                self._use.see(torch.from_numpy(entry.read(there)) / 255, torch.uint8)
+        remedy = ": files of 16 bits with fewer in use are dark, and arrays can say range:"
+        return self._use.remark(None, self.where, remedy)
 
     def _reasons(self) -> str:
         return first_few(

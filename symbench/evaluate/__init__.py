@@ -7,6 +7,7 @@ When all parts are there, what needs the whole cell is filled in and ``cell.json
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 from symbench.errors import CellError, Interrupted, ModelError, Problem
+from symbench.evaluate.clock import Clock
 from symbench.evaluate.closing import close
 from symbench.evaluate.controls import run_controls
 from symbench.evaluate.job import DEFAULT_BATCH, Job, load_leaves, pieces, run_model, sample_order
@@ -38,7 +40,7 @@ def evaluate(job: Job, store: Store, *, listen: Listener, stopped: Callable[[], 
         DataError: a sample cannot be used.
         Interrupted: asked to stop; finished parts are kept.
     """
-    order = sample_order(job)
+    order, clock = sample_order(job), Clock()
     scratch = Scratch(store.cell_folder(job.cell.key) / "scratch")
     probe = _begun(job, order, scratch)
     parts = [(first, min(first + PART, len(order))) for first in range(0, len(order), PART)]
@@ -49,10 +51,12 @@ def evaluate(job: Job, store: Store, *, listen: Listener, stopped: Callable[[], 
     try:
         with torch.no_grad():  # inference mode would forbid models to differentiate inside
             listed = reference_pass(job, order, scratch, listen, stopped)
-            controls = run_controls(job, listed, order)
+            with clock.controlling():
+                controls = run_controls(job, listed, order)
             moves, keeping = Moves(job.prepared), Validity(job)
             for first, last in parts:
                 if scratch.has_part(first):
+                    clock.earlier += scratch.part_seconds(first)
                     listen(Advanced((last - first) * (elements - 1)))
                     continue
                 if stopped():
@@ -66,7 +70,7 @@ def evaluate(job: Job, store: Store, *, listen: Listener, stopped: Callable[[], 
                     )
                 measure_part(job, listed, order, slice(first, last), moves, keeping, scratch, listen)
                 done += 1
-            close(job, listed, order, parts, controls, probe, scratch, store)
+            close(job, listed, order, parts, controls, probe, scratch, store, clock)
     except torch.OutOfMemoryError as error:
         remedy = f"Use a --batch-size below {job.batch}."
         raise ModelError(Problem(str(job.cell.pair), "ran out of device memory", None, remedy)) from error
@@ -101,7 +105,7 @@ def measure_part(
     listen: Listener,
 ) -> None:
     """Run one part under every element, and keep its columns and sums. The reference view is known already."""
-    first, samples = span.start, order[span]
+    began, first, samples = time.perf_counter(), span.start, order[span]
     elements = job.prepared.elements.at(samples)
     blocks = Blocks(elements, job.prepared.from_reference(elements), per_sample=job.prepared.elements.shared is None)
     parts = [Part(reference, job.prepared.elements.weights, len(samples)) for reference in listed]
@@ -125,7 +129,7 @@ def measure_part(
                 listen(Advanced(len(block.elements) * (piece.stop - piece.start)))
     for part in parts:
         part.save(scratch, first)
-    scratch.save(scratch.part(first), done=np.array(1))
+    scratch.save(scratch.part(first), seconds=np.array(time.perf_counter() - began))
 
 
 def _labels(reference: Reference, targets: dict[str, Tensor]) -> Tensor | None:

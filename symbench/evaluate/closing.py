@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
+from symbench.evaluate.clock import Clock
 from symbench.evaluate.controls import Controls
 from symbench.evaluate.cost import facts_of
 from symbench.evaluate.gallery import Worst, rendered, worst_first, worst_of
@@ -44,6 +45,7 @@ def close(
     probe: ProbeRecord | None,
     scratch: Scratch,
     store: Store,
+    clock: Clock,
 ) -> None:
     """Fill in what needs the whole cell, write the observations and the record, and drop the scratch files."""
     folder = store.cell_folder(job.cell.key)
@@ -69,7 +71,8 @@ def close(
         write_controls(folder, controls.rows),
         write_gallery(folder, gallery) if gallery else None,
     )
-    store.write_cell(_record(job, listed, order, files, controls, scratch).model_copy(update={"probe": probe}))
+    record = _record(job, listed, order, files, controls, scratch, clock)
+    store.write_cell(record.model_copy(update={"probe": probe}))
     shutil.rmtree(scratch.folder)
 
 
@@ -167,9 +170,11 @@ def _record(
     files: Files,
     controls: Controls,
     scratch: Scratch,
+    clock: Clock,
 ) -> CellRecord:
     taken = scratch.taken(part.first for part in files.parts)
     facts, remarks = facts_of(job, order, taken, controls.taken)
+    facts |= clock.facts()
     return CellRecord(
         key=job.cell.key,
         identity=job.cell.identity,

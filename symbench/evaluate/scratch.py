@@ -78,6 +78,10 @@ class Scratch:
         """Whether a part was finished by an earlier run."""
         return self.part(first).is_file()
 
+    def part_seconds(self, first: int) -> float:
+        """What a finished part took, where that was kept."""
+        return float(self.load(self.part(first)).get("seconds", 0.0))
+
     def save(self, path: Path, **arrays: np.ndarray) -> None:
         """Write arrays atomically."""
         with written(path) as temporary, temporary.open("wb") as file:

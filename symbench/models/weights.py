@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 import warnings
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -16,10 +17,11 @@ from symbench.paths import beside, is_file
 PICKLE_SAFE_FROM = (2, 10)
 """The torch release from which ``weights_only=True`` has no known hole."""
 SUFFIXES = {".safetensors", ".pt", ".pth", ".bin", ".ckpt"}
-WRAPPINGS = ("state_dict", "model_state_dict", "model", "net", "network", "params")
-"""Keys under which training scripts keep the state dict of a checkpoint."""
-PARENTS = ("model.", "net.", "network.", "backbone.")
-"""Attributes under which training frameworks and users keep the network, and so prefixes of its keys."""
+DEEPEST = 4
+"""Mappings within one another that are searched for state dicts."""
+
+State = dict[str, Tensor]
+"""Named tensors."""
 
 
 def digest_file(path: Path) -> str:
@@ -48,8 +50,11 @@ def reads_pickles_safely(version: str) -> bool:
     return tuple(int(part) for part in version.split("+")[0].split(".")[:2]) >= PICKLE_SAFE_FROM
 
 
-def read(path: Path, *, where: str, trust_pickle: bool = False) -> dict[str, Tensor]:
-    """The state dict in a ``.safetensors`` file or a checkpoint of torch's, on the CPU, out of its wrappings.
+def read(path: Path, *, where: str, trust_pickle: bool = False) -> dict[str, State]:
+    """The state dicts in a ``.safetensors`` file or a checkpoint of torch's, on the CPU.
+
+    Returns:
+        Each by the keys under which it stands, ``model.ema`` for one within another; empty for the file itself.
 
     Raises:
         ConfigError: the file cannot be read, needs pickle, or holds something else.
@@ -60,10 +65,20 @@ def read(path: Path, *, where: str, trust_pickle: bool = False) -> dict[str, Ten
         from safetensors.torch import load_file
 
         try:
-            found: dict[str, Tensor] = load_file(path)
+            return {"": load_file(path)}
         except (SafetensorError, OSError) as error:
             raise ConfigError(Problem(where, f"{path.name} cannot be read: {error}", "a safetensors file")) from error
-        return _plain(found)
+    held = _unpickled(path, where, trust_pickle=trust_pickle)
+    found = dict(_states(held))
+    if not found:
+        keys = f"No named tensors: {one_of([repr(key) for key in held][:5])}. " if isinstance(held, dict) else ""
+        got, remedy = f"{path.name} holds a {type(held).__name__}", f"{keys}Save module.state_dict()."
+        raise ConfigError(Problem(where, got, "a state dict of tensors", remedy))
+    return found
+
+
+def _unpickled(path: Path, where: str, *, trust_pickle: bool) -> object:
+    """What ``torch.save`` was given, with nothing run that may stand in it."""
     if not trust_pickle and not reads_pickles_safely(torch.__version__):
         raise ConfigError(
             Problem(
@@ -76,7 +91,7 @@ def read(path: Path, *, where: str, trust_pickle: bool = False) -> dict[str, Ten
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*looks like a TorchScript archive", UserWarning)
-            state = torch.load(path, map_location="cpu", weights_only=not trust_pickle)
+            held: object = torch.load(path, map_location="cpu", weights_only=not trust_pickle)
     except pickle.UnpicklingError as error:
         raise ConfigError(
             Problem(
@@ -90,86 +105,21 @@ def read(path: Path, *, where: str, trust_pickle: bool = False) -> dict[str, Ten
         whole = "A whole program goes into use:." if "TorchScript" in str(error) else None
         got = f"{path.name} cannot be read: {error}".splitlines()[0]
         raise ConfigError(Problem(where, got, "a state dict" if whole else None, whole)) from error
-    return _unwrap(state, path, where)
+    return held
 
 
-def _unwrap(state: object, path: Path, where: str) -> dict[str, Tensor]:
-    found = _inside(state)
-    if isinstance(found, dict) and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in found.items()):
-        return _plain(found)
-    remedy = None
-    if isinstance(found, dict):
-        odd = [repr(key) for key, value in found.items() if not (isinstance(key, str) and isinstance(value, Tensor))]
-        remedy = f"No named tensors: {one_of(odd[:5])}. It may stand under one of {', '.join(WRAPPINGS)}."
-    got = f"{path.name} holds a {type(found).__name__}"
-    raise ConfigError(Problem(where, got, "a state dict of tensors", remedy))
+def _states(held: object, path: str = "", depth: int = 0) -> Iterator[tuple[str, State]]:
+    """The state dicts within something, itself first: training scripts wrap them in many ways.
 
-
-def _inside(state: object) -> object:
-    """What the wrappings of a checkpoint hold; a whole module's state."""
-    for key in WRAPPINGS:
-        if isinstance(state, dict) and isinstance(state.get(key), (dict, nn.Module)):
-            return _inside(state[key])
-    return dict(state.state_dict()) if isinstance(state, nn.Module) else state
-
-
-def _plain(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Without the prefixes that data-parallel training and ``torch.compile`` leave."""
-    return dict(zip(_plain_keys(list(state)), state.values(), strict=True))
-
-
-def _plain_keys(keys: list[str]) -> list[str]:
-    keys = [key.replace("_orig_mod.", "") for key in keys]
-    prefix = "module."
-    while keys and all(key.startswith(prefix) for key in keys):
-        keys = [key.removeprefix(prefix) for key in keys]
-    return keys
-
-
-def _fitted(state: dict[str, Tensor], wanted: set[str]) -> dict[str, Tensor]:
-    """The state with the prefix of the attribute that holds the network taken off or put before, if then all fits."""
-    for prefix in PARENTS:
-        for changed in (
-            {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)},
-            {prefix + key: value for key, value in state.items()},
-        ):
-            if set(changed) == wanted and len(changed) == len(state):
-                return changed
-    return state
-
-
-def load_into(module: nn.Module, state: dict[str, Tensor], *, where: str) -> None:
-    """Load a state dict, every key or none; only counters of batches may be missing.
-
-    Raises:
-        ConfigError: keys or shapes differ, with the first few of each.
+    What else stands in one, such as the number of the epoch, is no part of it. An optimiser's are numbered.
     """
-    values = module.state_dict()
-    names = dict(zip(_plain_keys(list(values)), values, strict=True))
-    own = {plain: values[name] for plain, name in names.items()}
-    state = state if set(state) == set(own) else _fitted(_plain(state), set(own))
-    missing = sorted(key for key in set(own) - set(state) if not key.endswith("num_batches_tracked"))
-    unexpected = sorted(set(state) - set(own))
-    shapes = [
-        f"{key} is {tuple(state[key].shape)} and the model's {tuple(own[key].shape)}"
-        for key in sorted(set(own) & set(state))
-        if own[key].shape != state[key].shape
-    ]
-    complaints = [
-        f"{len(keys)} {what}: {one_of(keys[:5])}"
-        for what, keys in (
-            ("missing keys", missing),
-            ("unexpected keys", unexpected),
-            ("other shapes", shapes),
-        )
-        if keys
-    ]
-    if complaints:
-        raise ConfigError(
-            Problem(
-                where,
-                "the weights are of another architecture: " + "; ".join(complaints),
-                f"the {len(own)} keys of {type(module).__name__}",
-            )
-        )
-    module.load_state_dict({names[key]: value for key, value in state.items()}, strict=False)
+    if isinstance(held, nn.Module):
+        held = dict(held.state_dict())
+    if not isinstance(held, Mapping) or depth > DEEPEST:
+        return
+    named = {key: value for key, value in held.items() if isinstance(key, str)}
+    tensors = {key: value for key, value in named.items() if isinstance(value, Tensor)}
+    if tensors and len(named) == len(held):
+        yield path, tensors
+    for key, value in named.items():
+        yield from _states(value, f"{path}.{key}" if path else key, depth + 1)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass, field
 
 from symbench import assemble
 from symbench.datasets.base import Canvas, Dataset
+from symbench.datasets.reading import change, change_under_seeds, seeded
 from symbench.errors import CellError, DataError, Problem
 from symbench.events import Listener, Note
 
@@ -21,6 +23,8 @@ class Data:
         told: remarks that people have heard.
         known: shapes and number of outputs, by canvas.
         broken: why it cannot be read; its cells fail with this reason.
+        anew: whether samples are others each time they are read, which is right for training alone.
+        notes: what people should be told beside the dataset's own remarks.
     """
 
     dataset: Dataset
@@ -29,22 +33,56 @@ class Data:
     broken: CellError | None = None
     told: set[str] = field(default_factory=set)
     known: dict[Canvas | None, tuple[dict[str, tuple[int, ...]], int]] = field(default_factory=dict)
+    anew: bool = False
+    notes: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, dataset: Dataset, name: str) -> Data:
-        """Take the digest, which reads every sample once."""
+        """Take the digest, which reads every sample once, and see that some are the same when they are read again."""
         found = cls(dataset, name)
         try:
-            if assemble.reading(lambda: len(dataset), name) < 1:
-                raise DataError(Problem(name, "the dataset is empty", "at least one sample"))
-            found.digest = assemble.reading(dataset.digest, name)
+            found._take_digest()
+            said = assemble.reading(lambda: change(dataset), name)
+            if said is not None:
+                remedy = "Take random transforms out of the test data, or seed them by the sample's index."
+                raise DataError(Problem(name, said, "the same every time", remedy))
         except CellError as error:
             found.broken = error
         return found
 
+    @classmethod
+    def for_training(cls, dataset: Dataset, name: str) -> Data:
+        """The same of data that may be another each time it is read.
+
+        What a recipe says of it is then the digest of one reading under fixed seeds. Where not even that can be
+        repeated, it is a digest that never comes again.
+        """
+        found = cls(dataset, name)
+        try:
+            found._take_digest()
+            found.anew = assemble.reading(lambda: change(dataset), name) is not None
+            unsteady = assemble.reading(lambda: change_under_seeds(dataset), name) if found.anew else None
+        except CellError as error:
+            found.broken = error
+            return found
+        if unsteady is not None:
+            found.digest = f"not cacheable {uuid.uuid4()}"
+            reason = "even with the generators of torch, NumPy and Python seeded"
+            found.notes.append(f"{name}: {unsteady}, {reason}: what is trained on it is trained anew in every run")
+        elif found.anew:
+            found.digest = f"{found.digest} anew"
+            found.notes.append(f"{name}: samples are others each time they are read, so every epoch reads them anew")
+        return found
+
+    def _take_digest(self) -> None:
+        if assemble.reading(lambda: len(self.dataset), self.name) < 1:
+            raise DataError(Problem(self.name, "the dataset is empty", "at least one sample"))
+        with seeded(0):
+            self.digest = assemble.reading(self.dataset.digest, self.name)
+
     def tell(self, listen: Listener) -> None:
         """Say what there is to remark of the dataset, each sentence once."""
-        for remark in self.dataset.remarks():
+        for remark in (*self.notes, *self.dataset.remarks()):
             if remark not in self.told:
                 self.told.add(remark)
                 listen(Note(remark, warning=True))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from symbench import actions
 from symbench.datasets import DATASETS
-from symbench.errors import ConfigError, Problem, near_miss
+from symbench.errors import ConfigError, Problem, near_miss, one_of
 from symbench.fields import Field
 from symbench.models import MODELS
 from symbench.suite import Selector, Suite, unmatched
@@ -120,6 +120,18 @@ def _idle(suite: Suite, kind: str, name: str) -> Problem:
         "symmetry": "a dataset that has the leaf it is on, and a model for that dataset; or a training it augments",
     }[kind]
     return Problem(suite.where(plural, name), "nothing in the suite fits it", expected)
+
+
+def unknown_leaves(suite: Suite, chosen: Sequence[Pair], leaves: Sequence[str]) -> list[Problem]:
+    """Symmetries on a leaf that no dataset turns out to have; code declares its fields only once it is loaded."""
+    found = []
+    for name in dict.fromkeys(pair.symmetry for pair in chosen):
+        on = suite.symmetries[name].on
+        if on not in leaves:
+            where = suite.where("symmetries", name, "on")
+            expected = f"a leaf of a dataset: one of {one_of(leaves)}"
+            found.append(Problem(where, f"got {on!r}", expected, near_miss(on, leaves)))
+    return found
 
 
 def idle(suite: Suite, found: Sequence[Pair], kinds: Mapping[str, Iterable[str]]) -> list[Problem]:

@@ -20,7 +20,7 @@ from symbench.assemble.model import (
 from symbench.assemble.running import dtype_of, dtypes_document
 from symbench.code import foreign
 from symbench.datasets.base import Aligned, Dataset
-from symbench.errors import CellError, ConfigError, DataError, ModelError, Problem, near_miss, one_of
+from symbench.errors import CellError, ConfigError, DataError, ModelError
 from symbench.events import Listener, Note, ignore
 from symbench.fields import Image
 from symbench.identity import Reads
@@ -29,7 +29,7 @@ from symbench.models.source import Description
 from symbench.plan.data import Data
 from symbench.plan.forward import why_unfit
 from symbench.plan.keys import Cell, built_for, cell_of
-from symbench.plan.pairs import Pair, fits, idle
+from symbench.plan.pairs import Pair, fits, idle, unknown_leaves
 from symbench.plan.training import origin, plan_training
 from symbench.suite import Suite
 
@@ -140,7 +140,11 @@ def resolve(
             plan.unfit |= _unfit(plan, model, modules, device)
         if built is not None:
             built(plan, model, modules)
-    problems = _unknown_leaves(plan, chosen)
+    for labels in plan.labels.values():
+        if labels is not None and labels.note is not None:
+            listen(Note(labels.note, warning=True))
+    leaves = dict.fromkeys(leaf for data in plan.data.values() for leaf in data.dataset.fields)
+    problems = unknown_leaves(suite, chosen, list(leaves))
     if problems:
         raise ConfigError(problems)
     kinds = {kind: dict.fromkeys(pair.names()[kind] for pair in chosen) for kind in ("model", "dataset", "symmetry")}
@@ -163,19 +167,6 @@ def _unfit(plan: Plan, model: str, modules: Mapping[str, nn.Module], device: str
             )
         except CellError as error:
             found[model, name] = error
-    return found
-
-
-def _unknown_leaves(plan: Plan, chosen: Sequence[Pair]) -> list[Problem]:
-    """Symmetries on a leaf that no dataset turns out to have."""
-    leaves = list(dict.fromkeys(leaf for data in plan.data.values() for leaf in data.dataset.fields))
-    found = []
-    for name in dict.fromkeys(pair.symmetry for pair in chosen):
-        on = plan.suite.symmetries[name].on
-        if on not in leaves:
-            where = plan.suite.where("symmetries", name, "on")
-            expected = f"a leaf of a dataset: one of {one_of(leaves)}"
-            found.append(Problem(where, f"got {on!r}", expected, near_miss(on, leaves)))
     return found
 
 
@@ -204,11 +195,12 @@ def _built(plan: Plan, name: str, mine: list[Pair], listen: Listener, *, trust_p
     assemble.weights_digest(suite, name)
     datasets = list(dict.fromkeys(pair.dataset for pair in mine))
     modules: dict[str, nn.Module] = {}
+    told: list[str] = []
     try:
         if entry.train is not None:
             plan_training(plan, name, listen)
         for dataset in datasets if assemble.built_for_data(entry) else datasets[:1]:
-            module = _tried(plan, name, dataset, trust_pickle=trust_pickle)
+            module = _tried(plan, name, dataset, told, trust_pickle=trust_pickle)
             if module is not None:
                 modules[built_for(entry, dataset)] = module
                 assemble.check_layers(module, suite, name)
@@ -217,11 +209,16 @@ def _built(plan: Plan, name: str, mine: list[Pair], listen: Listener, *, trust_p
     except CellError as error:
         plan.broken[name] = error
         return {}
+    for note in dict.fromkeys(told):
+        listen(Note(f"{name}: {note}", warning=True))
     return modules
 
 
-def _tried(plan: Plan, name: str, dataset: str, *, trust_pickle: bool) -> nn.Module | None:
-    """The model's module with its weights; None where it is built for a dataset that cannot be read."""
+def _tried(plan: Plan, name: str, dataset: str, told: list[str], *, trust_pickle: bool) -> nn.Module | None:
+    """The model's module with its weights, of which something may have to be ``told``.
+
+    None where it is built for a dataset that cannot be read.
+    """
     entry = plan.suite.models[name]
     reads = Reads()
     try:
@@ -231,7 +228,7 @@ def _tried(plan: Plan, name: str, dataset: str, *, trust_pickle: bool) -> nn.Mod
             raise
         plan.data[dataset].broken = error
         return None
-    assemble.load_weights(module, plan.suite, name, trust_pickle=trust_pickle)
+    told += assemble.load_weights(module, plan.suite, name, trust_pickle=trust_pickle)
     plan.dtypes[name, built_for(entry, dataset)] = dtypes_document(module, name)
     if ":" in entry.use:
         plan.known[name] = Description(classes=declared_names(module, name))

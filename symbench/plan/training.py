@@ -28,7 +28,7 @@ def plan_training(plan: Plan, name: str, listen: Listener) -> None:
         return
     if recipe.on not in plan.training:
         dataset = assemble.load_dataset(suite, recipe.on, split="train", listen=listen)
-        plan.training[recipe.on] = Data.of(dataset, suite.where("datasets", recipe.on))
+        plan.training[recipe.on] = Data.for_training(dataset, suite.where("datasets", recipe.on))
         plan.training[recipe.on].tell(listen)
     data = plan.training[recipe.on]
     if data.broken is not None:
@@ -51,7 +51,10 @@ def plan_training(plan: Plan, name: str, listen: Listener) -> None:
         if suite.symmetries[recipe.augment].options.get("margin"):
             raise ConfigError(Problem(where, f"{recipe.augment} crops", "a symmetry that keeps the frame"))
         shapes = data.shapes(suite.models[name].size)
-        augment = assemble.prepare(suite, recipe.augment, data.dataset, shapes).document
+        augment = {
+            **assemble.prepare(suite, recipe.augment, data.dataset, shapes).document,
+            "valid": assemble.rule_document(data.dataset),  # any element may be drawn
+        }
     plan.recipes[name] = assemble.recipe_document(suite, name, data.digest, augment)
 
 

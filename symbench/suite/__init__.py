@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from symbench import actions, document, presets
-from symbench.datasets import DATASETS, DatasetRow
+from symbench.datasets import DATASETS, DatasetRow, ItemsOptions
 from symbench.document import Document, Path_
 from symbench.errors import ConfigError, Problem, SuiteError, near_miss, one_of, quoted
 from symbench.groups import GROUPS, factors
@@ -241,9 +241,8 @@ def _use(
     try:
         if code:
             code.check()
-            yield from _options(
-                entry, [(Options, {})], source, place, hint="Options of your own code go under args:."
-            )
+            own = ItemsOptions if isinstance(entry, DatasetEntry) else Options
+            yield from _options(entry, [(own, {})], source, place, hint="Options of your own code go under args:.")
             return
         row, parameters = table.find(entry.use, where=where)
     except ConfigError as error:

@@ -121,6 +121,16 @@ LabelsOf = Annotated[
 ]
 
 
+class Chosen(Options):
+    """Weights out of several in one file: those under a key, or behind a prefix of their names."""
+
+    file: str
+    key: str
+
+
+WeightsOf = Annotated[str | Chosen, _otherwise("a file, or {file: FILE, key: KEY} where it holds several")]
+
+
 class ModelEntry(Entry):
     """One model of a suite: built, then trained or given weights, behind its own preprocessing.
 
@@ -132,7 +142,7 @@ class ModelEntry(Entry):
     use: str
     args: dict[str, Any] = Field(default_factory=dict)
     train: Recipe | None = None
-    weights: str | None = None
+    weights: WeightsOf | None = None
     size: Side | None = None
     resize: Resize | None = None
     interpolation: Literal["bilinear", "bicubic"] | None = None
@@ -142,6 +152,16 @@ class ModelEntry(Entry):
     mean: list[float] = Field(default_factory=list)
     std: list[Positive] = Field(default_factory=list)
     layers: Layers = Field(default_factory=dict)
+
+    @property
+    def weights_file(self) -> str | None:
+        """The file that weights are read from."""
+        return self.weights.file if isinstance(self.weights, Chosen) else self.weights
+
+    @property
+    def weights_key(self) -> str | None:
+        """Which of those in it."""
+        return self.weights.key if isinstance(self.weights, Chosen) else None
 
 
 class SymmetryEntry(Entry):

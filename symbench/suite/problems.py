@@ -67,7 +67,7 @@ def _problem(details: dict[str, Any], source: Document, place: Path_) -> Problem
         )
     if kind == "string_pattern_mismatch":
         return _unlike(source.where(path), str(got), ctx["pattern"])
-    expected = EXPECTED.get(kind, details["msg"]).format(**ctx)
+    expected = EXPECTED[kind].format(**ctx) if kind in EXPECTED else details["msg"]
     return Problem(source.where(path), f"got {quoted(got)}", expected)
 
 

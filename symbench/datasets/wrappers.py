@@ -1,0 +1,95 @@
+"""What a dataset says of its classes, from behind ``Subset``, ``random_split``, ``ConcatDataset`` and the like."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from torch.utils.data import ConcatDataset, Subset
+
+from symbench.datasets.base import Valid
+
+DEEPEST = 16
+"""Wrappers around one another that are followed."""
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What a dataset declares.
+
+    Attributes:
+        classes: the names of its classes.
+        valid: which elements keep a label.
+        remarks: what people should be told of where that was found, or why it was not.
+    """
+
+    classes: Sequence[str] | None = None
+    valid: Valid | None = None
+    remarks: tuple[str, ...] = ()
+
+
+def declared(source: Any, depth: int = 0) -> Declared:
+    """What an object declares itself, or else what it wraps: ``.dataset``, or the parts of a ``ConcatDataset``.
+
+    A list ``classes`` holds names; a method ``valid(label, element)`` says which elements keep a label.
+    """
+    own = Declared(_names(getattr(source, "classes", None)), _rule(getattr(source, "valid", None)))
+    if (own.classes and own.valid) or depth > DEEPEST:
+        return own
+    if isinstance(source, ConcatDataset):
+        inner = _in_common([declared(part, depth + 1) for part in source.datasets])
+    elif getattr(source, "dataset", None) is not None:
+        inner = _followed(source, declared(source.dataset, depth + 1))
+    else:
+        return own
+    found = replace(inner, classes=own.classes or inner.classes, valid=own.valid or inner.valid)
+    return replace(found, remarks=()) if own.classes else found
+
+
+def _followed(source: Any, inner: Declared) -> Declared:
+    """What is behind a wrapper; said where it is a user's own, which may give the labels another meaning."""
+    if inner.classes is None or isinstance(source, Subset):
+        return inner
+    said = (
+        f"the classes' names are those of the {type(source.dataset).__name__} behind {type(source).__name__}.dataset"
+    )
+    return replace(inner, remarks=(*inner.remarks, said))
+
+
+def _in_common(parts: Sequence[Declared]) -> Declared:
+    """The names that all parts have in one order, and every rule."""
+    names = {tuple(part.classes or ()) for part in parts}
+    rules = [part.valid for part in parts if part.valid is not None]
+    remarks = tuple(dict.fromkeys(remark for part in parts for remark in part.remarks))
+    if len(names) > 1:
+        remarks = (*remarks, "its parts have other classes, so none of their names are taken")
+    classes = parts[0].classes if len(names) == 1 else None
+    return Declared(classes, _all(rules) if len(rules) > 1 else next(iter(rules), None), remarks)
+
+
+def _all(rules: Sequence[Valid]) -> Valid:
+    return lambda label, element: all(rule(label, element) for rule in rules)
+
+
+def _names(own: Any) -> Sequence[str] | None:
+    """Names of classes, one for each: of several, as ImageNet has them in torchvision, ``tench, Tinca tinca``."""
+    values = own.tolist() if isinstance(own, np.ndarray) else own
+    if not isinstance(values, (list, tuple)) or not values:
+        return None
+    names = [", ".join(map(str, each)) if isinstance(each, (list, tuple)) and each else each for each in values]
+    return names if all(isinstance(name, str) for name in names) else None
+
+
+def _rule(own: Any) -> Valid | None:
+    """A method that takes a label and an element; any other by this name is something else."""
+    if not callable(own):
+        return None
+    try:
+        inspect.signature(own).bind(0, {})
+    except (TypeError, ValueError):
+        return None
+    rule: Valid = own
+    return rule
