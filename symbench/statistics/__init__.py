@@ -7,7 +7,8 @@ NumPy in, floats out, no torch.
 from __future__ import annotations
 
 from symbench.statistics.bootstrap import RESAMPLES, resampled_means
-from symbench.statistics.change import Doubt, change, relative_change, standing
+from symbench.statistics.change import change, relative_change, standing
+from symbench.statistics.doubt import Doubt
 from symbench.statistics.interval import FEW, LEVEL, Array, Interval, deviating
 from symbench.statistics.paired import (
     Discordance,
