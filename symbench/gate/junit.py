@@ -55,6 +55,8 @@ def _case(match: MatchRecord, record: GateRecord, taken: dict[str, int]) -> Case
         case.result = [result]
     elif loud is not None:
         case.system_out = printable(f"{match.verdict}: {match.reason}\n{details(match)}")
+    else:
+        case.system_out = printable(told(match))
     return case
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from symbench.statistics.bootstrap import RESAMPLES, resampled_means
 from symbench.statistics.change import change, relative_change, standing
 from symbench.statistics.doubt import Doubt
-from symbench.statistics.interval import FEW, LEVEL, Array, Interval, deviating
+from symbench.statistics.interval import FEW, LEVEL, Array, Interval, deviating, unseen
 from symbench.statistics.paired import (
     Discordance,
     difference,
@@ -49,4 +49,5 @@ __all__ = [
     "smallest_detectable_difference",
     "smallest_mean",
     "standing",
+    "unseen",
 ]

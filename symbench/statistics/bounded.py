@@ -1,9 +1,9 @@
 """What is known of the mean of bounded values: p values and limits that hold at every n, whatever was not seen.
 
-Gaffke's test (2005; "Three test statistics for a nonparametric one-sided hypothesis on the mean of a nonnegative
-variable", Math. Methods Statist. 14), which Learned-Miller and Thomas (2019, arXiv:1905.06208) found again: weights from
-a uniform Dirichlet distribution over the n values and one more at the end of their range. The upper limit is the
-quantile of the weighted mean,
+Gaffke's test (2005, "Three test statistics for a nonparametric one-sided hypothesis on the mean of a nonnegative
+variable", Math. Methods Statist. 14; found again by Learned-Miller and Thomas 2019, arXiv:1905.06208) gives weights
+from a uniform Dirichlet distribution to the n values and to one more at the end of their range. The upper limit is
+the quantile of the weighted mean,
 
     P(w_1 x_1 + ... + w_n x_n + w_{n+1} highest >= upper) = 0.025,    w ~ Dirichlet(1, ..., 1)
 
@@ -93,8 +93,8 @@ class BoundedMeans:
 def contributions(values: Array, where: Array | None) -> tuple[Array, float, float]:
     """What each sample adds to a mean in [0, 1] over some of them, ``(n,)``, whose own mean that is; and its range.
 
-    Where all samples count, the values themselves. Else ``mean + counts (value - mean) / share that counts``: exact to
-    first order in the share, which is estimated.
+    Where all samples count, the values themselves. Else ``mean + counts (value - mean) / share that counts``: exact
+    to first order in the share, which is estimated.
     """
     if where is None or where.all():
         return values, 0.0, 1.0
@@ -103,7 +103,9 @@ def contributions(values: Array, where: Array | None) -> tuple[Array, float, flo
     return found, mean - mean / share, mean + (1 - mean) / share
 
 
-def change_range(before: tuple[float, float], after: tuple[float, float], worse: int, factor: float) -> tuple[float, float]:
+def change_range(
+    before: tuple[float, float], after: tuple[float, float], worse: int, factor: float
+) -> tuple[float, float]:
     """The range of ``worse (after - factor before)``, from the ranges of the two."""
     ends = [worse * (b - factor * a) for a in before for b in after]
     return min(ends), max(ends)

@@ -155,9 +155,7 @@ def smallest_mean(values: Array, valid: Array | None = None, *, level: float = L
     if not keep.any():
         raise ValueError("smallest_mean: no element has a valid sample, and no mean is the smallest of none")
     values = np.where(keep, values, 0.0)
-    alone = [
-        bounded_mean(row[mine], level=level) for row, mine in zip(values, keep, strict=True) if mine.any()
-    ]
+    alone = [bounded_mean(row[mine], level=level) for row, mine in zip(values, keep, strict=True) if mine.any()]
     estimate = min(one.estimate for one in alone)
     low = min(one.low for one in alone if one.low is not None)
     high = OfLeast.of(Elements.of(values, keep)).high((1 - level) / 2)
