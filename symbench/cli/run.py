@@ -179,7 +179,7 @@ def validate(suite: Path, json: bool, **options: Any) -> None:
     rows = [{**cell.pair.names(), "key": cell.key, **_planned(plan, ledger, cell)} for cell in plan.cells]
     margins = forecast.margins(plan)
     if json:
-        told = [{**vars(margin), "blind": margin.blind} for margin in margins]
+        told = [margin.document() for margin in margins]
         print_json({"schema_version": 1, "suite": plan.suite.name, "device": device, "cells": rows, "margins": told})
         return
     heading = ("model", "dataset", "symmetry", "K", "chosen by", "state")
@@ -195,16 +195,10 @@ def validate(suite: Path, json: bool, **options: Any) -> None:
 
 
 def _tell(margin: Margin) -> None:
-    """What a rule's margin can tell."""
-    from symbench.forecast import CHANGED
+    """What a rule can tell."""
     from symbench.terminal import printable
 
-    seen = f"{100 * margin.detectable:.1f} points can be detected with {margin.samples:,} samples"
-    warning = (
-        "warning: the margin is smaller; more samples or a wider margin would let it decide" if margin.blind else ""
-    )
-    assumed = f"if {100 * CHANGED:.1f} % of them change"
-    click.echo(printable("; ".join(p for p in (f"{margin.rule}: {seen}, {assumed}", warning) if p)), err=True)
+    click.echo(printable(margin.sentence), err=True)
 
 
 def _planned(plan: Plan, ledger: Ledger, cell: Cell) -> dict[str, Any]:

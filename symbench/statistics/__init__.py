@@ -6,8 +6,9 @@ NumPy in, floats out, no torch.
 
 from __future__ import annotations
 
+from symbench.statistics.betting import Wealth
 from symbench.statistics.bootstrap import RESAMPLES, resampled_means
-from symbench.statistics.change import change, relative_change, standing
+from symbench.statistics.change import change, no_change, relative_change, standing
 from symbench.statistics.doubt import Doubt
 from symbench.statistics.interval import FEW, LEVEL, Array, Interval, deviating, unseen
 from symbench.statistics.paired import (
@@ -34,6 +35,7 @@ __all__ = [
     "Ratio",
     "Sampled",
     "Smallest",
+    "Wealth",
     "bounded_mean",
     "change",
     "deviating",
@@ -41,6 +43,7 @@ __all__ = [
     "holm",
     "mcnemar",
     "mean",
+    "no_change",
     "quantile",
     "ratio",
     "ratio_difference",

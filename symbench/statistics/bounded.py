@@ -83,6 +83,12 @@ class BoundedMeans:
         """The limits above which the means are with at most the probability ``tail``, ``(p,)``."""
         return upper_quantile(self._values(self.highest), self._counts(), tail)
 
+    def limits(self, tail: float) -> tuple[Array, Array]:
+        """:meth:`low` and :meth:`high`, at once."""
+        values = np.concatenate([-self._values(self.lowest), self._values(self.highest)])
+        found = upper_quantile(values, np.tile(self._counts(), (2, 1)), tail)
+        return -found[: len(self.values)], found[len(self.values) :]
+
     def _values(self, end: Array) -> Array:
         return np.column_stack([self.values, end])
 

@@ -64,6 +64,18 @@ def change(before: Sampled, after: Sampled, worse: int, *, seed: int, resamples:
     return bounded or _bootstrapped(before, after, worse, seed, resamples)
 
 
+def no_change(n: int, changed: float) -> Doubt:
+    """What would be known of a share of n samples of which some are lost and as many gained, were they measured.
+
+    Args:
+        n: samples.
+        changed: the share of them that is lost or gained.
+    """
+    counts = n * np.array([changed / 2, 1 - changed, changed / 2])
+    mean = BoundedMeans(np.array([[-1.0, 0.0, 1.0]]), counts[None], np.array([-1.0]), np.array([1.0]))
+    return of_mean(mean, 0.0, n, math.sqrt(changed / n))
+
+
 def relative_change(before: Sampled, after: Sampled, worse: int, limit: float, *, seed: int) -> Doubt:
     """How much worse than ``limit`` times the baseline's value a change is: at most 0 where it keeps the limit.
 

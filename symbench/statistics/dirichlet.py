@@ -18,7 +18,8 @@ REACH, STEP = 6.0, 0.15
 """The path's parameter, in a variable in which both Gaussian and algebraic tails fall exponentially: errors are at
 most 1e-6 of the probability for 2 weights, and 2e-7 from 4 to 100,000, against the Beta distribution."""
 NODES, COARSE = np.arange(0.0, REACH + STEP / 2, STEP), np.arange(0.5, REACH + 1, 0.75)
-BENDS = (-0.4, -0.2, 0.0, 0.2, 0.4)
+BENDS, AWAY = (-0.4, -0.2, 0.0, 0.2, 0.4), 3.0
+"""Ways for the path to take, and how much what is far out on it counts when one is chosen."""
 BLOCK, AT_ONCE = 2000, 1_000_000
 """Values, and numbers along all paths, that are held at once."""
 MOST_STEPS = 60
@@ -44,7 +45,7 @@ def exceeding(values: Array, counts: Array, limits: Array) -> Array:
     largest, least = moved.max(axis=1), moved.min(axis=1)
     found = np.where(least >= 0, 1.0, 0.0)
     mixed = np.flatnonzero((largest > 0) & (least < 0))
-    step = max(1, AT_ONCE // (len(NODES) * min(values.shape[1], BLOCK)))
+    step = max(1, AT_ONCE // (2 * len(NODES) * min(values.shape[1], BLOCK)))
     for start in range(0, len(mixed), step):
         mine = mixed[start : start + step]
         found[mine] = _integral(moved[mine], counts[mine])
@@ -79,13 +80,13 @@ def _bend(moved: Array, counts: Array, t: Array, width: Array, steepest: Array) 
     Steepest descent at the saddle leads astray further out, where many small values of one sign grow exponentially
     to one side and oscillate along the vertical.
     """
-    ways = np.stack([steepest, *(np.full_like(t, bend) for bend in BENDS)])
-    sizes = []
-    for way in ways:
-        path, slope = _path(t, width, way, COARSE)
-        size = np.log(np.abs(slope) / np.abs(path)) - _modulus(moved, counts, path)
-        sizes.append(np.logaddexp.reduce(size + 3 * COARSE, axis=1))
-    found: Array = np.take_along_axis(ways, np.argmin(sizes, axis=0)[None], axis=0)[0]
+    ways = np.concatenate([steepest, np.repeat(BENDS, len(t))])
+    times = 1 + len(BENDS)
+    path, slope = _path(np.tile(t, times), np.tile(width, times), ways, COARSE)
+    sizes = np.log(np.abs(slope) / np.abs(path))
+    sizes -= _modulus(np.tile(moved, (times, 1)), np.tile(counts, (times, 1)), path)
+    whole = np.logaddexp.reduce(sizes + AWAY * COARSE, axis=1).reshape(times, len(t))
+    found: Array = ways.reshape(times, len(t))[whole.argmin(axis=0), np.arange(len(t))]
     return found
 
 

@@ -162,5 +162,5 @@ class OfFew:
 
 def of_mean(mean: BoundedMeans, estimate: float, n: int, error: float) -> Doubt:
     """What is known of one bounded mean."""
-    low, high = float(mean.low(TAIL)[0]), float(mean.high(TAIL)[0])
+    low, high = (float(end[0]) for end in mean.limits(TAIL))
     return Doubt(estimate, min(low, estimate), max(high, estimate), n, error, OfMean(mean), holds=True)

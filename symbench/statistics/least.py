@@ -169,31 +169,35 @@ class OfLost:
 
     With ``d_jk = b_j - a_k`` that is ``max_k min_j d_jk = min_j max_k d_jk``. For whichever k is the worst after,
     none of the ``d_jk`` is below the loss: any of them bounds it from above, and the j may be chosen by the sample,
-    with Bonferroni's correction for how many there are to choose from.
+    with a correction for how many there are to choose from.
 
     Attributes:
         above: for every element before, its change to the one after that lost most.
         below: for every element after, its change from the one before that lost least.
+        choice_above: among which the ones after were chosen.
+        choice_below: among which the ones before were chosen.
     """
 
     above: BoundedMeans
     below: BoundedMeans
+    choice_above: Together
+    choice_below: Together
 
     def p_above(self, limit: float) -> float:
         """See :class:`~symbench.statistics.doubt.Law`."""
-        return min(1.0, len(self.below.values) * float(self.above.p_above(limit).max()) + SPENT)
+        return min(1.0, self.choice_above.p_value(float(self.above.p_above(limit).max())) + SPENT)
 
     def p_below(self, limit: float) -> float:
         """See :class:`~symbench.statistics.doubt.Law`."""
-        return min(1.0, len(self.above.values) * float(self.below.p_below(limit).max()) + SPENT)
+        return min(1.0, self.choice_below.p_value(float(self.below.p_below(limit).max())) + SPENT)
 
-    def low(self) -> float:
+    def low(self, tail: float) -> float:
         """The lower limit."""
-        return float(self.above.low((TAIL - SPENT) / len(self.below.values)).min())
+        return float(self.above.low(self.choice_above.each(tail - SPENT)).min())
 
-    def high(self) -> float:
+    def high(self, tail: float) -> float:
         """The upper limit."""
-        return float(self.below.high((TAIL - SPENT) / len(self.above.values)).max())
+        return float(self.below.high(self.choice_below.each(tail - SPENT)).max())
 
 
 def lost(before: Elements, after: Elements, factor: float, *, error: float) -> Doubt:
@@ -207,15 +211,17 @@ def lost(before: Elements, after: Elements, factor: float, *, error: float) -> D
     """
     b, a = before.contenders(), after.contenders()
     estimate, n = factor * float(b.means.min()) - float(a.means.min()), b.added.shape[1]
-    reach_b, reach_a = (float(-special.ndtri(TAIL / len(one.added))) for one in (b, a))
-    difference = factor * b.means[:, None] - a.means
-    errors = _errors(b.added * factor, a.added)
-    of_before = (difference - reach_a * errors).argmax(axis=1)
-    of_after = (difference + reach_b * errors).argmin(axis=0)
+    worst_b, worst_a = b.added[b.means.argmin()], a.added[a.means.argmin()]
+    choices = Together.of(a.added - factor * worst_b), Together.of(factor * b.added - worst_a)
+    reach = [float(-special.ndtri(one.each(TAIL - SPENT))) for one in choices]
+    difference, errors = factor * b.means[:, None] - a.means, _errors(b.added * factor, a.added)
+    of_before = (difference - reach[0] * errors).argmax(axis=1)
+    of_after = (difference + reach[1] * errors).argmin(axis=0)
     above = BoundedMeans.stacked([_change(b, j, a, int(k), factor) for j, k in enumerate(of_before)])
     below = BoundedMeans.stacked([_change(b, int(j), a, k, factor) for k, j in enumerate(of_after)])
-    law = OfLost(above, below)
-    return Doubt(estimate, min(law.low(), estimate), max(law.high(), estimate), n, error, law, holds=True)
+    law = OfLost(above, below, *choices)
+    low, high = law.low(TAIL), law.high(TAIL)
+    return Doubt(estimate, min(low, estimate), max(high, estimate), n, error, law, holds=True)
 
 
 def _errors(before: Array, after: Array) -> Array:
