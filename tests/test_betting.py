@@ -41,7 +41,7 @@ def test_looking_at_p_values_at_every_sample_misleads(kind: str) -> None:
         n = np.arange(1, 501)
         means = values.cumsum() / n
         errors = np.sqrt(((values**2).cumsum() / n - means**2).clip(1e-12) / n)
-        ever += (np.abs(means - mean)[20:] > 1.96 * errors[20:]).any()
+        ever += bool((np.abs(means - mean)[20:] > 1.96 * errors[20:]).any())
     assert ever / runs > 0.15
 
 

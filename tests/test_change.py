@@ -161,7 +161,7 @@ def test_means_over_other_samples_are_compared_by_what_each_sample_adds(first: A
     loop = [SHARES[at][mine[at]].mean() - LATER[at][other[at]].mean() for at in draws]
     assert found.estimate == pytest.approx(SHARES[mine].mean() - LATER[other].mean())
     unseen = (1 / mine.mean() + 1 / other.mean()) / 2 / N
-    wider = np.quantile(loop, [0.025, 0.975]) + [-unseen, unseen]
+    wider = np.quantile(loop, [0.025, 0.975]) + np.array([-unseen, unseen])
     assert numbers(found)[1:] == pytest.approx(tuple(wider), abs=0.012)
     assert found.error == pytest.approx(np.std(loop), rel=0.06)
     assert found.holds
@@ -200,7 +200,9 @@ def test_a_clear_minimum_has_the_bootstraps_limits() -> None:
     draws = [rng.integers(N, size=N) for _ in range(4000)]
     loop = [before.values[:, at].mean(1).min() - after.values[:, at].mean(1).min() for at in draws]
     assert found.estimate == pytest.approx(before.estimate - after.estimate)
-    assert numbers(found)[1:] == pytest.approx(tuple(np.quantile(loop, [0.025, 0.975]) + [-1 / N, 1 / N]), abs=0.01)
+    assert numbers(found)[1:] == pytest.approx(
+        tuple(np.quantile(loop, [0.025, 0.975]) + np.array([-1, 1]) / N), abs=0.01
+    )
     assert found.error == pytest.approx(np.std(loop), rel=0.1)
 
 
@@ -266,7 +268,9 @@ def test_whole_losses_have_the_exact_limit(lost: int) -> None:
         assert found.p_below(margin) == pytest.approx(exact, rel=1e-5)
 
 
-@pytest.mark.parametrize(("lost", "gained", "by"), [(0, 0, 1), (3, 1, 1), (12, 7, 0.125), (19, 0, 0.5), (50, 50, 0.1)])
+@pytest.mark.parametrize(
+    ("lost", "gained", "by"), [(0, 0, 1), (3, 1, 1), (12, 7, 0.125), (19, 0, 0.5), (50, 50, 0.1)]
+)
 def test_no_limit_is_below_that_of_none_seen(lost: int, gained: int, by: float) -> None:
     """Whatever was seen: 3.7 of a hundred samples may still be lost whole, less what was gained."""
     found = changed(100, lost, gained, by)

@@ -28,8 +28,8 @@ def same_weights(before: CellRecord, after: CellRecord) -> bool:
         return True
     if before.checkpoint is not None or after.checkpoint is not None:
         return before.checkpoint == after.checkpoint
-    a, b = (record.identity.get("model") or {} for record in (before, after))
-    states = [model.get("state") for model in (a, b)]
+    a, b = (record.identity.get("model") for record in (before, after))
+    states = [model.get("state") if isinstance(model, dict) else None for model in (a, b)]
     if any(state not in {None, NO_STATE} for state in states):
         return bool(states[0] == states[1])
     return bool(a) and a == b

@@ -199,7 +199,7 @@ def change(match: MatchRecord) -> str:
     interval = shown.interval(None if low is None else sign * low, None if high is None else sign * high)
     ends = " to ".join(shown.value(shown.bare(value)) for value in (match.before, match.estimate))
     if match.change == 0:
-        return f"unchanged{interval}, from {ends}"
+        return f"unchanged{shown.change(interval) if interval else ''}, from {ends}"
     return (
         f"{shown.change(shown.bare(sign * match.change))} {'worse' if sign > 0 else 'better'}{interval}, from {ends}"
     )

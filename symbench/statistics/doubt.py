@@ -87,10 +87,10 @@ class Doubt:
 
     @property
     def spread(self) -> float:
-        """The standard error that the upper limit speaks of: for few changes more than the sample's."""
-        if self.high is None:
+        """The standard error that the limits speak of: for few changes more than the sample's."""
+        if self.low is None or self.high is None:
             return self.error
-        return max(self.error, (self.high - self.estimate) / QUANTILE)
+        return max(self.error, max(self.high - self.estimate, self.estimate - self.low) / QUANTILE)
 
 
 @dataclass(frozen=True)
