@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from symbench import estimates
 from symbench.estimates import Estimate
+from symbench.estimates.identical import same_numbers, same_observations, same_weights
 from symbench.metrics import METRICS
 from symbench.records import CellRecord, CellStatus, CompareRecord, Manifest, PairRecord
 from symbench.statistics import Doubt, Mean, change, holm, mcnemar, relative_change
@@ -129,27 +130,6 @@ def other_hardware(before: CellRecord, after: CellRecord) -> str | None:
     return None
 
 
-ROUNDING = 1e-5
-"""What another batch size or number of threads may change of a value, in units of the largest."""
-
-
-def same_numbers(before: Estimate, after: Estimate) -> bool:
-    """Whether two estimates are functions of the very same values, rounding aside."""
-    a, b = before.value.sampled, after.value.sampled
-    if a is None or b is None or type(a) is not type(b):
-        return a is b and before.value.estimate == after.value.estimate
-    pairs = ((getattr(a, name), getattr(b, name)) for name in vars(a))
-    return all(_alike(x, y) for x, y in pairs if isinstance(x, np.ndarray) or isinstance(y, np.ndarray))
-
-
-def _alike(x: object, y: object) -> bool:
-    if not (isinstance(x, np.ndarray) and isinstance(y, np.ndarray)) or x.shape != y.shape:
-        return False
-    if x.dtype == bool or not x.size:
-        return bool((x == y).all())
-    return bool((np.abs(x - y) <= ROUNDING * np.abs(x).max()).all())
-
-
 def at_floor(found: Estimate) -> bool:
     """Whether a number that should be low is no more than repeating and precision change it by."""
     value, low = found.value.estimate, found.row.better == "lower" and found.unit != "share"
@@ -164,7 +144,8 @@ class Paired:
         before: the first's; None where it has none.
         after: the second's.
         reason: why there is nothing to compare.
-        identical: both are of the same cell or the same weights, and functions of the very same observations.
+        identical: both are of the same cell, or of the same weights and observations, and functions of the very same
+            values.
     """
 
     before: Estimate | None
@@ -214,12 +195,12 @@ def pair_cells(
     reason = None if a.key == b.key else incomparable(a, b)
     hardware = other_hardware(a, b)
     controls = None if a.identity.get("controls") == b.identity.get("controls") else "other control samples"
-    same_weights = a.key == b.key or (a.checkpoint is not None and a.checkpoint == b.checkpoint)
+    whole = a.key == b.key or (reason is None and same_weights(a, b) and same_observations(before, a, after, b))
     first = {found.identity: found for found in estimates.of_cell(before, a, wanted)}
     for found in estimates.of_cell(after, b, wanted):
         other = first.pop(found.identity, None)
         why = reason or (controls if found.row.scope == "control" else hardware if found.unit == "s" else None)
-        same = other is not None and why is None and same_weights and same_numbers(other, found)
+        same = other is not None and why is None and whole and same_numbers(other, found)
         yield Paired(other, found, why, identical=same and found.unit != "s")
     yield from (Paired(found, None, reason) for found in first.values())
 
@@ -304,8 +285,7 @@ def _row(cell: CellStatus, pair: Paired) -> PairRecord:
     if doubt.low is not None and doubt.high is not None:
         ends = sorted((worse_of(found) * doubt.low, worse_of(found) * doubt.high))
         numbers |= {"low": ends[0], "high": ends[1]}
-        better = Doubt(-doubt.estimate, -doubt.high, -doubt.low, doubt.n, doubt.error)
-        numbers["p_value"] = min(1.0, 2 * min(doubt.p_above(0.0), better.p_above(0.0)))
+        numbers["p_value"] = min(1.0, 2 * min(doubt.p_above(0.0), doubt.p_below(0.0)))
     numbers |= _mcnemar(pair)
     return row.model_copy(update=numbers)
 

@@ -14,7 +14,7 @@ from symbench.history import Guess, History, Work
 from symbench.metrics import METRICS
 from symbench.plan.keys import Cell
 from symbench.plan.resolve import Plan
-from symbench.statistics import smallest_detectable_difference
+from symbench.statistics import no_change, smallest_detectable_difference, unseen
 from symbench.suite.gates import metrics_of
 
 BYTES_PER_ROW = 40
@@ -181,35 +181,58 @@ def _cell(plan: Plan, ledger: Ledger, cell: Cell, history: History) -> CellForec
     )
 
 
-CHANGED = 0.027
-"""The share of samples on which two trainings of one small network disagree (450 digits): what margins are held
-against before anything is measured."""
+CHANGED = (0.027, 0.1)
+"""The shares of samples that may change: the first is what two trainings of one small network disagree on (450
+digits). What margins are held against before anything is measured."""
 
 
 @dataclass(frozen=True)
 class Margin:
-    """What a rule's margin could tell, before anything is measured.
+    """What a rule could tell, before anything is measured.
 
     Attributes:
         rule: in words.
         samples: of the smallest dataset that it is about.
-        margin: a share.
-        detectable: the smallest difference that would be found, were ``CHANGED`` of the samples to change.
+        unseen: changes in a smaller share of samples than this could go unseen.
+        margin: a share; None where the rule has another limit, or a metric that is no share.
+        detectable: the smallest difference that would be found, were each of ``CHANGED`` of the samples to change.
     """
 
     rule: str
     samples: int
-    margin: float
-    detectable: float
+    unseen: float
+    margin: float | None
+    detectable: tuple[float, ...] = ()
 
     @property
     def blind(self) -> bool:
         """Whether the margin is below what can be detected."""
-        return self.detectable > self.margin
+        return self.margin is not None and self.detectable[0] > self.margin
+
+    def document(self) -> dict[str, Any]:
+        """As plain data."""
+        pairs = zip(CHANGED, self.detectable, strict=bool(self.detectable))
+        seen = [{"changed": share, "difference": points} for share, points in pairs]
+        return {**vars(self), "detectable": seen, "blind": self.blind}
+
+    @property
+    def sentence(self) -> str:
+        """What is told of it."""
+        parts = []
+        if self.detectable:
+            seen = (
+                f"{100 * points:.1f} points if {100 * share:.3g} % of them change"
+                for share, points in zip(CHANGED, self.detectable, strict=True)
+            )
+            parts.append(f"with {self.samples:,} samples it can detect {', '.join(seen)}")
+        parts.append(f"changes in fewer than {100 * self.unseen:.2g} % of {self.samples:,} samples could go unseen")
+        if self.blind:
+            parts.append("warning: the margin is smaller; more samples or a wider margin would let it decide")
+        return f"{self.rule}: {'; '.join(parts)}"
 
 
 def margins(plan: Plan) -> list[Margin]:
-    """The smallest detectable difference beside the margin of every rule on shares, over all matches of the gate."""
+    """What every rule could tell, over all matches of the gate."""
     asked = [
         (rule, [c for c in plan.cells if rule.matches(c.pair.names())], metrics_of(rule)) for rule in plan.suite.gates
     ]
@@ -217,9 +240,17 @@ def margins(plan: Plan) -> list[Margin]:
     rows = dict(METRICS)
     found = []
     for rule, cells, metrics in asked:
-        if rule.max_drop is None or not cells or any(rows[metric].unit != "share" for metric in metrics):
+        if not cells or all(rows[metric].scope == "model" for metric in metrics):
             continue
         samples = min(len(plan.data[cell.pair.dataset].dataset) for cell in cells)
-        detectable = smallest_detectable_difference((CHANGED / samples) ** 0.5, matches=max(matches, 1))
-        found.append(Margin(rule.name, samples, rule.max_drop, detectable))
+        shares = all(rows[metric].unit == "share" for metric in metrics)
+        margin = rule.max_drop if shares else None
+        seen = () if margin is None else tuple(detectable(samples, changed, matches) for changed in CHANGED)
+        found.append(Margin(rule.name, samples, unseen(samples), margin, seen))
     return found
+
+
+def detectable(samples: int, changed: float, matches: int) -> float:
+    """What a gate says that it can detect where a share of the samples is lost or gained, half of them each."""
+    doubt = no_change(samples, changed)
+    return smallest_detectable_difference(doubt.spread, matches=max(matches, 1))

@@ -253,6 +253,17 @@ class MatchRecord(Record):
     p_adjusted: float | None = Field(default=None, description="the same after Holm, over all matches of the gate")
     detectable: float | None = Field(default=None, description="smallest detectable difference, with power 95 %")
     needed: int | None = Field(default=None, description="about how many samples would decide")
+    unseen: float | None = Field(
+        default=None, description="changes in a smaller share of samples than this could go unseen: about 3.7 / n"
+    )
+    bounded: bool | None = Field(
+        default=None,
+        description="whether the limits allow for what went unseen: those of shares do, a bootstrap's cannot",
+    )
+    happened: list[str] = Field(
+        default_factory=list,
+        description="of a failure, a sentence each: what else moved, the worst element and class, where pictures are",
+    )
     replay: str | None = Field(default=None, description="the command that measures just this cell again")
 
     @property
@@ -275,6 +286,7 @@ class GateRecord(Record):
     inconclusive: Literal["fail", "warn", "pass"] | None = Field(
         default=None, description="what inconclusive matches count as; null: exit status 4"
     )
+    waiting: int = Field(default=0, description="matches against a baseline that does not exist yet")
     notes: list[str] = Field(default_factory=list)
     rules: list[MatchRecord]
 

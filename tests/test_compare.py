@@ -228,8 +228,8 @@ def test_the_golden_baseline_of_schema_version_1_is_read(tmp_path: Path) -> None
 
 
 def test_same_means_the_same_numbers_not_the_same_estimate() -> None:
-    from symbench.compare import same_numbers
     from symbench.estimates import Estimate
+    from symbench.estimates.identical import same_numbers
     from symbench.metrics import METRICS
     from symbench.metrics.base import Value
     from symbench.statistics import Mean

@@ -153,7 +153,7 @@ def worst_element(p: float) -> World:
     kinds = 1.0 - np.array([arc for arc, _ in arcs])
     return World(
         kinds, np.array([share for _, share in arcs]), p, kinds[:, 0],
-        lambda x, seed: statistics.smallest_mean(x.T, seed=seed, resamples=RESAMPLES), at_most=1.0,
+        lambda x, _: statistics.smallest_mean(x.T), at_most=1.0,
     )  # fmt: skip
 
 

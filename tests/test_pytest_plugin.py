@@ -39,7 +39,8 @@ def test_a_broken_rule_says_what_the_gate_says(scene: Scene) -> None:
     done = run_tests(scene)
     assert done.returncode == 1
     assert "2 failed" in done.stdout
-    assert "FAIL  worst_case_accuracy of mine on blobs under turns: dropped" in done.stdout
+    assert "FAIL  worst_case_accuracy of mine on blobs under turns: " in done.stdout
+    assert " points worse [" in done.stdout
     assert "run just this cell: symbench run small.yaml" in done.stdout
     assert "Traceback" not in done.stdout
     itself = f"results/runs/{(scene.results / 'latest').read_text().strip()}.json"

@@ -195,7 +195,7 @@ def validate(suite: Path, json: bool, **options: Any) -> int:
     margins = forecast.margins(plan)
     failing = sum(row["elements"] is None for row in rows)
     if json:
-        told = [{**vars(margin), "blind": margin.blind} for margin in margins]
+        told = [margin.document() for margin in margins]
         print_json({"schema_version": 1, "suite": plan.suite.name, "device": device, "cells": rows, "margins": told})
     else:
         heading = ("model", "dataset", "symmetry", "K", "chosen by", "state")
@@ -211,15 +211,8 @@ def validate(suite: Path, json: bool, **options: Any) -> int:
 
 
 def _tell(margin: Margin) -> None:
-    """What a rule's margin can tell."""
-    from symbench.forecast import CHANGED
-
-    seen = f"{100 * margin.detectable:.1f} points can be detected with {margin.samples:,} samples"
-    warning = (
-        "warning: the margin is smaller; more samples or a wider margin would let it decide" if margin.blind else ""
-    )
-    assumed = f"if {100 * CHANGED:.1f} % of them change"
-    tell("; ".join(p for p in (f"{margin.rule}: {seen}, {assumed}", warning) if p))
+    """What a rule can tell."""
+    tell(margin.sentence)
 
 
 def _planned(plan: Plan, ledger: Ledger, cell: Cell) -> dict[str, Any]:

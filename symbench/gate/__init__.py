@@ -12,6 +12,7 @@ from symbench.compare import Recorded
 from symbench.gate.decide import decided
 from symbench.gate.judging import Judge
 from symbench.gate.match import Against, Match, Policy
+from symbench.gate.words import FIRST
 from symbench.records import GateRecord, Verdict
 from symbench.statistics import Doubt
 from symbench.suite.rules import Rule
@@ -37,6 +38,8 @@ def judge(run: Recorded, rules: Sequence[Rule], against: Against, policy: Policy
     matches.sort(key=lambda match: match.record.rule)
     matches = _answered(matches) + [m for i in range(len(rules)) for m in judging.unmatched(i, matches)]
     matches.sort(key=lambda match: match.record.rule)
+    matches = list(judging.explained(matches))
+    waiting = sum(match.waits for match in matches)
     verdict, code = _overall(matches, policy)
     return GateRecord(
         run=run.name,
@@ -45,6 +48,7 @@ def judge(run: Recorded, rules: Sequence[Rule], against: Against, policy: Policy
         verdict=verdict,
         exit_code=code,
         inconclusive=policy.inconclusive,
+        waiting=waiting,
         notes=_notes(run, matches),
         rules=[match.record for match in matches],
     )
@@ -112,6 +116,8 @@ def _notes(run: Recorded, matches: Sequence[Match]) -> list[str]:
             f"{len(coarse)} of {len(margins)} margins are below the smallest detectable difference: more samples, "
             "fewer rules or wider margins would let them decide"
         )
+    if any(match.waits for match in matches):
+        found.append(f"there is no baseline yet: {FIRST}")
     if run.manifest.status != "complete":
         found.append(f"the run is {run.manifest.status}")
     return found

@@ -89,11 +89,17 @@ def _answer(question: Question, p_value: float, p_adjusted: float, matches: int)
 
 
 def _needed(doubt: Doubt, margin: float, matches: int) -> int | None:
-    """Samples at which a number as far from the margin as this one is decided with power 95 %."""
-    distance = abs(doubt.estimate - margin)
-    if not distance > 0:
+    """Samples at which a number as far from the margin as this one is decided with power 95 %.
+
+    What chance adds to a limit falls with the root of the samples, what the unseen ones add with their number.
+    """
+    distance, passes = abs(doubt.estimate - margin), doubt.estimate <= margin
+    end = doubt.high if passes else doubt.low
+    if not distance > 0 or end is None or not math.isfinite(doubt.error):
         return None
-    pass_or_fail = 0.5 + LEVEL / 2 if doubt.estimate <= margin else 1 - ALPHA / matches
-    reach = float(special.ndtri(pass_or_fail) + special.ndtri(POWER)) * doubt.spread
-    found = doubt.n * max(1.0, reach / distance) ** 2
+    z = float(special.ndtri(0.5 + LEVEL / 2 if passes else 1 - ALPHA / matches))
+    chance = (z + float(special.ndtri(POWER))) * doubt.error
+    unseen = max(abs(end - doubt.estimate) - float(special.ndtri(0.5 + LEVEL / 2)) * doubt.error, 0.0)
+    root = (chance + math.sqrt(chance**2 + 4 * unseen * distance)) / (2 * distance)
+    found = doubt.n * max(1.0, root) ** 2
     return math.ceil(found) if found <= MOST_SAMPLES else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any
@@ -13,15 +13,17 @@ from symbench.code import foreign
 from symbench.compare import Paired, Recorded, Timed, at_floor, names_of, pair_cells, worse_of
 from symbench.errors import CellError, ConfigError
 from symbench.estimates import Estimate
-from symbench.gate.decide import Question
+from symbench.gate.explain import Explainer
 from symbench.gate.match import (
     ENOUGH_TIMES,
     NOTHING,
     Against,
     Match,
     Policy,
+    asked,
     bare,
     interval,
+    nothing_to_lose,
     numbers,
     replay,
     replica,
@@ -160,6 +162,10 @@ class Judge:
         if pair.identical:
             told = told.model_copy(update={"change": 0.0, "change_low": 0.0, "change_high": 0.0})
             return Match(said(told, "pass", "identical to the baseline"))
+        nothing = nothing_to_lose(pair.before, after) if rule.kind == "max_relative_drop" else None
+        if nothing is not None:
+            change = worse_of(after) * (after.value.estimate or 0.0)
+            return Match(said(told.model_copy(update={"change": change}), "pass", nothing))
         try:
             doubt = pair.doubt()
         except ValueError:
@@ -178,8 +184,8 @@ class Judge:
         if rule.kind == "max_relative_drop":
             share = pair.doubt(relative=rule.limit)
             assert share is not None
-            return Match(told, Question(share, 0.0, difference=True))
-        return Match(told, Question(doubt, margin, difference=True))
+            return asked(told, share, 0.0, difference=True)
+        return asked(told, doubt, margin, difference=True)
 
     def _time(self, told: MatchRecord, limit: float, allowed: list[float]) -> Match:
         """A time: each cell took it once, and all of them must agree. ``allowed`` is the limit as often as known."""
@@ -205,7 +211,10 @@ class Judge:
         if value.sampled is None:
             return bare(told, worse * value.estimate, worse * rule.limit)
         doubt = standing(value.sampled, worse, seed=estimates.BOOTSTRAP_SEED)
-        return Match(told, Question(doubt, worse * rule.limit, difference=False))
+        if doubt.holds:  # what it is decided by, which may be wider than what reports print
+            shown = doubt if worse > 0 else doubt.turned()
+            told = told.model_copy(update={"low": shown.low, "high": shown.high})
+        return asked(told, doubt, worse * rule.limit, difference=False)
 
     def _without_baseline(self, told: MatchRecord) -> Match:
         if self.against.broken is not None:
@@ -216,7 +225,24 @@ class Judge:
             return Match(said(told, "pass", f"{reason}: taken as a first release"))
         if self.policy.no_baseline == "fail":
             return Match(said(told, "fail", reason))
-        return Match(said(told, "missing", f"{reason}: 'symbench baseline set' makes one"))
+        return Match(said(told, "missing", f"{reason}: 'symbench baseline set' makes one"), waits=True)
+
+    def explained(self, matches: Sequence[Match]) -> Iterator[Match]:
+        """The matches, those that failed with what happened."""
+        explainer, baseline = Explainer(self.run), self.against.baseline
+        cells = {tuple(names_of(cell).values()): cell for cell in self.run.cells}
+        others = {tuple(names_of(cell).values()): cell for cell in baseline.cells} if baseline else {}
+        for match in matches:
+            told = match.record
+            place = (told.model or "", told.dataset or "", told.symmetry or "")
+            record = self.timed.record(cells.get(place)) if told.verdict == "fail" else None
+            if record is None:
+                yield match
+                continue
+            relative = told.kind in RELATIVE and told.before is not None and self.timed_baseline is not None
+            other = self.timed_baseline.record(others.get(place)) if relative and self.timed_baseline else None
+            happened = explainer.of(told, record, baseline, other)
+            yield replace(match, record=told.model_copy(update={"happened": happened}))
 
     def unmatched(self, i: int, matches: Sequence[Match]) -> Iterator[Match]:
         """What a rule has not looked at: everything, where it matches nothing; what --only left out or is gone."""

@@ -50,11 +50,13 @@ def _case(match: MatchRecord, record: GateRecord, taken: dict[str, int]) -> Case
     loud = level(match, record)
     if loud == "error":
         kind = Failure if match.verdict in {"fail", "inconclusive"} else Error
-        result = kind(one_line(match.reason or told(match)), match.verdict)
+        result = kind(one_line(told(match)), match.verdict)
         result.text = printable(details(match))
         case.result = [result]
     elif loud is not None:
         case.system_out = printable(f"{match.verdict}: {match.reason}\n{details(match)}")
+    else:
+        case.system_out = printable(told(match))
     return case
 
 

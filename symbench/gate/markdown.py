@@ -55,7 +55,8 @@ def _notes(record: GateRecord) -> list[str]:
 
 
 def _row(match: MatchRecord, name: str) -> str:
-    found = escape(told(match)) + (f"<br>warning: {escape(blind(match))}" if blind(match) else "")
+    warning = [f"warning: {blind(match)}"] if blind(match) else []
+    found = "<br>".join(escape(text) for text in (told(match), *match.happened, *warning))
     replay = markdown_code(match.replay) if match.replay and match.verdict != "pass" else ""
     word = match.verdict if match.verdict == "pass" else f"**{match.verdict}**"
     return f"| {word} | {escape(name)} | {found} | {replay} |"

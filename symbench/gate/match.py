@@ -12,6 +12,7 @@ from symbench.compare import Measured, Recorded, at_floor
 from symbench.estimates import Estimate
 from symbench.gate.decide import Question
 from symbench.records import CellStatus, MatchRecord, Verdict
+from symbench.statistics import Doubt, unseen
 from symbench.suite.rules import Rule
 
 
@@ -45,11 +46,19 @@ class Against:
 
 @dataclass(frozen=True)
 class Match:
-    """A rule on an estimate, before it is decided: with a question, or with a verdict already."""
+    """A rule on an estimate, before it is decided: with a question, or with a verdict already.
+
+    Attributes:
+        record: what is told of it.
+        question: what is still to be decided.
+        outcome: what it counts as where it does not pass.
+        waits: it compares with a baseline, and there is none yet.
+    """
 
     record: MatchRecord
     question: Question | None = None
     outcome: str = "undecided"
+    waits: bool = False
 
 
 def replay(suite: str, cell: CellStatus, run: Recorded) -> str:
@@ -100,6 +109,23 @@ PER_ELEMENT = frozenset({"element_accuracy", "lie_derivative", "lie_derivative_c
 def within_floor(found: Estimate, limit: float) -> bool:
     """Whether a number is at its floor, and the floor within the limit."""
     return at_floor(found) and found.floor is not None and found.floor <= limit
+
+
+def asked(told: MatchRecord, doubt: Doubt, margin: float, *, difference: bool) -> Match:
+    """A question, and what no answer to it can see."""
+    told = told.model_copy(update={"unseen": unseen(doubt.n), "bounded": doubt.holds})
+    return Match(told, Question(doubt, margin, difference=difference))
+
+
+def nothing_to_lose(before: Estimate, after: Estimate) -> str | None:
+    """Why a change cannot be more than a part of the baseline's value, where that is 0; None where it can."""
+    a, b = before.value.estimate, after.value.estimate
+    if a != 0:
+        return None
+    if b == 0:
+        return "0 in both runs: no change"
+    gained = after.unit == "share" and after.row.better == "higher"
+    return "0 in the baseline: there was nothing to lose" if gained else None
 
 
 def bare(told: MatchRecord, number: float, margin: float) -> Match:

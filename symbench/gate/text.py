@@ -14,6 +14,7 @@ def lines(record: GateRecord) -> list[str]:
     rows = []
     for match in worst_first(record):
         rows.append((match.verdict.upper(), f"{named[id(match)]}: {told(match)}"))
+        rows += [("", sentence) for sentence in match.happened]
         if match.verdict != "pass" and match.replay:
             rows.append(("", f"run just this cell: {match.replay}"))
         if warning := blind(match):

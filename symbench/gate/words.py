@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -37,9 +38,21 @@ def level(match: MatchRecord, record: GateRecord) -> Level | None:
 
 
 def headline(record: GateRecord) -> str:
-    """The outcome in words: ``gate could not decide (not comparable)``."""
+    """The outcome in words: ``gate could not decide (not comparable)``, ``no baseline yet``."""
+    if waits(record):
+        return "nothing to compare with yet"
     text = HEADLINES.get(record.exit_code, f"gate not passed: exit status {record.exit_code}")
     return text if record.verdict in {"pass", "fail"} else f"{text} ({record.verdict})"
+
+
+def waits(record: GateRecord) -> bool:
+    """Whether all that keeps a gate from passing is that there is no baseline yet."""
+    open_ = sum(level(match, record) == "error" for match in record.rules)
+    return record.exit_code == 4 and 0 < record.waiting == open_
+
+
+FIRST = "'symbench baseline set --reason TEXT' makes this run what later ones are compared with"
+"""What to do where there is no baseline yet."""
 
 
 def counts(matches: Iterable[MatchRecord], record: GateRecord) -> str:
@@ -135,6 +148,14 @@ class Shown:
         text = f"{100 * value:.10g}"
         return text if "." in text or "e" in text else f"{text}.0"
 
+    def rounded(self, value: float, *, up: bool) -> float:
+        """The next number of as many digits above or below."""
+        digits = (
+            self.digits + 2 if self.unit == "share" else self.digits + 1 - math.floor(math.log10(abs(value) or 1))
+        )
+        step = 10.0**-digits
+        return (math.ceil(value / step - 1e-9) if up else math.floor(value / step + 1e-9)) * step
+
     def value(self, number: str) -> str:
         """The number of an estimate with its unit."""
         return f"{number} {'%' if self.unit == 'share' else self.unit}".rstrip()
@@ -157,18 +178,18 @@ def estimate(match: MatchRecord) -> str:
 
 
 def limit(match: MatchRecord) -> str:
-    """What the rule asks for: ``at least 60.0 %``, ``allowed 3.0 points``."""
+    """What the rule asks for: ``at least 60.0 %``, ``may be 3.0 points worse``."""
     shown = Shown.of(match)
     if match.kind in {"at_least", "at_most"}:
         return f"{match.kind.replace('_', ' ')} {shown.value(shown.exact(match.limit))}"
     if match.kind == "max_drop":
-        return f"allowed {shown.change(shown.exact(match.limit))}"
-    margin = "" if match.margin is None else f"{shown.change(shown.bare(match.margin))}, "
-    return f"allowed {margin}{100 * match.limit:.10g} % of the baseline"
+        return f"may be {shown.change(shown.exact(match.limit))} worse"
+    margin = "" if match.margin is None else f"{shown.change(shown.bare(match.margin))} worse, "
+    return f"may be {margin}{100 * match.limit:.10g} % of the baseline{'' if margin else ' worse'}"
 
 
 def change(match: MatchRecord) -> str:
-    """What happened since the baseline: ``dropped 5.1 points [3.2, 7.0] from 62.4 % to 57.3 %``."""
+    """What happened since the baseline: ``5.1 points worse [3.2, 7.0], from 62.4 % to 57.3 %``."""
     absolute = match.kind in {"at_least", "at_most"}
     if absolute or match.change is None or match.before is None or match.estimate is None:
         return ""
@@ -176,9 +197,12 @@ def change(match: MatchRecord) -> str:
     sign = -1.0 if match.change < 0 else 1.0  # a change for the better is told as one
     low, high = (match.change_low, match.change_high) if sign > 0 else (match.change_high, match.change_low)
     interval = shown.interval(None if low is None else sign * low, None if high is None else sign * high)
-    verb = "changed" if match.estimate == match.before else "dropped" if match.estimate < match.before else "rose"
-    ends = [shown.value(shown.bare(value)) for value in (match.before, match.estimate)]
-    return f"{verb} {shown.change(shown.bare(sign * match.change))}{interval} from {ends[0]} to {ends[1]}"
+    ends = " to ".join(shown.value(shown.bare(value)) for value in (match.before, match.estimate))
+    if match.change == 0:
+        return f"unchanged{shown.change(interval) if interval else ''}, from {ends}"
+    return (
+        f"{shown.change(shown.bare(sign * match.change))} {'worse' if sign > 0 else 'better'}{interval}, from {ends}"
+    )
 
 
 def chances(match: MatchRecord) -> str:
@@ -197,17 +221,46 @@ def facts(match: MatchRecord) -> str:
 
 
 def told(match: MatchRecord) -> str:
-    """What was found, and the reason where that alone does not say why."""
+    """What was found, the reason where that alone does not say why, what would decide it, and what went unseen."""
     found = facts(match)
-    if match.verdict in {"pass", "fail"} and match.p_value is not None:
-        return found or match.reason
-    enough = f"about {match.needed:,} samples would decide" if match.needed else ""
-    return "; ".join(part for part in (found, match.reason, enough) if part)
+    clear = match.verdict in {"pass", "fail"} and match.p_value is not None
+    why = "" if clear and found else match.reason
+    return "; ".join(part for part in (found, why, deciding(match), blindness(match)) if part)
+
+
+def deciding(match: MatchRecord) -> str:
+    """What would decide an inconclusive match: ``about 1,234 samples, or a margin of 7.1 points, would decide``."""
+    if match.verdict != "inconclusive":
+        return ""
+    ways = [f"about {match.needed:,} samples"] if match.needed else []
+    ways += [f"a {way}"] if (way := _passing(match)) else []
+    return f"{', or '.join(ways)}{',' if len(ways) > 1 else ''} would decide" if ways else ""
+
+
+def _passing(match: MatchRecord) -> str:
+    """The limit that would pass with the samples there are, rounded to the safe side."""
+    shown = Shown.of(match)
+    if match.kind == "max_drop" and match.change_high is not None:
+        return f"margin of {shown.change(shown.bare(shown.rounded(match.change_high, up=True)))}"
+    end = match.low if match.kind == "at_least" else match.high if match.kind == "at_most" else None
+    if end is None:
+        return ""
+    return f"limit of {shown.value(shown.bare(shown.rounded(end, up=match.kind == 'at_most')))}"
+
+
+def blindness(match: MatchRecord) -> str:
+    """What no test on so many samples can see."""
+    if match.unseen is None:
+        return ""
+    what = "changes" if match.before is not None else "faults"
+    allowed = ", which the limit allows for" if match.bounded else ""
+    return f"{what} in fewer than {100 * match.unseen:.2g} % of samples could go unseen{allowed}"
 
 
 def message(match: MatchRecord) -> str:
-    """What was found, and how to run just this cell, on a line each."""
-    return told(match) + (f"\nrun just this cell: {match.replay}" if match.replay else "")
+    """What was found, what happened, and how to run just this cell, on a line each."""
+    replay = [f"run just this cell: {match.replay}"] if match.replay else []
+    return "\n".join([told(match), *match.happened, *replay])
 
 
 def blind(match: MatchRecord) -> str:
@@ -232,7 +285,9 @@ def details(match: MatchRecord) -> str:
         ("change", change(match)),
         ("chances", chances(match)),
         ("detectable difference", "" if match.detectable is None else shown.change(shown.bare(match.detectable))),
-        ("samples needed to decide", "" if match.needed is None else f"about {match.needed:,}"),
+        ("what would decide", deciding(match)),
+        ("unseen", blindness(match)),
+        *(("what happened", sentence) for sentence in match.happened),
         ("run just this cell", match.replay or ""),
     ]
     return "\n".join(f"{name}: {value}" for name, value in rows if value)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from symbench.gate.words import FIRST, waits
+from symbench.gate.words import change as told_of
 from symbench.records import CellStatus, GateRecord
 from symbench.report import chance
 from symbench.report.places import Places
@@ -34,7 +36,8 @@ def of(
         gate: what a gate decided.
     """
     places = Places.of(frame)
-    found = [] if gate is None else [(_gate(gate), NEWS.get(gate.verdict, "warn"))]
+    first = gate is not None and waits(gate)
+    found = [] if gate is None or first else [(_gate(gate), NEWS.get(gate.verdict, "warn"))]
     failed = [cell for cell in cells if cell.status == "failed"]
     done = sum(cell.status == "done" for cell in cells)
     if failed:
@@ -49,10 +52,17 @@ def of(
     if exact:
         found.append((f"Exact by construction, in float64: {_some(exact)}.", "good"))
     rest = [(board.summary, "") for board in boards if board.summary]
-    return found + rest[: max(ENOUGH - len(found), 0)]
+    last = [(_gate(gate), "")] if gate is not None and first else []  # nothing has gone wrong: results come first
+    return found + rest[: max(ENOUGH - len(found), 0)] + last
 
 
 def _gate(gate: GateRecord) -> str:
+    if waits(gate):
+        passed = sum(rule.verdict == "pass" for rule in gate.rules)
+        others = (
+            f"{passed} of {len(gate.rules)} checks pass; {gate.waiting} compare" if passed else "The gate compares"
+        )
+        return f"{others} with a baseline, which does not exist yet: {FIRST}."
     counts: dict[str, int] = {}
     for rule in gate.rules:
         counts[rule.verdict] = counts.get(rule.verdict, 0) + 1
@@ -60,7 +70,9 @@ def _gate(gate: GateRecord) -> str:
     said = {"pass": "passed", "fail": "failed"}.get(
         gate.verdict, "could not decide" if gate.exit_code == 4 else "is broken"
     )
-    return f"The gate {said}: {told or 'no rule matched'}."
+    failed = next((rule for rule in gate.rules if rule.verdict == "fail"), None)
+    why = f" {failed.metric} of {failed.subject}: {told_of(failed) or failed.reason}." if failed is not None else ""
+    return f"The gate {said}: {told or 'no rule matched'}.{why}"
 
 
 def _collapsed(frame: pd.DataFrame, places: Places) -> list[tuple[str, str]]:

@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from symbench.escape import csv_safe
 from symbench.estimates import NOT_YET
+from symbench.gate.words import told, waits
 from symbench.records import CompareRecord, GateRecord
 from symbench.report import chance, faults, gallery, headlines, pairs, ranks, sheets, tables
 from symbench.report.figures import Drawn
@@ -239,7 +240,7 @@ def _gate(gate: GateRecord) -> dict[str, Any]:
     rows = [
         (
             rule.verdict, rule.name, rule.subject, "–" if rule.estimate is None else tables.scientific(rule.estimate),
-            rule.reason, rule.where or "",
+            "; ".join([told(rule), *rule.happened]), rule.where or "",
         )
         for rule in gate.rules
     ]  # fmt: skip
@@ -252,8 +253,8 @@ def _gate(gate: GateRecord) -> dict[str, Any]:
         [rule.model_dump(mode="json") for rule in gate.rules], numbers=False,
     )  # fmt: skip
     return {
-        "verdict": gate.verdict, "tone": tone, "baseline": gate.baseline, "exit_code": gate.exit_code,
-        "notes": gate.notes, "sheet": sheet,
+        "verdict": "no baseline yet" if waits(gate) else gate.verdict, "tone": tone, "baseline": gate.baseline,
+        "exit_code": gate.exit_code, "notes": gate.notes, "sheet": sheet,
     }  # fmt: skip
 
 

@@ -6,9 +6,11 @@ NumPy in, floats out, no torch.
 
 from __future__ import annotations
 
+from symbench.statistics.betting import Wealth
 from symbench.statistics.bootstrap import RESAMPLES, resampled_means
-from symbench.statistics.change import Doubt, change, relative_change, standing
-from symbench.statistics.interval import FEW, LEVEL, Array, Interval, deviating
+from symbench.statistics.change import change, no_change, relative_change, standing
+from symbench.statistics.doubt import Doubt
+from symbench.statistics.interval import FEW, LEVEL, Array, Interval, deviating, unseen
 from symbench.statistics.paired import (
     Discordance,
     difference,
@@ -33,6 +35,7 @@ __all__ = [
     "Ratio",
     "Sampled",
     "Smallest",
+    "Wealth",
     "bounded_mean",
     "change",
     "deviating",
@@ -40,6 +43,7 @@ __all__ = [
     "holm",
     "mcnemar",
     "mean",
+    "no_change",
     "quantile",
     "ratio",
     "ratio_difference",
@@ -48,4 +52,5 @@ __all__ = [
     "smallest_detectable_difference",
     "smallest_mean",
     "standing",
+    "unseen",
 ]

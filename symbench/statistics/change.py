@@ -1,70 +1,26 @@
 """How bad, or how much worse on the same samples, and how sure that is: what comparisons and gates decide by.
 
 Everything here is turned so that more is worse: ``worse`` is 1 for what should be low and -1 for what should be high.
+Means in [0, 1] and the smallest of them get limits that hold at every n (:mod:`symbench.statistics.bounded`); ratios
+and other means have a bootstrap's, which knows no more than the samples that there are.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from scipy import special
 
 from symbench.statistics.bootstrap import RESAMPLES
-from symbench.statistics.interval import FEW, LEVEL, TOLERANCE, Array, Interval, deviating, exact
+from symbench.statistics.bounded import BoundedMeans, change_range, contributions
+from symbench.statistics.doubt import TAIL, Doubt, OfFew, of_mean
+from symbench.statistics.interval import FEW, TOLERANCE, Array, Interval, exact
+from symbench.statistics.least import Elements, least, lost
 from symbench.statistics.paired import difference, ratio_difference
 from symbench.statistics.sampled import Mean, Ratio, Sampled, Smallest
-
-QUANTILE = float(special.ndtri(0.5 + LEVEL / 2))
-CONTENDERS = 0.1
-"""Of the error rate, what is spent on elements that look too good to be the worst."""
-
-
-@dataclass(frozen=True)
-class Doubt:
-    """A value of which more is worse, with what is known about the true one.
-
-    Attributes:
-        estimate: the value.
-        low: lower limit at the level 95 %, 97.5 % on its side; None where there is none.
-        high: upper limit.
-        n: base samples.
-        error: standard error.
-        tail: where few samples decide, the exact p value for a limit.
-    """
-
-    estimate: float
-    low: float | None
-    high: float | None
-    n: int
-    error: float
-    tail: Callable[[float], float] | None = None
-
-    def p_above(self, limit: float) -> float:
-        """One-sided p value of "the true value is at most ``limit``".
-
-        Student's, with the error that the lower limit speaks of if that is more than the sample's; where few samples
-        decide, the exact one if that is more than Student's. 1, which decides nothing, where a number is not known.
-        """
-        if not (math.isfinite(self.estimate) and math.isfinite(limit) and math.isfinite(self.error)):
-            return 1.0
-        error = self.error
-        if self.tail is None and self.low is not None:
-            error = max(error, (self.estimate - self.low) / QUANTILE)
-        if error > 0:
-            student = float(special.stdtr(self.n - 1, (limit - self.estimate) / error))
-        else:
-            student = 0.0 if self.estimate > limit else 1.0
-        return student if self.tail is None else max(student, self.tail(limit))
-
-    @property
-    def spread(self) -> float:
-        """The standard error that the upper limit speaks of: for few changes more than the sample's."""
-        if self.high is None:
-            return self.error
-        return max(self.error, (self.high - self.estimate) / QUANTILE)
 
 
 def standing(value: Sampled, worse: int, *, seed: int) -> Doubt:
@@ -75,20 +31,20 @@ def standing(value: Sampled, worse: int, *, seed: int) -> Doubt:
         worse: 1 or -1.
         seed: seeds the bootstrap.
     """
-    found = value.interval(seed=seed)
-    tail = None
-    if isinstance(value, Mean) and value.bounded and deviating(value.taken) < FEW:
-        bad = found.estimate if worse > 0 else 1 - found.estimate
-        tail = _binomial(bad, found.n, shift=0.0 if worse > 0 else 1.0)
-    return Doubt(worse * found.estimate, *_turned(found, worse), found.n, _error(value.influence()), tail)
+    error = _error(value.influence())
+    if isinstance(value, Smallest):
+        n = int(value.valid.any(axis=0).sum())
+        found = least(Elements.of(value.values, value.valid), n=n, error=error)
+    elif isinstance(value, Mean) and is_share(value):
+        found = of_mean(BoundedMeans.of(value.taken, 0.0, 1.0), value.estimate, value.n, error)
+    else:
+        interval = value.interval(seed=seed)
+        found = Doubt(interval.estimate, interval.low, interval.high, interval.n, error)
+    return found if worse > 0 else found.turned()
 
 
 def change(before: Sampled, after: Sampled, worse: int, *, seed: int, resamples: int = RESAMPLES) -> Doubt:
     """``after - before`` on the same samples, more being worse.
-
-    With fewer than 20 samples that changed, the upper limit is at least Clopper-Pearson's for the share of samples
-    that got worse, however little: a bootstrap of the few would pass a drop at the margin one time in three at
-    n = 100.
 
     Args:
         before: the baseline's.
@@ -103,11 +59,104 @@ def change(before: Sampled, after: Sampled, worse: int, *, seed: int, resamples:
     Raises:
         ValueError: the values are of other samples or elements, or not finite.
     """
+    _require_pair(before, after)
+    bounded = _bounded(before, after, worse, 1.0)
+    return bounded or _bootstrapped(before, after, worse, seed, resamples)
+
+
+def no_change(n: int, changed: float) -> Doubt:
+    """What would be known of a share of n samples of which some are lost and as many gained, were they measured.
+
+    Args:
+        n: samples.
+        changed: the share of them that is lost or gained.
+    """
+    counts = n * np.array([changed / 2, 1 - changed, changed / 2])
+    mean = BoundedMeans(np.array([[-1.0, 0.0, 1.0]]), counts[None], np.array([-1.0]), np.array([1.0]))
+    return of_mean(mean, 0.0, n, math.sqrt(changed / n))
+
+
+def relative_change(before: Sampled, after: Sampled, worse: int, limit: float, *, seed: int) -> Doubt:
+    """How much worse than ``limit`` times the baseline's value a change is: at most 0 where it keeps the limit.
+
+    The baseline's value is an estimate too, and doubted with the change: ``after - (1 + limit) before``. Where the
+    values have no bounds and fewer than 20 samples changed, the limits are the change's, held against the
+    baseline's own.
+
+    Args:
+        before: the baseline's.
+        after: the candidate's, of the same samples in the same order.
+        worse: 1 or -1.
+        limit: as a part of the baseline's absolute value.
+        seed: seeds the bootstrap.
+
+    Raises:
+        ValueError: as :func:`change`.
+    """
+    _require_pair(before, after)
+    sign = 1.0 if before.estimate >= 0 else -1.0
+    factor = 1 + worse * sign * limit
+    bounded = _bounded(before, after, worse, max(factor, 0.0))
+    if bounded is not None:
+        return bounded
+    scaled, more = before.scaled(factor)
+    found = _bootstrapped(scaled, after, worse, seed, RESAMPLES).moved(-worse * more)
+    few = _bootstrapped(before, after, worse, seed, RESAMPLES)
+    own = before.interval(seed=seed)
+    law = few.law
+    if not isinstance(law, OfFew) or few.high is None or found.high is None or own.low is None or own.high is None:
+        return found
+    ends = sorted((abs(own.low), abs(own.high)))
+    smallest = 0.0 if own.low < 0 < own.high else ends[0]
+    high = max(found.high, few.high - limit * smallest)
+    student = replace(found, high=high, law=None)
+    return replace(student, law=OfFew(student, lambda at: law.tail(at + limit * ends[1])))
+
+
+def is_share(value: Mean) -> bool:
+    """Whether a mean is of values in [0, 1], as it says."""
+    taken = value.taken
+    return value.bounded and bool(taken.min() >= -TOLERANCE and taken.max() <= 1 + TOLERANCE)
+
+
+def _require_pair(before: Sampled, after: Sampled) -> None:
     if before.samples != after.samples:
         raise ValueError(f"change: got {before.samples} and {after.samples} samples, expected the same ones")
-    estimate = worse * (after.estimate - before.estimate)
-    if not math.isfinite(estimate):
+    if not math.isfinite(after.estimate - before.estimate):
         raise ValueError(f"change: got {before.estimate:g} and {after.estimate:g}, expected finite numbers")
+
+
+def _bounded(before: Sampled, after: Sampled, worse: int, factor: float) -> Doubt | None:
+    """``after - factor before`` where that is a difference of means in [0, 1], or of the smallest of several."""
+    if isinstance(before, Mean) and isinstance(after, Mean) and is_share(before) and is_share(after):
+        return _of_shares(before, after, worse, factor)
+    if isinstance(before, Smallest) and isinstance(after, Smallest):
+        return _of_smallest(before, after, worse, factor)
+    return None
+
+
+def _of_shares(before: Mean, after: Mean, worse: int, factor: float) -> Doubt:
+    if _same_samples(before, after):
+        parts = (before.taken, 0.0, 1.0), (after.taken, 0.0, 1.0)
+    else:
+        parts = contributions(before.values, before.where), contributions(after.values, after.where)
+    (b, *range_b), (a, *range_a) = parts
+    changes = worse * (a - factor * b)
+    ends = change_range((range_b[0], range_b[1]), (range_a[0], range_a[1]), worse, factor)
+    return of_mean(BoundedMeans.of(changes, *ends), float(changes.mean()), len(changes), _error(changes))
+
+
+def _of_smallest(before: Smallest, after: Smallest, worse: int, factor: float) -> Doubt:
+    if len(after.values) != len(before.values):
+        raise ValueError(f"change: got {len(before.values)} and {len(after.values)} elements, expected the same ones")
+    error = _error(after.influence() - factor * before.influence())
+    elements = Elements.of(before.values, before.valid), Elements.of(after.values, after.valid)
+    found = lost(*elements, factor, error=error)
+    return found if worse < 0 else found.turned()
+
+
+def _bootstrapped(before: Sampled, after: Sampled, worse: int, seed: int, resamples: int) -> Doubt:
+    estimate = worse * (after.estimate - before.estimate)
     if type(before) is not type(after):
         return Doubt(estimate, None, None, after.samples, float("nan"))
     if isinstance(before, Mean) and isinstance(after, Mean):
@@ -119,108 +168,24 @@ def change(before: Sampled, after: Sampled, worse: int, *, seed: int, resamples:
         columns = (before.above, before.below, after.above, after.below)
         found = ratio_difference(*columns, seed=seed, root=before.root, resamples=resamples)
         return Doubt(estimate, *_turned(found, -worse if before.complement else worse), found.n, error)
-    if isinstance(before, Smallest) and isinstance(after, Smallest):
-        return _of_smallest(before, after, worse)
     return Doubt(estimate, None, None, after.samples, error)
 
 
-def relative_change(before: Sampled, after: Sampled, worse: int, limit: float, *, seed: int) -> Doubt:
-    """How much worse than ``limit`` times the baseline's value a change is: at most 0 where it keeps the limit.
-
-    The baseline's value is an estimate too, and doubted with the change: ``after - (1 + limit) before``. With fewer
-    than 20 samples that changed, the limits are the change's, held against the baseline's own.
-
-    Args:
-        before: the baseline's.
-        after: the candidate's, of the same samples in the same order.
-        worse: 1 or -1.
-        limit: as a part of the baseline's absolute value.
-        seed: seeds the bootstrap.
-    """
-    sign = 1.0 if before.estimate >= 0 else -1.0
-    scaled, more = before.scaled(1 + worse * sign * limit)
-    found = _moved(change(scaled, after, worse, seed=seed), -worse * more)
-    few = change(before, after, worse, seed=seed)
-    own = before.interval(seed=seed)
-    if few.tail is None or few.high is None or found.high is None or own.low is None or own.high is None:
-        return found
-    ends = sorted((abs(own.low), abs(own.high)))
-    least, tail = 0.0 if own.low < 0 < own.high else ends[0], few.tail
-    high = max(found.high, few.high - limit * least)
-    return replace(found, high=high, tail=lambda at: tail(at + limit * ends[1]))
-
-
-def _moved(doubt: Doubt, by: float) -> Doubt:
-    low, high = (None if end is None else end + by for end in (doubt.low, doubt.high))
-    tail = doubt.tail
-    moved = None if tail is None else (lambda at: tail(at - by))
-    return replace(doubt, estimate=doubt.estimate + by, low=low, high=high, tail=moved)
-
-
 def _of_means(before: Array, after: Array, worse: int, seed: int, resamples: int) -> Doubt:
+    """Of means without bounds. With fewer than 20 samples that changed, the upper limit is at least Clopper-Pearson's
+    for the share that got worse, by as much as any did: a bootstrap of the few would pass a drop at the margin one
+    time in three at n = 100."""
     found = difference(before, after, seed=seed, resamples=resamples)
     low, high = _turned(found, worse)
     changes = worse * (after - before)
-    largest = float(np.abs(changes).max())
-    tail = None
-    if int((np.abs(changes) > TOLERANCE * largest).sum()) < FEW:
-        scale = max(1.0, largest)
-        high, tail = _guarded(changes / scale, worse * found.estimate, high, scale)
-    return Doubt(worse * found.estimate, low, high, found.n, _error(changes), tail)
-
-
-def _guarded(
-    changes: Array, estimate: float, high: float | None, scale: float = 1.0
-) -> tuple[float | None, Callable[[float], float]]:
-    """The upper limit, at least that of the share of samples that got worse, and the exact tail of the net share."""
-    n, lost = len(changes), float((changes > TOLERANCE).mean())
-    limit = scale * exact(lost, n, (1 - LEVEL) / 2)[1]
-    alone = _binomial(max(estimate / scale, 0.0), n)
-    return (None if high is None else max(high, limit)), lambda at: alone(at / scale)
-
-
-def _of_smallest(before: Smallest, after: Smallest, worse: int) -> Doubt:
-    """The change of a minimum, whose worst element is not known: simultaneous limits over all that may be it.
-
-    With ``d_jk = b_j - a_k``, what is lost is ``min_j b_j - min_k a_k = max_k min_j d_jk = min_j max_k d_jk``. The
-    upper limit is ``max_k min_j (d_jk + t se_jk)``, the lower one ``min_j max_k (d_jk - t se_jk)``, with Student's t
-    at the level corrected for the number of contenders that the inner minimum or maximum is taken over (Bonferroni).
-    Percentiles of the difference of two minima are biased where elements are nearly as bad as each other: 80 % where
-    97.5 % was promised, for one of 24 that got worse.
-    """
-    n, estimate = before.samples, worse * (after.estimate - before.estimate)
-    if len(after.values) != len(before.values):
-        raise ValueError(f"change: got {len(before.values)} and {len(after.values)} elements, expected the same ones")
-    if n < 2:
-        return Doubt(estimate, None, None, n, float("nan"))
-    first, last = (before, after) if worse < 0 else (after, before)
-    (b, moved_b), (a, moved_a) = _contenders(first), _contenders(last)
-    lost = b[:, None] - a
-    errors = np.stack([(row - moved_a).std(axis=1, ddof=1) for row in moved_b]) / np.sqrt(n)
-    tail = (1 - LEVEL) / 2
-    reach_b, reach_a = (float(special.stdtrit(n - 1, 1 - tail / len(one))) for one in (b, a))
-    high = float((lost + reach_b * errors).min(axis=0).max())
-    low = float((lost - reach_a * errors).max(axis=1).min())
-    both = before.valid & after.valid
-    changes = worse * np.where(both, after.values - before.values, 0.0)
-    error = max(_error(after.influence() - before.influence()), (estimate - low) / QUANTILE)
-    touched = (np.abs(changes) > TOLERANCE) | (before.valid != after.valid)
-    if int(touched.any(axis=0).sum()) >= FEW:
-        return Doubt(estimate, min(low, estimate), max(high, estimate), n, error)
-    limit, exactly = _guarded(changes.max(axis=0), estimate, max(high, estimate))
-    return Doubt(estimate, min(low, estimate), limit, n, error, exactly)
-
-
-def _contenders(value: Smallest) -> tuple[Array, Array]:
-    """Means of the elements that may be the worst, and how much each sample moves them, ``(contenders, n)``."""
-    means = value.means()
-    some = np.flatnonzero(np.isfinite(means))
-    means, worst = means[some], int(means[some].argmin())
-    moved = np.stack([Mean(value.values[i], value.valid[i]).influence() for i in some])
-    errors = (moved - moved[worst]).std(axis=1, ddof=1) / np.sqrt(value.samples)
-    reach = float(special.stdtrit(value.samples - 1, 1 - CONTENDERS * (1 - LEVEL) / 2 / len(some)))
-    keep = means - means[worst] <= reach * errors
-    return means[keep], moved[keep]
+    student = Doubt(worse * found.estimate, low, high, found.n, _error(changes))
+    scale = max(1.0, float(np.abs(changes).max()))
+    if high is None or int((np.abs(changes) > TOLERANCE * scale).sum()) >= FEW:
+        return student
+    n, got_worse = len(changes), float((changes > TOLERANCE * scale).mean())
+    student = replace(student, high=max(high, scale * exact(got_worse, n, TAIL)[1]))
+    alone = _binomial(max(student.estimate / scale, 0.0), n)
+    return replace(student, law=OfFew(student, lambda at: alone(at / scale)))
 
 
 def _as_ratio(value: Mean) -> Ratio:
@@ -234,13 +199,12 @@ def _same_samples(before: Mean, after: Mean) -> bool:
     return bool((before.where == after.where).all())
 
 
-def _binomial(share: float, n: int, shift: float = 0.0) -> Callable[[float], float]:
-    """The probability of ``share`` of n or more where the true share is a limit, plus ``shift``."""
+def _binomial(share: float, n: int) -> Callable[[float], float]:
+    """The probability of ``share`` of n or more where the true share is a limit."""
     hits = min(max(share, 0.0), 1.0) * n
 
     def tail(limit: float) -> float:
-        at = min(max(limit + shift, 0.0), 1.0)
-        return float(special.betainc(hits, n - hits + 1, at)) if hits > 0 else 1.0
+        return float(special.betainc(hits, n - hits + 1, min(max(limit, 0.0), 1.0))) if hits > 0 else 1.0
 
     return tail
 

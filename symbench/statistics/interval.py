@@ -69,6 +69,12 @@ def exact(mean: float, n: int, tail: float) -> tuple[float, float]:
     return low, high
 
 
+def unseen(n: int) -> float:
+    """The share of samples that none of n shows with the probability 2.5 %: about 3.7 / n. What is rarer is likelier
+    to go unseen, and no test on n samples knows of it."""
+    return exact(0.0, n, (1 - LEVEL) / 2)[1]
+
+
 def exact_shift(changes: Array, scale: float, tail: float) -> tuple[float, float]:
     """Limits of the mean of ``changes`` most of which are 0: Clopper-Pearson's for either direction, combined.
 

@@ -184,7 +184,8 @@ class Smallest(Sampled):
 
     def interval(self, *, seed: int, level: float = LEVEL, resamples: int = RESAMPLES) -> Interval:
         """The value with its limits."""
-        return smallest_mean(self.values, self.valid, seed=seed, level=level, resamples=resamples)
+        del seed, resamples
+        return smallest_mean(self.values, self.valid, level=level)
 
     def scaled(self, factor: float) -> tuple[Sampled, float]:
         """Scaled values."""

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from scipy import special, stats
 
-from symbench.statistics.bootstrap import RESAMPLES, quantiles, resampled_means, studentised
+from symbench.statistics.bootstrap import RESAMPLES, studentised
 from symbench.statistics.interval import (
     FEW,
     LEVEL,
@@ -20,6 +20,7 @@ from symbench.statistics.interval import (
     require_finite,
     usual,
 )
+from symbench.statistics.least import Elements, OfLeast
 
 
 def bounded_mean(values: Array, *, level: float = LEVEL) -> Interval:
@@ -35,11 +36,6 @@ def bounded_mean(values: Array, *, level: float = LEVEL) -> Interval:
     Raises:
         ValueError: a value is not finite, or there is none.
     """
-    return _bounded_mean(values, level)[0]
-
-
-def _bounded_mean(values: Array, level: float) -> tuple[Interval, bool]:
-    """:func:`bounded_mean`, and whether few samples deviate."""
     require_finite("bounded_mean", values)
     if values.min() < -TOLERANCE or values.max() > 1 + TOLERANCE:
         got = f"got values from {values.min():g} to {values.max():g}"
@@ -47,13 +43,13 @@ def _bounded_mean(values: Array, level: float) -> tuple[Interval, bool]:
     n = len(values)
     mean = float(values.mean())
     if deviating(values) < FEW:
-        return Interval(mean, *exact(mean, n, (1 - level) / 2), n), True
+        return Interval(mean, *exact(mean, n, (1 - level) / 2), n)
     variance = float(values.var(ddof=1)) / n
     effective = mean * (1 - mean) / variance
     t = float(special.stdtrit(n - 1, 0.5 + level / 2))
     centre = (mean + t**2 / (2 * effective)) / (1 + t**2 / effective)
     half = t / (1 + t**2 / effective) * np.sqrt(mean * (1 - mean) / effective + t**2 / (4 * effective**2))
-    return Interval(mean, max(0.0, float(centre - half)), min(1.0, float(centre + half)), n), False
+    return Interval(mean, max(0.0, float(centre - half)), min(1.0, float(centre + half)), n)
 
 
 def mean(values: Array, *, seed: int, level: float = LEVEL, resamples: int = RESAMPLES) -> Interval:
@@ -138,22 +134,17 @@ def quotient_slope(means: Array) -> Array:
     return np.stack([1 / divisor, -means[..., 0] / divisor**2], axis=-1)
 
 
-def smallest_mean(
-    values: Array, valid: Array | None = None, *, seed: int, level: float = LEVEL, resamples: int = RESAMPLES
-) -> Interval:
+def smallest_mean(values: Array, valid: Array | None = None, *, level: float = LEVEL) -> Interval:
     """The smallest of several means in [0, 1] over the same samples: the accuracy at the worst element.
 
     The smallest of noisy means is biased downwards. The lower limit is the smallest of the one-sided limits; the
-    upper limit is the smallest of simultaneous ones (bootstrap max-t), or of Bonferroni-corrected exact ones where
-    few samples deviate.
+    upper limit is the smallest of simultaneous ones, :mod:`symbench.statistics.least`.
 
     Args:
         values: ``(k, n)`` in [0, 1].
         valid: bool ``(k, n)``: the samples that count for each element, if not all. An element without any is left
             out; the values at other places are not looked at.
-        seed: seeds the resampling.
         level: confidence.
-        resamples: replicates.
 
     Raises:
         ValueError: no element has a valid sample, or a valid value is not finite, or the shapes differ.
@@ -161,38 +152,14 @@ def smallest_mean(
     keep = np.ones(values.shape, dtype=bool) if valid is None else np.asarray(valid, dtype=bool)
     if keep.shape != values.shape:
         raise ValueError(f"smallest_mean: got valid of shape {keep.shape}, expected that of values, {values.shape}")
-    values, keep = np.where(keep, values, 0.0)[keep.any(axis=1)], keep[keep.any(axis=1)]
-    if not len(values):
+    if not keep.any():
         raise ValueError("smallest_mean: no element has a valid sample, and no mean is the smallest of none")
-    tail = (1 - level) / 2
-    rows = [row[mine] for row, mine in zip(values, keep, strict=True)]
-    alone, rare = zip(*(_bounded_mean(row, level) for row in rows), strict=True)
-    errors = np.array([row.std(ddof=1) / np.sqrt(len(row)) if len(row) > 1 else 0.0 for row in rows])
-    means = np.array([one.estimate for one in alone])
-    usable = errors > 0
-    critical = 0.0
-    if usable.any() and not all(rare):
-        largest = _largest_t(values[usable], keep[usable], means[usable], errors[usable], seed, resamples)
-        critical = float(quantiles(largest, 1 - tail)[0])
-    highs = [
-        exact(one.estimate, one.n, tail / len(values))[1] if exactly else one.estimate + critical * error
-        for one, exactly, error in zip(alone, rare, errors, strict=True)
-    ]
+    values = np.where(keep, values, 0.0)
+    alone = [bounded_mean(row[mine], level=level) for row, mine in zip(values, keep, strict=True) if mine.any()]
+    estimate = min(one.estimate for one in alone)
     low = min(one.low for one in alone if one.low is not None)
-    return Interval(float(means.min()), low, float(min(1.0, *highs)), int(keep.any(axis=0).sum()))
-
-
-def _largest_t(values: Array, keep: Array, means: Array, errors: Array, seed: int, resamples: int) -> Array:
-    """Replicates of ``max_k (mean - mean*) / se``: what makes upper limits hold for all k at once."""
-    k = len(values)
-    if keep.all():
-        replicates = resampled_means(values.T, seed=seed, resamples=resamples)
-    else:
-        drawn = resampled_means(np.vstack([values, keep]).T, seed=seed, resamples=resamples)
-        some = drawn[:, k:] > 0
-        replicates = np.where(some, drawn[:, :k] / np.where(some, drawn[:, k:], 1.0), means)
-    largest: Array = ((means - replicates) / errors).max(axis=1)
-    return largest
+    high = OfLeast.of(Elements.of(values, keep)).high((1 - level) / 2)
+    return Interval(estimate, low, max(high, estimate), int(keep.any(axis=0).sum()))
 
 
 def quantile(values: Array, q: float, *, level: float = LEVEL) -> Interval:
