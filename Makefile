@@ -1,7 +1,8 @@
 # Every target sets up what it needs. Two environments: one with the dependencies, shared by all checkouts and keyed by
 # a hash of pyproject.toml's lists of them, and a thin one of this checkout that sees the first and holds symbench itself.
 #   make demo     run suites/quick.yaml and write its report
-#   make test     everything that CI runs
+#   make test     everything that CI runs, in WORKERS=2 processes
+#   make quick-test   the same but for what trains models, runs whole suites or simulates for long: two minutes
 #   VENV=DIR      put this checkout's environment elsewhere
 PYTHON ?= python3
 CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/symbench
@@ -12,7 +13,11 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-$(KEY)-$(shell sha256sum pyproject.toml | cut -c1-8)
 
-.PHONY: demo test check format bench clean setup
+WORKERS ?= 2
+# one thread each: more would wait for one another
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
+.PHONY: demo test quick-test check format bench clean setup
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -36,7 +41,10 @@ demo: setup
 	$(BIN)/symbench report > /dev/null
 
 test: check
-	$(BIN)/python -m pytest --durations=10
+	$(PYTEST) --durations=10
+
+quick-test: setup
+	$(PYTEST) -m "not slow"
 
 check: setup
 	$(BIN)/python -m ruff format --check symbench tests
