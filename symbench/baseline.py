@@ -24,10 +24,9 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from symbench import estimates
+from symbench.columns import OBSERVATIONS, SAMPLES
 from symbench.errors import ConfigError, Problem
 from symbench.records import (
-    OBSERVATIONS,
-    SAMPLES,
     SCHEMA_VERSION,
     BaselineCell,
     BaselineRecord,
@@ -38,13 +37,14 @@ from symbench.records import (
 )
 from symbench.store import Store, canonical, is_sealed, sealed, sha256_bytes, sha256_file, write_text, written
 
-FLOATS = ("loss", "score", "confidence", "deviation_sq", "unrelated_sq")
+FLOATS = ("loss", "score", "confidence", "deviation_sq", "unrelated_sq", "cosine", "retrieved")
 """Columns that are kept in float32."""
 DROPPED = ("target_probability",)
 AVERAGED = "averaged_prediction"
 CELLS = b"symbench.cells"
 SUMMARY = (
     "accuracy", "orbit_accuracy", "worst_element_accuracy", "worst_case_accuracy", "consistency", "kappa",
+    "mean_average_precision", "orbit_mean_average_precision", "orbit_micro_f1", "cosine_similarity", "recall_at_1",
     "equivariance_error", "model_error", "orbit_loss",
 )  # fmt: skip
 """Metrics that a reviewer sees in the JSON."""
@@ -240,7 +240,11 @@ class Baseline:
         return table.filter(pc.equal(table["element"], 0)).select(SAMPLES.names)
 
     def _rows(self, key: str) -> pa.Table:
-        return self._file.read_row_group(list(self._records).index(key))
+        table = self._file.read_row_group(list(self._records).index(key))
+        for field in SCHEMA:  # columns that there were not yet when it was set
+            if field.name not in table.column_names:
+                table = table.append_column(field, pa.nulls(len(table), field.type))
+        return table
 
 
 class NoBaseline(ConfigError):

@@ -23,7 +23,8 @@ MARKS: tuple[Mark, ...] = ("worse", "better", "inconclusive", "same", "not compa
 ALPHA = 0.05
 METRICS_SHOWN = (
     "accuracy", "orbit_accuracy", "worst_element_accuracy", "worst_case_accuracy", "consistency", "kappa",
-    "equivariance_error", "loss", "orbit_loss", "parameters", "flops", "seconds_per_sample",
+    "mean_average_precision", "orbit_mean_average_precision", "micro_f1", "orbit_micro_f1", "cosine_similarity",
+    "recall_at_1", "equivariance_error", "loss", "orbit_loss", "parameters", "flops", "seconds_per_sample",
 )  # fmt: skip
 """Metrics that are compared unless others are named."""
 
@@ -115,8 +116,7 @@ def incomparable(before: CellRecord, after: CellRecord) -> str | None:
     changed = [key for key in sorted({*one, *two}) if one.get(key) != two.get(key)]
     if changed:
         return f"other numerics: {', '.join(f'{key} {one.get(key)} and {two.get(key)}' for key in changed)}"
-    tasks = ({name: (o["task"], o["field"]) for name, o in record.outputs.items()} for record in (before, after))
-    if len({str(task) for task in tasks}) > 1:
+    if before.tasks != after.tasks:
         return "other outputs"
     return None if before.samples == after.samples else "other samples"
 

@@ -7,6 +7,7 @@ Irreps. Fields are plain values and import nothing, so that a plan is checked wi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -30,7 +31,7 @@ class Image(Field):
 
 @dataclass(frozen=True, repr=False)
 class Scalar(Field):
-    """Numbers that no group moves: logits, energies, features. ``(n, d)``."""
+    """Numbers that no group moves: energies, features. ``(n, d)``, or ``(n,)``."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -38,6 +39,33 @@ class Category(Field):
     """A class index ``(n,)``, int64, that no group moves; as a target it makes the task a classification."""
 
     classes: int | None = None
+
+
+@dataclass(frozen=True, repr=False)
+class MultiLabel(Field):
+    """0 or 1 for each of several labels ``(n, labels)``, that no group moves; as a target, a multi-label task."""
+
+    labels: int | None = None
+
+
+@dataclass(frozen=True, repr=False)
+class Logits(Field):
+    """Unnormalised scores: of each class, ``(n, classes)``; of the second of two, ``(n,)``; or of each label."""
+
+
+@dataclass(frozen=True, repr=False)
+class Probabilities(Field):
+    """The same after softmax, or after a sigmoid where it is one a sample or one a label."""
+
+
+@dataclass(frozen=True, repr=False)
+class Embedding(Field):
+    """A vector ``(n, d)`` that stands for its sample among others, as contrastive learning makes them."""
+
+
+@dataclass(frozen=True, repr=False)
+class Undeclared(Field):
+    """An output of which nothing is said: what it is follows from the targets, and from what the model returns."""
 
 
 @dataclass(frozen=True)
@@ -61,5 +89,20 @@ def axes(field: Field) -> list[str]:
     return [field.axis, *axes(field.value)] if isinstance(field, Nodes) else []
 
 
-TRIVIAL = ("Scalar", "Category")
+TRIVIAL = ("Scalar", "Category", "MultiLabel", "Logits", "Probabilities", "Embedding", "Undeclared")
 """Keys of the fields that every group leaves alone."""
+OUTPUTS: dict[str, Field] = {
+    "logits": Logits(),
+    "probabilities": Probabilities(),
+    "embedding": Embedding(),
+    "scalar": Scalar(),
+    "image": Image(),
+    "nodes": Nodes("*", Scalar()),
+}
+"""What a suite may say of an output, in its words. The axis ``*`` is the one that the symmetry moves."""
+
+
+def declared(value: object) -> Mapping[str, Field] | None:
+    """A module's ``inputs`` or ``outputs`` where it holds fields by name; what holds anything else is none."""
+    holds = isinstance(value, Mapping) and value and all(isinstance(each, Field) for each in value.values())
+    return value if holds and isinstance(value, Mapping) else None

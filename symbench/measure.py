@@ -1,4 +1,4 @@
-"""From a model's outputs to the columns of observations: tensors in, columns out. Errors are summed in float64."""
+"""How far outputs are from one another: what E is made of, summed in float64."""
 
 from __future__ import annotations
 
@@ -6,70 +6,13 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from symbench.errors import ModelError, Problem
-from symbench.fields import Category, Field, Scalar
-
-
-@dataclass(frozen=True)
-class Task:
-    """What an output is for: the target it is compared with, and how.
-
-    Attributes:
-        output: the output's name.
-        field: its field.
-        target: the target's name, or None where there are no labels.
-        target_field: the target's field.
-        classify: the output holds class scores.
-        probabilities: deviations are measured on probabilities rather than on logits.
-    """
-
-    output: str
-    field: Field
-    target: str | None
-    target_field: Field | None
-    classify: bool
-    probabilities: bool
-
-
-def tasks(outputs: dict[str, Field], targets: dict[str, Field], *, probabilities: bool) -> list[Task]:
-    """Pair every output with its target: by name, or the only one with the only one where their fields agree.
-
-    An output without a target is taken for class scores where it is the only one, a scalar field, and nothing else
-    is asked of the data, as with unlabelled images.
-    """
-    found = []
-    for name, field in outputs.items():
-        target = name if name in targets else None
-        if target is None and len(outputs) == len(targets) == 1:
-            only, wanted = next(iter(targets.items()))
-            target = only if _agree(field, wanted) else None
-        target_field = targets[target] if target else None
-        alone = len(outputs) == 1 and not targets
-        scores = isinstance(field, Scalar) and (isinstance(target_field, Category) or (alone and target is None))
-        found.append(Task(name, field, target, target_field, scores, probabilities and scores))
-    return found
-
-
-def _agree(output: Field, target: Field) -> bool:
-    return output == target or (isinstance(output, Scalar) and isinstance(target, Category))
 
 
 def flat(x: Tensor) -> Tensor:
     """``(k, n, *output)`` to ``(k, n, d)``; single numbers get d = 1."""
     return x.reshape(*x.shape[:2], -1)
-
-
-def compared(output: Tensor, task: Task) -> Tensor:
-    """What deviations are measured on, float64: probabilities, mean-centred logits, or the output itself.
-
-    Adding a constant to every logit changes no prediction, hence the centring.
-    """
-    exact = output.double()
-    if task.probabilities:
-        return exact.softmax(-1)
-    return exact - exact.mean(-1, keepdim=True) if task.classify else exact
 
 
 def squared_distances(moved: Tensor, expected: Tensor) -> Tensor:
@@ -95,52 +38,6 @@ def squared_distances(moved: Tensor, expected: Tensor) -> Tensor:
             )
         )
     return flat(moved.double() - expected.double()).square().sum(-1)
-
-
-def classification_columns(logits: Tensor, labels: Tensor | None, reference_top: Tensor) -> dict[str, Tensor]:
-    """Columns of a classification.
-
-    Args:
-        logits: ``(k, n, classes)``.
-        labels: int64 ``(n,)``, or None.
-        reference_top: the reference's top-1 class, int64 ``(n,)``.
-
-    Returns:
-        ``prediction`` int64; ``score`` (probability of the prediction) and ``confidence`` (probability of the
-        reference's top-1 class), float64; with labels also ``correct``, ``loss`` (cross-entropy, nats) and
-        ``target_probability``. Each ``(k, n)``.
-    """
-    logs = logits.double().log_softmax(-1)
-    probabilities = logs.exp()
-    top = probabilities.max(-1)
-    k = len(logits)
-    columns = {
-        "prediction": logits.argmax(-1),
-        "score": top.values,
-        "confidence": probabilities.gather(-1, reference_top.expand(k, -1)[..., None])[..., 0],
-    }
-    if labels is not None:
-        spread = labels.expand(k, -1)
-        columns["correct"] = columns["prediction"] == spread
-        columns["loss"] = cross_entropy(logs.flatten(0, 1), spread.flatten(), reduction="none").view(k, -1)
-        columns["target_probability"] = probabilities.gather(-1, spread[..., None])[..., 0]
-    return columns
-
-
-def regression_columns(values: Tensor, targets: Tensor | None) -> dict[str, Tensor]:
-    """Columns of anything else: ``loss`` (mean squared error over the output) and, for one number, ``score``.
-
-    Args:
-        values: ``(k, n, *output)``.
-        targets: what each is to be, ``(k, n, *output)``, or None.
-    """
-    columns = {}
-    numbers = flat(values.double())
-    if numbers.shape[-1] == 1:
-        columns["score"] = numbers[..., 0]
-    if targets is not None:
-        columns["loss"] = squared_distances(values, targets) / numbers.shape[-1]
-    return columns
 
 
 @dataclass

@@ -7,18 +7,17 @@ import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from filelock import FileLock
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, mse_loss
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import OneCycleLR
 
-from symbench.assemble import Prepared, image_leaves, prepare, seed_for
+from symbench.assemble import Prepared, image_leaves, prepare, ready, seed_for
 from symbench.code import foreign
 from symbench.datasets.base import Dataset, Valid
 from symbench.datasets.cache import cache_folder
@@ -26,13 +25,15 @@ from symbench.datasets.reading import seeded
 from symbench.environment import hardware
 from symbench.errors import ConfigError, DataError, Interrupted, ModelError, Problem
 from symbench.events import Advanced, Finished, Listener, Started
-from symbench.fields import Category
+from symbench.fields import Category, Field
 from symbench.groups.base import Group
-from symbench.models.base import Normalisation, named_outputs
+from symbench.models.base import Model
 from symbench.models.weights import digest_file
 from symbench.plan.resolve import Plan, new_module
+from symbench.plan.training import meant_for
 from symbench.store import content_key, write_text, written
 from symbench.suite import ModelEntry, Recipe
+from symbench.tasks import Task, Unfit, pair
 
 PRELOAD_BYTES = 2 << 30
 """Training sets up to this size are decoded once and kept in memory, unless they are others each time."""
@@ -159,10 +160,12 @@ def fit(
     if recipe.augment is not None:
         augment = prepare(suite, recipe.augment, data, known.shapes(entry.size))
     batches = math.ceil(len(data) / recipe.batch)
-    module.to(device).train()
+    module.to(device)
     optimiser = AdamW(module.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     schedule = OneCycleLR(optimiser, recipe.learning_rate, total_steps=batches * recipe.epochs)
     read = _anew(data, entry, suite.seed, key) if known.anew else _reader(data, entry)
+    objective = _Objective(ready(module, entry, name, device=device), data, meant_for(plan, name), device)
+    module.train()  # as it was made ready, it was set to be measured
     listen(Started(f"training {name}", batches * recipe.epochs, "batches"))
     try:
         with torch.random.fork_rng(devices=[]):
@@ -171,7 +174,7 @@ def fit(
                 if len(indices) > 1 or recipe.batch == 1 or batches == 1:  # a last one alone has no batch statistics
                     leaves, targets = read(indices, number)
                     leaves = _moved(leaves, augment, generator, _labels(data, targets), data.valid)
-                    loss = _step(module, leaves, targets, data, entry, device)
+                    loss = objective(leaves, targets)
                     optimiser.zero_grad()
                     loss.backward()
                     optimiser.step()
@@ -275,20 +278,50 @@ def _kept(drawn: Tensor, group: Group, generator: torch.Generator, labels: Seque
     return drawn
 
 
-def _step(
-    module: nn.Module,
-    leaves: dict[str, Tensor],
-    targets: dict[str, Tensor],
-    data: Dataset,
-    entry: ModelEntry,
-    device: str,
-) -> Tensor:
-    normalise = Normalisation(entry.mean, entry.std)
-    images = image_leaves(data)
-    inputs = {k: normalise(x.to(device)) if k in images else x.to(device) for k, x in leaves.items()}
-    output = module(next(iter(inputs.values()))) if len(inputs) == 1 else module(**inputs)
-    output = next(iter(named_outputs(output, ["logits"]).values()))
-    name, target = next(iter(targets.items()))
-    if isinstance(data.targets[name], Category):
-        return cross_entropy(output, target.to(device))
-    return mse_loss(output, target.to(device))
+class _Objective:
+    """The loss of a model's outputs: each task's own, added up over the tasks that have a target.
+
+    The first batch says how many numbers an output has and which form its scores are in, and that holds for all.
+    """
+
+    def __init__(self, model: Model, data: Dataset, meant: Field | None, device: str) -> None:
+        self.model = model
+        self.images = image_leaves(data)
+        self.device = device
+        self.open = pair(model.outputs, data.targets, scale="probabilities", meant=meant)
+        self.tasks: list[Task] = []
+        if not any(output.target for output in self.open):
+            outputs = ", ".join(f"{name} ({field})" for name, field in model.outputs.items())
+            targets = ", ".join(f"{name} ({field})" for name, field in data.targets.items())
+            remedy = "Declare outputs: in the model's entry, or call one as the target is called."
+            raise ModelError(
+                Problem(model.name, f"none of its outputs {outputs} meets a target of {targets}", None, remedy)
+            )
+
+    def __call__(self, leaves: dict[str, Tensor], targets: dict[str, Tensor]) -> Tensor:
+        """The loss of a batch, to be differentiated.
+
+        Raises:
+            ModelError: the model returned something else than was declared, or what no target can be held against.
+        """
+        moved = {name: x.to(self.device) for name, x in leaves.items()}
+        inputs = {name: self.model.normalisation(x) if name in self.images else x for name, x in moved.items()}
+        returned = self.model.module(next(iter(inputs.values()))) if len(inputs) == 1 else self.model.module(**inputs)
+        outputs = self.model.read(returned, len(next(iter(inputs.values()))))
+        wanted = {name: target.to(self.device) for name, target in targets.items()}
+        try:
+            return self._summed(outputs, wanted)
+        except Unfit as error:
+            raise ModelError(Problem(self.model.name, error.got, error.expected, error.remedy)) from error
+
+    def _summed(self, outputs: dict[str, Tensor], targets: dict[str, Tensor]) -> Tensor:
+        if not self.tasks:
+            found = [output.of(tuple(outputs[output.output].shape[1:])) for output in self.open if output.target]
+            key = self.model.seen.key if len(self.open) == 1 else None
+            self.tasks = [replace(task, key=key).at_first(outputs[task.output].detach()) for task in found]
+        losses = []
+        for task in self.tasks:
+            output, target = outputs[task.output], targets[task.target or ""]
+            task.check_target(tuple(output.shape[1:]), target)
+            losses.append(task.loss(output, target))
+        return torch.stack(losses).sum()

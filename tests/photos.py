@@ -25,7 +25,7 @@ symmetries:
   turns: {{group: C4, on: image}}
 controls: {{samples: 4}}
 """
-MINE = '  mine: {use: "model.py:build", size: 9}'
+MINE = '  mine: {use: "model.py:build", size: 9, outputs: {logits: logits}}'
 
 
 def picture(seed: int = 0, *, size: tuple[int, int] = (12, 10), mode: str = "RGB") -> Pil.Image:

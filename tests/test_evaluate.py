@@ -200,6 +200,7 @@ def test_regression_has_losses_and_no_accuracy(folder: Folder) -> None:
 
 def test_unlabelled_images_keep_consistency(folder: Folder) -> None:
     folder.write(data="import torch\ndef load():\n    return list(torch.rand(12, 1, 9, 9))\n")
+    edit(folder, '"model.py:build"', '"model.py:build", outputs: {logits: logits}')
     frame = run(folder)
     assert pick(frame, "consistency") == 1
     assert np.isnan(pick(frame, "accuracy"))
@@ -315,8 +316,11 @@ BAD = {
         "NaN or infinite",
     ),
     "too few classes": ("return x.new_ones(len(x), 2)", "has 2 outputs and a label is 2, expected as many outputs"),
-    "maps": ("return x", r"has shape \(24, 1, 9, 9\), expected class scores"),
-    "a tuple": ("return ('x', 'y')", "is a tuple, expected a tensor"),
+    "maps": ("return x", r"has shape \(n, 1, 9, 9\), expected class scores .* say outputs: {maps: image} in"),
+    "a tuple": (
+        "return ('x', 'y')",
+        r"returned a tuple of a str and a str, expected a floating-point tensor of shape",
+    ),
     "too few rows": ("return x.new_ones(1, 3)", r"expected floating point of shape \(24"),
 }
 

@@ -372,9 +372,10 @@ def test_the_digest_of_arrays_is_of_the_file(tmp_path: Path) -> None:
         (
             {"images": IMAGES, "y": LABELS[:3]},
             {"labels": "y"},
-            r"labels are int64 of shape \(3,\), expected whole numbers",
+            r"labels are int64 of shape \(3,\), expected 6 labels, one for each image",
         ),
-        ({"images": IMAGES, "y": LABELS / 2}, {"labels": "y"}, "labels are float64"),
+        ({"images": IMAGES, "y": np.stack([LABELS] * 3, 1)}, {"labels": "y"}, r"labels are int64 of shape \(6, 3\)"),
+        ({"images": IMAGES, "y": LABELS * np.nan}, {"labels": "y"}, "labels are float64 of shape"),
         ({"images": IMAGES, "y": LABELS - 1}, {"labels": "y"}, "got label -1, expected class indices, 0 or more"),
         ({"images": np.array([None, "x"])}, {}, "its elements are Python objects"),
     ],

@@ -10,8 +10,7 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, cohen_kappa_score
 
-from symbench.fields import Category, Image, Scalar
-from symbench.measure import Sums, squared_distances, tasks, unrelated
+from symbench.measure import Sums, squared_distances, unrelated
 from symbench.metrics import METRICS
 from symbench.metrics.base import Observed
 from symbench.metrics.consistency import chance_of_difference
@@ -379,21 +378,3 @@ def test_opposite_outputs_exceed_one() -> None:
 def test_a_single_sample_has_no_null() -> None:
     a = torch.ones(2, 1, 3, dtype=torch.float64)
     assert null_of(a, a).isnan().all()
-
-
-SCALAR, CATEGORY, IMAGE = Scalar(), Category(3), Image()
-
-
-@pytest.mark.parametrize(
-    ("outputs", "targets", "expected"),
-    [
-        ({"logits": SCALAR}, {"label": CATEGORY}, {"logits": ("label", True)}),
-        ({"logits": SCALAR}, {}, {"logits": (None, True)}),
-        ({"value": SCALAR}, {"energy": SCALAR}, {"value": ("energy", False)}),
-        ({"maps": IMAGE}, {"label": CATEGORY}, {"maps": (None, False)}),
-        ({"y": SCALAR, "embedding": SCALAR}, {"y": SCALAR}, {"y": ("y", False), "embedding": (None, False)}),
-    ],
-)
-def test_outputs_meet_their_targets(outputs: Any, targets: Any, expected: Any) -> None:
-    found = tasks(outputs, targets, probabilities=True)
-    assert {task.output: (task.target, task.classify) for task in found} == expected

@@ -104,8 +104,9 @@ class Returns(nn.Module):
         (lambda x: x[:1], r"expected floating point of shape \(3, \.\.\.\)"),
         (lambda x: x.mean(), r"shape \(\)"),
         (lambda x: x.long(), "torch.int64"),
-        (lambda x: [], "output 'logits' is a list, expected a tensor"),
-        (lambda x: {"other": x}, "output 'logits' is a NoneType"),
+        (lambda x: [], "returned a list of nothing, expected a floating-point tensor"),
+        (lambda x: (None, x.long()), r"returned a tuple of a NoneType and \(n, 4\) of torch.int64, expected"),
+        (lambda x: {"other": x.long()}, r"returned 'other' \(n, 4\) of torch.int64, expected a floating-point"),
         (lambda x: x @ torch.zeros(7, 7), r"raised RuntimeError: .*\(inputs \{'x': \(3, 4\)\}\)"),
     ],
 )

@@ -10,12 +10,9 @@ import pyarrow as pa
 import pytest
 from conftest import ROOT, Folder, Symbench
 
+from symbench.columns import GALLERY, OBSERVATIONS, SAMPLES, VIEWS
 from symbench.errors import ConfigError
 from symbench.records import (
-    GALLERY,
-    OBSERVATIONS,
-    SAMPLES,
-    VIEWS,
     BaselineRecord,
     CellRecord,
     CompareRecord,

@@ -199,7 +199,7 @@ def test_a_retrained_model_makes_its_cells_stale(
     ("body", "message"),
     [
         ("raise ValueError('no')", "training it raised ValueError: no"),
-        ("return self.h(x.mean((2, 3)))[:, :2]", "training it raised"),
+        ("return self.h(x.mean((2, 3)))[:, :2]", "bad: has 2 outputs and a label is 2, expected as many"),
         ("sys.exit(0)", "training it raised SystemExit"),
         ("return x.mean((1, 2, 3))[:, None].expand(-1, 3)  # nothing to train", "training it raised"),
     ],

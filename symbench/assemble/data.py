@@ -18,7 +18,7 @@ from symbench.errors import (
     Problem,
 )
 from symbench.events import Listener, ignore
-from symbench.fields import Category, Image
+from symbench.fields import Category, Image, MultiLabel
 from symbench.suite import Suite, code_of
 
 T = TypeVar("T")
@@ -88,6 +88,8 @@ def output_count(dataset: Dataset, canvas: Canvas | None, where: str) -> int:
         got = "a built-in model needs labels to know its number of outputs"
         raise ConfigError(Problem(where, got, "a labelled dataset"))
     name, field = next(iter(dataset.targets.items()))
+    if isinstance(field, MultiLabel) and field.labels is not None:
+        return field.labels
     if not isinstance(field, Category):
         return int(dataset.batch([0], canvas=canvas).targets[name][0].numel())
     if field.classes is not None:

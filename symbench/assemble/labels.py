@@ -13,7 +13,7 @@ from symbench.assemble.model import built_for_data
 from symbench.code import foreign, require
 from symbench.datasets.base import Dataset
 from symbench.errors import ConfigError, ModelError, Problem, near_miss, one_of, quoted
-from symbench.fields import Category
+from symbench.fields import Category, MultiLabel
 from symbench.models.source import synonyms
 from symbench.models.torchvision import imagenet_names
 from symbench.suite import Suite
@@ -70,7 +70,8 @@ def match_labels(
     Raises:
         ConfigError: as :func:`match`.
     """
-    if not any(isinstance(field, Category) for field in dataset.targets.values()):
+    several = any(isinstance(field, MultiLabel) for field in dataset.targets.values())
+    if not several and not any(isinstance(field, Category) for field in dataset.targets.values()):
         return None
     wanted = suite.models[model].labels
     where = suite.where("models", model, *([] if wanted is None else ["labels"]))
@@ -80,7 +81,12 @@ def match_labels(
     every = {str(output) for output in range(len(classes or ()))}
     if wanted is None and not names and built_for_data(suite.models[model]) and set(classes or ()) != every:
         return Labels("index")  # it is made with one output for each class, whatever number that is called by
-    return match(classes, names, wanted, strict=learnt is None, model=model, data=data, where=where)
+    found = match(classes, names, wanted, strict=learnt is None, model=model, data=data, where=where)
+    if several and found.outputs is not None and sorted(found.outputs) != list(range(len(names or found.outputs))):
+        got = f"the labels of {data} are {len(found.outputs)} of the {len(names or ())} outputs of {model}"
+        remedy = "Whether the others are there is not known: leave the pair out with except:."
+        raise ConfigError(Problem(where, got, "all of them, where samples have several labels", remedy))
+    return found
 
 
 def match(

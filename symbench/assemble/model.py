@@ -229,4 +229,5 @@ def recipe_document(suite: Suite, name: str, data: str, augment: dict[str, Any] 
         "augment": augment,
         "data": data,
         "seed": suite.seed,
+        **entry.declared_outputs,
     }

@@ -17,7 +17,11 @@ from symbench.identity import Reads, dependencies, read_by_imports
 from symbench.identity.values import attributes_digest
 from symbench.suite import Suite, code_of
 
-TRAINING_SOURCES = ("symbench.train", "symbench.datasets.reading")
+TRAINING_SOURCES = (
+    "symbench.train",
+    "symbench.datasets.reading",
+    *(f"symbench.tasks.{kind}" for kind in ("scored", "classification", "binary", "multi_label", "regression")),
+)
 """Our modules that are part of a recipe, beside the model's own; the data has its own digest."""
 ALWAYS = ("torch",)
 """Packages that every model depends on."""

@@ -10,7 +10,7 @@ from torch import nn
 
 from symbench.code import foreign
 from symbench.errors import ConfigError, ModelError, Problem, near_miss, one_of
-from symbench.fields import Field, Image, Nodes, Scalar
+from symbench.fields import OUTPUTS, Field, Image, Nodes, Scalar, Undeclared
 from symbench.models import MODELS
 from symbench.models.base import Model, Normalisation, declared_outputs
 from symbench.models.running import dtypes_of, named
@@ -55,7 +55,7 @@ def ready(
     Raises:
         ModelError: its own code raised, or it declares outputs that cannot be.
     """
-    otherwise = {"logits": Scalar()} if ":" in entry.use else MODELS.row(entry.use).outputs
+    otherwise = {"logits": Undeclared()} if ":" in entry.use else MODELS.row(entry.use).outputs
     with torch.no_grad():  # filters that are made on the way to eval() would keep the graph that made them
         with foreign(ModelError, name, f"moving it to {device}"):
             came_in = dtypes_of(module)
@@ -63,6 +63,7 @@ def ready(
         with foreign(ModelError, name, "reading what it declares"):
             module.eval()
             outputs = declared_outputs(module, otherwise)
+    outputs = {own: OUTPUTS[word] for own, word in entry.outputs.items()} or outputs
     return Model(module, outputs, Normalisation(entry.mean, entry.std), name, _about_dtypes(came_in, dtype))
 
 

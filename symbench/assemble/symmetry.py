@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -59,11 +59,13 @@ class Prepared:
         return torch.cat([self.group.identity()[None].expand_as(g[:1]), relative.unflatten(0, g[1:].shape[:2])])
 
     def action_on(self, field: Field) -> Action:
-        """The action on an output or a target.
+        """The action on an output or a target. The axis ``*`` is the one that the symmetry moves.
 
         Raises:
             ImpossiblePair: there is none; or the field is along an axis that no leaf has, and would be left alone.
         """
+        if isinstance(field, Nodes) and field.axis == "*" and isinstance(self.on_field, Nodes):
+            field = replace(field, axis=self.on_field.axis)
         for axis in axes(field):
             if isinstance(self.on_field, Nodes) and axis not in self.axes:
                 got = f"{field} is along the axis {axis!r}, which no leaf of the dataset has"

@@ -20,8 +20,9 @@ from symbench.datasets.facts import file_digest
 from symbench.datasets.images import checked_path
 from symbench.datasets.pictures import unused
 from symbench.datasets.pixels import Range, Use, as_tensor, spread, to_unit
+from symbench.datasets.targets import of_array
 from symbench.errors import ConfigError, DataError, Problem, near_miss, one_of, quoted
-from symbench.fields import Category, Image
+from symbench.fields import Field, Image
 
 CHANNELS = (1, 3)
 SAFETENSORS = {
@@ -48,11 +49,14 @@ class ImageArray(Dataset):
     ) -> None:
         self.span = span
         self.images = images
-        self.labels = labels
         self.channels_last = channels_last
         self.where = where
         self.fields = {"image": Image()}
-        self.targets = {} if labels is None else {"label": Category(int(labels.max()) + 1)}
+        self.labels: np.ndarray | None = None
+        self.targets: dict[str, Field] = {}
+        if labels is not None:
+            field, self.labels = of_array(labels, where)
+            self.targets = {"label": field}
         self._digest = digest
         self._said = list(remarks)
         self._use = Use()
@@ -107,7 +111,8 @@ def load(
             split. A compressed ``.npz`` is read into memory, everything else is mapped.
         split: ``train`` or ``test``.
         images: the key of the images, uint8, uint16 or float in [0, 1]; a ``.npy`` file has none.
-        labels: the key of the class indices ``(n,)``; without it there are none.
+        labels: the key of the labels: class indices ``(n,)``, numbers ``(n,)`` or ``(n, d)``, or 0 and 1 for each
+            of several labels ``(n, labels)``; without it there are none.
         layout: ``nchw``, ``nhwc``, or ``auto``: the axis that is 1 or 3 long holds the channels.
         range: what black and white are stored as, of any numbers.
         folder: what a relative ``path`` starts from.
@@ -194,13 +199,10 @@ def _chosen(found: Mapping[str, Any], key: str, path: Path, where: str) -> np.nd
 
 
 def _labels(values: np.ndarray, count: int, where: str) -> np.ndarray:
-    if values.shape != (count,) or not np.issubdtype(values.dtype, np.integer):
+    if values.shape[:1] != (count,):
         got = f"labels are {values.dtype} of shape {values.shape}"
-        raise ConfigError(Problem(where, got, f"whole numbers of shape ({count},), one for each image"))
-    labels = np.array(values, dtype=np.int64)
-    if labels.min() < 0:
-        raise ConfigError(Problem(where, f"got label {labels.min()}", "class indices, 0 or more"))
-    return labels
+        raise ConfigError(Problem(where, got, f"{count} labels, one for each image"))
+    return np.array(values)
 
 
 def _check_numbers(images: np.ndarray, span: Range | None, where: str) -> None:

@@ -15,7 +15,7 @@ from torch.nn.functional import interpolate
 
 from symbench.errors import DataError, Problem
 from symbench.events import Listener, ignore
-from symbench.fields import Category, Field, Image
+from symbench.fields import Category, Field, Image, MultiLabel
 
 Valid = Callable[[int, Mapping[str, float]], bool]
 """``(label, element's parameters) -> bool``, parameters as the group names them: ``{"angle_deg": 180.0}``."""
@@ -164,14 +164,19 @@ class Readable(Dataset):
 
 
 class Aligned(Dataset):
-    """A dataset whose labels are the outputs of a model: label ``i`` is ``outputs[i]``, one for each label."""
+    """A dataset whose labels are the outputs of a model: label ``i`` is ``outputs[i]``, one for each label.
+
+    Where samples have several labels, these are all of the outputs in another order.
+    """
 
     def __init__(self, whole: Dataset, outputs: Sequence[int]) -> None:
         self.whole = whole
         self.outputs = torch.tensor(outputs)
-        self.label = next(name for name, field in whole.targets.items() if isinstance(field, Category))
+        kinds = (Category, MultiLabel)
+        self.label = next(name for name, field in whole.targets.items() if isinstance(field, kinds))
+        self.several = isinstance(whole.targets[self.label], MultiLabel)
         self.fields, self.unusable = whole.fields, whole.unusable
-        self.targets = {**whole.targets, self.label: Category(None)}
+        self.targets = {**whole.targets, self.label: MultiLabel(None) if self.several else Category(None)}
         rule, labels = whole.valid, {output: label for label, output in enumerate(outputs)}
         self.valid = None if rule is None else lambda output, element: rule(labels[output], element)
 
@@ -186,6 +191,8 @@ class Aligned(Dataset):
         """
         found = self.whole.batch(indices, canvas=canvas)
         labels = found.targets[self.label].long()
+        if self.several:
+            return Batch(found.leaves, {**found.targets, self.label: labels[:, self.outputs.argsort()]})
         if not ((labels >= 0) & (labels < len(self.outputs))).all():
             got = f"labels go from {int(labels.min())} to {int(labels.max())}"
             raise DataError(Problem("labels", got, f"0 to {len(self.outputs) - 1}, as many as classes have names"))

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Sequence, Sized
 from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image as Pil
 from torch import Tensor
@@ -15,7 +14,8 @@ from symbench.code import foreign
 from symbench.datasets.base import Batch, Canvas, Dataset, Frame, resize
 from symbench.datasets.decode import framed
 from symbench.datasets.pixels import Range, Use, stored_dtype, to_image
-from symbench.datasets.wrappers import declared
+from symbench.datasets.targets import LabelReader, is_open, of_all, of_first
+from symbench.datasets.wrappers import declared, is_rule
 from symbench.errors import ConfigError, DataError, Problem
 from symbench.fields import Category, Image
 
@@ -24,9 +24,10 @@ class Items(Dataset):
     """Wraps an object with ``__len__`` and ``__getitem__``; nothing is kept in memory.
 
     An image is a PIL image, or ``(c, h, w)`` (or ``(h, w)``) as a tensor or array: uint8, uint16, float in [0, 1], or
-    anything in a declared range. A label is a class index; without labels accuracy is null and consistency still
-    means something. An object that has a method ``valid(label, element)`` says with it which elements keep a label; a
-    list ``classes`` names them. Both may stand behind wrappers such as ``Subset``.
+    anything in a declared range. A label is a class index, a number or an array of them, or 0 and 1 for each of
+    several labels; None, or an image by itself, is none. An object that has a method ``valid(label, element)`` says
+    with it which elements keep a label; a list ``classes`` names them. Both may stand behind wrappers such as
+    ``Subset``.
     """
 
     def __init__(
@@ -46,15 +47,23 @@ class Items(Dataset):
             raise ConfigError(Problem(where, "the dataset is empty", "at least one sample"))
         self.source: Any = source
         self.where = where
-        first = self._item(0)
-        self.labelled = isinstance(first, tuple)
         self.fields = {"image": Image()}
-        self.targets = {"label": Category(len(classes) if classes else None)} if self.labelled else {}
         said = declared(source)
         self.classes, self.valid = classes if classes is not None else said.classes, said.valid
         self.span, self.layout = range, layout
         self._said = [f"{where}: {remark}." for remark in said.remarks] if classes is None else []
-        self._use, self._stored = Use(), stored_dtype(first[0] if isinstance(first, tuple) and first else first)
+        rule = getattr(source, "valid", None)
+        if callable(rule) and not is_rule(rule):
+            self._said += [
+                f"{where}: its method valid takes other arguments than (label, element), and is not asked."
+            ]
+        self.paired = isinstance(self._item(0), tuple)
+        image, label = self._parts(0)
+        self._use, self._stored = Use(), stored_dtype(image)
+        self.labels = self._reader(label)
+        field = self.labels.field
+        counted = isinstance(field, Category) and field.classes is None and classes
+        self.targets = {} if field is None else {"label": Category(len(classes)) if counted and classes else field}
 
     def __len__(self) -> int:
         return len(self.source)
@@ -78,7 +87,7 @@ class Items(Dataset):
                     else "Convert them to one number of channels.",
                 )
             )
-        targets = {"label": torch.tensor(labels, dtype=torch.int64)} if self.labelled else {}
+        targets = {"label": self.labels.stack(labels)} if self.targets else {}
         return Batch({"image": torch.stack(images)}, targets)
 
     def digest(self) -> str:
@@ -99,15 +108,30 @@ class Items(Dataset):
         with foreign(DataError, f"{self.where}, sample {index}", "reading it"):
             return self.source[index]
 
-    def _pair(self, index: int, canvas: Canvas | None = None) -> tuple[Tensor, int]:
+    def _pair(self, index: int, canvas: Canvas | None = None) -> tuple[Tensor, Any]:
         where = f"{self.where}, sample {index}"
+        image, label = self._parts(index)
+        return self._image(image, canvas, where), self.labels.read(label, where)
+
+    def _parts(self, index: int) -> tuple[Any, Any]:
+        """A sample's image and label, as the object gives them; no label where it gives an image by itself."""
         item = self._item(index)
-        if not self.labelled:
-            return self._image(item, canvas, where), -1
+        if not self.paired:
+            return item, None
+        if isinstance(item, tuple) and len(item) == 1:
+            return item[0], None
         if not isinstance(item, tuple) or len(item) != 2:
-            raise DataError(Problem(where, f"got a {type(item).__name__}", "a pair (image, label)"))
-        image, label = item
-        return self._image(image, canvas, where), _to_label(label, where=where)
+            where, got = f"{self.where}, sample {index}", f"got a {type(item).__name__}"
+            raise DataError(Problem(where, got, "a pair (image, label)"))
+        return item
+
+    def _reader(self, first: Any) -> LabelReader:
+        """How labels are read: by the first, or by all of them where that leaves it open."""
+        where = f"{self.where}, sample 0"
+        if not is_open(first, where):
+            return of_first(first, where)
+        every = ((self._parts(index)[1], f"{self.where}, sample {index}") for index in range(len(self)))
+        return of_all(every, len(self.classes) if self.classes else None)
 
     def _image(self, value: Any, canvas: Canvas | None, where: str) -> Tensor:
         """One image on its canvas; Pillow frames its own, as libraries do, which rounds where tensors do not."""
@@ -115,13 +139,3 @@ class Items(Dataset):
         if isinstance(canvas, Frame) and eight_bits:
             return torch.from_numpy(framed(value, canvas)).float() / 255
         return resize(to_image(value, where=where, span=self.span, layout=self.layout)[None], canvas)[0]
-
-
-def _to_label(value: Any, *, where: str) -> int:
-    array = np.asarray(value)
-    if array.size != 1 or not np.issubdtype(array.dtype, np.integer):
-        raise DataError(Problem(where, f"got label {value!r}", "one class index"))
-    label = int(array.reshape(-1)[0])
-    if label < 0:
-        raise DataError(Problem(where, f"got label {label}", "0 or more"))
-    return label

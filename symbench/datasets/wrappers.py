@@ -85,11 +85,17 @@ def _names(own: Any) -> Sequence[str] | None:
 
 def _rule(own: Any) -> Valid | None:
     """A method that takes a label and an element; any other by this name is something else."""
-    if not callable(own):
-        return None
-    try:
-        inspect.signature(own).bind(0, {})
-    except (TypeError, ValueError):
+    if not is_rule(own):
         return None
     rule: Valid = own
     return rule
+
+
+def is_rule(own: Any) -> bool:
+    """Whether it asks for two arguments, as ``valid(label, element)`` does: a ``valid`` may be a split or a check."""
+    try:
+        parameters = inspect.signature(own).parameters.values() if callable(own) else ()
+    except (TypeError, ValueError):  # of something that is built in
+        return False
+    asked = [p for p in parameters if p.default is p.empty and p.kind in {p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD}]
+    return len(asked) == 2 and not any(p.kind is p.KEYWORD_ONLY and p.default is p.empty for p in parameters)

@@ -17,6 +17,7 @@ from symbench.models.base import Model
 from symbench.models.running import dtypes_of
 from symbench.plan.keys import Cell
 from symbench.plan.resolve import Plan
+from symbench.plan.training import meant_for
 
 CPU_BATCH = 1 << 22
 """Numbers in one batch on the CPU. Up to 32 MB, memory is used again from batch to batch; more is fetched anew
@@ -77,13 +78,15 @@ def job_of(
         batch=_batch(settings, dataset.shapes(canvas=wanted)),
         limit=settings.limit,
         control_samples=suite.controls.samples,
-        probabilities=suite.scores == "probabilities",
+        scale=suite.scores,
         seed=suite.seed,
         checkpoint=loaded.checkpoint,
         facts={**loaded.facts, "unreadable_samples": float(len(dataset.unusable))},
         environment={**(environment or {}), "batch": settings.batch},
         layers=layer_fields(suite.models[cell.pair.model]),
         classes=names_of_outputs(dataset),
+        trained=cell.pair.model in plan.recipes,
+        meant=meant_for(plan, cell.pair.model),
         build=loaded.build,
         known=loaded.known.setdefault((cell.pair.dataset, wanted), Known()),
     )

@@ -16,7 +16,7 @@ from symbench.errors import CellError, DataError
 from symbench.evaluate import Job, evaluate
 from symbench.evaluate.job import seeded_order
 from symbench.evaluate.probe import why_another
-from symbench.events import Listener, Note
+from symbench.events import Event, Listener, Note
 from symbench.models.base import Model
 from symbench.models.running import WRITES
 from symbench.plan.data import Data
@@ -43,7 +43,7 @@ def run(
     Raises:
         Interrupted: asked to stop.
     """
-    store, settings = ledger.store, ledger.settings
+    store, settings, listen = ledger.store, ledger.settings, once(listen)
     decode(plan, ledger, listen=listen, stopped=stopped)
     for name in dict.fromkeys(cell.pair.model for cell in plan.cells):
         worker = _Worker(plan, store, settings, environment, listen, stopped)
@@ -57,6 +57,19 @@ def run(
                 listen(Note(f"{cell.pair}: failed: {reason}", warning=True))
                 if settings.fail_fast:
                     return
+
+
+def once(listen: Listener) -> Listener:
+    """A listener that hears each note once: what is said of a model's outputs is so of all its cells."""
+    told: set[str] = set()
+
+    def hear(event: Event) -> None:
+        if not isinstance(event, Note) or event.text not in told:
+            listen(event)
+        if isinstance(event, Note):
+            told.add(event.text)
+
+    return hear
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,13 @@ from symbench.statistics import LEVEL
 __all__ = ["BOOTSTRAP_SEED", "COLUMNS", "Cells", "Estimate", "of_cell", "of_run", "times", "with_seconds"]
 
 COLUMNS = (
-    "model", "replica", "dataset", "symmetry", "output", "element", "elements", "k", "metric", "estimate", "low",
-    "high", "level", "n", "unit", "better", "floor", "status", "reason",
+    "model", "replica", "dataset", "symmetry", "output", "task", "element", "elements", "k", "metric", "estimate",
+    "low", "high", "level", "n", "unit", "better", "floor", "status", "reason", "remark",
 )  # fmt: skip
-"""The columns, one row for each estimate. ``status`` is ``ok``, ``undefined`` (with a reason) or ``failed``."""
+"""The columns, one row for each estimate. ``status`` is ``ok``, ``undefined`` (with a reason) or ``failed``; ``task``
+is what the output is for, and ``remark`` what was taken for granted of it, in the row of its E."""
+REMARKED = "equivariance_error"
+"""The metric that every output has once."""
 
 BOOTSTRAP_SEED = 0
 NOT_YET = "not measured yet"
@@ -47,6 +50,7 @@ class Estimate:
         floor: below which it means nothing.
         value: the estimate.
         primary: whether it is over all of a cell's elements, not some of them.
+        alone: whether the output is the only one of its cell, so that its name does not matter.
     """
 
     metric: str
@@ -58,11 +62,12 @@ class Estimate:
     floor: float | None
     value: Value
     primary: bool = True
+    alone: bool = False
 
     @property
     def identity(self) -> tuple[str, str | None, str | None, str | None]:
         """What pairs it with another cell's: metric, output, elements and element."""
-        return self.metric, self.output, self.elements, self.value.element
+        return self.metric, None if self.alone else self.output, self.elements, self.value.element
 
 
 def of_run(cells: Cells, manifest: Manifest) -> pd.DataFrame:
@@ -79,13 +84,22 @@ def of_run(cells: Cells, manifest: Manifest) -> pd.DataFrame:
         seen.add((cell.model, cell.dataset))
         timed = with_seconds(record, taken.get((cell.model, cell.dataset), []))
         rows.extend(
-            _row(cell, estimate) for estimate in of_cell(cells, timed) if fresh or estimate.row.scope != "model"
+            _row(cell, estimate) | _said(estimate, record)
+            for estimate in of_cell(cells, timed)
+            if fresh or estimate.row.scope != "model"
         )
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     numbers = ["estimate", "low", "high", "level", "floor"]
     frame[numbers] = frame[numbers].astype("float64")
     frame[["k", "n", "replica"]] = frame[["k", "n", "replica"]].astype("Int64")
     return frame
+
+
+def _said(estimate: Estimate, record: CellRecord) -> dict[str, Any]:
+    """What the record says of the estimate's output; layers are no outputs."""
+    known = record.outputs.get(estimate.output or "", {})
+    first = estimate.metric == REMARKED and estimate.primary and estimate.value.element is None
+    return {"task": known.get("task"), "remark": known.get("remark") if first else None}
 
 
 def times(cells: Cells, planned: Iterable[CellStatus]) -> dict[tuple[str, str], list[float]]:
@@ -165,7 +179,7 @@ def _estimate(
     unit = record.outputs[output]["unit"] if row.unit == "output" else row.unit
     floor = whole.controls.get(row.floor) if row.floor and value.estimate is not None else None
     place = (value.output or output, value.kind or kind, value.k or moved, value.unit or unit, floor)
-    return Estimate(name, row, *place, value, primary=primary)
+    return Estimate(name, row, *place, value, primary=primary, alone=len(record.outputs) == 1 and not value.output)
 
 
 def _guarded(name: str, metric: MetricRow) -> Callable[[Observed], list[Value]]:

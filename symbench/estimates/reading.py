@@ -64,12 +64,28 @@ def observed(observations: pa.Table, samples: pa.Table, record: CellRecord, outp
         values: Array = table[name].cast(pa.float64()).to_numpy()[order].reshape(shape)
         return values
 
+    def lists(name: str) -> Array | None:
+        if table[name].null_count == len(table):
+            return None
+        flat = table[name].combine_chunks().flatten().cast(pa.float64()).to_numpy(zero_copy_only=False)
+        values: Array = flat.reshape(len(table), -1)[order].reshape(*shape, -1)
+        return values
+
     deviation, unrelated = column("deviation_sq"), column("unrelated_sq")
+    scores, targets = lists("label_scores"), lists("label_targets")
+    correct = column("correct")
+    if scores is not None and targets is not None:
+        correct = ((scores > 0) == targets).mean(axis=-1)
     if deviation is None:
         raise AssertionError(f"{record.key}: no deviations")
     weights = np.array([e.weight for e in record.elements])
     return Observed(
-        correct=column("correct"),
+        correct=correct,
+        task=record.outputs[output]["task"],
+        label_scores=scores,
+        label_targets=targets,
+        cosine=column("cosine"),
+        retrieved=column("retrieved"),
         samples=sample[order[: record.samples]],
         prediction=column("prediction"),
         target=column("target"),
@@ -107,7 +123,7 @@ def with_controls(seen: Observed, rows: pd.DataFrame, record: CellRecord, output
         if null > 0:
             found["error"] = 3 * (largest / null) ** 0.5
     changed = [_changed(seen, known[name]) for name in ("repeat", "re-batch") if name in known]
-    if changed and seen.prediction is not None:
+    if changed and seen.predictions is not None:
         found["behaviour"] = max(changed)
     for control, name in (("suite dtype", "e32"), ("float64", "e64")):
         if control in known and known[control]["unrelated_sq"].mean() > 0:
@@ -146,10 +162,9 @@ def _split(known: Mapping[str, pd.DataFrame], seen: Observed) -> dict[str, Array
         found = {n: _per_sample(known[n], "deviation_sq") for n in ("total", "reference", "remainder", "two routes")}
         found["unrelated"] = _per_sample(known["reference"], "unrelated_sq")
     back = known["round trip"]
-    if seen.prediction is not None and back["prediction"].notna().all():
-        before = dict(zip(seen.samples.tolist(), seen.prediction[0].tolist(), strict=True))
-        survived = back["sample"].map(before) == back["prediction"]
-        found["survived"] = _per_sample(back.assign(survived=survived.astype("float64")), "survived")
+    survived = _as_before(seen, back)
+    if survived is not None:
+        found["survived"] = _per_sample(back.assign(survived=survived), "survived")
     return found
 
 
@@ -196,10 +211,20 @@ def _layers(known: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, Array]]:
 
 def _changed(seen: Observed, rows: pd.DataFrame) -> float:
     """The share of control samples whose prediction is not that of the identity pass."""
-    if seen.prediction is None or rows["prediction"].isna().any():
-        return 0.0
-    before = dict(zip(seen.samples.tolist(), seen.prediction[0].tolist(), strict=True))
-    return float(np.mean([before[s] != p for s, p in zip(rows["sample"], rows["prediction"], strict=True)]))
+    kept = _as_before(seen, rows)
+    return 0.0 if kept is None else float(1 - kept.mean())
+
+
+def _as_before(seen: Observed, rows: pd.DataFrame) -> Array | None:
+    """Of each row of a control the share of what is predicted that the identity pass predicts too, ``(rows,)``."""
+    column = "prediction" if seen.label_scores is None else "label_scores"
+    if seen.predictions is None or rows[column].isna().any():
+        return None
+    place = {sample: i for i, sample in enumerate(seen.samples.tolist())}
+    before = seen.predictions[0][[place[sample] for sample in rows["sample"]]]  # (rows, labels)
+    said = rows["prediction"].to_numpy()[:, None] if seen.label_scores is None else np.stack(list(rows[column])) > 0
+    kept: Array = (said == before).mean(axis=1)
+    return kept
 
 
 def _averaged(samples: pa.Table, output: str) -> Array | None:

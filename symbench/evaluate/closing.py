@@ -13,15 +13,17 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
+from symbench.columns import OBSERVATIONS
 from symbench.evaluate.clock import Clock
 from symbench.evaluate.controls import Controls
 from symbench.evaluate.cost import facts_of
 from symbench.evaluate.gallery import Worst, rendered, worst_first, worst_of
 from symbench.evaluate.job import Job, kinds
 from symbench.evaluate.reference import Reference
+from symbench.evaluate.rows import one_each
 from symbench.evaluate.scratch import Scratch
-from symbench.measure import Sums, compared, unrelated
-from symbench.records import OBSERVATIONS, CellRecord, ElementRecord, FileRecord, PartRecord, ProbeRecord
+from symbench.measure import Sums, unrelated
+from symbench.records import CellRecord, ElementRecord, FileRecord, PartRecord, ProbeRecord
 from symbench.store import Store, sha256_file, write_controls, write_gallery, write_part, write_samples, write_views
 
 
@@ -115,7 +117,7 @@ def _unrelated(
     """``unrelated_sq`` of a part of ``count`` samples, ``(elements, n)``; the identity's row is NaN."""
     kept = scratch.load(scratch.pairing(reference.task.output, first))
     sums = Sums(**{field.name: torch.from_numpy(kept[field.name])[1:] for field in fields(Sums)})
-    values = compared(reference.rows(first, first + deviation.shape[1], job.exact), reference.task)
+    values = reference.task.compared(reference.rows(first, first + deviation.shape[1], job.exact))
     offset = reference.mean.to(job.exact)
     if reference.in_place:
         expected_dot = means @ (values - offset).reshape(len(values), -1).T  # one product for all elements
@@ -142,7 +144,7 @@ def _rows(
     found["unrelated_sq"] = _unrelated(job, reference, first, found["deviation_sq"], means, count, scratch)
     found["sample"] = np.broadcast_to(np.array(samples), shape)
     found["element"] = np.broadcast_to(np.arange(shape[0])[:, None], shape)
-    rows = {name: values.reshape(-1) for name, values in found.items()}
+    rows = {name: one_each(values.reshape(-1, *values.shape[2:])) for name, values in found.items()}
     size = found["deviation_sq"].size
     rows["output"] = np.full(size, reference.task.output, dtype=object)
     return {name: rows.get(name, np.full(size, None, dtype=object)) for name in OBSERVATIONS.names}
@@ -240,14 +242,10 @@ def describe_output(job: Job, reference: Reference) -> dict[str, Any]:
     there is no equivariance error.
     """
     eps = job.rounding
-    task = reference.task
-    measured = "probabilities" if task.probabilities else "centred logits" if task.classify else "output"
     return {
-        "field": str(task.field),
-        "task": "classification" if task.classify else "regression",
-        "labelled": task.target is not None,
-        "measured_on": measured,
-        "unit": "probability" if task.probabilities else "logit" if task.classify else "output",
+        **reference.task.describe(),
+        **({"remark": reference.remark} if reference.remark is not None else {}),
+        **({"others": len(reference.others)} if reference.task.looks_around else {}),
         "mean_square": reference.square,
         "null_limit_sq": (100 * eps / 4) ** 2 * reference.square,
     }

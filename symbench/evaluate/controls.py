@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from symbench.columns import OBSERVATIONS
 from symbench.errors import CellError, ModelError, Problem
 from symbench.evaluate.exactness import compare_precisions, deviates, exact_sizes
 from symbench.evaluate.job import Job, briefly
@@ -24,8 +25,8 @@ from symbench.evaluate.reference import Reference
 from symbench.evaluate.rows import Columns, Outputs, as_compared, distances, outputs_of, table
 from symbench.evaluate.split import split_by_reference
 from symbench.evaluate.stopwatch import Stopwatch, Taken
-from symbench.measure import compared, squared_distances
-from symbench.records import OBSERVATIONS, GeneratorRecord
+from symbench.measure import squared_distances
+from symbench.records import GeneratorRecord
 from symbench.store import PART
 
 REPEATABLE = 1e-2
@@ -68,7 +69,7 @@ def run_controls(job: Job, listed: Sequence[Reference], order: Sequence[int]) ->
     """
     chosen = list(order[: job.control_samples])
     found = Controls()
-    first = [compared(_rows_of(r, len(chosen), job), r.task) for r in listed]
+    first = [r.task.compared(_rows_of(r, len(chosen), job)) for r in listed]
     still = _repeat(job, listed, chosen, first, found)
     runs = {"suite dtype": (job, still)} | _precision(job, listed, chosen, first, found)
     exact, _ = list(runs.values())[-1]  # the job itself, where it does not run in float64

@@ -12,10 +12,10 @@ import torch
 from PIL import Image as Pil
 from torch import Tensor
 
+from symbench.columns import GALLERY
 from symbench.evaluate.job import Job, run_model, view_leaves
 from symbench.evaluate.reference import Reference
 from symbench.fields import Image
-from symbench.records import GALLERY
 
 SHOWN = 5
 """Samples of a cell that are kept."""
@@ -103,25 +103,10 @@ def _row(job: Job, reference: Reference, each: Worst) -> dict[str, Any] | None:
             return None
         row[f"image_{name}"] = picture
         task = reference.task
-        if task.target is not None and task.classify:
-            row["target"] = _class(job, int(targets[task.target][0]))
-        row[name], row[f"confidence_{name}"] = _prediction(job, reference, leaves)
+        if task.target is not None:
+            row["target"] = task.shown_target(targets[task.target][0], job.classes)
+        row[name], row[f"confidence_{name}"] = task.shown(run_model(job, leaves)[task.output][0], job.classes)
     return row
-
-
-def _prediction(job: Job, reference: Reference, leaves: dict[str, Tensor]) -> tuple[str | None, float | None]:
-    if not reference.task.classify:
-        return None, None
-    scores = run_model(job, leaves)[reference.task.output].double().softmax(-1)[0]
-    if scores.ndim != 1:
-        return None, None
-    top = int(scores.argmax())
-    return _class(job, top), float(scores[top])
-
-
-def _class(job: Job, index: int) -> str:
-    """What a class is called, or its number."""
-    return job.classes.get(index, str(index))
 
 
 def _label(job: Job, each: Worst) -> str:

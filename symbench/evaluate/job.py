@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from symbench.datasets.base import Canvas, Dataset, resize
 from symbench.environment import exact_device
 from symbench.errors import CellError, DataError, ModelError, Problem
 from symbench.evaluate.stopwatch import Stopwatch
-from symbench.fields import Category, Field
+from symbench.fields import Category, Field, MultiLabel
 from symbench.models.base import Model
 from symbench.models.running import dtypes_of
 from symbench.plan.keys import Cell
@@ -58,7 +58,7 @@ class Job:
         batch: images in one forward pass.
         limit: the first samples of the order only.
         control_samples: how many samples the controls are run on.
-        probabilities: whether classifications are compared on probabilities.
+        scale: whether class scores are compared as probabilities or as logits.
         seed: the suite's.
         checkpoint: SHA-256 of the weights, where they come from a file.
         facts: what is already known of the model, such as what its training took.
@@ -67,6 +67,8 @@ class Job:
         classes: what outputs are called, by their numbers.
         build: makes the model anew, where it cannot be copied.
         known: what the run knows already of the model's cost on this dataset.
+        trained: the model was trained here.
+        meant: the field of the targets that the model was made for, where that is known: classes, if it names some.
     """
 
     cell: Cell
@@ -80,7 +82,7 @@ class Job:
     batch: int
     limit: int | None
     control_samples: int
-    probabilities: bool
+    scale: Literal["probabilities", "logits"]
     seed: int
     checkpoint: str | None
     facts: dict[str, float | None]
@@ -89,6 +91,8 @@ class Job:
     classes: Mapping[int, str] = field(default_factory=dict)
     build: Callable[[], Model] | None = None
     known: Known = field(default_factory=Known)
+    trained: bool = False
+    meant: Field | None = None
 
     @property
     def rounding(self) -> float:
@@ -160,6 +164,11 @@ def _checked_target(job: Job, name: str, target: Tensor) -> Tensor:
             raise DataError(
                 Problem(where, f"got {target.dtype} of shape {tuple(target.shape)}", "class indices (n,), 0 or more")
             )
+        return target.to(job.exact, torch.int64)
+    if isinstance(job.dataset.targets[name], MultiLabel):
+        if target.ndim != 2 or not ((target == 0) | (target == 1)).all():
+            got = f"got {target.dtype} of shape {tuple(target.shape)}"
+            raise DataError(Problem(where, got, "0 or 1 for each label (n, labels)"))
         return target.to(job.exact, torch.int64)
     if not torch.isfinite(target).all():
         raise DataError(Problem(where, "is NaN or infinite", "finite numbers"))

@@ -13,8 +13,7 @@ from symbench.actions.base import KINDS, TrivialAction
 from symbench.errors import ConfigError, ModelError, Problem
 from symbench.evaluate.job import Job, immovable, kinds
 from symbench.evaluate.rows import Columns, outputs_of, pairing, spread, squares, table
-from symbench.fields import Field, Nodes
-from symbench.models.base import tensor_of
+from symbench.models.outputs import tensor_of
 
 MOST_ELEMENTS, MOST_SAMPLES = 8, 64
 """Elements and samples on which layers are compared: their maps are large."""
@@ -57,16 +56,13 @@ def measure_layers(job: Job, chosen: Sequence[int], tables: list[Columns]) -> st
     samples = chosen[:MOST_SAMPLES]
     if len(samples) < 2:
         return "a single sample has no others"
-    probe = replace(job.model, module=Probe(job.model.module, list(job.layers)), outputs=job.layers)
-    probed = replace(job, model=probe)
+    module = Probe(job.model.module, list(job.layers))
+    probed = replace(job, model=replace(job.model, module=module, outputs=job.layers, noun="layer"))
     still = outputs_of(probed, samples)
     actions = {}
     for name, field in job.layers.items():
-        if not isinstance(still[name], Tensor):
-            got = f"layer {name!r} gives out a {type(still[name]).__name__}"
-            raise ModelError(Problem(job.model.name, got, "a tensor"))
         try:
-            actions[name] = job.prepared.action_on(_on_the_same_axis(field, job.prepared.on_field))
+            actions[name] = job.prepared.action_on(field)
         except ConfigError as error:
             raise ModelError(error.problems) from error
         shape = tuple(still[name].shape[1:])
@@ -84,11 +80,6 @@ def measure_layers(job: Job, chosen: Sequence[int], tables: list[Columns]) -> st
                 columns["unrelated_sq"] = np.zeros(len(samples))  # other samples are told apart by rounding only
             tables.append(table("layer", name, samples, number, columns))
     return None
-
-
-def _on_the_same_axis(field: Field, on: Field) -> Field:
-    """Nodes of a layer stand along the axis that the symmetry moves."""
-    return replace(field, axis=on.axis) if isinstance(field, Nodes) and isinstance(on, Nodes) else field
 
 
 def _of_the_best_kind(job: Job, samples: Sequence[int]) -> list[int]:

@@ -13,14 +13,16 @@ from symbench.errors import ModelError, Problem
 from symbench.evaluate.moves import Block
 from symbench.evaluate.reference import Reference
 from symbench.evaluate.scratch import Scratch
-from symbench.measure import Sums, classification_columns, regression_columns, squared_distances
+from symbench.measure import Sums, flat, squared_distances
+from symbench.tasks import Views
 
 
 class Part:
     """What is kept of one output for one part: columns ``(elements, n)``, sums, and the mean over the orbit."""
 
-    def __init__(self, reference: Reference, weights: Tensor, count: int) -> None:
+    def __init__(self, reference: Reference, weights: Tensor, first: int, count: int) -> None:
         self.reference = reference
+        self.first = first
         self.weights = weights.numpy()[:, None]  # (elements, 1)
         self.shape = (len(weights), count)
         self.columns: dict[str, np.ndarray] = {}
@@ -47,31 +49,38 @@ class Part:
             got = f"output {task.output!r} is so large that its square overflows"
             raise ModelError(Problem("deviation", got, "outputs below 1e150"))
         self._column("deviation_sq", block, deviation_sq.cpu().numpy())
-        for name, values in self._task_columns(block.elements, output, raw, target).items():
+        for name, values in task.columns(self._views(block, output, raw, target)).items():
             self._column(name, block, values.cpu().numpy())
         self._column("valid", block, valid)
         self._sums(block, Sums.of(moved, expected, mean))
-        if task.classify and isinstance(reference.action, TrivialAction):
+        if task.scores and isinstance(reference.action, TrivialAction):
             self._average(block, moved, valid)
 
     def save(self, scratch: Scratch, first: int) -> None:
         """Write what was taken in."""
         name = self.reference.task.output
-        if self.orbit_mean is not None:
-            self.sums["averaged_prediction"] = self.orbit_mean.argmax(-1)
+        averaged = (
+            None if self.orbit_mean is None else self.reference.task.averaged(torch.from_numpy(self.orbit_mean))
+        )
+        if averaged is not None:
+            self.sums["averaged_prediction"] = averaged.numpy()
         scratch.save(scratch.columns(name, first), **self.columns)
         scratch.save(scratch.pairing(name, first), **self.sums)
 
-    def _task_columns(self, g: Tensor, output: Tensor, raw: Tensor, target: Tensor | None) -> dict[str, Tensor]:
-        if self.reference.task.classify:
-            found = classification_columns(output, target, raw.argmax(-1))
-            return found if target is None else {**found, "target": target.expand(len(g), -1)}
-        action = self.reference.target_action
-        wanted = action.act(g, target.double()) if target is not None and action is not None else None
-        return regression_columns(output, wanted)
+    def _views(self, block: Block, output: Tensor, raw: Tensor, target: Tensor | None) -> Views:
+        """The block's outputs, with their targets moved along; of embeddings, with those that they look among."""
+        action, task = self.reference.target_action, self.reference.task
+        wanted = None
+        if target is not None and action is not None:
+            exact = target.double() if target.is_floating_point() else target
+            wanted = action.act(block.elements, exact)
+        if not task.looks_around:
+            return Views(output, raw, wanted)
+        own = torch.arange(block.samples.start, block.samples.stop, device=output.device) + self.first
+        return Views(output, raw, wanted, self.reference.others.to(output.device), own)
 
     def _column(self, name: str, block: Block, values: np.ndarray) -> None:
-        column = self.columns.setdefault(name, np.zeros(self.shape, dtype=values.dtype))
+        column = self.columns.setdefault(name, np.zeros((*self.shape, *values.shape[2:]), dtype=values.dtype))
         column[block.place, block.samples] = values
 
     def _sums(self, block: Block, sums: Sums) -> None:
@@ -86,7 +95,7 @@ class Part:
     def _average(self, block: Block, outputs: Tensor, valid: np.ndarray) -> None:
         """Add to the orbit's mean output: what averaging over the group at test time would answer."""
         weights = torch.from_numpy(self.weights[block.place] * valid).to(outputs)
-        weighted = torch.einsum("kn,knc->nc", weights, outputs).cpu().numpy()
+        weighted = torch.einsum("kn,knc->nc", weights, flat(outputs)).cpu().numpy()
         if self.orbit_mean is None:
             self.orbit_mean = np.zeros((self.shape[1], weighted.shape[1]))
         self.orbit_mean[block.samples] += weighted

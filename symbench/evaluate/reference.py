@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -15,9 +17,13 @@ from symbench.errors import ConfigError, Interrupted, ModelError, Problem
 from symbench.evaluate.job import Job, immovable, pieces, run_model, view_leaves
 from symbench.evaluate.scratch import Scratch
 from symbench.evaluate.stopwatch import Stopwatch
-from symbench.events import Advanced, Listener
-from symbench.measure import Task, compared, tasks
+from symbench.events import Advanced, Listener, Note
 from symbench.store import PART, written
+from symbench.tasks import Open, Task, Unfit, directions, pair, shaped
+
+MOST_OTHERS = 4096
+"""Unmoved samples among which moved embeddings look for their own. More make recall at 1 lower, so records say how
+many there were."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,8 @@ class Reference:
         action: how the group moves the output.
         target_action: how it moves the target.
         prepared: the symmetry.
+        count: samples in the cell.
+        remark: what is to be told of how the output was taken, if it was not declared.
     """
 
     task: Task
@@ -43,6 +51,8 @@ class Reference:
     action: Action
     target_action: Action | None
     prepared: Prepared
+    count: int
+    remark: str | None = None
 
     @property
     def in_place(self) -> bool:
@@ -61,10 +71,10 @@ class Reference:
             raw: ``f`` of the reference view, ``(n, *output)``.
 
         Returns:
-            Both as :func:`~symbench.measure.compared`, ``(k, n, *output)``, and the latter's mean over all samples,
-            ``(k, *output)``.
+            Both as :meth:`~symbench.tasks.Task.compared`, ``(k, n, *output)``, and the latter's mean over all
+            samples, ``(k, *output)``.
         """
-        moved, still = compared(output, self.task), compared(raw, self.task)
+        moved, still = self.task.compared(output), self.task.compared(raw)
         mean = self.mean.to(output.device)
         if not self.in_place:
             return moved, self.action.act(g, still), self.action.act(g, mean[None])[:, 0]
@@ -79,6 +89,16 @@ class Reference:
         mapped = np.load(self.scratch.raw(self.task.output, start), mmap_mode="r")
         return torch.from_numpy(np.array(mapped[first - start : last - start])).to(device)
 
+    def pieces(self, device: str, count: int | None = None) -> Iterator[Tensor]:
+        """The outputs of all samples, or of the first of them, part by part."""
+        for piece in pieces(self.count if count is None else min(count, self.count), PART):
+            yield self.rows(piece.start, piece.stop, device)
+
+    @cached_property
+    def others(self) -> Tensor:
+        """The directions of embeddings among which moved samples look for their own: those of the first samples."""
+        return torch.cat([directions(values) for values in self.pieces("cpu", MOST_OTHERS)])
+
 
 def reference_pass(
     job: Job, order: Sequence[int], scratch: Scratch, listen: Listener, stopped: Callable[[], bool]
@@ -88,87 +108,119 @@ def reference_pass(
     Raises:
         Interrupted: asked to stop; finished parts are kept.
     """
-    found = tasks(dict(job.model.outputs), dict(job.dataset.targets), probabilities=job.probabilities)
-    shapes: dict[str, tuple[int, ...]] = {}
+    outputs, targets = job.model.outputs, job.dataset.targets
+    found = _Seen(job, pair(outputs, targets, scale=job.scale, meant=job.meant, trained=job.trained))
     for part in pieces(len(order), PART):
-        if not scratch.has_reference([task.output for task in found], part.start):
+        if not scratch.has_reference([each.output for each in found.outputs], part.start):
             if stopped():
                 raise Interrupted(
                     Problem(str(job.cell.pair), "stopped in the first pass", None, "The same command resumes.")
                 )
-            _reference_part(job, found, order, part, scratch, shapes)
+            _reference_part(job, found, order, part, scratch)
         listen(Advanced(part.stop - part.start))
-    return [_reference(job, task, len(order), scratch, order[0]) for task in found]
+    if not job.model.seen.ran:  # an earlier run did all of it
+        run_model(job, view_leaves(job, order[:1])[0])
+    references = [_reference(job, each, len(order), scratch, order[0]) for each in found.outputs]
+    for reference in references:
+        if reference.remark is not None:
+            listen(Note(f"{job.cell.pair.model}: {reference.remark}", warning=True))
+    return references
 
 
-def _reference_part(
-    job: Job,
-    found: Sequence[Task],
-    order: Sequence[int],
-    part: slice,
-    scratch: Scratch,
-    shapes: dict[str, tuple[int, ...]],
-) -> None:
-    kept: dict[str, list[np.ndarray]] = {task.output: [] for task in found}
+@dataclass
+class _Seen:
+    """The outputs as they have been seen so far: the first batch says what each is, all others have to agree."""
+
+    job: Job
+    outputs: Sequence[Open]
+    known: dict[str, tuple[tuple[int, ...], Task]] = field(default_factory=dict)
+
+    def check(self, results: dict[str, Tensor], labels: dict[str, Tensor]) -> None:
+        """Refuse what an output or its target cannot be, and shapes that differ from batch to batch.
+
+        Raises:
+            ModelError: with the output, its shape and what to do.
+        """
+        for each in self.outputs:
+            shape = tuple(results[each.output].shape[1:])
+            if each.output not in self.known:
+                self.known[each.output] = shape, task_of(self.job, each, shape)
+            first, task = self.known[each.output]
+            if shape != first:
+                got = f"output {each.output!r} has shape {shaped(shape)}"
+                raise ModelError(Problem(self.job.model.name, got, f"{shaped(first)} as in the batches before"))
+            if task.target is not None:
+                names = dict(enumerate(map(str, self.job.dataset.classes or ())))
+                with _fitting(self.job):
+                    task.check_target(shape, labels[task.target], names)
+
+
+@contextmanager
+def _fitting(job: Job) -> Iterator[None]:
+    """Name the model that an output is wrong of."""
+    try:
+        yield
+    except Unfit as error:
+        raise ModelError(Problem(job.model.name, error.got, error.expected, error.remedy)) from error
+
+
+def task_of(job: Job, output: Open, shape: tuple[int, ...]) -> Task:
+    """What an output of this shape is for.
+
+    Raises:
+        ModelError: it cannot be what it is taken for.
+    """
+    with _fitting(job):
+        found = output.of(shape)
+    first = next(iter(job.model.outputs))
+    return replace(found, key=job.model.seen.key) if found.output == first else found
+
+
+def _reference_part(job: Job, found: _Seen, order: Sequence[int], part: slice, scratch: Scratch) -> None:
+    kept: dict[str, list[np.ndarray]] = {each.output: [] for each in found.outputs}
     watch = Stopwatch(job.device)
     for piece in pieces(part.stop - part.start, job.batch):
         indices = order[part.start + piece.start : part.start + piece.stop]
         leaves, labels = view_leaves(job, indices)
         results = run_model(job, leaves, watch)
-        for task in found:
-            output = results[task.output]
-            check_output(job, task, output, labels, shapes)
-            kept[task.output].append(output.double().cpu().numpy())
-    for task in found:
-        with written(scratch.raw(task.output, part.start)) as temporary, temporary.open("wb") as file:
-            np.save(file, np.concatenate(kept[task.output]))
-    scratch.keep_reference([task.output for task in found], part.start, watch.taken)
+        found.check(results, labels)
+        for name, values in kept.items():
+            values.append(results[name].double().cpu().numpy())
+    for name, values in kept.items():
+        with written(scratch.raw(name, part.start)) as temporary, temporary.open("wb") as file:
+            np.save(file, np.concatenate(values))
+    scratch.keep_reference(list(kept), part.start, watch.taken)
 
 
-def _reference(job: Job, task: Task, count: int, scratch: Scratch, first: int) -> Reference:
-    shape = tuple(np.load(scratch.raw(task.output, 0), mmap_mode="r").shape[1:])
-    try:
-        action = job.prepared.action_on(task.field)
-        target_action = job.prepared.action_on(task.target_field) if task.target_field is not None else None
-    except ConfigError as error:
-        raise ModelError(
-            Problem(job.model.name, f"output {task.output!r}: {error}", None, "Declare another field for it.")
-        ) from error
+def _reference(job: Job, output: Open, count: int, scratch: Scratch, first: int) -> Reference:
+    shape = tuple(np.load(scratch.raw(output.output, 0), mmap_mode="r").shape[1:])
+    task = task_of(job, output, shape)
+    action, target_action = _actions(job, task)
     reason = immovable(job, action, shape, first)
     if reason is not None:
-        got = f"output {task.output!r} cannot be moved: {reason}"
-        raise ModelError(Problem(job.model.name, got, f"an output that is {task.field}"))
-    unmeasured = Reference(task, scratch, shape, torch.zeros(shape), 0.0, action, target_action, job.prepared)
+        got = f"output {task.output!r} of shape {shaped(shape)} cannot be moved as {task.field}: {reason}"
+        raise ModelError(Problem(job.model.name, got, None, _unmoved(task)))
+    unmeasured = Reference(task, scratch, shape, torch.zeros(shape), 0.0, action, target_action, job.prepared, count)
+    with _fitting(job):
+        task = task.settled(unmeasured.pieces("cpu"), job.rounding)
+    taken = job.model.seen.remark if output.output == next(iter(job.model.outputs)) else None
     total, square = torch.zeros(shape, dtype=torch.float64), 0.0
-    for piece in pieces(count, PART):
-        values = compared(unmeasured.rows(piece.start, piece.stop, "cpu"), task)
+    for piece in unmeasured.pieces("cpu"):
+        values = task.compared(piece)
         total += values.sum(0)
         square += values.square().sum().item()
-    return replace(unmeasured, mean=total / count, square=square / count)
+    remark = task.remark(taken)
+    return replace(unmeasured, task=task, mean=total / count, square=square / count, remark=remark)
 
 
-def _too_few(job: Job, output: Tensor, target: Tensor) -> str:
-    """What is said of labels that a model has no output for: the first of them, by name where they have one."""
-    beyond = target[target >= output.shape[1]].unique().tolist()[:3]
-    names = job.dataset.classes or []
-    shown = ", ".join(f"{label} ({names[label]})" if label < len(names) else str(label) for label in beyond)
-    return f"has {output.shape[1]} outputs and a label is {shown}"
+def _actions(job: Job, task: Task) -> tuple[Action, Action | None]:
+    """How the group moves the output and the target."""
+    try:
+        target = job.prepared.action_on(task.target_field) if task.target_field is not None else None
+        return job.prepared.action_on(task.field), target
+    except ConfigError as error:
+        raise ModelError(Problem(job.model.name, f"output {task.output!r}: {error}", None, _unmoved(task))) from error
 
 
-def check_output(
-    job: Job, task: Task, output: Tensor, labels: dict[str, Tensor], shapes: dict[str, tuple[int, ...]]
-) -> None:
-    """Refuse class scores that are no ``(n, classes)`` or too few, outputs unlike their target or one another."""
-    got = f"output {task.output!r} has shape {tuple(output.shape)}"
-    if task.classify and output.ndim != 2:
-        raise ModelError(Problem(job.model.name, got, "class scores (n, classes)"))
-    first = shapes.setdefault(task.output, tuple(output.shape[1:]))
-    if tuple(output.shape[1:]) != first:
-        raise ModelError(Problem(job.model.name, got, f"(n, {', '.join(map(str, first))}) as in the batches before"))
-    if task.target is None:
-        return
-    target = labels[task.target]
-    if task.classify and int(target.max()) >= output.shape[1]:
-        raise ModelError(Problem(job.model.name, _too_few(job, output, target), "as many outputs as classes"))
-    if not task.classify and output.shape != target.shape:
-        raise ModelError(Problem(job.model.name, got, f"the target's, {tuple(target.shape)}"))
+def _unmoved(task: Task) -> str:
+    return f"Say {task.declaration('scalar')} in the model's entry if no group moves it."

@@ -8,11 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from symbench.columns import OBSERVATIONS
 from symbench.errors import ModelError, Problem
 from symbench.evaluate.job import Job, load_leaves, pieces, run_model, view
 from symbench.evaluate.stopwatch import Stopwatch
-from symbench.measure import Sums, Task, compared, flat, squared_distances, unrelated
-from symbench.records import OBSERVATIONS
+from symbench.measure import Sums, flat, squared_distances, unrelated
+from symbench.tasks import Task
 
 Outputs = dict[str, Tensor]
 Leaves = dict[str, Tensor]
@@ -74,12 +75,8 @@ def pairing(moved: Tensor, expected: Tensor) -> Columns:
 
 def distances(values: Tensor, again: Tensor, task: Task) -> Columns:
     """How far outputs ``(n, *output)`` are from others for the same samples, and what classes they predict."""
-    columns = {"deviation_sq": squared_distances(again[None], values[None])[0].cpu().numpy()}
-    if task.classify:
-        probabilities = again if task.probabilities else again.softmax(-1)
-        columns["prediction"] = again.argmax(-1).cpu().numpy()
-        columns["confidence"] = probabilities.gather(-1, values.argmax(-1, keepdim=True))[..., 0].cpu().numpy()
-    return columns
+    columns = {name: column.cpu().numpy() for name, column in task.read(again, values).items()}
+    return {"deviation_sq": squared_distances(again[None], values[None])[0].cpu().numpy(), **columns}
 
 
 def squares(difference: Tensor) -> Columns:
@@ -91,7 +88,7 @@ def table(control: str, output: str, samples: Sequence[int], element: int, colum
     """Columns of observations, with null for what is not there."""
     count = len(samples)
     found: Columns = {
-        **columns,
+        **{name: one_each(values) for name, values in columns.items()},
         "control": np.full(count, control, dtype=object),
         "output": np.full(count, output, dtype=object),
         "sample": np.array(samples),
@@ -99,6 +96,15 @@ def table(control: str, output: str, samples: Sequence[int], element: int, colum
         "valid": np.ones(count, dtype=bool),
     }
     return {name: found.get(name, np.full(count, None, dtype=object)) for name in OBSERVATIONS.names}
+
+
+def one_each(values: np.ndarray) -> np.ndarray:
+    """One thing for each row: numbers as they are, of ``(n, labels)`` an array of n arrays, as lists are written."""
+    if values.ndim == 1:
+        return values
+    rows = np.empty(len(values), dtype=object)
+    rows[:] = list(values)
+    return rows
 
 
 def spread(numbers: Sequence[int], most: int) -> list[int]:
@@ -110,4 +116,4 @@ def spread(numbers: Sequence[int], most: int) -> list[int]:
 
 def as_compared(outputs: Outputs, task: Task) -> Tensor:
     """One output in the form that deviations are measured on."""
-    return compared(outputs[task.output], task)
+    return task.compared(outputs[task.output])

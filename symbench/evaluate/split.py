@@ -20,7 +20,6 @@ from symbench.actions.base import Action, TrivialAction
 from symbench.evaluate.job import Job, kinds
 from symbench.evaluate.reference import Reference
 from symbench.evaluate.rows import Columns, Leaves, Outputs, distances, outputs_of, pairing, spread, squares, table
-from symbench.measure import compared
 
 MOST_ELEMENTS = 4
 """Resampled elements that are split; the model runs five times on the control samples for each."""
@@ -51,7 +50,7 @@ def split_by_reference(
         back = outputs_of(job, samples, change=_round_trip(job, number))
         for reference in listed:
             name, task = reference.task.output, reference.task
-            again = distances(compared(still[name], task), compared(back[name], task), task)
+            again = distances(task.compared(still[name]), task.compared(back[name]), task)
             tables.append(table("round trip", name, samples, number, again))
     if job.prepared.elements.moved_reference:
         return "not attributable: the reference view is moved itself"
@@ -121,8 +120,8 @@ def _deviations(
     found = {}
     for reference in listed:
         name, task = reference.task.output, reference.task
-        expected = mover(reference.action, g, compared(still[name], task))
-        found[name] = (compared(moved[name], task), expected)
+        expected = mover(reference.action, g, task.compared(still[name]))
+        found[name] = (task.compared(moved[name]), expected)
     return found
 
 

@@ -22,7 +22,7 @@ class Validity:
 
         Args:
             elements: ``(k, ...)``, or ``(k, n, ...)`` where every sample has its own.
-            labels: ``(n,)``; None where there are none, and then all is valid.
+            labels: ``(n,)``, or 0 and 1 for each label ``(n, labels)``; None where there are none: then all is valid.
             count: n.
 
         Raises:
@@ -35,11 +35,21 @@ class Validity:
         per_sample = self.job.prepared.elements.shared is None
         shared = None if per_sample else group.parameters(elements)
         with foreign(DataError, self.job.cell.pair.dataset, "asking which elements keep a label (valid)"):
-            for i, label in enumerate(labels.tolist()):
-                if shared is None:
-                    found.append(np.array([bool(rule(label, p)) for p in group.parameters(elements[:, i])]))
-                    continue
-                if label not in self.known:
-                    self.known[label] = np.array([bool(rule(label, p)) for p in shared])
-                found.append(self.known[label])
+            for i, classes in enumerate(_classes(labels)):
+                kept = np.ones(len(elements), dtype=bool)
+                for label in classes:  # a sample of several labels has to keep them all
+                    if shared is None:
+                        kept &= [bool(rule(label, p)) for p in group.parameters(elements[:, i])]
+                        continue
+                    if label not in self.known:
+                        self.known[label] = np.array([bool(rule(label, p)) for p in shared])
+                    kept &= self.known[label]
+                found.append(kept)
         return np.stack(found, axis=1)
+
+
+def _classes(labels: Tensor) -> list[list[int]]:
+    """The labels of each sample: one, or those that are there."""
+    if labels.ndim == 1:
+        return [[label] for label in labels.tolist()]
+    return [row.nonzero().flatten().tolist() for row in labels]

@@ -41,6 +41,7 @@ FLOORS: dict[str, Floor] = {
     "equivariance": "deviation",
     "accuracy": "behaviour",
     "consistency": "behaviour",
+    "labels": "behaviour",
 }
 """The floor of our own metrics, by the file they stand in."""
 IN_UNITS_OF_E = (
@@ -142,6 +143,35 @@ METRICS = Table(
         ),
         "kappa_given_label": _row(
             "consistency:kappa_given_label", "consistency beyond that of samples of the same label", "kappa", "higher"
+        ),
+        "exact_match": _row(
+            "labels:exact_match", "share of samples of which every label is right", "share", "higher"
+        ),
+        "mean_average_precision": _row(
+            "labels:mean_average_precision",
+            "average precision of the samples as they are, the mean over labels",
+            "share",
+            "higher",
+        ),
+        "orbit_mean_average_precision": _row(
+            "labels:orbit_mean_average_precision", "its mean over the elements of the orbit", "share", "higher"
+        ),
+        "micro_f1": _row(
+            "labels:micro_f1", "F1 of all labels together, of the samples as they are", "share", "higher"
+        ),
+        "orbit_micro_f1": _row("labels:orbit_micro_f1", "the same over the orbit", "share", "higher"),
+        "macro_f1": _row(
+            "labels:macro_f1", "F1, the mean over labels, of the samples as they are", "share", "higher"
+        ),
+        "orbit_macro_f1": _row("labels:orbit_macro_f1", "its mean over the elements of the orbit", "share", "higher"),
+        "cosine_similarity": _row(
+            "embedding:cosine_similarity", "mean cosine of moved and unmoved embeddings", "cosine", "higher"
+        ),
+        "recall_at_1": _row(
+            "embedding:recall_at_1",
+            "share of moved samples whose nearest unmoved embedding is their own",
+            "share",
+            "higher",
         ),
         "equivariance_error": _row(
             "equivariance:equivariance_error",

@@ -1,4 +1,4 @@
-"""How often the model is right, over the orbit."""
+"""How often the model is right, over the orbit. Of several labels, the share of a sample's labels that are right."""
 
 from __future__ import annotations
 
@@ -84,6 +84,8 @@ def worst_of_m(seen: Observed) -> list[Value]:
     """
     if seen.correct is None:
         return [NO_LABELS]
+    if seen.label_scores is not None:
+        return [Value(None, reason="samples are not right or wrong as a whole: they have several labels")]
     k = seen.valid[1:].sum(axis=0)
     enough = k >= DRAWS
     if not enough.any():
@@ -100,9 +102,9 @@ def averaged_accuracy(seen: Observed) -> list[Value]:
 
     Averaged over the elements that keep the label.
     """
-    if seen.target is None:
+    if seen.target is None and seen.label_targets is None:
         return [NO_LABELS]
-    if seen.averaged is None:
+    if seen.averaged is None or seen.target is None:
         return [Value(None, reason="averages are over all elements of a cell, and of class scores")]
     some = np.asarray((seen.valid & (seen.weights > 0)[:, None]).any(axis=0))
     if not some.any():

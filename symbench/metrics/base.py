@@ -17,13 +17,18 @@ class Observed:
 
     Attributes:
         samples: ``(n,)``, the dataset's index of each.
-        correct: 0 or 1, float64; None without labels or classes.
+        correct: 0 or 1, float64; of several labels the share that is right; None without labels or classes.
         prediction: top-1 class; None for other tasks.
         target: class index; None without labels or classes.
         confidence: probability of the reference's top-1 class; None for other tasks.
         averaged: ``(n,)``, the prediction of the orbit's mean output, over all of the cell's elements; None where
             outputs are no class scores, or for a subset of the elements.
         loss: None without labels.
+        task: ``classification``, ``binary``, ``multi-label``, ``embedding`` or ``regression``.
+        label_scores: log-odds of each label ``(k, n, labels)``, above 0 where it is predicted; None for other tasks.
+        label_targets: 0 or 1 for each label ``(k, n, labels)``; None for other tasks, and without labels.
+        cosine: of ``f(g.x)`` and ``f(x)``; None but for embeddings.
+        retrieved: 1 where ``f(g.x)`` is nearest to ``f(x)`` among unmoved samples; None but for embeddings.
         deviation_sq: ``|f(g.x) - g.f(x)|^2``.
         unrelated_sq: the same to all other samples; NaN for the identity.
         weights: ``(k,)``, adding up to 1.
@@ -75,6 +80,18 @@ class Observed:
     lower: Mapping[str, str] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
     remarks: Mapping[str, str] = field(default_factory=dict)
+    task: str = "classification"
+    label_scores: Array | None = None
+    label_targets: Array | None = None
+    cosine: Array | None = None
+    retrieved: Array | None = None
+
+    @property
+    def predictions(self) -> Array | None:
+        """Everything that is predicted of a sample, ``(k, n, labels)``: one class, or 0 or 1 for each label."""
+        if self.label_scores is not None:
+            return (self.label_scores > 0).astype(np.float64)
+        return None if self.prediction is None else self.prediction[..., None]
 
     @property
     def moved(self) -> int:
@@ -104,6 +121,10 @@ class Observed:
                 "deviation_sq",
                 "unrelated_sq",
                 "valid",
+                "label_scores",
+                "label_targets",
+                "cosine",
+                "retrieved",
             )
         }
         return replace(
@@ -133,6 +154,7 @@ class Value:
         sampled: what it is a function of: from there come its interval and comparisons. None for a bare number.
         drawn: whether tables hold its interval; gates make it where they need it.
         spread: the middle half of what it is the median of, for a bare number that varies from pass to pass.
+        within: what its interval cannot leave, where what it is a function of may.
     """
 
     estimate: float | None
@@ -147,6 +169,7 @@ class Value:
     sampled: Sampled | None = None
     drawn: bool = True
     spread: tuple[float, float] | None = None
+    within: tuple[float, float] | None = None
 
     @property
     def status(self) -> str:
@@ -160,7 +183,12 @@ class Value:
 
     def interval(self, *, seed: int) -> Interval | None:
         """Its confidence limits, where tables hold them."""
-        return self.sampled.interval(seed=seed) if self.sampled and self.drawn else None
+        if self.sampled is None or not self.drawn:
+            return None
+        found = self.sampled.interval(seed=seed)
+        if self.within is None or found.low is None or found.high is None:
+            return found
+        return replace(found, low=max(found.low, self.within[0]), high=min(found.high, self.within[1]))
 
 
 NO_LABELS = Value(None, reason="no class labels")

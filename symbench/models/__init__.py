@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from pydantic import Field as Limits
 from pydantic import model_validator
 
-from symbench.fields import Field, Image, Nodes, Scalar
+from symbench.fields import Field, Image, Logits, Nodes, Scalar, Undeclared
 from symbench.registry import Options, Row, Table
 
 
@@ -31,7 +31,7 @@ class ModelRow(Row):
     """
 
     inputs: tuple[Field, ...] = (Image(),)
-    outputs: Mapping[str, Field] = field(default_factory=lambda: {"logits": Scalar()})
+    outputs: Mapping[str, Field] = field(default_factory=lambda: {"logits": Undeclared()})
     builds_itself: bool = False
     source: bool = False
     library: str | None = None
@@ -105,6 +105,7 @@ class HuggingfaceOptions(LibraryOptions):
 
 
 SETS = (Nodes("*", Scalar()),)
+CLASSIFIER: Mapping[str, Field] = {"logits": Logits()}
 
 MODELS = Table(
     "model",
@@ -155,6 +156,7 @@ MODELS = Table(
                 "efficientnet_b<n>",
             ),
             source=True,
+            outputs=CLASSIFIER,
             library="torchvision",
         ),
         "timm/<NAME>": ModelRow(
@@ -162,6 +164,7 @@ MODELS = Table(
             "a network of timm, such as timm/resnet10t.c3_in1k",
             TimmOptions,
             source=True,
+            outputs=CLASSIFIER,
             library="timm",
         ),
         "huggingface/<PATH>": ModelRow(
@@ -170,6 +173,7 @@ MODELS = Table(
             HuggingfaceOptions,
             aliases=("hf/<PATH>", "transformers/<PATH>"),
             source=True,
+            outputs=CLASSIFIER,
             library="transformers",
         ),
         "<FILE.pt2>": ModelRow(

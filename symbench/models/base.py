@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from symbench.errors import ModelError, Problem, described
-from symbench.fields import Field, Scalar
+from symbench.fields import Field, Undeclared, declared
+from symbench.models.outputs import read
 from symbench.models.running import Around, Habits, call, own
 
 ABOUT_SHAPES = re.compile(r"shape|size|channel|dimension|height|width|kernel|patch|reshape|view", re.IGNORECASE)
@@ -42,6 +43,15 @@ class Normalisation:
         return (x - mean.view(-1, 1, 1)) / std.view(-1, 1, 1)
 
 
+@dataclass
+class Seen:
+    """How a model's first output was found, once it has run: its own name, and what is to be said of the choice."""
+
+    key: str | None = None
+    remark: str | None = None
+    ran: bool = False
+
+
 @dataclass(frozen=True)
 class Model:
     """An ``nn.Module`` with declared outputs.
@@ -53,14 +63,18 @@ class Model:
         name: the suite's, for messages.
         dtypes: what to do where the precisions of its parts and its inputs do not fit together.
         habits: what is noticed of the module while it runs.
+        seen: how its first output was found in what it returned last.
+        noun: what its outputs are, for messages.
     """
 
     module: nn.Module
-    outputs: Mapping[str, Field] = field(default_factory=lambda: {"logits": Scalar()})
+    outputs: Mapping[str, Field] = field(default_factory=lambda: {"logits": Undeclared()})
     normalisation: Normalisation = field(default_factory=Normalisation)
     name: str = "model"
     dtypes: str | None = None
     habits: Habits = field(default_factory=Habits, compare=False)
+    seen: Seen = field(default_factory=Seen)
+    noun: str = "output"
 
     def __call__(
         self,
@@ -109,60 +123,17 @@ class Model:
             remedy = self.dtypes if about_dtypes else None
             remedy = remedy or _about_images(said, [shapes[name] for name in images if name in shapes])
             raise ModelError(Problem(self.name, got, None, remedy)) from error
-        return {name: own(value) for name, value in self._checked(returned, count).items()}
+        return {name: own(value) for name, value in self.read(returned, count).items()}
 
-    def _checked(self, returned: Any, count: int) -> dict[str, Tensor]:
-        outputs = named_outputs(returned, list(self.outputs))
-        for name in self.outputs:
-            value = outputs.get(name)
-            if not isinstance(value, Tensor):
-                raise ModelError(
-                    Problem(
-                        self.name,
-                        f"output {name!r} is a {type(value).__name__}",
-                        "a tensor, a tuple or list that begins with one, or a mapping or dataclass that holds one "
-                        "for every declared output",
-                        None if name in outputs else f"It returned {', '.join(map(repr, outputs)) or 'nothing'}.",
-                    )
-                )
-            if value.ndim == 0 or len(value) != count or not value.numel() or not value.is_floating_point():
-                raise ModelError(
-                    Problem(
-                        self.name,
-                        f"output {name!r} is {value.dtype} of shape {tuple(value.shape)}",
-                        f"floating point of shape ({count}, ...)",
-                    )
-                )
-        return {name: outputs[name] for name in self.outputs}
+    def read(self, returned: Any, count: int) -> dict[str, Tensor]:
+        """The outputs in what the module returned for ``count`` samples.
 
-
-def named_outputs(returned: Any, names: Sequence[str]) -> dict[str, Any]:
-    """What a model returned, by name.
-
-    Mappings (a ``ModelOutput`` of transformers is one), dataclasses and named tuples have names of their own. Of any
-    other tuple or list the first tensor is the first output, as is a tensor by itself, or under the name ``tensor``.
-    """
-    if isinstance(returned, Mapping):
-        return {str(name): _first_tensor(value) for name, value in returned.items()}
-    known: Sequence[str] = getattr(type(returned), "_fields", ())
-    if is_dataclass(returned):
-        known = [each.name for each in fields(returned)]
-    if names[0] in known or (is_dataclass(returned) and tensor_of(returned) is returned):
-        return {name: _first_tensor(getattr(returned, name)) for name in known}
-    return {names[0]: _first_tensor(returned)}
-
-
-def _first_tensor(value: Any) -> Any:
-    """The first tensor of a tuple or list, where there is one; anything else as it is."""
-    if isinstance(value, (tuple, list)):
-        return next((found for each in value if isinstance(found := tensor_of(each), Tensor)), value)
-    return tensor_of(value)
-
-
-def tensor_of(value: Any) -> Any:
-    """The tensor of what stands for one with more said of it, as a GeometricTensor of escnn does; else the value."""
-    found = None if isinstance(value, (Tensor, Mapping)) else getattr(value, "tensor", None)
-    return found if isinstance(found, Tensor) else value
+        Raises:
+            ModelError: as :func:`symbench.models.outputs.read`.
+        """
+        found = read(returned, self.outputs, count, self.name, self.noun)
+        self.seen.key, self.seen.remark, self.seen.ran = found.key, found.remark, True
+        return found.outputs
 
 
 def _about_images(error: str, shapes: Sequence[tuple[int, ...]]) -> str | None:
@@ -182,8 +153,8 @@ def declared_outputs(module: nn.Module, otherwise: Mapping[str, Field]) -> Mappi
     Raises:
         ModelError: it declares one whose name could not be a file's.
     """
-    own = getattr(module, "outputs", None)
-    if not (isinstance(own, Mapping) and own and all(isinstance(value, Field) for value in own.values())):
+    own = declared(getattr(module, "outputs", None))
+    if own is None:
         return otherwise
     for name in own:
         if not (isinstance(name, str) and re.fullmatch(r"[A-Za-z_]\w{0,63}", name)):

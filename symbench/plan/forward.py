@@ -1,78 +1,121 @@
-"""Whether a model has an output for every label of a dataset: one black image says."""
+"""Whether what a model returns can be held against a dataset's labels: one black image, or the first sample, says."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from symbench import assemble
 from symbench.datasets.arrays import ImageArray
 from symbench.datasets.base import Aligned, Arrays, Dataset
 from symbench.datasets.pictures import Pictures
 from symbench.errors import ModelError, Problem
-from symbench.fields import Image
-from symbench.measure import tasks
+from symbench.fields import Field, Image
 from symbench.models.running import dtypes_of
 from symbench.suite import ModelEntry
+from symbench.tasks import Task, Unfit, pair
 
 SOME = 256
 """Samples whose labels are looked at where each has to be read for it."""
 
 
+@dataclass(frozen=True)
+class Made:
+    """A module that a plan has built.
+
+    Attributes:
+        module: fresh.
+        entry: the suite's entry.
+        name: its name.
+        meant: the field of the targets that it was made for, where that is known.
+    """
+
+    module: nn.Module
+    entry: ModelEntry
+    name: str
+    meant: Field | None = None
+
+
 def why_unfit(
-    module: nn.Module,
-    entry: ModelEntry,
-    name: str,
-    dataset: Dataset,
-    shapes: Mapping[str, tuple[int, ...]],
-    device: str,
-    dtype: torch.dtype | None,
+    made: Made, dataset: Dataset, shapes: Mapping[str, tuple[int, ...]], device: str, dtype: torch.dtype | None
 ) -> None:
-    """Run a model on one black image, and hold the shape of what it returns against the labels.
+    """Run a model on one black image, and hold what it returns against the labels.
 
     Args:
-        module: fresh; it is moved to the device.
-        entry: the suite's entry of the model.
-        name: its name.
-        dataset: with the outputs of the model for labels. Nothing is said of leaves that are no images.
+        made: the model; its module is moved to the device.
+        dataset: with the outputs of the model for labels.
         shapes: the shape of every leaf, as the model sees it.
         device: where.
         dtype: what the model is converted to; None leaves it as it is.
 
     Raises:
-        ModelError: it cannot take such images, or has no output for a label; with the first sample that has it.
+        ModelError: it cannot take such images, returns what is no output of it, or has no output for a label; with
+            the first sample that has it.
         DataError: a label cannot be read.
     """
-    if not all(isinstance(field, Image) for field in dataset.fields.values()):
+    name = made.name
+    model = assemble.ready(made.module, made.entry, name, device=device, dtype=dtype)
+    leaves = _leaves(dataset, shapes, device, dtype or dtypes_of(model.module)[0])
+    outputs = model(leaves, assemble.image_leaves(dataset))
+    for output in pair(model.outputs, dataset.targets, scale="probabilities", meant=made.meant):
+        shape = tuple(outputs[output.output].shape[1:])
+        with _fitting(name):
+            task = replace(output.of(shape), key=model.seen.key if len(model.outputs) == 1 else None)
+            _check_labels(dataset, task, shape, name)
+
+
+@contextmanager
+def _fitting(name: str) -> Iterator[None]:
+    try:
+        yield
+    except Unfit as error:
+        raise ModelError(Problem(name, error.got, error.expected, error.remedy)) from error
+
+
+def _leaves(
+    dataset: Dataset, shapes: Mapping[str, tuple[int, ...]], device: str, dtype: torch.dtype
+) -> dict[str, Tensor]:
+    """Black images; the first sample's where leaves are anything else, such as indices."""
+    if all(isinstance(field, Image) for field in dataset.fields.values()):
+        return {leaf: torch.zeros(1, *shape, device=device, dtype=dtype) for leaf, shape in shapes.items()}
+    first = dataset.batch([0]).leaves
+    return {name: x.to(device, dtype) if x.is_floating_point() else x.to(device) for name, x in first.items()}
+
+
+def _check_labels(dataset: Dataset, task: Task, shape: tuple[int, ...], name: str) -> None:
+    """Hold an output of this shape against its labels: all class indices that are at hand, else the first label."""
+    classes = task.classes(shape)
+    if task.target is None:
         return
-    model = assemble.ready(module, entry, name, device=device, dtype=dtype)
-    given = dtype or dtypes_of(model.module)[0]
-    leaves = {leaf: torch.zeros(1, *shape, device=device, dtype=given) for leaf, shape in shapes.items()}
-    outputs = model(leaves, list(leaves))
-    for task in tasks(dict(model.outputs), dict(dataset.targets), probabilities=False):
-        shape = tuple(outputs[task.output].shape)
-        if task.classify and len(shape) != 2:
-            got = f"output {task.output!r} has shape {shape}"
-            raise ModelError(Problem(name, got, "class scores (n, classes)"))
-        if task.classify and task.target is not None:
-            _check_labels(dataset, task.target, shape[1], name)
-
-
-def _check_labels(dataset: Dataset, target: str, outputs: int, name: str) -> None:
+    if classes is None:
+        first = next((index for index in range(len(dataset)) if index not in dataset.unusable), 0)
+        task.check_target(shape, dataset.batch([first]).targets[task.target])
+        return
     whole = dataset.whole if isinstance(dataset, Aligned) else dataset
-    labels = _labels(whole, target)
-    for index in np.flatnonzero(labels >= 0).tolist():
-        label = int(labels[index])
-        if isinstance(dataset, Aligned) and label < len(dataset.outputs):
-            label = int(dataset.outputs[label])
-        if label >= outputs and index not in whole.unusable:
+    labels = _labels(whole, task.target)
+    if isinstance(dataset, Aligned):
+        known = (labels >= 0) & (labels < len(dataset.outputs))
+        labels = np.where(known, dataset.outputs.numpy()[np.where(known, labels, 0)], labels)
+    for index in np.flatnonzero(labels >= classes).tolist():
+        if index not in whole.unusable:
             file = f" ({whole.source.name(index)})" if isinstance(whole, Pictures) else ""
-            number = f"{outputs} output{'' if outputs == 1 else 's'}"
-            got = f"has {number}, and sample {index}{file} has label {label}"
-            raise ModelError(Problem(name, got, "as many outputs as classes"))
+            with _at_sample(f"sample {index}{file}"):
+                task.check_target(shape, torch.tensor([labels[index]]))
+
+
+@contextmanager
+def _at_sample(sample: str) -> Iterator[None]:
+    """Say which sample has the label that is refused."""
+    try:
+        yield
+    except Unfit as error:
+        got = error.got.replace(" and a label is", f", and {sample} has label")
+        raise Unfit(got, error.expected, error.remedy) from error
 
 
 def _labels(dataset: Dataset, target: str) -> np.ndarray:

@@ -73,6 +73,7 @@ def cell_of(plan: Plan, pair: Pair, *, device: str, limit: int | None) -> Cell:
         "limit": limit,
         "versions": VERSIONS,
         **({"labels": labels.outputs} if labels is not None and labels.outputs is not None else {}),
+        **entry.declared_outputs,
     }
     return Cell(pair, content_key(identity), identity)
 

@@ -22,15 +22,15 @@ from symbench.code import foreign
 from symbench.datasets.base import Aligned, Dataset
 from symbench.errors import CellError, ConfigError, DataError, ModelError
 from symbench.events import Listener, Note, ignore
-from symbench.fields import Image
+from symbench.fields import Image, declared
 from symbench.identity import Reads
 from symbench.models import MODELS
 from symbench.models.source import Description
 from symbench.plan.data import Data
-from symbench.plan.forward import why_unfit
+from symbench.plan.forward import Made, why_unfit
 from symbench.plan.keys import Cell, built_for, cell_of
 from symbench.plan.pairs import Pair, fits, idle, unknown_leaves
-from symbench.plan.training import origin, plan_training
+from symbench.plan.training import meant_for, origin, plan_training
 from symbench.suite import Suite
 
 
@@ -158,13 +158,11 @@ def _unfit(plan: Plan, model: str, modules: Mapping[str, nn.Module], device: str
     """The datasets for which a model has no output, with the reason."""
     found: dict[tuple[str, str], CellError] = {}
     cells = {c.pair.dataset: c for c in plan.cells if c.pair.model == model and plan.broken_reason(c.pair) is None}
+    entry, meant = plan.suite.models[model], meant_for(plan, model)
     for name, cell in cells.items():
-        entry, data = plan.suite.models[model], plan.data[name]
-        module = modules[built_for(entry, name)]
+        made, data = Made(modules[built_for(entry, name)], entry, model, meant), plan.data[name]
         try:
-            why_unfit(
-                module, entry, model, plan.dataset_of(cell), data.shapes(entry.size), device, dtype_of(plan.suite)
-            )
+            why_unfit(made, plan.dataset_of(cell), data.shapes(entry.size), device, dtype_of(plan.suite))
         except CellError as error:
             found[model, name] = error
     return found
@@ -263,5 +261,5 @@ def _fits_loaded(plan: Plan, pair: Pair, module: nn.Module | None) -> bool:
     if module is None:
         return True  # it cannot be built and so cannot say: its cells fail
     with foreign(ModelError, pair.model, "reading what it declares"):
-        inputs = getattr(module, "inputs", None)
-    return fits(inputs if isinstance(inputs, Mapping) else (Image(),), fields)
+        inputs = declared(getattr(module, "inputs", None))
+    return fits(inputs or (Image(),), fields)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from symbench import assemble
 from symbench.errors import ConfigError, Problem
 from symbench.events import Listener
+from symbench.fields import Category, Field
 from symbench.models import MODELS
 from symbench.plan.data import Data
 from symbench.plan.pairs import fits
@@ -62,3 +63,12 @@ def origin(plan: Plan, name: str) -> dict[str, Any]:
     """What a recipe says of the code that is trained, and of the weights that training starts from."""
     source = plan.known[name].identity
     return {"origin": plan.origins[name, ""], **({} if source is None else {"source": source})}
+
+
+def meant_for(plan: Plan, name: str) -> Field | None:
+    """The field of the targets that a model was made for: what it is trained on, or the classes that it names."""
+    recipe = plan.suite.models[name].train
+    if recipe is not None and recipe.on in plan.training:
+        return next(iter(plan.training[recipe.on].dataset.targets.values()), None)
+    names = plan.known[name].classes
+    return Category(len(names)) if names else None

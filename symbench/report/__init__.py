@@ -121,9 +121,9 @@ def _write(material: Material, folder: Path, formats: Sequence[str], gate: GateR
     texts: dict[str, str] = {}
     drawn: list[Drawn] = []
     if {"html", *figures.KINDS} & set(formats):
-        drawn = figures.draw(frame, material.elements(), material.units(), folder, formats, material.models)
+        drawn = figures.draw(material.shown, material.elements(), material.units(), folder, formats, material.models)
     comparisons = compared(material) if {"html", "md", "csv"} & set(formats) else []
-    boards, split = tables.boards(frame), faults.boards(frame)
+    boards, split = tables.boards(frame), faults.boards(material.shown)
     if "html" in formats:
         texts["report.html"] = page.render(material, drawn, gate, comparisons)
     if "md" in formats:

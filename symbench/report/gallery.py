@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image
 
 from symbench.records import Manifest
-from symbench.report.tables import percent
+from symbench.report.tables import percent, scientific
 from symbench.store import Store
 
 SIDE, SMALL_SIDE = 112, 72
@@ -39,6 +39,7 @@ class Broken:
     target: str | None
     before: str | None
     after: str | None
+    deviation: str
     sure_before: str
     sure_after: str
     right_before: bool | None
@@ -89,6 +90,7 @@ def _broken(row: dict[str, Any], side: int) -> Broken:
         target=row["target"],
         before=row["before"],
         after=row["after"],
+        deviation=scientific(row["deviation"]),
         sure_before=_sure(row["confidence_before"]),
         sure_after=_sure(row["confidence_after"]),
         right_before=row["before"] == row["target"] if known and row["before"] is not None else None,

@@ -113,7 +113,9 @@ def _names(found: Sequence[Found], kind: str) -> dict[tuple[str, str], str]:
     """What each name of each suite is called: itself where it means the same thing everywhere."""
     meanings: dict[str, dict[str, str]] = {}
     for manifest, cell, record in found:
-        part = {"model": ("model", "preprocessing"), "dataset": ("dataset",), "symmetry": ("symmetry",)}[kind]
+        part = {"model": ("model", "preprocessing", "outputs"), "dataset": ("dataset",), "symmetry": ("symmetry",)}[
+            kind
+        ]
         meaning = canonical({name: record.identity.get(name) for name in part})
         if kind == "symmetry":  # its values depend on the dataset's shape
             known = json.loads(meaning)["symmetry"] or {}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from string import ascii_uppercase
 
 import pandas as pd
 
 from symbench.records import CellStatus, Manifest
+from symbench.report.outputs import side_by_side
 from symbench.store import Store
 
 
@@ -46,6 +48,11 @@ class Material:
     frame: pd.DataFrame
     models: list[str]
     cells: list[CellStatus]
+
+    @cached_property
+    def shown(self) -> pd.DataFrame:
+        """The estimates as tables and figures show them."""
+        return side_by_side(self.frame)
 
     @property
     def recipes(self) -> dict[str, str]:

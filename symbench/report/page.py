@@ -77,7 +77,7 @@ def render(
         gate: what a gate decided, if one was asked.
         comparisons: of later runs with the first.
     """
-    frame, models = material.frame, material.models
+    frame, models = material.shown, material.models
     boards, ranked = tables.boards(frame), ranks.of(tables.whole(frame))
     attribution = sheets.of_boards("attribution-table", "attribution", faults.boards(frame), models)
     walls = gallery.walls([(part.store, part.manifest, part.names) for part in material.parts])
@@ -157,8 +157,17 @@ def _figure(figure: Drawn, inliner: Inliner) -> dict[str, Any]:
     }  # fmt: skip
 
 
+GLANCED = {
+    "orbit_accuracy": "accuracy over the orbit, %",
+    "consistency": "consistency, %",
+    "recall_at_1": "recall at 1, %",
+    "equivariance_error": "E",
+}
+"""What is shown of a model at one glance: the first of these that its outputs have."""
+
+
 def glance(boards: Sequence[Board], models: Sequence[str]) -> SimpleNamespace:
-    """One number for each model and symmetry: accuracy over the orbit, else consistency, else E.
+    """One number for each model and symmetry: accuracy over the orbit, else consistency, recall at 1 or E.
 
     A bar's first value is how much is lost, between 0 and 1.
     """
@@ -168,9 +177,7 @@ def glance(boards: Sequence[Board], models: Sequence[str]) -> SimpleNamespace:
     columns, shown = [], set()
     for board in boards:
         heading = board.title if several and repeated else board.place[0]
-        metric = next(
-            (m for m in ("orbit_accuracy", "consistency", "equivariance_error") if m in board.metrics), None
-        )
+        metric = next((m for m in GLANCED if m in board.metrics), None)
         columns.append(heading)
         shown |= {metric} - {None}
         for name, why in board.failed:
@@ -183,13 +190,8 @@ def glance(boards: Sequence[Board], models: Sequence[str]) -> SimpleNamespace:
                 nothing = name in board.collapsed or _guessed(board, values.get("accuracy"))  # to lose
                 bar = None if nothing else (_lost(values, metric), 0.0, 0.0)
                 known[name, heading] = Entry(text, order=values[metric].estimate, bar=bar)
-    words = {
-        "orbit_accuracy": "accuracy over the orbit, %",
-        "consistency": "consistency, %",
-        "equivariance_error": "E",
-    }
     rows = [(name, [known.get((name, heading), Entry("–")) for heading in columns]) for name in models]
-    note = " or ".join(words[metric] for metric in words if metric in shown)
+    note = " or ".join(words for metric, words in GLANCED.items() if metric in shown)
     data: list[dict[str, Any]] = [
         {"model": name} | {heading: entry.order for heading, entry in zip(columns, entries, strict=True)}
         for name, entries in rows
@@ -216,7 +218,7 @@ def _lost(values: dict[str, tables.Cell], metric: str) -> float:
     value = values[metric].estimate or 0.0
     if metric == "equivariance_error":
         return min(max(value, 0.0), 1.0)
-    whole = 1.0 if metric == "consistency" else (values["accuracy"].estimate or 0.0)
+    whole = 1.0 if metric in {"consistency", "recall_at_1"} else (values["accuracy"].estimate or 0.0)
     return min(max(whole - value, 0.0), 1.0)
 
 

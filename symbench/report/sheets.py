@@ -19,7 +19,8 @@ from symbench.report.tables import COLUMNS, Board, Cell, percent
 
 SHARES = {
     "accuracy", "orbit_accuracy", "worst_element_accuracy", "worst_case_accuracy", "consistency", "kappa",
-    "round_trip_consistency",
+    "round_trip_consistency", "mean_average_precision", "orbit_mean_average_precision", "micro_f1", "orbit_micro_f1",
+    "recall_at_1",
 }  # fmt: skip
 LEAST_E = 1e-8
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from symbench.metrics.equivariance import AS_IT_RUNS
 from symbench.report import chance
+from symbench.report.outputs import side_by_side
 from symbench.report.places import Places
 
 
@@ -100,6 +101,12 @@ COLUMNS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
     ("worst_case_accuracy", "worst case %", percent),
     ("consistency", "consistency %", percent),
     ("kappa", "kappa", lambda v: f"{v:.3f}"),
+    ("mean_average_precision", "mAP %", percent),
+    ("orbit_mean_average_precision", "orbit mAP %", percent),
+    ("micro_f1", "F1 %", percent),
+    ("orbit_micro_f1", "orbit F1 %", percent),
+    ("recall_at_1", "recall@1 %", percent),
+    ("cosine_similarity", "cosine", lambda v: f"{v:.3f}"),
     ("loss", "loss", scientific),
     ("orbit_loss", "orbit loss", scientific),
     ("equivariance_error", "E", scientific),
@@ -108,6 +115,14 @@ COLUMNS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
 LOSSES = {"loss", "orbit_loss"}
 KEPT = {"kappa": "consistency", "equivariance_error": "equivariance_error"}
 """Columns that stand there beside another, or always, even where no model has a value: the reason is then shown."""
+LEFT_OUT = {"multi-label": {"worst_case_accuracy", "kappa", "absolute_error_max"}}
+"""By task, what its tables have no room for; estimates.csv has it."""
+NOTES = {
+    "binary": "one number for two classes, predicted above a probability of one half",
+    "multi-label": "accuracy and consistency are over the labels of each sample, and F1 is over all labels together",
+    "embedding": "recall@1 is the share of moved samples whose nearest unmoved embedding is their own",
+}
+"""By task, what its numbers are of."""
 COSTS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
     ("parameters", "parameters", count),
     ("trainable_parameters", "trainable", count),
@@ -119,6 +134,7 @@ COSTS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
 
 def boards(frame: pd.DataFrame) -> list[Board]:
     """A board for every (dataset, symmetry, output), in the order of the run."""
+    frame = side_by_side(frame)
     with_symmetry = frame[frame["symmetry"].notna() & frame["element"].isna()]
     found, places = [], Places.of(frame)
     for (dataset, symmetry), group in with_symmetry.groupby(["dataset", "symmetry"], sort=False):
@@ -137,13 +153,19 @@ def _board(place: tuple[str, str, str], name: str, group: pd.DataFrame, failed: 
     over_all = whole(group)
     values = over_all.pivot_table(index="model", columns="metric", values="estimate", sort=False)
     classes = "accuracy" in values and values["accuracy"].notna().any()
+    tasks = set(group["task"].dropna())
+    hidden = set.intersection(*(LEFT_OUT.get(task, set()) for task in tasks)) if tasks else set()
     columns = [
         (metric, heading, show)
         for metric, heading, show in COLUMNS
-        if _has(values, over_all, metric) and not (classes and metric in LOSSES)
+        if _has(values, over_all, metric) and not (classes and metric in LOSSES) and metric not in hidden
     ]
     key = next(
-        (m for m in ("orbit_accuracy", "consistency", "orbit_loss", "equivariance_error") if m in values),
+        (
+            m
+            for m in ("orbit_accuracy", "consistency", "recall_at_1", "orbit_loss", "equivariance_error")
+            if m in values
+        ),
         None,
     )
     if key is not None:
@@ -157,11 +179,11 @@ def _board(place: tuple[str, str, str], name: str, group: pd.DataFrame, failed: 
     return Board(
         f"{place[0]} on {place[1]}" + (f", {place[2]}" if place[2] else ""),
         _note(over_all, group),
-        _summary(name, values, lookup, level, collapsed),
+        _summary(name, values, lookup, level, collapsed, tasks),
         ["model", *(h for _, h, _ in columns)],
         rows,
         failed,
-        _verdicts(group),
+        [*_verdicts(group), *_taken(group)],
         [metric for metric, *_ in columns],
         place,
         level,
@@ -196,6 +218,12 @@ def where_exact(group: pd.DataFrame) -> str:
         group: estimates of one dataset under one symmetry.
     """
     return ", at elements that only permute" if (group["elements"] == "resampled").any() else ""
+
+
+def _taken(group: pd.DataFrame) -> list[str]:
+    """What was taken for granted of models' outputs."""
+    rows = group[group["remark"].notna()].drop_duplicates(["model", "output"])
+    return [f"{row.model}: {row.remark}" for row in rows.itertuples()]
 
 
 def whole(frame: pd.DataFrame) -> pd.DataFrame:
@@ -235,18 +263,28 @@ def _note(over_all: pd.DataFrame, group: pd.DataFrame) -> str:
         text += f"; {int(excluded.iloc[0])} pairs whose label the element changes leave accuracy"
     more = chance.note(chance.one_class(over_all), chance.level(over_all))
     text += f"; {more}" if more else ""
+    text += "".join(f"; {NOTES[task]}" for task in NOTES if (group["task"] == task).any())
     if "resampled" in kinds:
         text += "; E includes what resampling does, and blur lowers it: rank models by their share of it (below)"
     return text
 
 
 def _summary(
-    place: str, values: Any, lookup: Mapping[tuple[str, str], Any], level: float, collapsed: Sequence[str]
+    place: str,
+    values: Any,
+    lookup: Mapping[tuple[str, str], Any],
+    level: float,
+    collapsed: Sequence[str],
+    tasks: set[str],
 ) -> str:
     """The best model at its worst element, and the one that falls farthest; what chance could do is called that."""
     if "worst_element_accuracy" not in values or values["worst_element_accuracy"].isna().all():
         if "equivariance_error" not in values or values["equivariance_error"].isna().all():
             return ""
+        if tasks == {"embedding"} and "recall_at_1" in values and values["recall_at_1"].notna().any():
+            best = values["recall_at_1"].idxmax()
+            found = f"{percent(values.loc[best, 'recall_at_1'])} % of moved samples"
+            return f"Under {place}, {best} finds {found} again among the unmoved ones."
         best = values["equivariance_error"].idxmin()
         only = ", and it predicts one class only" if best in collapsed else ""
         least = scientific(values.loc[best, "equivariance_error"])
@@ -254,10 +292,11 @@ def _summary(
     worst = values["worst_element_accuracy"]
     drops = values["accuracy"] - worst
     best, fallen = worst.idxmax(), drops.idxmax()
+    of = "% of labels" if tasks == {"multi-label"} else "%"
 
     def said(model: str) -> tuple[str, str]:
         row = lookup[model, "worst_element_accuracy"]
-        return f"{percent(worst[model])} %", chance.words(row.low, row.estimate, row.high, level)
+        return f"{percent(worst[model])} {of}", chance.words(row.low, row.estimate, row.high, level)
 
     shown, doubt = said(best)
     even = "at its worst element" if doubt else "even at its worst element"

@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
+from symbench.columns import GALLERY, OBSERVATIONS, SAMPLES, VIEWS
 from symbench.errors import CellError, ConfigError, Problem, near_miss
-from symbench.records import GALLERY, OBSERVATIONS, SAMPLES, VIEWS, CellRecord, FileRecord, Manifest
+from symbench.records import CellRecord, FileRecord, Manifest
 from symbench.store.cells import (
     files_of,
     parsed,

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from symbench.records import GALLERY, OBSERVATIONS, SAMPLES, VIEWS, CellRecord, FileRecord
+from symbench.columns import GALLERY, OBSERVATIONS, SAMPLES, VIEWS
+from symbench.records import CellRecord, FileRecord
 from symbench.store.files import content_key, is_sealed, sha256_file, written
 
 

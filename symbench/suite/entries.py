@@ -93,6 +93,14 @@ def _scalars(layers: object) -> object:
 Layers = Annotated[dict[str, Literal["Scalar", "Image", "Nodes"]], BeforeValidator(_scalars)]
 
 
+OUTPUT_NAME = r"^[A-Za-z_]\w{0,63}$"
+Outputs = dict[
+    Annotated[str, Field(pattern=OUTPUT_NAME)],
+    Literal["logits", "probabilities", "embedding", "scalar", "image", "nodes"],
+]
+"""What a model returns, by name and in order: the words of ``symbench.fields.OUTPUTS``."""
+
+
 Side = Annotated[int, Field(ge=1, le=8192)]
 
 
@@ -136,7 +144,7 @@ class ModelEntry(Entry):
 
     ``channels`` is how many it takes: grey images are repeated. Before the middle ``size`` pixels are kept, the
     shorter side becomes ``resize``, or height and width do; ``crop`` is which way half a pixel goes. ``labels`` says
-    which output a class of the data is.
+    which output a class of the data is; ``outputs`` what the model returns, by its keys, or in order for a tuple.
     """
 
     use: str
@@ -152,6 +160,12 @@ class ModelEntry(Entry):
     mean: list[float] = Field(default_factory=list)
     std: list[Positive] = Field(default_factory=list)
     layers: Layers = Field(default_factory=dict)
+    outputs: Outputs = Field(default_factory=dict)
+
+    @property
+    def declared_outputs(self) -> dict[str, Any]:
+        """What keys say of the outputs: in their order, by which a tuple is read; nothing where none are declared."""
+        return {"outputs": [list(pair) for pair in self.outputs.items()]} if self.outputs else {}
 
     @property
     def weights_file(self) -> str | None:
