@@ -316,9 +316,10 @@ def costs(frame: pd.DataFrame) -> Board:
         (str(model), [cell_of(lookup.get((model, metric)), show) for metric, _, show in COSTS])
         for model in model_rows["model"].unique()
     ]
+    times = "Times are those of warm forward passes on the machine that measured: their median, and their middle half"
     return Board(
         "cost",
-        "Times are those of warm forward passes on the machine that measured: their median, and their middle half",
+        times if rows else "nothing measured",
         "",
         ["model", *(h for _, h, _ in COSTS)],
         rows,
