@@ -71,6 +71,12 @@ class ProbeRecord(Record):
 
     samples: list[int]
     outputs: dict[str, ProbedOutput]
+    files: dict[str, str] = Field(
+        default_factory=dict, description="SHA-256 of what it read while it ran, by path, from the suite's folder on"
+    )
+    environment: dict[str, str | None] = Field(
+        default_factory=dict, description="digests of the variables that it asked for while it ran"
+    )
 
 
 class CellRecord(Sealed):

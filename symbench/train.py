@@ -22,19 +22,22 @@ from symbench.code import foreign
 from symbench.datasets.base import Dataset, Valid
 from symbench.datasets.cache import cache_folder
 from symbench.datasets.reading import seeded
+from symbench.datasets.targets import present
 from symbench.environment import hardware
 from symbench.errors import ConfigError, DataError, Interrupted, ModelError, Problem
-from symbench.events import Advanced, Finished, Listener, Started
-from symbench.fields import Category, Field
+from symbench.events import Advanced, Finished, Listener, Note, Started
+from symbench.fields import Category, Field, MultiLabel
 from symbench.groups.base import Group
 from symbench.models.base import Model
+from symbench.models.running import dtypes_of
 from symbench.models.weights import digest_file
 from symbench.plan.resolve import Plan, new_module
 from symbench.plan.training import meant_for
-from symbench.store import content_key, write_text, written
+from symbench.store import Digests, content_key, is_sealed, write_text, written
 from symbench.suite import ModelEntry, Recipe
 from symbench.tasks import Task, Unfit, pair
 
+DIGESTS = Digests()
 PRELOAD_BYTES = 2 << 30
 """Training sets up to this size are decoded once and kept in memory, unless they are others each time."""
 TRIES = 100
@@ -81,11 +84,13 @@ def _place(plan: Plan, name: str) -> Path:
 
 
 def cached(plan: Plan, name: str) -> Checkpoint | None:
-    """The checkpoint of a model's recipe, if it has been trained before; a broken entry counts as none."""
+    """The checkpoint of a model's recipe, if it has been trained before; a broken entry, or another's, is none."""
     path = _place(plan, name)
     try:
         note = json.loads(path.with_suffix(".json").read_bytes())
-        found = Checkpoint(path, digest_file(path), float(note["seconds"]))
+        if not is_sealed(note) or content_key(note["recipe"]) != path.stem:
+            return None
+        found = Checkpoint(path, DIGESTS.of(path), float(note["seconds"]))
         return found if note["sha256"] == found.digest else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -102,6 +107,10 @@ def obtain(plan: Plan, name: str, *, device: str, listen: Listener, stopped: Cal
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
         found = cached(plan, name)
+        if found is None and path.exists():
+            listen(
+                Note(f"{name}: the checkpoint in {path.parent} is not what was written: trained again", warning=True)
+            )
         return found if found is not None else _trained(plan, name, path, device, listen, stopped)
 
 
@@ -125,7 +134,7 @@ def _trained(
         "hardware": list(hardware(device).values()),
     }
     note = {"seconds": seconds, "sha256": digest, "recipe": plan.recipes[name], **known}
-    write_text(path.with_suffix(".json"), json.dumps(note) + "\n")
+    write_text(path.with_suffix(".json"), json.dumps({**note, "digest": content_key(note)}) + "\n")
     return Checkpoint(path, digest, seconds)
 
 
@@ -236,17 +245,17 @@ def _reader(data: Dataset, entry: ModelEntry) -> Reader:
     return select
 
 
-def _labels(data: Dataset, targets: dict[str, Tensor]) -> list[int] | None:
-    """The classes that a dataset's rule of labels speaks of; None where there are none."""
-    name, field = next(iter(data.targets.items()))
-    return targets[name].tolist() if isinstance(field, Category) and data.valid is not None else None
+def _labels(data: Dataset, targets: dict[str, Tensor]) -> list[list[int]] | None:
+    """The classes of each sample that a dataset's rule of labels is asked about; None where nothing is asked."""
+    names = [name for name, field in data.targets.items() if isinstance(field, (Category, MultiLabel))]
+    return present(targets[names[0]]) if names and data.valid is not None else None
 
 
 def _moved(
     leaves: dict[str, Tensor],
     augment: Prepared | None,
     generator: torch.Generator,
-    labels: list[int] | None = None,
+    labels: Sequence[Sequence[int]] | None = None,
     valid: Valid | None = None,
 ) -> dict[str, Tensor]:
     """Samples moved by an element each, none of which changes its label: a 6 upside down is no 6 to be learnt."""
@@ -263,14 +272,17 @@ def _moved(
     }
 
 
-def _kept(drawn: Tensor, group: Group, generator: torch.Generator, labels: Sequence[int], valid: Valid) -> Tensor:
+def _kept(
+    drawn: Tensor, group: Group, generator: torch.Generator, labels: Sequence[Sequence[int]], valid: Valid
+) -> Tensor:
     """Elements ``(n, ...)`` with those drawn again that change a label; the identity where ``TRIES`` draws all do."""
     drawn = drawn.clone()
     waiting = list(range(len(drawn)))
     for _ in range(TRIES):
         parameters = group.parameters(drawn[waiting])
         with foreign(DataError, "augmentation", "asking which elements keep a label (valid)"):
-            waiting = [i for i, named in zip(waiting, parameters, strict=True) if not valid(labels[i], named)]
+            kept = [all(valid(x, named) for x in labels[i]) for i, named in zip(waiting, parameters, strict=True)]
+            waiting = [i for i, keeps in zip(waiting, kept, strict=True) if not keeps]
         if not waiting:
             return drawn
         drawn[waiting] = group.sample(len(waiting), generator=generator)
@@ -287,7 +299,7 @@ class _Objective:
     def __init__(self, model: Model, data: Dataset, meant: Field | None, device: str) -> None:
         self.model = model
         self.images = image_leaves(data)
-        self.device = device
+        self.device, self.dtype = device, dtypes_of(model.module)[0]
         self.open = pair(model.outputs, data.targets, scale="probabilities", meant=meant)
         self.tasks: list[Task] = []
         if not any(output.target for output in self.open):
@@ -304,15 +316,24 @@ class _Objective:
         Raises:
             ModelError: the model returned something else than was declared, or what no target can be held against.
         """
-        moved = {name: x.to(self.device) for name, x in leaves.items()}
-        inputs = {name: self.model.normalisation(x) if name in self.images else x for name, x in moved.items()}
-        returned = self.model.module(next(iter(inputs.values()))) if len(inputs) == 1 else self.model.module(**inputs)
+        inputs = {name: self._given(name, x) for name, x in leaves.items()}
+        try:
+            returned = (
+                self.model.module(next(iter(inputs.values()))) if len(inputs) == 1 else self.model.module(**inputs)
+            )
+        except RuntimeError as error:
+            raise self.model.failed(error, inputs, self.images) from error
         outputs = self.model.read(returned, len(next(iter(inputs.values()))))
         wanted = {name: target.to(self.device) for name, target in targets.items()}
         try:
             return self._summed(outputs, wanted)
         except Unfit as error:
             raise ModelError(Problem(self.model.name, error.got, error.expected, error.remedy)) from error
+
+    def _given(self, name: str, values: Tensor) -> Tensor:
+        """A leaf as the model takes it: on its device, normalised, in the dtype of its inputs."""
+        moved = values.to(self.device, self.dtype) if values.is_floating_point() else values.to(self.device)
+        return self.model.normalisation(moved) if name in self.images else moved
 
     def _summed(self, outputs: dict[str, Tensor], targets: dict[str, Tensor]) -> Tensor:
         if not self.tasks:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -343,3 +343,29 @@ def test_failed_cells_are_told_apart_by_their_dataset() -> None:
     ]
     found = headlines.of(cells, pd.DataFrame(rows), [], [], None)  # type: ignore[arg-type]
     assert found[0] == ("1 of 2 cells failed: m under c4 on odd.", "bad")
+
+
+def test_chance_of_several_labels_is_that_of_always_the_likelier_answers() -> None:
+    there = np.array([[True, False], [True, False], [False, False], [True, True]])
+    seen = observed()
+    k, n = len(seen.labels), 4
+    several = replace(
+        seen,
+        label_targets=np.broadcast_to(there, (k, n, 2)),
+        label_scores=np.full((k, n, 2), -1.0),
+        valid=np.ones((k, n), dtype=bool),
+    )
+    assert value("chance_accuracy", several) == 0.75
+    assert value("predicted_classes", several) == 1, "no label of any sample"
+
+
+def test_a_gate_on_staying_the_same_says_who_has_collapsed(case: CaseOf) -> None:
+    net = case("collapsed")
+    suite = net.path / "suite.yaml"
+    suite.write_text(f"{suite.read_text()}\ngates:\n- {{metric: consistency, at_least: 0.5}}\n")
+    net.run()
+    ran = net.gate()
+    assert re.search(
+        r"note: constant on \S+ under \S+ predicts one class only: that it stays the same says nothing", ran.out
+    )
+    assert "upright on" not in "".join(line for line in ran.out.splitlines() if line.startswith("note:"))

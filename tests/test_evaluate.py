@@ -543,6 +543,28 @@ def test_outputs_that_were_altered_between_two_runs_are_taken_anew(
     pd.testing.assert_frame_equal(resumed, numbers(folder))
 
 
+@pytest.mark.parametrize("kind", ["columns", "pairing", "part"])
+@pytest.mark.parametrize("how", ["altered", "cut", "gone"])
+def test_a_part_that_is_not_what_was_written_is_measured_again(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, kind: str, how: str
+) -> None:
+    scratch = stopped_half_way(folder, monkeypatch)
+    for path in scratch.glob(f"{kind}-*.npz"):
+        if how == "gone":
+            path.unlink()
+        elif how == "cut":
+            path.write_bytes(path.read_bytes()[:-40])
+        else:
+            with np.load(path) as file:
+                arrays = {name: file[name] for name in file.files}
+            name = "correct" if "correct" in arrays else next(iter(arrays))
+            if arrays[name].dtype.kind != "U":
+                np.savez(path, **{**arrays, name: np.ones_like(arrays[name])})
+    resumed = numbers(folder)
+    shutil.rmtree(folder.results)
+    pd.testing.assert_frame_equal(resumed, numbers(folder))
+
+
 @pytest.mark.parametrize("content", ["{", '{"checkpoint": null}', '{"checkpoint": null, "probe": {"samples": 3}}'])
 def test_a_note_that_cannot_be_read_begins_the_cell_again(tmp_path: Path, content: str) -> None:
     from symbench.evaluate.scratch import Scratch
@@ -550,11 +572,15 @@ def test_a_note_that_cannot_be_read_begins_the_cell_again(tmp_path: Path, conten
     scratch = Scratch(tmp_path / "scratch")
     scratch.begin("abc", ProbeRecord(samples=[0], outputs={}))
     assert scratch.begun_with() == ("abc", ProbeRecord(samples=[0], outputs={}))
-    scratch.save(scratch.part(0), done=np.array(1))
+    for path in (scratch.columns("logits", 0), scratch.pairing("logits", 0)):
+        scratch.save(path, numbers=np.arange(3))
+    scratch.keep_part(["logits"], 0, 1.5)
+    assert scratch.has_part(["logits"], 0)
+    assert scratch.part_seconds(0) == 1.5
     (tmp_path / "scratch" / "begun.json").write_text(content)
     assert scratch.begun_with() is None
     scratch.begin(None, ProbeRecord(samples=[0], outputs={}))
-    assert not scratch.has_part(0)
+    assert not scratch.has_part(["logits"], 0)
 
 
 # Controls.

@@ -569,3 +569,14 @@ def test_several_datasets_kinds_and_elements(scene: Scene) -> None:
     assert {m[1:3] for m in found if m[0] == 0} == {
         (data, symmetry) for data in ("blobs", "more") for symmetry in ("turns", "eighths")
     }
+
+
+@pytest.mark.parametrize(("skew", "code"), [(0.0, 2), (3.0, 1)])
+def test_a_report_that_cannot_be_written_takes_no_verdict_back(scene: Scene, skew: float, code: int) -> None:
+    scene.promote()
+    scene.run(skew=skew)
+    ran = scene.gate("--junit", str(scene.suite / "gate.xml"))
+    assert ran.code == code
+    assert f"exit status {code}" in ran.out
+    assert "--junit: " in ran.err
+    assert "cannot be written" in ran.err

@@ -103,7 +103,7 @@ CHANGES = {
     "what forward alone reads": (
         model(factor='json.loads((BESIDE / "scale.json").read_text())'),
         written("scale.json", "2.0"),
-        "output 'logits' is another by 1.0e+00 of its size",
+        "changed since, and read while it runs: file scale.json",
     ),
     "a tensor that no state dict has": (
         model(build="import numpy as np; scale = torch.from_numpy(np.fromfile(BESIDE / 'scale.raw'))"),
@@ -275,7 +275,7 @@ def test_reads_of_imports_and_of_calls(tmp_path: Path, monkeypatch: pytest.Monke
 
         assert reader.call(tmp_path) == ("2", None)
     document = reads.document(tmp_path)
-    assert set(document["files"]) == {"at_call.txt"}, "what it wrote itself is no input"
+    assert set(document["files"]) == {"at_call.txt", "made.txt"}, "a cache that it makes is an input of the next time"
     assert document["files"]["at_call.txt"] == hashlib.sha256(b"2").hexdigest()
     assert document["environment"] == {"UNSET": None}, "a copy of the environment is no question"
     imported = read_by_imports(iter(["reader"])).document(tmp_path)
@@ -358,3 +358,111 @@ def test_folding_shows_the_change_of_any_number() -> None:
     assert np.abs(folded(np.ones((1, 32_000)))).max() < 200, "a constant does not add up"
     every = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
     assert set(TOLERANCE) == {torch.finfo(dtype).eps for dtype in every}
+
+
+RULES = """
+import json
+from pathlib import Path
+
+from symbench.testing import Blobs
+from torch.utils.data import ConcatDataset, Dataset
+
+MOST = 270
+
+
+class Ruled(Dataset):
+    def __init__(self, most):
+        self.inner, self.most = Blobs(24), most
+
+    def __len__(self):
+        return len(self.inner)
+
+    def __getitem__(self, index):
+        batch = self.inner.batch([index])
+        return batch.leaves["image"][0], int(batch.targets["label"][0])
+
+    def valid(self, label, element):
+        return element["angle_deg"] <= self.most
+
+
+def load(most=270):
+    return Ruled(most)
+
+
+def from_file():
+    return Ruled(json.loads((Path(__file__).parent / "most.json").read_text()))
+
+
+def two():
+    return ConcatDataset([Ruled(MOST), Ruled(MOST)])
+"""
+
+
+@pytest.mark.parametrize("how", ["load", "from_file", "two"])
+def test_another_rule_of_labels_is_another_cell(folder: Folder, symbench: Symbench, how: str) -> None:
+    """Changed by an argument, by a file that the data reads, and by code behind a wrapper of torch's."""
+    folder.write(data=RULES)
+    folder.suite.write_text(folder.suite.read_text().replace("data.py:load", f"data.py:{how}"))
+    (folder.path / "most.json").write_text("270")
+    assert symbench("run", folder.suite, "--results", folder.results).code == 0
+    assert "nothing to do" in symbench("run", folder.suite, "--results", folder.results).err
+    if how == "load":
+        text = folder.suite.read_text().replace('"data.py:load"', '"data.py:load", args: {most: 90}')
+        folder.suite.write_text(text)
+    elif how == "from_file":
+        (folder.path / "most.json").write_text("90")
+    else:
+        (folder.path / "data.py").write_text(RULES.replace("MOST = 270", "MOST = 90"))
+    ran = symbench("run", folder.suite, "--results", folder.results)
+    assert "nothing to do" not in ran.err
+    assert "pairs whose label the element changes" in ran.out
+
+
+def test_what_a_model_reads_while_it_runs_makes_it_stale(
+    folder: Folder, symbench: Symbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file and a variable that no output of the probe shows."""
+    monkeypatch.setenv("SHIFT", "0")
+    folder.write(model=(
+        "import os\nfrom pathlib import Path\nfrom symbench.testing import Brightness\n\n\n"
+        "class Net(Brightness):\n    def forward(self, x):\n"
+        "        tiny = float((Path(__file__).parent / 'tiny').read_text()) + float(os.environ['SHIFT'])\n"
+        "        return super().forward(x) + 1e-9 * tiny\n\n\ndef build():\n    return Net()\n"
+    ))  # fmt: skip
+    (folder.path / "tiny").write_text("0")
+    command = ("run", folder.suite, "--results", folder.results)
+    assert symbench(*command).code == 0
+    assert "nothing to do" in symbench(*command).err
+    (folder.path / "tiny").write_text("1")
+    assert (
+        "measured again: mine/blobs/turns: changed since, and read while it runs: file tiny" in symbench(*command).err
+    )
+    monkeypatch.setenv("SHIFT", "1")
+    assert "read while it runs: environment variable SHIFT" in symbench(*command).err
+    assert "nothing to do" in symbench(*command).err
+
+
+def test_a_model_that_makes_its_own_cache_is_measured_once(folder: Folder, symbench: Symbench) -> None:
+    folder.write(model=(
+        "from pathlib import Path\nfrom symbench.testing import Brightness\n\n\ndef build():\n"
+        "    made = Path(__file__).parent / 'made.txt'\n    if not made.exists():\n        made.write_text('3')\n"
+        "    made.read_text()\n    return Brightness()\n"
+    ))  # fmt: skip
+    command = ("run", folder.suite, "--results", folder.results)
+    assert symbench(*command).code == 0
+    assert "nothing to do" in symbench(*command).err
+
+
+def test_what_changed_of_a_trained_model_is_named_like_anything_else() -> None:
+    def trained(**recipe: object) -> dict[str, object]:
+        return {"model": {"recipe": recipe}}
+
+    before = trained(
+        origin={"modules": {"lib": "1"}, "environment": {"W": "1"}}, recipe={"epochs": 3}, data="1", size=9
+    )
+    after = trained(
+        origin={"modules": {"lib": "2"}, "environment": {"W": "2"}}, recipe={"epochs": 4}, data="2", size=8
+    )
+    assert differences(before, after) == [
+        "module lib", "environment variable W", "the recipe (epochs)", "the training data", "size"
+    ]  # fmt: skip

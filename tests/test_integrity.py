@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +14,12 @@ import numpy as np
 import photos
 import pytest
 from conftest import Folder, Symbench, subprocess_symbench
+from PIL import Image
 
 from symbench import open_run
 from symbench.datasets import cache
 from symbench.datasets.images import load as load_images
-from symbench.store import Store, content_key, is_sealed
+from symbench.store import Store, content_key, is_sealed, write_text
 
 SUITE = """\
 version: 1
@@ -245,7 +248,9 @@ def test_a_cache_that_keeps_nothing_ends_in_a_sentence(tmp_path: Path, monkeypat
     monkeypatch.setenv("SYMBENCH_CACHE_DIR", str(tmp_path / "cache"))
     photos.folders(tmp_path / "photos", 2)
     data = load_images(root=str(tmp_path / "photos"), split="test", labels="folders", channels=3)
-    monkeypatch.setattr(cache, "_mark", lambda pixels: cache.PRESENT | int(pixels.sum()) % 7 + len(calls_of(pixels)))
+    monkeypatch.setattr(
+        cache.Entry, "_mark", lambda self, row, pixels: cache.PRESENT | int(pixels.sum()) % 7 + len(calls_of(pixels))
+    )
     with pytest.raises(Exception, match="does not give back what is written"):
         data.batch([0], canvas=16)
 
@@ -257,3 +262,50 @@ def calls_of(pixels: object) -> list[object]:
     """Another length every time."""
     _SEEN.append(pixels)
     return _SEEN
+
+
+def test_another_entrys_pixels_are_not_this_ones(
+    tmp_path: Path, symbench: Symbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One file of the pixel cache copied over another, both whole: the images are decoded again, and it is said."""
+    monkeypatch.setenv("SYMBENCH_CACHE_DIR", str(tmp_path / "cache"))
+    arguments = ("--model", "torchvision/resnet18", "--size", "32", "--symmetry", "c4")
+    first: dict[str, Any] = {}
+    for name, count in (("a", 6), ("b", 6)):
+        photos.folders(tmp_path / name, count)
+        for number, path in enumerate(sorted((tmp_path / name).rglob("*.png"))):
+            if name == "b":
+                Image.open(path).transpose(Image.Transpose.ROTATE_180).save(path)
+            del number
+        assert symbench("run", *arguments, "--data", tmp_path / name, "--results", tmp_path / f"{name}1").code == 0
+        first[name] = open_run(results=tmp_path / f"{name}1").estimates()
+    entries = sorted((tmp_path / "cache" / "pixels").rglob("*.npy"))
+    assert len(entries) == 2
+    swapped = [path.read_bytes() for path in reversed(entries)]
+    for path, data in zip(entries, swapped, strict=True):
+        path.write_bytes(data)
+    for name in "ab":
+        ran = symbench("run", *arguments, "--data", tmp_path / name, "--results", tmp_path / f"{name}2")
+        assert "not what was written: decoded again" in ran.err
+        again = open_run(results=tmp_path / f"{name}2").estimates()
+        columns = ["model", "metric", "element", "estimate"]
+        timed = again["unit"] == "s"
+        assert again[~timed][columns].equals(first[name][first[name]["unit"] != "s"][columns])
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link"])
+def test_what_is_no_file_is_written_into(tmp_path: Path, kind: str) -> None:
+    path, target = tmp_path / "out", tmp_path / "target"
+    if kind == "link":
+        target.write_text("old")
+        path.symlink_to(target)
+        write_text(path, "new")
+        assert path.is_symlink()
+        assert target.read_text() == "new"
+        return
+    os.mkfifo(path)
+    with ThreadPoolExecutor() as pool:
+        read = pool.submit(path.read_text)
+        write_text(path, "new")
+        assert read.result(timeout=10) == "new"
+    assert path.is_fifo()

@@ -45,7 +45,7 @@ from symbench.statistics import (
     smallest_detectable_difference,
 )
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("operating")]  # one process draws for all
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("simulations")]  # its own processes are enough
 
 SIMULATIONS = int(os.environ.get("SYMBENCH_SIMULATIONS", "2000"))
 REPLICATES = 199 if SIMULATIONS <= 2000 else RESAMPLES

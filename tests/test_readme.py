@@ -35,8 +35,8 @@ def test_the_shown_numbers_are_those_of_the_committed_result() -> None:
 
 
 def test_make_targets_exist() -> None:
-    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), flags=re.M)
-    named = re.findall(r"(?:\$ |`)make (\w+)", README)
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), flags=re.M)
+    named = re.findall(r"(?:\$ |`)make ([\w-]+)", README)
     assert set(named) >= {"demo", "test"}
     assert set(named) <= set(targets)
 

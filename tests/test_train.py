@@ -19,6 +19,7 @@ from symbench.assemble import prepare as prepare_symmetry
 from symbench.datasets import digits
 from symbench.events import Advanced, Event, Started, ignore
 from symbench.models.weights import digest_file
+from symbench.store import content_key
 from symbench.suite import load
 from symbench.testing import Blobs
 
@@ -101,7 +102,8 @@ def turned(labels: list[int] | None, valid: Any) -> list[int]:
     x = data.leaves["image"]
     symmetry = prepare_symmetry(suite, "quarter-turns", data, data.shapes())
     generator = torch.Generator().manual_seed(0)
-    moved = train._moved({"image": x}, symmetry, generator, labels, valid)["image"]
+    each = None if labels is None else [[label] for label in labels]
+    moved = train._moved({"image": x}, symmetry, generator, each, valid)["image"]
     return [next(k for k in range(4) if torch.equal(torch.rot90(x[i], k, (1, 2)), moved[i])) for i in range(64)]
 
 
@@ -183,7 +185,8 @@ def test_a_retrained_model_makes_its_cells_stale(
 
     save_file({k: v + 0.1 for k, v in load_file(path).items()}, path)
     note = json.loads(path.with_suffix(".json").read_text())
-    path.with_suffix(".json").write_text(json.dumps({**note, "sha256": digest_file(path)}))
+    note = {key: value for key, value in note.items() if key != "digest"} | {"sha256": digest_file(path)}
+    path.with_suffix(".json").write_text(json.dumps({**note, "digest": content_key(note)}))
     heard: list[Event] = []
     sb.run(folder.suite, results=folder.results, listen=heard.append)
     assert any("1 of them to be measured" in getattr(e, "text", "") for e in heard)
@@ -302,3 +305,97 @@ def test_a_model_is_not_trained_on_what_it_cannot_take(folder: Folder, symbench:
     assert ran.code == 2
     assert "mlp cannot be trained on sets: set (Nodes" in ran.err
     assert not folder.results.exists()
+
+
+RULED = """
+import torch
+
+
+class Data:
+    reads = 0
+
+    def __init__(self, several, dtype):
+        self.several, self.dtype = several, dtype
+
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, index):
+        image = torch.zeros(1, 9, 9)
+        image[0, 0, index % 9] = 1
+        label = [0] if index < 4 else [1]
+        return image, (label + [2] if self.several else label[0])
+
+    def valid(self, label, element):
+        return element["angle_deg"] == 0
+
+
+def load(split="test", several=False, dtype="float32"):
+    return Data(several, dtype)
+"""
+NET = """
+from pathlib import Path
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, classes, dtype):
+        super().__init__()
+        self.head = nn.Linear(81, classes).to(getattr(torch, dtype))
+
+    def forward(self, x):
+        if self.training:
+            with (Path(__file__).parent / "seen").open("a") as file:
+                file.writelines(f"{image.tolist()}\\n" for image in x)
+        return self.head(x.flatten(1))
+
+
+def build(classes=2, dtype="float32"):
+    return Net(classes, dtype)
+"""
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_augmentation_asks_about_every_label_of_a_sample(folder: Folder, several: bool) -> None:
+    folder.write(model=NET, data=RULED)
+    outputs = "outputs: {logits: logits}, args: {classes: 3}, " if several else ""
+    text = folder.suite.read_text().replace("data.py:load", f'data.py:load", args: {{several: {several}}}, x: "')
+    text = text.replace(', x: ""', "").replace(
+        '"model.py:build"}', f'"model.py:build", {outputs}train: {{on: blobs, epochs: 4, batch: 4, augment: turns}}}}'
+    )
+    folder.suite.write_text(text)
+    assert sb.run(folder.suite, results=folder.results).failed == []
+    lines = (folder.path / "seen").read_text().splitlines()
+    assert len(lines) == 32
+    assert len(set(lines)) == 8, "none of them moved"
+
+
+@pytest.mark.parametrize("dtype", ["float64", "bfloat16"])
+def test_models_are_trained_in_the_dtype_that_they_came_in(folder: Folder, dtype: str) -> None:
+    folder.write(model=NET, data=RULED)
+    more = f'"model.py:build", args: {{dtype: {dtype}}}, train: {{on: blobs, epochs: 1, batch: 4}}}}'
+    folder.suite.write_text(folder.suite.read_text().replace('"model.py:build"}', more))
+    run = sb.run(folder.suite, results=folder.results)
+    assert run.failed == []
+
+
+def test_anothers_checkpoint_is_none(folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Copied over this one's with its note: named, and trained again."""
+    write(folder)
+    monkeypatch.setenv("SYMBENCH_CACHE_DIR", str(tmp_path / "cache"))
+    text = folder.suite.read_text()
+    line = next(line for line in text.splitlines() if line.startswith("  mlp:"))
+    folder.suite.write_text(
+        text.replace(line, f"{line}\n{line.replace('mlp:', 'wide:').replace('width: 8', 'width: 9')}")
+    )
+    assert sb.run(folder.suite, results=folder.results).failed == []
+    one, other = sorted((tmp_path / "cache").rglob("*.safetensors"))
+    before = {path: path.read_bytes() for path in (one, other)}
+    other.write_bytes(before[one])
+    other.with_suffix(".json").write_bytes(one.with_suffix(".json").read_bytes())
+    heard: list[Event] = []
+    again = sb.run(folder.suite, results=tmp_path / "fresh", listen=heard.append)
+    assert again.failed == []
+    assert sum("is not what was written: trained again" in getattr(e, "text", "") for e in heard) == 1
+    assert other.read_bytes() == before[other]

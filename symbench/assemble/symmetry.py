@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +14,8 @@ from symbench import actions, groups
 from symbench.actions.base import Action, TrivialAction
 from symbench.assemble.data import seed_for
 from symbench.code import foreign
-from symbench.datasets.base import Canvas, Dataset, Frame
+from symbench.datasets.base import Canvas, Dataset, Frame, Valid
+from symbench.datasets.wrappers import Every
 from symbench.errors import DataError, ImpossiblePair, Problem, one_of
 from symbench.fields import Category, Field, Nodes, axes
 from symbench.groups.base import Elements, Group, choose
@@ -22,6 +24,8 @@ from symbench.identity import dependencies
 from symbench.store import content_key
 from symbench.suite import Suite
 
+ASKED = 64
+"""Elements that a rule of valid labels is asked about where there are too many to ask about all."""
 FIRST = 8
 """Samples whose own elements go into a cell's key; those of all others follow from the same seed and code."""
 
@@ -129,29 +133,57 @@ def _elements(suite: Suite, name: str, group: Group, seed: int) -> Elements:
 def validity_document(name: str, dataset: Dataset, prepared: Prepared) -> Any:
     """What a cell's key says of a dataset's rule of valid labels; None where it has no rule.
 
-    The digest of its answers for every label and element, whatever they are taken from. Where labels are not counted,
-    or every sample has its own elements, these are too many to ask for: then it is the code that the rule stands in.
+    The digest of its answers for every label and element, whatever they are taken from. Where every sample has its
+    own elements, these are too many to ask for: see :func:`rule_document`.
 
     Raises:
         DataError: the rule raised.
     """
-    rule, shared = dataset.valid, prepared.elements.shared
+    rule, shared, labels = dataset.valid, prepared.elements.shared, _labels(dataset)
+    if rule is None or shared is None or labels is None:
+        return rule_document(name, dataset, prepared)
+    return _answers(rule, name, labels, prepared.group.parameters(shared))
+
+
+def rule_document(name: str, dataset: Dataset, prepared: Prepared) -> Any:
+    """What is said of a rule of valid labels where any element may be met; None where there is no rule.
+
+    The code that it stands in, and its answers for some elements that are drawn under a fixed seed.
+
+    Raises:
+        DataError: the rule raised.
+    """
+    rule, labels = dataset.valid, _labels(dataset)
     if rule is None:
         return None
-    counts = [field.classes for field in dataset.targets.values() if isinstance(field, Category)]
-    if shared is None or not counts or counts[0] is None:
-        return rule_document(dataset)
+    drawn = prepared.group.sample(ASKED, generator=torch.Generator().manual_seed(0))
+    answers = _answers(rule, name, labels or (), prepared.group.parameters(drawn))
+    return {"code": dependencies(_modules_of(rule)).document(), "answers": answers}
+
+
+def _labels(dataset: Dataset) -> Sequence[int] | None:
+    """The class labels that there are; None where that is not known."""
+    for field in dataset.targets.values():
+        count = field.classes if isinstance(field, Category) else getattr(field, "labels", None)
+        if count is not None:
+            return range(count)
+    return dataset.occurring
+
+
+def _answers(rule: Valid, name: str, labels: Sequence[int], elements: Sequence[Mapping[str, float]]) -> str:
     with foreign(DataError, name, "asking which elements keep a label (valid)"):
-        parameters = prepared.group.parameters(shared)
-        return content_key([[bool(rule(label, each)) for each in parameters] for label in range(counts[0])])
+        return content_key([[label, [bool(rule(label, each)) for each in elements]] for label in labels])
 
 
-def rule_document(dataset: Dataset) -> Any:
-    """The code that a dataset's rule of valid labels stands in; None where it has no rule."""
-    rule = dataset.valid
-    if rule is None:
-        return None
-    return dependencies([getattr(rule, "__module__", None) or type(rule).__module__]).document()
+def _modules_of(rule: Valid) -> Iterator[str]:
+    """The modules that a rule stands in, and those that it only passes on to."""
+    if isinstance(rule, Every):
+        for each in rule.rules:
+            yield from _modules_of(each)
+    elif isinstance(rule, functools.partial):
+        yield from _modules_of(rule.func)
+    else:
+        yield getattr(rule, "__module__", None) or type(rule).__module__
 
 
 def canvas(suite: Suite, symmetry: str, model: str) -> Canvas | None:

@@ -13,6 +13,7 @@ from symbench.cli import complete
 from symbench.cli.base import (
     EXIT_INCOMPLETE,
     EXIT_WORSE,
+    EXIT_WRONG,
     Place,
     Verdict,
     cli,
@@ -217,21 +218,26 @@ def gate(
 
     policy = Policy(inconclusive, no_baseline)
     record = judge.judge_run(run, results=results, suite=suite, baseline=baseline, policy=policy)
+    lost = _write(record, files)
+    if lost and record.exit_code == 0:  # a verdict that asks for something stands
+        record = record.model_copy(update={"exit_code": EXIT_WRONG})
     if json:
         print_record(record)
     else:
         say("\n".join(text.lines(record)))
     if annotations:
         tell(annotations_of(record), end="")
-    _write(record, files)
+    for problem in lost:
+        tell(str(problem))
     return Verdict(record.exit_code)
 
 
-def _write(record: GateRecord, files: dict[str, Path | None]) -> None:
-    """The files that were asked for."""
+def _write(record: GateRecord, files: dict[str, Path | None]) -> list[Problem]:
+    """Write the files that were asked for; what is said of those that cannot be."""
     from symbench.gate import junit, markdown, sarif
     from symbench.store import write_text
 
+    lost = []
     for name, render in (("junit", junit.render), ("markdown", markdown.render), ("sarif", sarif.render)):
         path = files.get(name)
         if path is None:
@@ -243,7 +249,8 @@ def _write(record: GateRecord, files: dict[str, Path | None]) -> None:
             else:
                 write_text(path, render(record))
         except OSError as error:
-            raise ConfigError(Problem(f"--{name}", f"{path} cannot be written: {error.strerror or error}")) from error
+            lost.append(Problem(f"--{name}", f"{path} cannot be written: {error.strerror or error}"))
+    return lost
 
 
 @cli.command()

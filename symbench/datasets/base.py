@@ -86,6 +86,7 @@ class Dataset(ABC):
             None where every element keeps every label.
         unusable: samples that turned out to be unreadable, with the reason. They count in ``len`` and are left out of
             everything else; all of those among samples that :meth:`prepare` has seen are known.
+        occurring: the class labels that there are, where nothing but reading all samples shows it, and that was done.
         fixed: whether samples are the same each time they are read, whatever happens, so that nobody needs to look.
     """
 
@@ -94,6 +95,7 @@ class Dataset(ABC):
     classes: Sequence[str] | None = None
     valid: Valid | None = None
     unusable: Mapping[int, str] = MappingProxyType({})
+    occurring: Sequence[int] | None = None
     fixed: bool = False
 
     @abstractmethod

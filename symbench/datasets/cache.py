@@ -52,7 +52,8 @@ def limit_bytes() -> int:
 
 
 MARK = np.dtype("<u8")
-"""Of a row that is there: its CRC-32, and a bit above that makes it no 0. Damage is noticed, not malice."""
+"""Of a row that is there: a CRC-32 of the entry's key, the row's number and its pixels, and a bit above that makes it
+no 0. Damage is noticed, and rows of other entries and places, not malice."""
 PRESENT = 1 << 32
 
 
@@ -83,7 +84,7 @@ class Entry:
         if self._file is None:
             return np.ones(len(rows), dtype=np.bool_)
         for row in np.unique(rows[(self._marks[rows] != 0) & ~self._checked[rows]]).tolist():
-            if self._marks[row] == _mark(self._pixels[row]):
+            if self._marks[row] == self._mark(row, self._pixels[row]):
                 self._checked[row] = True
             else:
                 self.altered.add(row)
@@ -115,7 +116,7 @@ class Entry:
                 pixels = np.ascontiguousarray(image)
                 file.seek(self._pixels.offset + row * self.row_bytes)
                 _write_all(file, pixels.data.cast("B"))
-                self._written[row] = _mark(pixels)  # of what was decoded, not of what the disk made of it
+                self._written[row] = self._mark(row, pixels)  # of what was decoded, not of what the disk made of it
 
     def mark(self, rows: Sequence[int]) -> None:
         """Wait until the rows are on the disk, and say that they are there. Under :meth:`locked`."""
@@ -124,6 +125,10 @@ class Entry:
             for row in rows:
                 file.seek(self._marks.offset + row * MARK.itemsize)
                 _write_all(file, memoryview(self._written.pop(row).to_bytes(MARK.itemsize, "little")))
+
+    def _mark(self, row: int, pixels: np.ndarray) -> int:
+        seed = zlib.crc32(f"{self.path.stem} {row}".encode())
+        return PRESENT | zlib.crc32(np.ascontiguousarray(pixels).data.cast("B"), seed)
 
     def _is_current(self) -> bool:
         try:
@@ -162,10 +167,6 @@ class Entry:
         temporary.replace(self.path)
         if not self._open():
             raise OSError(f"{self.path} is not what was just written")
-
-
-def _mark(pixels: np.ndarray) -> int:
-    return PRESENT | zlib.crc32(np.ascontiguousarray(pixels).data.cast("B"))
 
 
 def _write_all(file: RawIOBase, left: memoryview) -> None:

@@ -92,12 +92,14 @@ class Items(Dataset):
 
     def digest(self) -> str:
         """Of every sample's decoded pixels and label."""
-        digest, self._use = hashlib.sha256(), Use()
+        digest, self._use, seen = hashlib.sha256(), Use(), set()
         for index in range(len(self)):
             image, label = self._pair(index)
             self._use.see(image, self._stored)
+            seen |= {label} if isinstance(label, int) and self.targets else set()
             digest.update(f"{tuple(image.shape)} {label}\0".encode())
             digest.update(image.numpy().tobytes())
+        self.occurring = sorted(seen)
         return digest.hexdigest()
 
     def remarks(self) -> list[str]:

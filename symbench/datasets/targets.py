@@ -227,3 +227,10 @@ def shown(value: Any) -> str:
         return f"{value.dtype} of shape {tuple(value.shape)}"
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def present(labels: Tensor) -> list[list[int]]:
+    """The classes of each sample, of class indices ``(n,)`` or of 0 and 1 for each label ``(n, labels)``."""
+    if labels.ndim == 1:
+        return [[label] for label in labels.tolist()]
+    return [row.nonzero().flatten().tolist() for row in labels]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -67,11 +67,18 @@ def _in_common(parts: Sequence[Declared]) -> Declared:
     if len(names) > 1:
         remarks = (*remarks, "its parts have other classes, so none of their names are taken")
     classes = parts[0].classes if len(names) == 1 else None
-    return Declared(classes, _all(rules) if len(rules) > 1 else next(iter(rules), None), remarks)
+    return Declared(classes, Every(rules) if len(rules) > 1 else next(iter(rules), None), remarks)
 
 
-def _all(rules: Sequence[Valid]) -> Valid:
-    return lambda label, element: all(rule(label, element) for rule in rules)
+@dataclass(frozen=True)
+class Every:
+    """Keeps what all of several rules keep."""
+
+    rules: Sequence[Valid]
+
+    def __call__(self, label: int, element: Mapping[str, float]) -> bool:
+        """See ``Dataset.valid``."""
+        return all(rule(label, element) for rule in self.rules)
 
 
 def _names(own: Any) -> Sequence[str] | None:

@@ -34,13 +34,11 @@ class Ledger:
         store: the results folder.
         settings: how the run would be done.
         stale: why cells that the store has are not of the model at hand, by key.
-        looked: keys of the cells whose models have been run on their probes.
     """
 
     store: Store
     settings: Settings
     stale: dict[str, str] = field(default_factory=dict)
-    looked: set[str] = field(default_factory=set)
 
     def look(self, plan: Plan, name: str, modules: Mapping[str, nn.Module]) -> None:
         """Run a model that has just been built on the probes of its cells in the store.
@@ -61,7 +59,6 @@ class Ledger:
             except CellError as error:
                 why = f"its model cannot be loaded any more: {error}"
             ready.add(where)
-            self.looked.add(cell.key)
             if why is not None:
                 self.stale[cell.key] = why
 

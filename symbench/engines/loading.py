@@ -85,6 +85,7 @@ def job_of(
         environment={**(environment or {}), "batch": settings.batch},
         layers=layer_fields(suite.models[cell.pair.model]),
         classes=names_of_outputs(dataset),
+        folder=suite.folder,
         trained=cell.pair.model in plan.recipes,
         meant=meant_for(plan, cell.pair.model),
         build=loaded.build,

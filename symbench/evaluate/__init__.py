@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -45,7 +44,8 @@ def evaluate(job: Job, store: Store, *, listen: Listener, stopped: Callable[[], 
     probe = _begun(job, order, scratch)
     parts = [(first, min(first + PART, len(order))) for first in range(0, len(order), PART)]
     elements = len(job.prepared.elements)
-    done = sum(scratch.has_part(first) for first, _ in parts)
+    outputs = list(job.model.outputs)
+    done = sum(scratch.has_part(outputs, first) for first, _ in parts)
     total = len(order) * elements
     listen(Started(str(job.cell.pair), total, "images"))
     try:
@@ -55,7 +55,7 @@ def evaluate(job: Job, store: Store, *, listen: Listener, stopped: Callable[[], 
                 controls = run_controls(job, listed, order)
             moves, keeping = Moves(job.prepared), Validity(job)
             for first, last in parts:
-                if scratch.has_part(first):
+                if scratch.has_part(outputs, first):
                     clock.earlier += scratch.part_seconds(first)
                     listen(Advanced((last - first) * (elements - 1)))
                     continue
@@ -129,7 +129,7 @@ def measure_part(
                 listen(Advanced(len(block.elements) * (piece.stop - piece.start)))
     for part in parts:
         part.save(scratch, first)
-    scratch.save(scratch.part(first), seconds=np.array(time.perf_counter() - began))
+    scratch.keep_part([r.task.output for r in listed], first, time.perf_counter() - began)
 
 
 def _labels(reference: Reference, targets: dict[str, Tensor]) -> Tensor | None:

@@ -29,7 +29,7 @@ from symbench.store import Store, sha256_file, write_controls, write_gallery, wr
 
 @dataclass(frozen=True)
 class Files:
-    """The files of a closed cell, and why a control is not among them."""
+    """The files of a closed cell."""
 
     parts: list[PartRecord]
     samples: FileRecord

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -67,6 +68,7 @@ class Job:
         classes: what outputs are called, by their numbers.
         build: makes the model anew, where it cannot be copied.
         known: what the run knows already of the model's cost on this dataset.
+        folder: the suite's, which paths of files that the model reads are told from.
         trained: the model was trained here.
         meant: the field of the targets that the model was made for, where that is known: classes, if it names some.
     """
@@ -91,6 +93,7 @@ class Job:
     classes: Mapping[int, str] = field(default_factory=dict)
     build: Callable[[], Model] | None = None
     known: Known = field(default_factory=Known)
+    folder: Path = Path()
     trained: bool = False
     meant: Field | None = None
 

@@ -13,6 +13,7 @@ import torch
 
 from symbench.errors import CellError, ModelError, Problem
 from symbench.evaluate.job import Job, run_model, view_leaves
+from symbench.identity.reads import changed_reads
 from symbench.records import ProbedOutput, ProbeRecord
 
 SAMPLES = 4
@@ -41,8 +42,9 @@ def probed(job: Job, samples: Sequence[int]) -> ProbeRecord:
         DataError: a sample cannot be read.
     """
     outputs = {}
-    with torch.no_grad():
-        given = run_model(job, view_leaves(job, samples)[0])
+    leaves, reads = view_leaves(job, samples)[0], job.model.habits.reads
+    with torch.no_grad(), reads.recording():
+        given = run_model(job, leaves)
     for name, value in given.items():
         numbers = value.detach().double().cpu().numpy().reshape(len(samples), -1)
         with np.errstate(over="ignore"):
@@ -50,7 +52,8 @@ def probed(job: Job, samples: Sequence[int]) -> ProbeRecord:
         if not np.isfinite(norms).all():
             raise ModelError(Problem(job.model.name, f"output {name!r} is so large that its square overflows"))
         outputs[name] = ProbedOutput(shape=list(value.shape[1:]), sums=_kept(folded(numbers)), norms=_kept(norms))
-    return ProbeRecord(samples=list(samples), outputs=outputs)
+    files, environment = reads.relative(job.folder), dict(reads.environment)
+    return ProbeRecord(samples=list(samples), outputs=outputs, files=files, environment=environment)
 
 
 def folded(numbers: np.ndarray) -> np.ndarray:
@@ -71,6 +74,9 @@ def why_another(job: Job, before: ProbeRecord) -> str | None:
         job: with the model at hand.
         before: what was kept of the one that was measured.
     """
+    changed = changed_reads(before.files, before.environment, job.folder)
+    if changed:
+        return f"changed since, and read while it runs: {', '.join(changed)}"
     try:
         after = probed(job, before.samples)
     except CellError as error:

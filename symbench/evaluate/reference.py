@@ -150,9 +150,8 @@ class _Seen:
                 got = f"output {each.output!r} has shape {shaped(shape)}"
                 raise ModelError(Problem(self.job.model.name, got, f"{shaped(first)} as in the batches before"))
             if task.target is not None:
-                names = dict(enumerate(map(str, self.job.dataset.classes or ())))
                 with _fitting(self.job):
-                    task.check_target(shape, labels[task.target], names)
+                    task.check_target(shape, labels[task.target], self.job.classes)
 
 
 @contextmanager

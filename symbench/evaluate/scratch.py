@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -46,7 +47,7 @@ class Scratch:
         """Whether a part's identity pass was finished by an earlier run, and its outputs are what was written."""
         try:
             kept = self.load(self.seconds(first))["outputs"].tolist()
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, BadZipFile):
             return False
         return bool(kept == [sha256_file(self.raw(output, first)) for output in outputs])
 
@@ -74,9 +75,20 @@ class Scratch:
         """The file that is written last, and so marks a part as done."""
         return self.folder / f"part-{first:08d}.npz"
 
-    def has_part(self, first: int) -> bool:
-        """Whether a part was finished by an earlier run."""
-        return self.part(first).is_file()
+    def has_part(self, outputs: Sequence[str], first: int) -> bool:
+        """Whether a part was finished by an earlier run, and its columns and sums are what was written."""
+        try:
+            kept = self.load(self.part(first))["digests"].tolist()
+            return bool(kept == self._digests(outputs, first))
+        except (OSError, ValueError, KeyError, BadZipFile):
+            return False
+
+    def keep_part(self, outputs: Sequence[str], first: int, seconds: float) -> None:
+        """Mark a part as done, whose columns and sums are written."""
+        self.save(self.part(first), seconds=np.array(seconds), digests=np.array(self._digests(outputs, first)))
+
+    def _digests(self, outputs: Sequence[str], first: int) -> list[str]:
+        return [sha256_file(path(name, first)) for name in outputs for path in (self.columns, self.pairing)]
 
     def part_seconds(self, first: int) -> float:
         """What a finished part took, where that was kept."""
@@ -89,5 +101,5 @@ class Scratch:
 
     def load(self, path: Path, *names: str) -> dict[str, np.ndarray]:
         """Those of the named arrays that a file holds; all of them where none is named."""
-        with np.load(path) as file:
+        with path.open("rb") as opened, np.load(opened) as file:  # NumPy leaves one open that is no archive
             return {name: file[name] for name in file.files if name in names or not names}

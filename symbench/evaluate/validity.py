@@ -6,6 +6,7 @@ import numpy as np
 from torch import Tensor
 
 from symbench.code import foreign
+from symbench.datasets.targets import present
 from symbench.errors import DataError
 from symbench.evaluate.job import Job
 
@@ -35,7 +36,7 @@ class Validity:
         per_sample = self.job.prepared.elements.shared is None
         shared = None if per_sample else group.parameters(elements)
         with foreign(DataError, self.job.cell.pair.dataset, "asking which elements keep a label (valid)"):
-            for i, classes in enumerate(_classes(labels)):
+            for i, classes in enumerate(present(labels)):
                 kept = np.ones(len(elements), dtype=bool)
                 for label in classes:  # a sample of several labels has to keep them all
                     if shared is None:
@@ -46,10 +47,3 @@ class Validity:
                     kept &= self.known[label]
                 found.append(kept)
         return np.stack(found, axis=1)
-
-
-def _classes(labels: Tensor) -> list[list[int]]:
-    """The labels of each sample: one, or those that are there."""
-    if labels.ndim == 1:
-        return [[label] for label in labels.tolist()]
-    return [row.nonzero().flatten().tolist() for row in labels]

@@ -36,6 +36,10 @@ from symbench.statistics import standing
 from symbench.suite.gates import metrics_of
 from symbench.suite.rules import RELATIVE, Rule
 
+UNMOVED = frozenset({"consistency", "kappa", "worst_of_m", "confidence_change", "equivariance_error"})
+"""Metrics that a model that has collapsed is good at."""
+COLLAPSE = ["predicted_classes", "chance_accuracy"]
+
 
 @dataclass(frozen=True)
 class Judge:
@@ -95,6 +99,22 @@ class Judge:
             for i, rule in mine:
                 if pair.either.metric in self.metrics[i] and takes(rule, pair.either) and self._first(i, cell, pair):
                     yield self._match(i, rule, cell, pair)
+
+    def collapsed(self, matches: Sequence[Match]) -> list[str]:
+        """What is said of models that predict one class only where a rule is on how much they stay the same."""
+        asked = {(m.record.model, m.record.dataset, m.record.symmetry) for m in matches if m.record.metric in UNMOVED}
+        found = []
+        for cell in self.run.cells:
+            record = self.timed.record(cell) if (cell.model, cell.dataset, cell.symmetry) in asked else None
+            counts = estimates.of_cell(self.run, record, COLLAPSE) if record is not None else []
+            known = {(one.metric, one.output): one.value.estimate for one in counts}
+            if any(
+                metric == "predicted_classes" and number == 1 and known.get(("chance_accuracy", output)) != 1
+                for (metric, output), number in known.items()
+            ):
+                place = f"{cell.model} on {cell.dataset} under {cell.symmetry}"
+                found.append(f"{place} predicts one class only: that it stays the same says nothing")
+        return found
 
     def _first(self, i: int, cell: CellStatus, pair: Paired) -> bool:
         """Whether it is not what another symmetry's cell has said already."""

@@ -34,6 +34,9 @@ def _changed(before: object, after: object, path: tuple[str, ...]) -> Iterator[t
 
 
 def _worded(path: tuple[str, ...], before: object, after: object) -> str:
+    if path[:2] == ("model", "recipe"):  # what is trained has the words of what is not
+        path = path[2:] or ("the recipe",)
+    path = path[1:] if path[0] == "origin" and path[1:] else path
     for place, key in enumerate(path):
         words = WORDS.get(key)
         if words is not None and (path[place:] or "{}" not in words):

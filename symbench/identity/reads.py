@@ -11,7 +11,7 @@ import functools
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import file_digest, sha256
 from pathlib import Path
@@ -49,6 +49,14 @@ class Reads:
             files[name] = f"{files[name]} {digest}" if name in files else digest
         return {"files": files, "environment": dict(sorted(self.environment.items()))}
 
+    def relative(self, folder: Path) -> dict[str, str]:
+        """The files, by their path below ``folder`` or else in full."""
+        places = {path: Path(path) for path in self.files}
+        return {
+            place.relative_to(folder).as_posix() if place.is_relative_to(folder) else path: self.files[path]
+            for path, place in places.items()
+        }
+
     def add(self, other: Reads) -> None:
         """Take in what has been read elsewhere."""
         self.files |= other.files
@@ -71,6 +79,25 @@ class Reads:
                 (self if module is None else _IMPORTS.setdefault(module, Reads())).add(reads)
 
 
+def told_of(name: str, value: str | None) -> str | None:
+    """What is kept of a variable's value; None where it is not set."""
+    return None if value is None else sha256(f"{name}={value}".encode()).hexdigest()[:16]
+
+
+def changed_reads(files: Mapping[str, str], environment: Mapping[str, str | None], folder: Path) -> list[str]:
+    """Which of some files, by :meth:`Reads.relative`, and variables are not as they were, in words."""
+    found = []
+    for name, digest in files.items():
+        try:
+            with (folder / name).open("rb") as file:
+                same = file_digest(file, "sha256").hexdigest() == digest
+        except OSError:
+            same = False
+        found += [] if same else [f"file {name}"]
+    gone = (name for name, told in environment.items() if told_of(name, os.environ.get(name)) != told)
+    return [*found, *(f"environment variable {name}" for name in gone)]
+
+
 def read_by_imports(modules: Iterator[str]) -> Reads:
     """What importing some modules has read in this process."""
     found = Reads()
@@ -89,15 +116,13 @@ class _Noted:
 
     boundary: CodeType
     opened: dict[tuple[str | None, str], None] = field(default_factory=dict)
-    written: set[str] = field(default_factory=set)
     asked: dict[tuple[str | None, str], tuple[str | None, tuple[str, int]]] = field(default_factory=dict)
 
     def file(self, path: str, *, reading: bool) -> None:
         """A file was opened."""
-        place = os.path.abspath(path)  # noqa: PTH100  (the working folder may be another one later)
         if not reading:
-            self.written.add(place)
             return
+        place = os.path.abspath(path)  # noqa: PTH100  (the working folder may be another one later)
         known = place.startswith(NOWHERE) or any(f"/{site}/" in place for site in SITES)
         frame = sys._getframe(2)
         if known or frame.f_globals.get("__name__", "").startswith(FOR_CODE):
@@ -126,17 +151,19 @@ class _Noted:
         return frame is not None, None
 
     def taken(self) -> dict[str | None, Reads]:
-        """What was read, by module; files that were written in the same block, or are gone, are no input of it."""
+        """What was read, by module. A file that was written first, as a cache is, counts as what it then was.
+
+        One that is gone is no input.
+        """
         found: dict[str | None, Reads] = {}
         for module, path in self.opened:
-            if path not in self.written and Path(path).is_file():
+            if Path(path).is_file():
                 with contextlib.suppress(OSError), Path(path).open("rb") as file:
                     found.setdefault(module, Reads()).files[path] = file_digest(file, "sha256").hexdigest()
         lines = Counter(line for _, line in self.asked.values())
         for (module, name), (value, line) in self.asked.items():
             if lines[line] <= COPIES:
-                told = None if value is None else sha256(f"{name}={value}".encode()).hexdigest()[:16]
-                found.setdefault(module, Reads()).environment[name] = told
+                found.setdefault(module, Reads()).environment[name] = told_of(name, value)
         return found
 
 

@@ -4,23 +4,36 @@ from __future__ import annotations
 
 import numpy as np
 
+from symbench.metrics.accuracy import NONE_VALID
 from symbench.metrics.base import NO_LABELS, Observed, Value
 from symbench.metrics.consistency import NO_CLASSES
 
 
 def chance_accuracy(seen: Observed) -> list[Value]:
-    """``max_c mean_i [y_i = c]``: what always predicting the most frequent label comes to, samples as they are."""
+    """``max_c mean_i [y_i = c]``: what always predicting the most frequent label comes to, samples as they are.
+
+    Of several labels, the mean over them of the share that always the likelier answer is right on.
+    """
+    if seen.label_targets is not None:
+        there = seen.label_targets[0][seen.valid[0]].mean(axis=0) if seen.valid[0].any() else None
+        if there is None:
+            return [NONE_VALID]
+        return [Value(float(np.maximum(there, 1 - there).mean()), n=int(seen.valid[0].sum()))]
     if seen.target is None:
         return [NO_LABELS]
     labels = seen.target[0][seen.valid[0]]
     if not len(labels):
-        return [Value(None, reason="no sample has a valid label")]
+        return [NONE_VALID]
     _, counts = np.unique(labels, return_counts=True)
     return [Value(float(counts.max() / len(labels)), n=len(labels))]
 
 
 def predicted_classes(seen: Observed) -> list[Value]:
-    """How many classes are predicted, over all samples and elements. One: consistency is 1 and says nothing."""
-    if seen.prediction is None:
+    """How many classes, or sets of labels, are predicted over all samples and elements.
+
+    One: consistency is 1 and says nothing.
+    """
+    found = seen.predictions
+    if found is None:
         return [NO_CLASSES]
-    return [Value(float(len(np.unique(seen.prediction))), n=seen.prediction.shape[1])]
+    return [Value(float(len(np.unique(found.reshape(-1, found.shape[-1]), axis=0))), n=found.shape[1])]

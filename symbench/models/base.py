@@ -117,13 +117,21 @@ class Model:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a user's model may raise anything
-            said = described(error)
-            got = f"raised {said} (inputs {shapes})"
-            about_dtypes = isinstance(error, RuntimeError) and ABOUT_DTYPES.search(said)
-            remedy = self.dtypes if about_dtypes else None
-            remedy = remedy or _about_images(said, [shapes[name] for name in images if name in shapes])
-            raise ModelError(Problem(self.name, got, None, remedy)) from error
+            raise self._failure(error, shapes, images) from error
         return {name: own(value) for name, value in self.read(returned, count).items()}
+
+    def failed(self, error: BaseException, inputs: Mapping[str, Tensor], images: Sequence[str] = ()) -> ModelError:
+        """What is said of a module that raised on these inputs."""
+        return self._failure(error, {name: tuple(x.shape) for name, x in inputs.items()}, images)
+
+    def _failure(
+        self, error: BaseException, shapes: Mapping[str, tuple[int, ...]], images: Sequence[str]
+    ) -> ModelError:
+        said = described(error)
+        about_dtypes = isinstance(error, RuntimeError) and ABOUT_DTYPES.search(said)
+        remedy = self.dtypes if about_dtypes else None
+        remedy = remedy or _about_images(said, [shapes[name] for name in images if name in shapes])
+        return ModelError(Problem(self.name, f"raised {said} (inputs {dict(shapes)})", None, remedy))
 
     def read(self, returned: Any, count: int) -> dict[str, Tensor]:
         """The outputs in what the module returned for ``count`` samples.

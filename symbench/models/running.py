@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from warnings import catch_warnings, filterwarnings
 
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from symbench.identity import Reads
 from symbench.models.program import Program
 
 COMPUTED_IN = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
@@ -34,10 +35,12 @@ class Habits:
     Attributes:
         differentiates: it differentiates inside, and leaves it to whoever calls it that gradients are recorded.
         writes: it writes into its inputs.
+        reads: the files and environment variables that it has read while it ran, as far as that was recorded.
     """
 
     differentiates: bool = False
     writes: bool = False
+    reads: Reads = field(default_factory=Reads)
 
 
 def call(

@@ -51,11 +51,9 @@ def plan_training(plan: Plan, name: str, listen: Listener) -> None:
             )
         if suite.symmetries[recipe.augment].options.get("margin"):
             raise ConfigError(Problem(where, f"{recipe.augment} crops", "a symmetry that keeps the frame"))
-        shapes = data.shapes(suite.models[name].size)
-        augment = {
-            **assemble.prepare(suite, recipe.augment, data.dataset, shapes).document,
-            "valid": assemble.rule_document(data.dataset),  # any element may be drawn
-        }
+        prepared = assemble.prepare(suite, recipe.augment, data.dataset, data.shapes(suite.models[name].size))
+        rule = assemble.rule_document(recipe.on, data.dataset, prepared)  # any element may be drawn
+        augment = {**prepared.document, "valid": rule}
     plan.recipes[name] = assemble.recipe_document(suite, name, data.digest, augment)
 
 

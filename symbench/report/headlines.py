@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import pandas as pd
 
-from symbench.gate.words import FIRST, waits
+from symbench.gate.words import FIRST, facts, waits
 from symbench.gate.words import change as told_of
 from symbench.records import CellStatus, GateRecord
 from symbench.report import chance
@@ -71,7 +72,11 @@ def _gate(gate: GateRecord) -> str:
         gate.verdict, "could not decide" if gate.exit_code == 4 else "is broken"
     )
     failed = next((rule for rule in gate.rules if rule.verdict == "fail"), None)
-    why = f" {failed.metric} of {failed.subject}: {told_of(failed) or failed.reason}." if failed is not None else ""
+    why = (
+        f" {failed.metric} of {failed.subject}: {told_of(failed) or facts(failed) or failed.reason}."
+        if failed is not None
+        else ""
+    )
     return f"The gate {said}: {told or 'no rule matched'}.{why}"
 
 
@@ -107,6 +112,8 @@ def _breaks(ranked: Sequence[Ranked], places: Places) -> list[tuple[str, str]]:
     row, found = max(rows, key=lambda pair: pair[0]["accuracy"] - pair[0]["orbit_accuracy"])
     clean, orbit = float(row["accuracy"]), float(row["orbit_accuracy"])
     if clean - orbit < 0.005:
+        if all(math.isnan(one["chance"]) for one, _ in rows) and len(rows) < len(every):
+            return []  # of what is better than chance nothing is known
         who = "No model" if len(rows) == len(every) else "No model that is better than chance"
         return [(f"{who} loses more than half a point of accuracy over any orbit.", "good")]
     doubt = chance.words(row["orbit_accuracy_low"], orbit, row["orbit_accuracy_high"], row["chance"])

@@ -265,7 +265,9 @@ def _note(over_all: pd.DataFrame, group: pd.DataFrame) -> str:
     text += f"; {more}" if more else ""
     text += "".join(f"; {NOTES[task]}" for task in NOTES if (group["task"] == task).any())
     if "resampled" in kinds:
-        text += "; E includes what resampling does, and blur lowers it: rank models by their share of it (below)"
+        text += (
+            "; E includes what resampling does, and blur lowers it: rank models by their share of it, in the report"
+        )
     return text
 
 

@@ -1,4 +1,4 @@
-"""What is known of the mean of bounded values: p values and limits that hold at every n, whatever was not seen.
+"""What is known of the mean of bounded values: p values and limits that allow, at every n, for what was not seen.
 
 Gaffke's test (2005, "Three test statistics for a nonparametric one-sided hypothesis on the mean of a nonnegative
 variable", Math. Methods Statist. 14; found again by Learned-Miller and Thomas 2019, arXiv:1905.06208) gives weights

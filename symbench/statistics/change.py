@@ -1,8 +1,9 @@
 """How bad, or how much worse on the same samples, and how sure that is: what comparisons and gates decide by.
 
 Everything here is turned so that more is worse: ``worse`` is 1 for what should be low and -1 for what should be high.
-Means in [0, 1] and the smallest of them get limits that hold at every n (:mod:`symbench.statistics.bounded`); ratios
-and other means have a bootstrap's, which knows no more than the samples that there are.
+Means in [0, 1] and the smallest of them get limits that allow for what was not seen
+(:mod:`symbench.statistics.bounded`, which says how far that is proved); ratios and other means have a bootstrap's,
+which knows no more than the samples that there are.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ from symbench.store.cells import (
     write_views,
 )
 from symbench.store.files import (
+    Digests,
     Stamp,
     canonical,
     content_key,
@@ -41,6 +42,7 @@ from symbench.store.manifests import read_manifest
 
 __all__ = [
     "PART",
+    "Digests",
     "Store",
     "canonical",
     "content_key",
@@ -67,7 +69,7 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._sums: dict[Path, tuple[Stamp, str]] = {}
+        self._sums = Digests()
         self._cells: dict[str, tuple[Stamp, CellRecord | str]] = {}
 
     def check_writable(self) -> None:
@@ -127,21 +129,13 @@ class Store:
         """Which of a cell's files is not what was written."""
         folder = self.cell_folder(record.key)
         for file in files_of(record):
-            found = self._sha256(folder / file.file)
+            try:
+                found = self._sums.of(folder / file.file)
+            except OSError:
+                return f"{file.file} is missing"
             if found != file.sha256:
-                return f"{file.file} {'is not what was written' if found else 'is missing'}"
+                return f"{file.file} is not what was written"
         return None
-
-    def _sha256(self, path: Path) -> str:
-        """SHA-256 of a file, empty where it cannot be read; taken anew when the file has changed."""
-        try:
-            stamp = stamp_of(path)
-        except OSError:
-            return ""
-        known = self._sums.get(path)
-        if known is None or known[0] != stamp:
-            known = self._sums[path] = (stamp, sha256_file(path))
-        return known[1]
 
     def observations(self, key: str) -> pa.Table:
         """All observations of a finished cell.

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +30,18 @@ def content_key(document: Any) -> str:
 
 @contextlib.contextmanager
 def written(path: Path) -> Iterator[Path]:
-    """A temporary path that becomes ``path``, flushed, when the block ends well; gone when it does not."""
+    """A temporary path that becomes ``path``, flushed, when the block ends well; gone when it does not.
+
+    What a link stands for is replaced, and the link stays; what is no file, as a pipe or a device, is written into.
+    """
+    if is_special(path):
+        with tempfile.TemporaryDirectory() as folder:
+            temporary = Path(folder) / path.name
+            yield temporary
+            with temporary.open("rb") as file, path.open("wb") as out:
+                shutil.copyfileobj(file, out)
+        return
+    path = path.resolve() if path.is_symlink() else path
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
     os.close(handle)
@@ -42,6 +54,11 @@ def written(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def is_special(path: Path) -> bool:
+    """Whether a path leads to something that is neither a file nor a folder."""
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def write_text(path: Path, text: str) -> None:
@@ -79,6 +96,24 @@ def stamp_of(path: Path) -> Stamp:
     """
     status = path.stat()
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+class Digests:
+    """SHA-256 of files, each taken once, and anew when the file has changed."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, tuple[Stamp, str]] = {}
+
+    def of(self, path: Path) -> str:
+        """The digest of a file.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        stamp, known = stamp_of(path), self._known.get(path)
+        if known is None or known[0] != stamp:
+            known = self._known[path] = (stamp, sha256_file(path))
+        return known[1]
 
 
 def sha256_bytes(data: bytes) -> str:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy, binary_cross_entropy_with_logits
 
+from symbench.fields import Scalar
 from symbench.tasks.base import Form, Task, Unfit
 
 
@@ -72,6 +73,10 @@ class Scored(Task):
     @property
     def noticed(self) -> str | None:
         """That it holds probabilities, or looks as if it did."""
+        if self.said == "assumed" and isinstance(self.field, Scalar) and self.output != "logits":
+            return (
+                f"its output {self.output!r} is declared as numbers and taken for class scores, as labels are classes"
+            )
         if self.said == "noticed":
             return f"its output is taken for probabilities, for it holds {self.sign}"
         return f"its output is declared as logits and holds {self.sign}" if self.doubted else None
