@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from symbench.columns import OBSERVATIONS
 from symbench.records import CellRecord, CellStatus, ElementRecord, GateRecord, Manifest, MatchRecord, PartRecord
 from symbench.statistics import Array
 from symbench.store import Store, content_key, sha256_file, write_controls, write_gallery, write_part, write_samples
@@ -148,6 +149,7 @@ def _cell(
     columns = _columns(samples, k, target, prediction, deviation, generator)
     key = content_key(identity)
     folder = store.cell_folder(key)
+    columns |= {name: np.full(k * samples, None) for name in OBSERVATIONS.names if name not in columns}
     path = write_part(folder, 0, samples - 1, columns)
     outputs = {"logits": {
         "field": "Scalar", "task": "classification", "labelled": True, "measured_on": "probabilities",

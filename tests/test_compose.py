@@ -375,14 +375,13 @@ def test_too_few_outputs_are_found_before_a_run(folder: Folder, symbench: Symben
     for command in commands:
         ran = symbench(*command, "--results", folder.results)
         assert ran.code == (3 if command[0] == "validate" else 0)
-        assert (
-            "will fail: mine: has 1 output, and sample 1 has label 1, expected as many outputs as classes." in ran.out
-        )
+        said = "mine: has 1 output, and sample 2 has label 2, expected as many outputs as classes, or 0 and 1."
+        assert f"will fail: {said}" in ran.out
         assert "will fail: vit: raised AssertionError: Wrong image height!" in ran.out
     assert not folder.results.exists()
 
 
-NINE = "import torch\n\n\ndef load(split='test'):\n    return [(torch.rand(1, 9, 9), i % 2) for i in range(4)]\n"
+NINE = "import torch\n\n\ndef load(split='test'):\n    return [(torch.rand(1, 9, 9), i % 3) for i in range(4)]\n"
 
 
 def test_labels_without_an_output_are_named_with_their_file(tmp_path: Path, symbench: Symbench) -> None:

@@ -222,7 +222,7 @@ def test_a_models_front_knows_how_sure_its_time_is() -> None:
         {"model": m, "dataset": "d", "symmetry": None, "metric": "seconds_per_sample", "estimate": t, "low": a, "high": b}
         for m, t, a, b in (("slow", 4.0, 3.9, 4.1), ("near", 2.0, 0.9, 4.5), ("quick", 1.0, 0.95, 1.05))
     ]  # fmt: skip
-    ranked = pd.DataFrame({"model": ["slow", "near", "quick"]})
+    ranked = pd.DataFrame({"model": ["slow", "near", "quick"], "chance": np.nan})
     for name in tradeoffs.MEASURES:
         ranked[name] = [0.9, 0.8, 0.7]
     found = tradeoffs.with_costs(ranked, pd.DataFrame(rows), "d").set_index("model")
@@ -231,6 +231,11 @@ def test_a_models_front_knows_how_sure_its_time_is() -> None:
     sure = pd.DataFrame(rows).assign(low=np.nan, high=np.nan)
     found = tradeoffs.with_costs(ranked, sure, "d").set_index("model")
     assert found["front_throughput"].all()
+
+
+def test_ticks_are_short_and_plain() -> None:
+    told = {0.25: "0.25", 7: "7", 500: "500", 999: "999", 1500: "1.5 k", 30_000: "30 k", 250_000: "250 k", 2e9: "2 G"}
+    assert {number: tradeoffs.short(number) for number in told} == told
 
 
 def test_cases_are_what_they_are_called() -> None:

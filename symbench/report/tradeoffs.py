@@ -164,11 +164,11 @@ def ticks(low: float, high: float, most: int = 4) -> list[float]:
 
 
 def short(value: float) -> str:
-    """``30 k``, ``1.5 M``."""
+    """``30 k``, ``1.5 M``, ``500``."""
     for limit, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if value >= limit:
             return f"{value / limit:.2g} {letter}" if value < 100 * limit else f"{value / limit:.0f} {letter}"
-    return f"{value:.2g}"
+    return f"{value:.2g}" if value < 100 else f"{value:.0f}"
 
 
 def _point(axes: Any, i: int, point: tuple[float, float], across: Sequence[float], up: Sequence[float]) -> None:
