@@ -240,7 +240,7 @@ def test_text_for_people() -> None:
         "              warning: a change must be 4.1 points to be seen surely, more than the 3.1 points allowed",
         "PASS          worst_case_accuracy of mlp on digits under rotations: 2.0 points better [-0.5, 4.0], from 60.0 % to 62.0 %, may be 3.0 points worse (p 0.9, Holm 1)",
         "note: a note",
-        "gate failed: 1 fail, 1 missing, 2 inconclusive, 1 pass; exit status 1",
+        f"gate failed: 1 fail, 1 missing, 2 inconclusive, 1 pass; run {record.run}; exit status 1",
     ]  # fmt: skip
 
 

@@ -19,6 +19,7 @@ def lines(record: GateRecord) -> list[str]:
             rows.append(("", f"run just this cell: {match.replay}"))
         if warning := blind(match):
             rows.append(("", f"warning: {warning}"))
-    summary = f"{headline(record)}: {counts(record.rules, record)}; exit status {record.exit_code}"
+    run = f"; run {record.run}" if record.run else ""
+    summary = f"{headline(record)}: {counts(record.rules, record)}{run}; exit status {record.exit_code}"
     below = [*(f"note: {note}" for note in record.notes), summary]
     return [f"{word:{width}}  {one_line(text)}" for word, text in rows] + [one_line(text) for text in below]
