@@ -82,10 +82,11 @@ def test_a_range_says_what_black_and_white_are(value: Any, span: Any, expected: 
             None,
             "from 0.5 to 1.25, 1 of 2 of them beyond by up to 0.25.*Normalisation belongs",
         ),
+        (torch.tensor([[0.0, 250.0]]), None, r"from 0 to 250, .*say range: \[0, 255\] on the dataset's entry"),
         (torch.tensor([[-0.02, 1.03]]), None, r"2 of 2 of them beyond by up to 0.03.*image.clip\(0, 1\)"),
         (torch.tensor([[torch.inf, torch.nan, 0.5]]), None, "2 of 3 pixels that are NaN, infinite or beyond"),
     ],
-    ids=["int16", "I", "outside", "overshoot", "interpolated", "not finite"],
+    ids=["int16", "I", "outside", "overshoot", "bytes as floats", "interpolated", "not finite"],
 )
 def test_what_leaves_its_range_is_refused_with_its_size(value: Any, span: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):

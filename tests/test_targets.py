@@ -143,3 +143,11 @@ def test_a_rule_of_valid_labels_takes_label_and_element(valid: Any, asked: bool)
     data = Items(source)
     assert (data.valid is not None) == asked
     assert bool(data.remarks()) == (callable(valid) and not asked)
+
+
+@pytest.mark.parametrize(("rows", "said"), [([[1, 0], [0, 1], [1, 0]], True), ([[1, 0], [1, 1], [0, 1]], False)])
+def test_labels_of_one_1_each_are_said(rows: list[list[int]], said: bool) -> None:
+    data = Items([(np.zeros((1, 4, 4), np.float32), np.array(row)) for row in rows])
+    assert isinstance(data.targets["label"], MultiLabel)
+    data.digest()
+    assert any("give its index instead" in remark for remark in data.remarks()) == said

@@ -60,7 +60,7 @@ class Items(Dataset):
         self.paired = isinstance(self._item(0), tuple)
         image, label = self._parts(0)
         self._use, self._stored = Use(), stored_dtype(image)
-        self.labels = self._reader(label)
+        self.labels, self._one_hot = self._reader(label), False
         field = self.labels.field
         counted = isinstance(field, Category) and field.classes is None and classes
         self.targets = {} if field is None else {"label": Category(len(classes)) if counted and classes else field}
@@ -92,19 +92,24 @@ class Items(Dataset):
 
     def digest(self) -> str:
         """Of every sample's decoded pixels and label."""
-        digest, self._use, seen = hashlib.sha256(), Use(), set()
+        digest, self._use, seen, sums = hashlib.sha256(), Use(), set(), set()
         for index in range(len(self)):
             image, label = self._pair(index)
             self._use.see(image, self._stored)
             seen |= {label} if isinstance(label, int) and self.targets else set()
+            sums |= {sum(label)} if self.labels.kind == "each label" else set()
             digest.update(f"{tuple(image.shape)} {label}\0".encode())
             digest.update(image.numpy().tobytes())
-        self.occurring = sorted(seen)
+        self.occurring, self._one_hot = sorted(seen), sums == {1}
         return digest.hexdigest()
 
     def remarks(self) -> list[str]:
-        """Where its classes' names come from, and whether its images use their range."""
-        return [*self._said, *self._use.remark(self.span, self.where)]
+        """Where its classes' names come from, whether images use their range, and whether labels are one-hot."""
+        said = [*self._said, *self._use.remark(self.span, self.where)]
+        if self._one_hot:
+            got = "each sample has one of several labels, and they are measured one by one"
+            said.append(f"{self.where}: {got}; where that is its class, give its index instead.")
+        return said
 
     def _item(self, index: int) -> Any:
         with foreign(DataError, f"{self.where}, sample {index}", "reading it"):
