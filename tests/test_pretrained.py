@@ -601,12 +601,15 @@ def test_what_a_model_may_return(value: Any) -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (lambda x: [], "output 'logits' is a list, expected a tensor, a tuple or list that begins with one, or"),
+        (lambda x: [], r"returned a list of nothing, expected a floating-point tensor of shape \(4, ...\) in it"),
         (lambda x: "words", "output 'logits' is a str"),
         (lambda x: None, "output 'logits' is a NoneType"),
-        (lambda x: {"a": x, "b": x}, "output 'logits' is a NoneType, .* It returned 'a', 'b'."),
-        (lambda x: {}, "It returned nothing."),
-        (lambda x: ([x], 1), "output 'logits' is a tuple"),
+        (
+            lambda x: {"a": x, "b": x},
+            r"returned 'a' \(n, 3\) and 'b' \(n, 3\), .* Say which with outputs: {a: logits}",
+        ),
+        (lambda x: {}, r"returned nothing, expected a floating-point tensor of shape \(4, ...\) among them"),
+        (lambda x: ([x], 1), "returned a tuple of a list of 1 and a int, expected a floating-point tensor"),
     ],
     ids=["empty", "words", "none", "other names", "no names", "nested"],
 )

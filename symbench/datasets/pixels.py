@@ -112,7 +112,7 @@ def _beyond(values: Tensor, wrong: Tensor, unit: Tensor, span: Range | None, whe
         remedy = (
             "Clip what an interpolation overshoots, image.clip(0, 1); normalisation belongs to the model's entry."
         )
-    elif stored.min().item() >= 0 and stored.max().item() <= 255:
+    elif stored.min().item() >= 0 and 100 < stored.max().item() <= 255:
         remedy = "If black is 0 and white 255, say range: [0, 255] on the dataset's entry, or give uint8."
     else:
         remedy = "Normalisation belongs to the model's entry (mean, std), after the transformation."

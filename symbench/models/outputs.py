@@ -100,8 +100,10 @@ def _is_plain(returned: Any) -> bool:
 
 
 def _single(value: Any) -> Any:
-    """The only thing in a tuple or list; anything else as it is."""
-    return tensor_of(value[0] if _is_plain(value) and len(value) == 1 else value)
+    """The first tensor of a tuple or list under a name, where there is one; anything else as it is."""
+    if _is_plain(value):
+        return next((found for each in value if isinstance(found := tensor_of(each), Tensor)), value)
+    return tensor_of(value)
 
 
 def tensor_of(value: Any) -> Any:
