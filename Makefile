@@ -15,7 +15,7 @@ STAMP := $(VENV)/.installed-$(KEY)-$(shell sha256sum pyproject.toml | cut -c1-8)
 
 WORKERS ?= 2
 # one thread each: more would wait for one another
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 .PHONY: demo test quick-test check format bench clean setup
 .DELETE_ON_ERROR:

@@ -19,7 +19,7 @@ from statsmodels.stats.proportion import proportion_confint
 from symbench import statistics
 from symbench.statistics import FEW, Array, Interval
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("simulations")]  # its own processes are enough
+pytestmark = pytest.mark.slow
 
 SIMULATIONS = 4000
 STANDARD_ERROR = np.sqrt(0.05 * 0.95 / SIMULATIONS)

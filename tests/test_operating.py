@@ -45,7 +45,7 @@ from symbench.statistics import (
     smallest_detectable_difference,
 )
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("simulations")]  # its own processes are enough
+pytestmark = pytest.mark.slow
 
 SIMULATIONS = int(os.environ.get("SYMBENCH_SIMULATIONS", "2000"))
 REPLICATES = 199 if SIMULATIONS <= 2000 else RESAMPLES
@@ -445,7 +445,7 @@ def smallest(k: int, clear: bool, drop: float) -> tuple[float, Iterator[tuple[Sm
         return np.sqrt(SHARED) * rng.standard_normal(n) + np.sqrt(1 - SHARED) * rng.standard_normal((k, n))
 
     def runs() -> Iterator[tuple[Smallest, Smallest]]:
-        for _ in range(min(SIMULATIONS, 20_000) // 2):
+        for _ in range(min(SIMULATIONS, 20_000) * 3 // 10):
             first = hard()
             second = np.where(rng.random((k, n)) < 0.9, first, hard())
             right = [1.0 * (one < stats.norm.ppf(share)[:, None]) for one, share in ((first, p), (second, q))]

@@ -98,7 +98,7 @@ def test_labels_parameters_and_sizes() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"shifts": 4}, r"shifts\s+an odd number"),
+        ({"shifts": 4}, r"got shifts 4, expected an odd number"),
         ({"angles": 2}, "angles.*greater than or equal to 3"),
         ({"angle": 181.0}, "angle.*less than or equal to 180"),
         ({"reach": 0.0}, "reach.*greater than 0"),
