@@ -106,6 +106,16 @@ def set_baseline(
     return path, baselines.write(found.store, found.manifest, path, reason=reason, force=force)
 
 
+def refusals(run: str | None, results: Path | str) -> list[Problem]:
+    """Why a run is no baseline, unless somebody insists.
+
+    Raises:
+        ConfigError: there is no such run.
+    """
+    found = opened(run, Path(results))
+    return baselines.refusals(found.manifest, found.store)
+
+
 def default_baseline(run: Recorded) -> Path:
     """Where a suite's baseline is unless it says otherwise."""
     return run.store.root / "baselines" / f"{run.manifest.suite['name']}.json"

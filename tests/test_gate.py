@@ -580,3 +580,13 @@ def test_a_report_that_cannot_be_written_takes_no_verdict_back(scene: Scene, ske
     assert f"exit status {code}" in ran.out
     assert "--junit: " in ran.err
     assert "cannot be written" in ran.err
+
+
+def test_what_is_forced_is_said(scene: Scene) -> None:
+    """A cell that was altered is left out of a baseline, and named, however much one insists."""
+    scene.run()
+    cell = next(scene.results.rglob("cell.json"))
+    cell.write_text(cell.read_text().replace('"samples"', '"sample5"', 1))
+    ran = scene.symbench("baseline", "set", "--force", "--reason", "x", "--results", scene.results)
+    assert "taken all the same: " in ran.err
+    assert "cell.json is " in ran.err

@@ -99,6 +99,9 @@ def baseline_set(run: str | None, reason: str, output: Path | None, force: bool,
     """Promote RUN, the newest by default. Commit the two files that this writes."""
     from symbench import judge
 
+    if force:
+        for problem in judge.refusals(run, results):
+            tell(f"taken all the same: {problem.where}: {problem.got}")
     path, record = judge.set_baseline(run, reason=reason, results=results, output=output, force=force)
     beside = path.with_suffix(".parquet")
     size = beside.stat().st_size / 2**20
