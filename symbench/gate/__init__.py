@@ -49,7 +49,7 @@ def judge(run: Recorded, rules: Sequence[Rule], against: Against, policy: Policy
         exit_code=code,
         inconclusive=policy.inconclusive,
         waiting=waiting,
-        notes=[*_notes(run, matches), *judging.collapsed(matches)],
+        notes=[*_notes(run, matches), *judging.collapsed],
         rules=[match.record for match in matches],
     )
 

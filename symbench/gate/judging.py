@@ -51,6 +51,7 @@ class Judge:
     policy: Policy
     suite: str
     once: set[tuple[int, str, str, str]] = field(default_factory=set)
+    seen: dict[tuple[tuple[str, str, str, str | None], str], float | None] = field(default_factory=dict)
 
     @cached_property
     def metrics(self) -> list[list[str]]:
@@ -95,26 +96,26 @@ class Judge:
                     yield Match(told, outcome="cell" if verdict == "error" else "undecided")
             return
         wanted = list(dict.fromkeys(metric for i, _ in mine for metric in self.metrics[i]))
+        wanted += [metric for metric in COLLAPSE if UNMOVED & set(wanted) and metric not in wanted]
         for pair in self._pairs(cell, record, wanted, any(rule.kind in RELATIVE for _, rule in mine)):
+            if pair.after is not None and pair.after.metric in COLLAPSE:
+                place = cell.model, cell.dataset, cell.symmetry, pair.after.output
+                self.seen[place, pair.after.metric] = pair.after.value.estimate
             for i, rule in mine:
                 if pair.either.metric in self.metrics[i] and takes(rule, pair.either) and self._first(i, cell, pair):
                     yield self._match(i, rule, cell, pair)
 
-    def collapsed(self, matches: Sequence[Match]) -> list[str]:
+    @property
+    def collapsed(self) -> list[str]:
         """What is said of models that predict one class only where a rule is on how much they stay the same."""
-        asked = {(m.record.model, m.record.dataset, m.record.symmetry) for m in matches if m.record.metric in UNMOVED}
-        found = []
-        for cell in self.run.cells:
-            record = self.timed.record(cell) if (cell.model, cell.dataset, cell.symmetry) in asked else None
-            counts = estimates.of_cell(self.run, record, COLLAPSE) if record is not None else []
-            known = {(one.metric, one.output): one.value.estimate for one in counts}
-            if any(
-                metric == "predicted_classes" and number == 1 and known.get(("chance_accuracy", output)) != 1
-                for (metric, output), number in known.items()
-            ):
-                place = f"{cell.model} on {cell.dataset} under {cell.symmetry}"
-                found.append(f"{place} predicts one class only: that it stays the same says nothing")
-        return found
+        classes = {place: number for (place, metric), number in self.seen.items() if metric == "predicted_classes"}
+        found = [
+            place
+            for place, number in classes.items()
+            if number == 1 and self.seen.get((place, "chance_accuracy")) != 1
+        ]
+        names = dict.fromkeys(f"{model} on {dataset} under {symmetry}" for model, dataset, symmetry, _ in found)
+        return [f"{name} predicts one class only: that it stays the same says nothing" for name in names]
 
     def _first(self, i: int, cell: CellStatus, pair: Paired) -> bool:
         """Whether it is not what another symmetry's cell has said already."""

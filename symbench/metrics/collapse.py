@@ -36,4 +36,6 @@ def predicted_classes(seen: Observed) -> list[Value]:
     found = seen.predictions
     if found is None:
         return [NO_CLASSES]
-    return [Value(float(len(np.unique(found.reshape(-1, found.shape[-1]), axis=0))), n=found.shape[1])]
+    rows = found.reshape(-1, found.shape[-1])
+    count = len(np.unique(rows[:, 0])) if rows.shape[1] == 1 else len(np.unique(rows, axis=0))  # sorts rows as bytes
+    return [Value(float(count), n=found.shape[1])]
