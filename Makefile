@@ -2,7 +2,7 @@
 # a hash of pyproject.toml's lists of them, and a thin one of this checkout that sees the first and holds symbench itself.
 #   make demo     run suites/quick.yaml and write its report
 #   make test     everything that CI runs, in WORKERS=2 processes
-#   make quick-test   the same but for what trains models, runs whole suites or simulates for long: two minutes
+#   make quick-test   the half of them that runs no suite, in a minute
 #   VENV=DIR      put this checkout's environment elsewhere
 PYTHON ?= python3
 CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/symbench
@@ -16,6 +16,10 @@ STAMP := $(VENV)/.installed-$(KEY)-$(shell sha256sum pyproject.toml | cut -c1-8)
 WORKERS ?= 2
 # one thread each: more would wait for one another
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+# groups and actions, numbers and statistics, suites and the store: what needs no run
+QUICK := architecture actions groups similarity lie metrics label_metrics statistics bounded tasks targets suite store \
+  wrappers pixels layer_tests
 
 .PHONY: demo test quick-test check format bench clean setup
 .DELETE_ON_ERROR:
@@ -44,7 +48,7 @@ test: check
 	$(PYTEST) --durations=10
 
 quick-test: setup
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow" $(QUICK:%=tests/test_%.py)
 
 check: setup
 	$(BIN)/python -m ruff format --check symbench tests
