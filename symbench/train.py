@@ -29,13 +29,13 @@ from symbench.events import Advanced, Finished, Listener, Note, Started
 from symbench.fields import Category, Field, MultiLabel
 from symbench.groups.base import Group
 from symbench.models.base import Model
-from symbench.models.running import dtypes_of
+from symbench.models.running import dtypes_of, handed
 from symbench.models.weights import digest_file
 from symbench.plan.resolve import Plan, new_module
 from symbench.plan.training import meant_for
 from symbench.store import Digests, content_key, is_sealed, write_text, written
 from symbench.suite import ModelEntry, Recipe
-from symbench.tasks import Task, Unfit, pair
+from symbench.tasks import Task, fitting, pair
 
 DIGESTS = Digests()
 PRELOAD_BYTES = 2 << 30
@@ -318,17 +318,13 @@ class _Objective:
         """
         inputs = {name: self._given(name, x) for name, x in leaves.items()}
         try:
-            returned = (
-                self.model.module(next(iter(inputs.values()))) if len(inputs) == 1 else self.model.module(**inputs)
-            )
+            returned = handed(self.model.module, inputs)
         except RuntimeError as error:
             raise self.model.failed(error, inputs, self.images) from error
         outputs = self.model.read(returned, len(next(iter(inputs.values()))))
         wanted = {name: target.to(self.device) for name, target in targets.items()}
-        try:
+        with fitting(self.model.name):
             return self._summed(outputs, wanted)
-        except Unfit as error:
-            raise ModelError(Problem(self.model.name, error.got, error.expected, error.remedy)) from error
 
     def _given(self, name: str, values: Tensor) -> Tensor:
         """A leaf as the model takes it: on its device, normalised, in the dtype of its inputs."""

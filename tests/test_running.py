@@ -298,13 +298,18 @@ def test_a_model_that_is_built_anew_keeps_its_weights(case: CaseOf) -> None:
     assert net.frame().query("metric == 'equivariance_error_float64'")["reason"].iloc[0].startswith("exact")
 
 
+def with_models(net: Case, *models: str) -> Case:
+    """The case with other models than its own, which are those of 16 pixels a side."""
+    suite = net.path / "suite.yaml"
+    lines = [line for line in suite.read_text().splitlines() if "size: 16" not in line]
+    suite.write_text("\n".join(lines).replace("models:", "\n".join(["models:", *models])) + "\n")
+    return net
+
+
 def test_parts_that_models_share_are_not_converted_behind_their_backs(case: CaseOf) -> None:
     """The first model has no float64, and leaves the filters as they are for the second."""
-    net = case("kept_filter")
-    suite = net.path / "suite.yaml"
-    models = '  one: {use: "model.py:Sharing", size: 16}\n  two: {use: "model.py:Sharing", size: 16}'
-    lines = [line for line in suite.read_text().splitlines() if "size: 16" not in line]
-    suite.write_text("\n".join(lines).replace("models:", f"models:\n{models}") + "\n")
+    one = '  one: {use: "model.py:Sharing", size: 16}'
+    net = with_models(case("kept_filter"), one, one.replace("one", "two"))
     ran = net.run()
     assert ran.code == 0, ran.err
     told = net.frame().query("metric == 'equivariance_error_float64'").set_index("model")["reason"].to_dict()
@@ -314,11 +319,7 @@ def test_parts_that_models_share_are_not_converted_behind_their_backs(case: Case
 
 
 def test_tensors_under_another_name_are_outputs_and_layers(case: CaseOf) -> None:
-    net = case("kept_filter")
-    suite = net.path / "suite.yaml"
-    model = '  typed: {use: "model.py:Typing", layers: {typed: Image}}'
-    lines = [line for line in suite.read_text().splitlines() if "size: 16" not in line]
-    suite.write_text("\n".join(lines).replace("models:", f"models:\n{model}") + "\n")
+    net = with_models(case("kept_filter"), '  typed: {use: "model.py:Typing", layers: {typed: Image}}')
     ran = net.run()
     assert ran.code == 0, ran.err
     assert net.estimate("equivariance_error") < 1e-5

@@ -25,7 +25,7 @@ from symbench.fields import (
     Undeclared,
 )
 from symbench.models.outputs import read
-from symbench.tasks import TASKS, Task, Unfit, Views, pair
+from symbench.tasks import TASKS, Open, Task, Unfit, Views, pair
 from symbench.tasks.binary import Binary
 from symbench.tasks.classification import Classification
 from symbench.tasks.embedding import Embedding as EmbeddingTask
@@ -368,3 +368,9 @@ def test_outputs_by_name_or_in_order(returned: Any, declared: str) -> None:
 def test_nothing_that_is_returned_can_be_an_output() -> None:
     with pytest.raises(ModelError, match=r"returned 'a' a list of 2 and 'b' \(n, 4\) of torch.int64"):
         read({"a": [1, 2], "b": torch.ones(3, 4).long()}, {"logits": Undeclared()}, 3, "mine")
+
+
+def test_what_has_no_target_has_no_loss() -> None:
+    task = Open("vector", Embedding()).of((3,))
+    with pytest.raises(Unfit, match="has no loss: embedding"):
+        task.loss(torch.zeros(2, 3), torch.zeros(2))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -19,7 +18,7 @@ from symbench.evaluate.scratch import Scratch
 from symbench.evaluate.stopwatch import Stopwatch
 from symbench.events import Advanced, Listener, Note
 from symbench.store import PART, written
-from symbench.tasks import Open, Task, Unfit, directions, pair, shaped
+from symbench.tasks import Open, Task, directions, fitting, pair, shaped
 
 MOST_OTHERS = 4096
 """Unmoved samples among which moved embeddings look for their own. More make recall at 1 lower, so records say how
@@ -150,17 +149,8 @@ class _Seen:
                 got = f"output {each.output!r} has shape {shaped(shape)}"
                 raise ModelError(Problem(self.job.model.name, got, f"{shaped(first)} as in the batches before"))
             if task.target is not None:
-                with _fitting(self.job):
+                with fitting(self.job.model.name):
                     task.check_target(shape, labels[task.target], self.job.classes)
-
-
-@contextmanager
-def _fitting(job: Job) -> Iterator[None]:
-    """Name the model that an output is wrong of."""
-    try:
-        yield
-    except Unfit as error:
-        raise ModelError(Problem(job.model.name, error.got, error.expected, error.remedy)) from error
 
 
 def task_of(job: Job, output: Open, shape: tuple[int, ...]) -> Task:
@@ -169,7 +159,7 @@ def task_of(job: Job, output: Open, shape: tuple[int, ...]) -> Task:
     Raises:
         ModelError: it cannot be what it is taken for.
     """
-    with _fitting(job):
+    with fitting(job.model.name):
         found = output.of(shape)
     first = next(iter(job.model.outputs))
     return replace(found, key=job.model.seen.key) if found.output == first else found
@@ -200,7 +190,7 @@ def _reference(job: Job, output: Open, count: int, scratch: Scratch, first: int)
         got = f"output {task.output!r} of shape {shaped(shape)} cannot be moved as {task.field}: {reason}"
         raise ModelError(Problem(job.model.name, got, None, _unmoved(task)))
     unmeasured = Reference(task, scratch, shape, torch.zeros(shape), 0.0, action, target_action, job.prepared, count)
-    with _fitting(job):
+    with fitting(job.model.name):
         task = task.settled(unmeasured.pieces("cpu"), job.rounding)
     taken = job.model.seen.remark if output.output == next(iter(job.model.outputs)) else None
     total, square = torch.zeros(shape, dtype=torch.float64), 0.0

@@ -76,10 +76,15 @@ def _called(module: nn.Module, fresh: Callable[[], Mapping[str, Tensor]], habits
         given = fresh()
         versions = [x._version for x in given.values()]
         with around():
-            returned = module(next(iter(given.values()))) if len(given) == 1 else module(**given)
+            returned = handed(module, given)
     if versions != [x._version for x in given.values()]:
         habits.writes = True
     return returned
+
+
+def handed(module: nn.Module, inputs: Mapping[str, Tensor]) -> Any:
+    """What the module returns: an only input is handed to it by place, several are by name."""
+    return module(next(iter(inputs.values()))) if len(inputs) == 1 else module(**inputs)
 
 
 def own(value: Tensor) -> Tensor:

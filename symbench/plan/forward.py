@@ -14,11 +14,10 @@ from symbench import assemble
 from symbench.datasets.arrays import ImageArray
 from symbench.datasets.base import Aligned, Arrays, Dataset
 from symbench.datasets.pictures import Pictures
-from symbench.errors import ModelError, Problem
 from symbench.fields import Field, Image
 from symbench.models.running import dtypes_of
 from symbench.suite import ModelEntry
-from symbench.tasks import Task, Unfit, pair
+from symbench.tasks import Task, Unfit, fitting, pair
 
 SOME = 256
 """Samples whose labels are looked at where each has to be read for it."""
@@ -64,17 +63,9 @@ def why_unfit(
     outputs = model(leaves, assemble.image_leaves(dataset))
     for output in pair(model.outputs, dataset.targets, scale="probabilities", meant=made.meant):
         shape = tuple(outputs[output.output].shape[1:])
-        with _fitting(name):
+        with fitting(name):
             task = replace(output.of(shape), key=model.seen.key if len(model.outputs) == 1 else None)
             _check_labels(dataset, task, shape, name)
-
-
-@contextmanager
-def _fitting(name: str) -> Iterator[None]:
-    try:
-        yield
-    except Unfit as error:
-        raise ModelError(Problem(name, error.got, error.expected, error.remedy)) from error
 
 
 def _leaves(

@@ -21,7 +21,7 @@ from symbench.fields import (
     Scalar,
     Undeclared,
 )
-from symbench.tasks.base import Columns, Form, Task, Unfit, Views, shaped
+from symbench.tasks.base import Columns, Form, Task, Unfit, Views, fitting, shaped
 from symbench.tasks.binary import Binary
 from symbench.tasks.classification import Classification
 from symbench.tasks.embedding import Embedding as EmbeddingTask
@@ -29,7 +29,7 @@ from symbench.tasks.embedding import directions
 from symbench.tasks.multi_label import MultiLabelling
 from symbench.tasks.regression import Regression
 
-__all__ = ["TASKS", "Columns", "Open", "Task", "Unfit", "Views", "directions", "pair", "shaped"]
+__all__ = ["TASKS", "Columns", "Open", "Task", "Unfit", "Views", "directions", "fitting", "pair", "shaped"]
 
 TASKS: dict[str, type[Task]] = {
     task.kind: task for task in (Classification, Binary, MultiLabelling, EmbeddingTask, Regression)

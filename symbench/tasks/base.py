@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
+from symbench.errors import ModelError, Problem
 from symbench.fields import TRIVIAL, Field, Undeclared
 
 Form = Literal["logits", "probabilities"]
@@ -26,6 +28,19 @@ class Unfit(Exception):
     def __init__(self, got: str, expected: str | None = None, remedy: str | None = None) -> None:
         super().__init__(got)
         self.got, self.expected, self.remedy = got, expected, remedy
+
+
+@contextmanager
+def fitting(model: str) -> Iterator[None]:
+    """Name the model that an output is wrong of.
+
+    Raises:
+        ModelError: for an :class:`Unfit` in the block.
+    """
+    try:
+        yield
+    except Unfit as error:
+        raise ModelError(Problem(model, error.got, error.expected, error.remedy)) from error
 
 
 @dataclass(frozen=True)
@@ -104,8 +119,12 @@ class Task(ABC):
         Args:
             output: ``(n, *output)``.
             target: ``(n, *target)``, on the same device.
+
+        Raises:
+            Unfit: the kind of task has no target to learn from.
         """
-        raise NotImplementedError(f"{self.kind} has no loss")
+        del output, target
+        raise Unfit(f"output {self.output!r} is taken for a task that has no loss: {self.kind}", "one with a target")
 
     def check_target(self, shape: tuple[int, ...], target: Tensor, names: Mapping[int, str] = NO_NAMES) -> None:
         """Refuse targets ``(n, ...)`` that an output of this shape cannot be held against; classes by their names.

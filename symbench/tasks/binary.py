@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,22 +10,15 @@ import torch
 from torch import Tensor
 
 from symbench.tasks.base import NO_NAMES, Columns, Unfit, Views, shaped
-from symbench.tasks.scored import Scored, refuse_beyond, yes_no_loss
-from symbench.tasks.scores import class_columns, in_unit_interval, likelier, log_no_yes, log_odds
+from symbench.tasks.scored import YesOrNo, refuse_beyond, yes_no_loss
+from symbench.tasks.scores import class_columns, likelier, log_no_yes
 
 
 @dataclass(frozen=True)
-class Binary(Scored):
+class Binary(YesOrNo):
     """One number a sample, ``(n,)`` or ``(n, 1)``, for the second of two classes; the target is 0 or 1."""
 
     kind: ClassVar[str] = "binary"
-    sign: ClassVar[str] = "numbers in [0, 1] alone"
-
-    def compared(self, output: Tensor) -> Tensor:
-        """The probability, or the logit."""
-        if self.scale == "logits":
-            return log_odds(output, self.form)
-        return output.double() if self.form == "probabilities" else output.double().sigmoid()
 
     def columns(self, views: Views) -> Columns:
         """As :func:`~symbench.tasks.scores.class_columns`, of no and yes."""
@@ -47,11 +40,6 @@ class Binary(Scored):
         """Two."""
         del shape
         return 2
-
-    def like_probabilities(self, outputs: Iterable[Tensor], eps: float) -> bool:
-        """Numbers in [0, 1]."""
-        del eps
-        return in_unit_interval(outputs)
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
         """Binary cross-entropy."""

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor
 
 from symbench.tasks.base import NO_NAMES, Columns, Unfit, Views, shaped
-from symbench.tasks.scored import Scored, count_of, yes_no_loss
-from symbench.tasks.scores import in_unit_interval, likelier, log_no_yes, log_odds
+from symbench.tasks.scored import YesOrNo, count_of, yes_no_loss
+from symbench.tasks.scores import likelier, log_no_yes, log_odds
 
 
 @dataclass(frozen=True)
-class MultiLabelling(Scored):
+class MultiLabelling(YesOrNo):
     """A score for each label, ``(n, labels)``, each answered by itself; the target is 0 or 1 for each."""
 
     kind: ClassVar[str] = "multi-label"
-    sign: ClassVar[str] = "numbers in [0, 1] alone"
-
-    def compared(self, output: Tensor) -> Tensor:
-        """The probability of each label, or its logit. A constant added to logits changes predictions here."""
-        if self.scale == "logits":
-            return log_odds(output, self.form)
-        return output.double() if self.form == "probabilities" else output.double().sigmoid()
 
     def columns(self, views: Views) -> Columns:
         """``label_scores``, the log-odds of each label, ``(k, n, labels)``.
@@ -53,11 +46,6 @@ class MultiLabelling(Scored):
         del names
         if target.shape[1] != shape[0]:
             raise Unfit(f"{count_of(shape[0])}, and there are {target.shape[1]} labels", "one output for each label")
-
-    def like_probabilities(self, outputs: Iterable[Tensor], eps: float) -> bool:
-        """Numbers in [0, 1]."""
-        del eps
-        return in_unit_interval(outputs)
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
         """Binary cross-entropy, the mean over labels."""

@@ -13,6 +13,7 @@ from torch.nn.functional import binary_cross_entropy, binary_cross_entropy_with_
 
 from symbench.fields import Scalar
 from symbench.tasks.base import Form, Task, Unfit
+from symbench.tasks.scores import in_unit_interval, log_odds
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,24 @@ class Scored(Task):
         if self.doubted:
             return f"say {self.declaration('probabilities')} in the model's entry if these are probabilities"
         return f"{self.declaration(self.word)} in the model's entry makes that certain"
+
+
+@dataclass(frozen=True)
+class YesOrNo(Scored):
+    """Scores that each answer a question of their own: after a sigmoid they are probabilities."""
+
+    sign: ClassVar[str] = "numbers in [0, 1] alone"
+
+    def compared(self, output: Tensor) -> Tensor:
+        """The probability of each yes, or its logit. A constant added to logits changes predictions here."""
+        if self.scale == "logits":
+            return log_odds(output, self.form)
+        return output.double() if self.form == "probabilities" else output.double().sigmoid()
+
+    def like_probabilities(self, outputs: Iterable[Tensor], eps: float) -> bool:
+        """Numbers in [0, 1]."""
+        del eps
+        return in_unit_interval(outputs)
 
 
 def yes_no_loss(output: Tensor, target: Tensor, form: Form) -> Tensor:
