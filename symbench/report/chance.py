@@ -32,11 +32,17 @@ def beaten(low: float, estimate: float, chance: float) -> bool:
 
 def words(low: float, estimate: float, high: float, chance: float) -> str:
     """``, which is chance`` and the like, to go behind an accuracy; empty where it is better than that."""
+    found = word(low, estimate, high, chance)
+    return f", which {'' if found.startswith('could') else 'is '}{found}" if found else ""
+
+
+def word(low: float, estimate: float, high: float, chance: float) -> str:
+    """``chance``, ``below chance`` or ``could be chance``; empty where an accuracy is better than that."""
     if beaten(low, estimate, chance):
         return ""
     if high < chance:
-        return ", which is below chance"
-    return ", which is chance" if estimate <= chance else ", which could be chance"
+        return "below chance"
+    return "chance" if estimate <= chance else "could be chance"
 
 
 def one_class(rows: pd.DataFrame) -> list[str]:

@@ -177,11 +177,10 @@ def _rank(row: Mapping[Any, Any], metric: str) -> Entry:
     value, rank, first = float(row[metric]), int(row[f"{metric}_rank"]), int(row["accuracy_rank"])
     moved = first - rank
     change = f", {'up' if moved > 0 else 'down'} {abs(moved)}" if moved else ""
-    low = float(row[f"{metric}_low"])
-    guessed = not chance.beaten(low, value, float(row["chance"]))
-    change += ", chance" if guessed else ""
-    tone = "" if not moved or (moved > 0 and guessed) else "good" if moved > 0 else "bad"
     ends = [float(row[f"{metric}_{side}"]) for side in ("low", "high")]
+    guessed = chance.word(ends[0], value, ends[1], float(row["chance"]))
+    change += f", {guessed}" if guessed else ""
+    tone = "" if not moved or (moved > 0 and guessed) else "good" if moved > 0 else "bad"
     bar = None if any(math.isnan(end) for end in ends) else (value, ends[0], ends[1])
     return Entry(f"{percent(value)} %", f"rank {rank}{change}", value, bar, tone)
 
