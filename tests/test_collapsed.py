@@ -310,8 +310,8 @@ def test_a_rank_gained_by_standing_still_is_not_good(shown: Shown) -> None:
 def test_a_rank_says_what_the_sentence_above_it_says() -> None:
     """An accuracy that is surely below chance was called chance in the table of ranks."""
     row = {"chance": 0.116, "accuracy_rank": 1, "worst_case_accuracy_rank": 2}
-    for low, value, high, said in ((0.0, 0.0, 0.008, "below chance"), (0.09, 0.11, 0.14, "chance")):
-        ends = {f"worst_case_accuracy{end}": x for end, x in (("_low", low), ("", value), ("_high", high))}
+    for low, found, high, said in ((0.0, 0.0, 0.008, "below chance"), (0.09, 0.11, 0.14, "chance")):
+        ends = {f"worst_case_accuracy{end}": x for end, x in (("_low", low), ("", found), ("_high", high))}
         assert sheets._rank(row | ends, "worst_case_accuracy").detail == f"rank 2, down 1, {said}"
 
 
