@@ -133,24 +133,28 @@ class Code:
         except (TypeError, ValueError):  # it has none that can be read, as built-in functions may not
             return False
 
-    def loaded(self) -> str:
-        """The name of the module that it stands in, once it has been called."""
-        return self.module if self.file is None else module_name(self.file)
+    def value(self) -> Any:
+        """Import the module and return the attribute, whatever it is.
 
-    def _attribute(self) -> Any:
+        Raises:
+            ConfigError: the module cannot be imported, or has no such attribute.
+        """
         with foreign(ConfigError, self.where, f"importing {self.module!r}"):
             module = self._module()
         found = getattr(module, self.attribute, None)
         if found is None:
             known = [name for name in vars(module) if not name.startswith("_")]
-            raise ConfigError(
-                Problem(
-                    self.where,
-                    f"{self.module} has no {self.attribute!r}",
-                    "a function or class in it",
-                    near_miss(self.attribute, known),
-                )
-            )
+            close = near_miss(self.attribute, known)
+            got = f"{self.module} has no {self.attribute!r}"
+            raise ConfigError(Problem(self.where, got, "a function or class in it", close))
+        return found
+
+    def loaded(self) -> str:
+        """The name of the module that it stands in, once it has been called."""
+        return self.module if self.file is None else module_name(self.file)
+
+    def _attribute(self) -> Any:
+        found = self.value()
         if not callable(found):
             raise ConfigError(
                 Problem(self.where, f"{self.attribute} is a {type(found).__name__}", "a function or class to call")

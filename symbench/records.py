@@ -28,17 +28,20 @@ class ElementRecord(Record):
 
     element: int
     label: str
-    kind: Literal["permutation", "lossy", "resampled"]
+    kind: Literal["permutation", "exact", "lossy", "resampled"]
     size: float
     weight: float
     parameters: dict[str, float]
+    stratum: str | None = Field(
+        default=None, description="the piece of the group that it is of, where it has several"
+    )
 
 
 class GeneratorRecord(Record):
     """A one-parameter subgroup of a cell's symmetry, along which Lie derivatives are taken."""
 
     label: str
-    unit: Literal["rad", "px"]
+    unit: str
 
 
 class FileRecord(Record):

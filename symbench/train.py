@@ -6,8 +6,8 @@ import json
 import math
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -17,31 +17,24 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import OneCycleLR
 
-from symbench.assemble import Prepared, image_leaves, prepare, ready, seed_for
+from symbench.assemble import inputs_of, prepare, ready, seed_for
 from symbench.code import foreign
-from symbench.datasets.base import Dataset, Valid
+from symbench.datasets.base import Dataset
 from symbench.datasets.cache import cache_folder
 from symbench.datasets.reading import seeded
-from symbench.datasets.targets import present
 from symbench.environment import hardware
-from symbench.errors import ConfigError, DataError, Interrupted, ModelError, Problem
+from symbench.errors import ConfigError, Interrupted, ModelError, Problem, one_of
 from symbench.events import Advanced, Finished, Listener, Note, Started
-from symbench.fields import Category, Field, MultiLabel
-from symbench.groups.base import Group
-from symbench.models.base import Model
-from symbench.models.running import dtypes_of, handed
 from symbench.models.weights import digest_file
+from symbench.objective import Objective, augmented
 from symbench.plan.resolve import Plan, new_module
 from symbench.plan.training import meant_for
 from symbench.store import Digests, content_key, is_sealed, write_text, written
 from symbench.suite import ModelEntry, Recipe
-from symbench.tasks import Task, fitting, pair
 
 DIGESTS = Digests()
 PRELOAD_BYTES = 2 << 30
 """Training sets up to this size are decoded once and kept in memory, unless they are others each time."""
-TRIES = 100
-"""Elements that are drawn for a sample until one keeps its label; then it is left as it is."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +166,11 @@ def fit(
     optimiser = AdamW(module.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     schedule = OneCycleLR(optimiser, recipe.learning_rate, total_steps=batches * recipe.epochs)
     read = _anew(data, entry, suite.seed, key) if known.anew else _reader(data, entry)
-    objective = _Objective(ready(module, entry, name, device=device), data, meant_for(plan, name), device)
+    model = ready(module, entry, name, device=device)
+    taken = inputs_of(entry, name, module, data.fields)
+    if taken is None:
+        raise ModelError(Problem(name, f"takes none of the leaves {one_of(map(repr, data.fields))} of {recipe.on}"))
+    objective = Objective(model, data, taken, meant_for(plan, name), device)
     module.train()  # as it was made ready, it was set to be measured
     listen(Started(f"training {name}", batches * recipe.epochs, "batches"))
     try:
@@ -182,7 +179,7 @@ def fit(
             for number, indices in enumerate(_batches(len(data), recipe, generator)):
                 if len(indices) > 1 or recipe.batch == 1 or batches == 1:  # a last one alone has no batch statistics
                     leaves, targets = read(indices, number)
-                    leaves = _moved(leaves, augment, generator, _labels(data, targets), data.valid)
+                    leaves, targets = augmented(data, leaves, targets, indices, augment, generator)
                     loss = objective(leaves, targets)
                     optimiser.zero_grad()
                     loss.backward()
@@ -243,102 +240,3 @@ def _reader(data: Dataset, entry: ModelEntry) -> Reader:
         )
 
     return select
-
-
-def _labels(data: Dataset, targets: dict[str, Tensor]) -> list[list[int]] | None:
-    """The classes of each sample that a dataset's rule of labels is asked about; None where nothing is asked."""
-    names = [name for name, field in data.targets.items() if isinstance(field, (Category, MultiLabel))]
-    return present(targets[names[0]]) if names and data.valid is not None else None
-
-
-def _moved(
-    leaves: dict[str, Tensor],
-    augment: Prepared | None,
-    generator: torch.Generator,
-    labels: Sequence[Sequence[int]] | None = None,
-    valid: Valid | None = None,
-) -> dict[str, Tensor]:
-    """Samples moved by an element each, none of which changes its label: a 6 upside down is no 6 to be learnt."""
-    if augment is None:
-        return leaves
-    count = len(next(iter(leaves.values())))
-    drawn = augment.group.sample(count, generator=generator)  # (n, ...), one element for each sample
-    if labels is not None and valid is not None:
-        drawn = _kept(drawn, augment.group, generator, labels, valid)
-    actions = augment.actions
-    return {
-        name: actions[name].finish(actions[name].act(drawn[None], actions[name].prepare(x))[0])
-        for name, x in leaves.items()
-    }
-
-
-def _kept(
-    drawn: Tensor, group: Group, generator: torch.Generator, labels: Sequence[Sequence[int]], valid: Valid
-) -> Tensor:
-    """Elements ``(n, ...)`` with those drawn again that change a label; the identity where ``TRIES`` draws all do."""
-    drawn = drawn.clone()
-    waiting = list(range(len(drawn)))
-    for _ in range(TRIES):
-        parameters = group.parameters(drawn[waiting])
-        with foreign(DataError, "augmentation", "asking which elements keep a label (valid)"):
-            kept = [all(valid(x, named) for x in labels[i]) for i, named in zip(waiting, parameters, strict=True)]
-            waiting = [i for i, keeps in zip(waiting, kept, strict=True) if not keeps]
-        if not waiting:
-            return drawn
-        drawn[waiting] = group.sample(len(waiting), generator=generator)
-    drawn[waiting] = group.identity()
-    return drawn
-
-
-class _Objective:
-    """The loss of a model's outputs: each task's own, added up over the tasks that have a target.
-
-    The first batch says how many numbers an output has and which form its scores are in, and that holds for all.
-    """
-
-    def __init__(self, model: Model, data: Dataset, meant: Field | None, device: str) -> None:
-        self.model = model
-        self.images = image_leaves(data)
-        self.device, self.dtype = device, dtypes_of(model.module)[0]
-        self.open = pair(model.outputs, data.targets, scale="probabilities", meant=meant)
-        self.tasks: list[Task] = []
-        if not any(output.target for output in self.open):
-            outputs = ", ".join(f"{name} ({field})" for name, field in model.outputs.items())
-            targets = ", ".join(f"{name} ({field})" for name, field in data.targets.items())
-            remedy = "Declare outputs: in the model's entry, or call one as the target is called."
-            raise ModelError(
-                Problem(model.name, f"none of its outputs {outputs} meets a target of {targets}", None, remedy)
-            )
-
-    def __call__(self, leaves: dict[str, Tensor], targets: dict[str, Tensor]) -> Tensor:
-        """The loss of a batch, to be differentiated.
-
-        Raises:
-            ModelError: the model returned something else than was declared, or what no target can be held against.
-        """
-        inputs = {name: self._given(name, x) for name, x in leaves.items()}
-        try:
-            returned = handed(self.model.module, inputs)
-        except RuntimeError as error:
-            raise self.model.failed(error, inputs, self.images) from error
-        outputs = self.model.read(returned, len(next(iter(inputs.values()))))
-        wanted = {name: target.to(self.device) for name, target in targets.items()}
-        with fitting(self.model.name):
-            return self._summed(outputs, wanted)
-
-    def _given(self, name: str, values: Tensor) -> Tensor:
-        """A leaf as the model takes it: on its device, normalised, in the dtype of its inputs."""
-        moved = values.to(self.device, self.dtype) if values.is_floating_point() else values.to(self.device)
-        return self.model.normalisation(moved) if name in self.images else moved
-
-    def _summed(self, outputs: dict[str, Tensor], targets: dict[str, Tensor]) -> Tensor:
-        if not self.tasks:
-            found = [output.of(tuple(outputs[output.output].shape[1:])) for output in self.open if output.target]
-            key = self.model.seen.key if len(self.open) == 1 else None
-            self.tasks = [replace(task, key=key).at_first(outputs[task.output].detach()) for task in found]
-        losses = []
-        for task in self.tasks:
-            output, target = outputs[task.output], targets[task.target or ""]
-            task.check_target(tuple(output.shape[1:]), target)
-            losses.append(task.loss(output, target))
-        return torch.stack(losses).sum()

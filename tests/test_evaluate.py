@@ -722,11 +722,11 @@ FAILS = {
     "an unknown field": (
         HEAD.replace(
             "    def",
-            "    from symbench.fields import Nodes, Scalar\n    outputs = {'p': Nodes('p', Scalar())}\n    def",
+            "    from symbench.fields import Nodes, Point\n    outputs = {'p': Nodes('p', Point())}\n    def",
             1,
         )
         + "    def forward(self, x):\n        return x.flatten(2)\n",
-        "has no action on Nodes",
+        "nothing says what C4 does to values Point",
     ),
 }
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, cohen_kappa_score
 
-from symbench.measure import Sums, squared_distances, unrelated
+from symbench.measure import Whole, squared_distances, unrelated
 from symbench.metrics import METRICS
 from symbench.metrics.base import Observed
 from symbench.metrics.consistency import chance_of_difference
@@ -337,7 +337,7 @@ def null_of(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """``unrelated`` of whole tensors ``(k, n, d)``."""
     mean = b.mean(1)
     dot = torch.einsum("knd,kd->kn", b - mean[:, None], a.mean(1) - mean)
-    return unrelated(Sums.of(a, b, mean), dot, squared_distances(a, b))
+    return unrelated(Whole().sums(a, b, mean, range(a.shape[1])), dot, squared_distances(a, b))
 
 
 @pytest.mark.parametrize("n", [2, 3, 17])

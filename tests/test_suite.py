@@ -275,8 +275,12 @@ def test_other_tools_names_lead_to_ours(table: Table[Any]) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("group: S9, on: image, action: patches", "group: S9, on: image", "S9 acts on Image in several ways"),
-        ("{group: C4, on: image}", "{group: scalings, on: set}", r"scalings has no action on Nodes"),
+        (
+            "group: S9, on: image, action: patches",
+            "group: S9, on: image",
+            "S9 acts on Scalar over the 2-D grid .image. in several ways",
+        ),
+        ("{group: C4, on: image}", "{group: scalings, on: set}", r"scalings has no action on Scalar over items"),
         (
             "{group: C4, on: image}",
             "{group: C4 x translations, on: image, reach: 1, border: zero}",

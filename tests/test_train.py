@@ -19,6 +19,7 @@ from symbench.assemble import prepare as prepare_symmetry
 from symbench.datasets import digits
 from symbench.events import Advanced, Event, Started, ignore
 from symbench.models.weights import digest_file
+from symbench.objective import augmented
 from symbench.store import content_key
 from symbench.suite import load
 from symbench.testing import Blobs
@@ -81,7 +82,8 @@ def test_augmentation_draws_one_element_for_each_sample() -> None:
     data = Blobs(64, size=33)
     x = data.leaves["image"]
     symmetry = prepare_symmetry(suite, "quarter-turns", data, data.shapes())
-    moved = train._moved({"image": x}, symmetry, torch.Generator().manual_seed(0))["image"]
+    generator = torch.Generator().manual_seed(0)
+    moved = augmented(data, {"image": x}, {}, torch.arange(64), symmetry, generator)[0]["image"]
     turns = [next(k for k in range(4) if torch.equal(torch.rot90(x[i], k, (1, 2)), moved[i])) for i in range(64)]
     assert set(turns) == {0, 1, 2, 3}
 
@@ -102,8 +104,9 @@ def turned(labels: list[int] | None, valid: Any) -> list[int]:
     x = data.leaves["image"]
     symmetry = prepare_symmetry(suite, "quarter-turns", data, data.shapes())
     generator = torch.Generator().manual_seed(0)
-    each = None if labels is None else [[label] for label in labels]
-    moved = train._moved({"image": x}, symmetry, generator, each, valid)["image"]
+    data.valid = valid
+    targets = {} if labels is None else {"label": torch.tensor(labels)}
+    moved = augmented(data, {"image": x}, targets, torch.arange(64), symmetry, generator)[0]["image"]
     return [next(k for k in range(4) if torch.equal(torch.rot90(x[i], k, (1, 2)), moved[i])) for i in range(64)]
 
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
-Kind = Literal["permutation", "lossy", "resampled"]
-"""``permutation`` only moves the stored numbers, bit for bit; ``lossy`` is whole-numbered but loses some."""
+from symbench.fields import Places, Value
+
+Kind = Literal["permutation", "exact", "lossy", "resampled"]
+"""``permutation`` only moves the stored numbers, bit for bit; ``exact`` is a formula, right to rounding; ``lossy`` is
+whole-numbered but loses some; ``resampled`` finds values between those that there are, and so blurs."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
 """From the best to the worst."""
+SHARP: tuple[Kind, ...] = ("permutation", "exact")
+"""Those of which nothing is lost: an exact model's error is rounding under them, and only under them."""
 
 Move = Callable[[Tensor], Tensor]
 """``(n, ...) -> (k, n, ...)``: elements bound to one shape and device, with their grids and tables built."""
@@ -39,9 +44,17 @@ class Action(ABC):
 
     Attributes:
         in_pixels: elements are distances in the input's pixels, so that a map of another size is not moved by them.
+        moves_values: it computes with what stands at the places, rather than moving it about.
     """
 
     in_pixels = False
+    moves_values = False
+
+    @classmethod
+    def of(cls, group: Any, options: Any, part: Places | Value) -> Action:
+        """Build it for one part of a field; those that depend on which override this."""
+        del part
+        return cls(group, options)  # type: ignore[call-arg]
 
     @abstractmethod
     def check(self, shape: tuple[int, ...]) -> str | None:
@@ -133,3 +146,15 @@ def take(x: Tensor, index: Tensor, *, fill: float | None = None) -> Tensor:
     k, n, q = index.shape
     spread = index.view(k, n, *(1,) * (x.ndim - 2), q).expand(k, *x.shape[:-1], q)
     return x.expand(k, *x.shape).gather(-1, spread)
+
+
+def times(matrices: Tensor, x: Tensor) -> Tensor:
+    """Matrices times vectors in the last axis, ``(k, n, ...)``.
+
+    Args:
+        matrices: ``(k, d, d)`` shared by all samples, or ``(k, n, d, d)``.
+        x: ``(n, ..., d)``.
+    """
+    wide = matrices if matrices.ndim == 4 else matrices[:, None]
+    wide = wide.view(*wide.shape[:2], *(1,) * (x.ndim - 2), *wide.shape[-2:])
+    return (wide @ x[None, ..., None])[..., 0]

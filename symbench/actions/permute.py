@@ -71,15 +71,36 @@ class PermutePixels(Permutation):
         return lambda x: take(x.flatten(-2), table).unflatten(-1, x.shape[-2:])
 
 
-class PermuteRows(Permutation):
-    """S_n moves the rows of ``(n_samples, rows, *value)``."""
+class PermutePlaces(Permutation):
+    """S_n moves the places of ``(n_samples, places, rest)``."""
 
     def check(self, shape: tuple[int, ...]) -> str | None:
-        """n must be the number of rows."""
-        rows = shape[0] if shape else 0
-        return None if rows == self.group.n else f"{self.group.name} needs {self.group.n} rows, got {rows}"
+        """n must be the number of places."""
+        places = shape[0] if shape else 0
+        return None if places == self.group.n else f"{self.group.name} needs {self.group.n} rows, got {places}"
 
     def bind(self, g: Tensor, like: Tensor) -> Move:
         """One table for each element."""
         table = self.group.inverse(g).to(like.device)
         return lambda x: take(x.movedim(1, -1), table).movedim(-1, 2)
+
+
+class Rename(Permutation):
+    """S_n renames the places that indices name, ``e -> g[e]``, in ``(n_samples, ...)``; below 0 they name none."""
+
+    def check(self, shape: tuple[int, ...]) -> str | None:
+        """Any shape will do."""
+        del shape
+        return None
+
+    def bind(self, g: Tensor, like: Tensor) -> Move:
+        """The permutations themselves are the tables."""
+        images = g.to(like.device)
+
+        def rename(x: Tensor) -> Tensor:
+            wide = images if images.ndim == 3 else images[:, None].expand(-1, len(x), -1)
+            flat = x.flatten(1).expand(len(wide), -1, -1)
+            named = wide.gather(-1, flat.clamp(min=0))
+            return torch.where(flat < 0, flat, named).reshape(len(wide), *x.shape)
+
+        return rename

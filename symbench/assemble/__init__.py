@@ -13,7 +13,7 @@ from symbench.assemble.model import (
     recipe_document,
 )
 from symbench.assemble.origin import origin_document
-from symbench.assemble.running import check_layers, dtype_of, layer_fields, ready
+from symbench.assemble.running import check_layers, dtype_of, inputs_of, layer_fields, ready
 from symbench.assemble.symmetry import Prepared, canvas, prepare, rule_document, validity_document
 from symbench.assemble.weights import load_weights, weights_digest
 
@@ -25,6 +25,7 @@ __all__ = [
     "check_layers",
     "dtype_of",
     "image_leaves",
+    "inputs_of",
     "is_foreign",
     "layer_fields",
     "load_dataset",

@@ -11,6 +11,7 @@ from symbench.code import foreign
 from symbench.datasets import DATASETS, ItemsOptions
 from symbench.datasets.base import Canvas, Dataset
 from symbench.datasets.items import Items
+from symbench.datasets.padding import checked
 from symbench.errors import (
     CellError,
     ConfigError,
@@ -18,7 +19,7 @@ from symbench.errors import (
     Problem,
 )
 from symbench.events import Listener, ignore
-from symbench.fields import Category, Image, MultiLabel
+from symbench.fields import Category, Classes, MultiLabel
 from symbench.suite import Suite, code_of
 
 T = TypeVar("T")
@@ -70,6 +71,7 @@ def load_dataset(suite: Suite, name: str, *, split: str | None = None, listen: L
 def _as_dataset(found: Any, where: str, options: Mapping[str, Any]) -> Dataset:
     """What code returned; a sequence becomes a dataset with the options of its entry."""
     if isinstance(found, Dataset):
+        found = checked(found, where)
         fields = ItemsOptions.model_fields.items()
         given = [key for key, field in fields if options.get(key, field.default) != field.default]
         if given:
@@ -90,7 +92,7 @@ def output_count(dataset: Dataset, canvas: Canvas | None, where: str) -> int:
     name, field = next(iter(dataset.targets.items()))
     if isinstance(field, MultiLabel) and field.labels is not None:
         return field.labels
-    if not isinstance(field, Category):
+    if not isinstance(field, (Category, Classes)):
         return int(dataset.batch([0], canvas=canvas).targets[name][0].numel())
     if field.classes is not None:
         return field.classes
@@ -110,4 +112,4 @@ def reading(read: Callable[[], T], where: str) -> T:
 
 def image_leaves(dataset: Dataset) -> list[str]:
     """The leaves that get normalised."""
-    return [name for name, field in dataset.fields.items() if isinstance(field, Image)]
+    return [name for name, field in dataset.fields.items() if field.grid is not None]

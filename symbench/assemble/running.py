@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,9 +10,11 @@ from torch import nn
 
 from symbench.code import foreign
 from symbench.errors import ConfigError, ModelError, Problem, near_miss, one_of
-from symbench.fields import OUTPUTS, Field, Image, Nodes, Scalar, Undeclared
+from symbench.fields import OUTPUTS, Field, Image, Undeclared, declared, mask_of
 from symbench.models import MODELS
 from symbench.models.base import Model, Normalisation, declared_outputs
+from symbench.models.inputs import takes
+from symbench.models.layout import Packing, is_packed
 from symbench.models.running import dtypes_of, named
 from symbench.suite import ModelEntry, Suite
 
@@ -64,6 +66,9 @@ def ready(
             module.eval()
             outputs = declared_outputs(module, otherwise)
     outputs = {own: OUTPUTS[word] for own, word in entry.outputs.items()} or outputs
+    if is_packed(module):
+        with foreign(ModelError, name, "reading what it declares"):
+            module = Packing(module, declared(getattr(module, "inputs", None)) or {}, outputs).eval()
     return Model(module, outputs, Normalisation(entry.mean, entry.std), name, _about_dtypes(came_in, dtype))
 
 
@@ -75,10 +80,36 @@ def _about_dtypes(came_in: Sequence[torch.dtype], converted: torch.dtype | None)
     return f"Its parts are {parts} as they came, its inputs {named(came_in[0])}; numerics.dtype converts all of them."
 
 
+def inputs_of(
+    entry: ModelEntry, name: str, module: nn.Module | None, fields: Mapping[str, Field]
+) -> tuple[str, ...] | None:
+    """The leaves of a dataset that a model takes, in its order, masks last; None where it cannot be fed.
+
+    Args:
+        entry: the suite's entry.
+        name: its name.
+        module: what it was built into, where that is code and may declare its ``inputs``.
+        fields: the dataset's leaves.
+
+    Raises:
+        ModelError: its own code raised.
+    """
+    if ":" not in entry.use:
+        return takes(MODELS.row(entry.use).inputs, fields)
+    with foreign(ModelError, name, "reading what it declares"):
+        inputs = declared(getattr(module, "inputs", None))
+        packs = is_packed(module)
+    found = takes(inputs or (Image(),), fields)
+    if found is None or not packs:
+        return found
+    axes = dict.fromkeys(axis for leaf in found for axis in fields[leaf].axes)
+    masks = [mask_of(axis) for axis in axes if mask_of(axis) in fields]
+    return tuple(dict.fromkeys([*found, *masks]))
+
+
 def layer_fields(entry: ModelEntry) -> dict[str, Field]:
     """The fields of the layers that a model's entry names."""
-    known: dict[str, Field] = {"Scalar": Scalar(), "Image": Image(), "Nodes": Nodes("*", Scalar())}
-    return {name: known[key] for name, key in entry.layers.items()}
+    return {name: OUTPUTS[word.lower()] for name, word in entry.layers.items()}
 
 
 def check_layers(module: nn.Module, suite: Suite, name: str) -> None:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from symbench import actions, groups
-from symbench.actions.base import Action, TrivialAction
+from symbench.actions import Lookup
+from symbench.actions.base import Action
 from symbench.assemble.data import seed_for
 from symbench.code import foreign
 from symbench.datasets.base import Canvas, Dataset, Frame, Valid
 from symbench.datasets.wrappers import Every
-from symbench.errors import DataError, ImpossiblePair, Problem, one_of
-from symbench.fields import Category, Field, Nodes, axes
+from symbench.errors import ConfigError, DataError, ImpossiblePair, Problem, one_of
+from symbench.fields import ANY, Category, Classes, Field, same_places, value_shape
 from symbench.groups.base import Elements, Group, choose
 from symbench.groups.views import draw_each
 from symbench.identity import dependencies
@@ -50,7 +52,7 @@ class Prepared:
     document: dict[str, Any]
     entry_group: str
     options: dict[str, Any]
-    action: str | None
+    lookup: Lookup
     on_field: Field
     axes: tuple[str, ...]
 
@@ -62,71 +64,113 @@ class Prepared:
         relative = self.group.compose(others, self.group.inverse(first))
         return torch.cat([self.group.identity()[None].expand_as(g[:1]), relative.unflatten(0, g[1:].shape[:2])])
 
-    def action_on(self, field: Field) -> Action:
-        """The action on an output or a target. The axis ``*`` is the one that the symmetry moves.
+    def action_on(self, field: Field, name: str = "") -> Action:
+        """The action on an output or a target. Places ``*`` are those that the symmetry moves.
+
+        Args:
+            field: its field.
+            name: its name, for messages.
 
         Raises:
-            ImpossiblePair: there is none; or the field is along an axis that no leaf has, and would be left alone.
+            ImpossiblePair: nobody says how it moves; or it is along an axis that no leaf has, of which nobody could
+                say whether it is the one that moves.
         """
-        if isinstance(field, Nodes) and field.axis == "*" and isinstance(self.on_field, Nodes):
-            field = replace(field, axis=self.on_field.axis)
-        for axis in axes(field):
-            if isinstance(self.on_field, Nodes) and axis not in self.axes:
+        field = field.named(self.lookup.moved or next(iter(self.on_field.axes), ANY))
+        for axis in field.axes:
+            if self.lookup.leaves.relabels and axis not in self.axes:
                 got = f"{field} is along the axis {axis!r}, which no leaf of the dataset has"
                 raise ImpossiblePair(Problem("", got, one_of(map(repr, self.axes))))
-        return actions.load(self.group, self.entry_group, field, self.options, on=self.on_field, name=self.action)
+        return actions.load(
+            self.group, self.entry_group, field, self.options, on=self.on_field, leaf=name, lookup=self.lookup
+        )
 
 
 def prepare(suite: Suite, name: str, dataset: Dataset, shapes: Mapping[str, tuple[int, ...]]) -> Prepared:
     """Build a symmetry's group, elements and actions for a dataset whose leaves have these shapes.
 
     Raises:
-        ImpossiblePair: the group cannot act on a leaf.
+        ImpossiblePair: the group cannot act on a leaf, or nobody says how.
     """
-    entry = suite.symmetries[name]
-    where = suite.where("symmetries", name)
-    group = groups.load(entry.group, entry.options, where=suite.where("symmetries", name, "group"))
-    document: dict[str, Any] = {"group": entry.group, "options": entry.options, "elements": entry.elements}
-    elements = _elements(suite, name, group, seed_for(suite.seed, "elements", content_key(document)))
+    entry, where = suite.symmetries[name], suite.where("symmetries", name)
     on_field = dataset.fields[entry.on]
-    actions.find(entry.group, on_field, entry.action, where=where)  # the leaf it is on must move
+    lookup = Lookup.of(entry.group, on_field, entry.action, where=where, folder=suite.folder)
+    moving = lookup.moving(entry.on, on_field)  # the leaf it is on must move
+    sizes = dataset.sizes.get(lookup.moved)
+    group = groups.load(
+        entry.group,
+        entry.options,
+        where=suite.where("symmetries", name, "group"),
+        folder=suite.folder,
+        places=_places(on_field, lookup.moved, shapes[entry.on]),
+    )
+    _check_options(suite, name, [row for *_, row in moving])
+    document: dict[str, Any] = {"group": entry.group, "options": entry.options, "elements": entry.elements}
+    elements = _elements(suite, name, group, seed_for(suite.seed, "elements", content_key(document)), sizes)
     moved: dict[str, Action] = {}
-    names: dict[str, list[Any]] = {}
+    names: dict[str, list[list[Any]]] = {}
+    rows: list[actions.ActionRow] = []
     for leaf, field in dataset.fields.items():
-        action = actions.load(group, entry.group, field, entry.options, on=on_field, name=entry.action)
-        reason = action.check(shapes[leaf])
+        action = actions.load(group, entry.group, field, entry.options, on=on_field, leaf=leaf, lookup=lookup)
+        reason = field.value.misfit(value_shape(field, shapes[leaf])) or action.check(shapes[leaf])
         if reason is not None:
             raise ImpossiblePair(Problem(where, f"{entry.group} cannot act on {leaf!r}: {reason}"))
         moved[leaf] = action
-        if not isinstance(action, TrivialAction):
-            found, row = actions.find(entry.group, field, entry.action)
-            names[leaf] = [found, row.version]
+        used = list(lookup.parts(leaf, field))
+        rows += [row for *_, row in used]
+        if used:
+            names[leaf] = [[found, row.version] for _, found, row in used]
     document |= {
         "on": entry.on,
         "actions": names,
         "draw": [entry.draw, entry.reference],
         "values": content_key(
-            group.canonical(elements.at(range(FIRST)).flatten(0, -1 - group.element_ndim)).tolist()
+            group.canonical(elements.at(range(min(FIRST, len(dataset)))).flatten(0, -1 - group.element_ndim)).tolist()
         ),
         "weights": content_key(elements.weights.tolist()),
-        "code": [
-            dependencies([groups.GROUPS.row(part).module]).document()
-            for part in groups.factors(entry.group)
-            if "/" in part
-        ],
+        "code": _code(entry.group, rows, suite.folder),
     }
-    named = tuple(dict.fromkeys(axis for field in dataset.fields.values() for axis in axes(field)))
+    named = same_places(dataset.fields.values())
     return Prepared(
-        group, elements, entry.on, moved, document, entry.group, dict(entry.options), entry.action, on_field, named
+        group, elements, entry.on, moved, document, entry.group, dict(entry.options), lookup, on_field, named
     )
 
 
-def _elements(suite: Suite, name: str, group: Group, seed: int) -> Elements:
+def _places(field: Field, moved: str, shape: tuple[int, ...]) -> int | None:
+    """How many places a leaf of this shape, without the sample axis, has along the axis that is moved."""
+    first = 0
+    for each in field.places:
+        if each.name == moved and not each.after:
+            return shape[first]
+        first += each.dimensions
+    return None
+
+
+def _check_options(suite: Suite, name: str, rows: Sequence[actions.ActionRow]) -> None:
+    """Refuse keys that neither a group nor an action that code brings knows; those of our own are checked before."""
+    entry, where = suite.symmetries[name], suite.where("symmetries", name)
+    known = {key for row in rows for key in row.options.model_fields}
+    for part in groups.factors(entry.group):
+        known |= set(groups.row_of(part, where=where, folder=suite.folder).options.model_fields)
+    for key in entry.model_extra or {}:
+        if key not in known:
+            at = suite.where("symmetries", name, key)
+            raise ConfigError(Problem(at, f"got unknown key {key!r}", one_of(sorted(known)) or "no options"))
+
+
+def _code(group: str, rows: Iterable[actions.ActionRow], folder: Path) -> list[Any]:
+    """What a cell's key says of code beyond our own that moves its leaves."""
+    mine = [groups.row_of(part, folder=folder) for part in groups.factors(group)]
+    modules = dict.fromkeys(row.module for row in (*mine, *rows) if not row.ours)
+    return [dependencies([module]).document() for module in modules]
+
+
+def _elements(suite: Suite, name: str, group: Group, seed: int, sizes: Sequence[int] | None) -> Elements:
+    """The elements that the suite asks for; where samples have sizes of their own, they have own elements too."""
     entry = suite.symmetries[name]
     where = suite.where("symmetries", name, "elements")
-    if entry.draw == "per-sample":
-        count = 1 if entry.elements is None else entry.elements
-        return draw_each(group, count, seed=seed, against=entry.reference, where=where)
+    if entry.draw == "per-sample" or sizes is not None:
+        count = (1 if sizes is None else 8) if entry.elements is None else entry.elements
+        return draw_each(group, count, seed=seed, against=entry.reference, where=where, sizes=sizes)
     return choose(group, entry.elements, generator=torch.Generator().manual_seed(seed), where=where)
 
 
@@ -164,7 +208,7 @@ def rule_document(name: str, dataset: Dataset, prepared: Prepared) -> Any:
 def _labels(dataset: Dataset) -> Sequence[int] | None:
     """The class labels that there are; None where that is not known."""
     for field in dataset.targets.values():
-        count = field.classes if isinstance(field, Category) else getattr(field, "labels", None)
+        count = field.classes if isinstance(field, (Category, Classes)) else getattr(field, "labels", None)
         if count is not None:
             return range(count)
     return dataset.occurring

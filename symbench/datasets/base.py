@@ -15,7 +15,7 @@ from torch.nn.functional import interpolate
 
 from symbench.errors import DataError, Problem
 from symbench.events import Listener, ignore
-from symbench.fields import Category, Field, Image, MultiLabel
+from symbench.fields import Category, Field, MultiLabel
 
 Valid = Callable[[int, Mapping[str, float]], bool]
 """``(label, element's parameters) -> bool``, parameters as the group names them: ``{"angle_deg": 180.0}``."""
@@ -87,6 +87,8 @@ class Dataset(ABC):
         unusable: samples that turned out to be unreadable, with the reason. They count in ``len`` and are left out of
             everything else; all of those among samples that :meth:`prepare` has seen are known.
         occurring: the class labels that there are, where nothing but reading all samples shows it, and that was done.
+        sizes: by the name of an axis, how many places each sample has, where samples differ in it: leaves are padded
+            to one size; padding moves nowhere and counts nowhere. A leaf ``<axis>_mask`` is added for models.
         fixed: whether samples are the same each time they are read, whatever happens, so that nobody needs to look.
     """
 
@@ -97,6 +99,7 @@ class Dataset(ABC):
     unusable: Mapping[int, str] = MappingProxyType({})
     occurring: Sequence[int] | None = None
     fixed: bool = False
+    sizes: Mapping[str, Sequence[int]] = MappingProxyType({})
 
     @abstractmethod
     def __len__(self) -> int:
@@ -152,6 +155,7 @@ class Readable(Dataset):
         self.indices = [index for index in range(len(whole)) if index not in whole.unusable]
         self.fields, self.targets = whole.fields, whole.targets
         self.classes, self.valid = whole.classes, whole.valid
+        self.sizes = {axis: [sizes[index] for index in self.indices] for axis, sizes in whole.sizes.items()}
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -177,7 +181,7 @@ class Aligned(Dataset):
         kinds = (Category, MultiLabel)
         self.label = next(name for name, field in whole.targets.items() if isinstance(field, kinds))
         self.several = isinstance(whole.targets[self.label], MultiLabel)
-        self.fields, self.unusable = whole.fields, whole.unusable
+        self.fields, self.unusable, self.sizes = whole.fields, whole.unusable, whole.sizes
         self.targets = {**whole.targets, self.label: MultiLabel(None) if self.several else Category(None)}
         rule, labels = whole.valid, {output: label for label, output in enumerate(outputs)}
         self.valid = None if rule is None else lambda output, element: rule(labels[output], element)
@@ -228,6 +232,7 @@ class Arrays(Dataset):
         target_fields: Mapping[str, Field],
         classes: Sequence[str] | None = None,
         valid: Valid | None = None,
+        sizes: Mapping[str, Sequence[int]] | None = None,
     ) -> None:
         lengths = {name: len(values) for name, values in {**leaves, **targets}.items()}
         if len(set(lengths.values())) != 1:
@@ -240,6 +245,7 @@ class Arrays(Dataset):
         self.targets = dict(target_fields)
         self.classes = classes
         self.valid = valid
+        self.sizes = dict(sizes or {})
 
     def __len__(self) -> int:
         return len(next(iter(self.leaves.values())))
@@ -248,7 +254,7 @@ class Arrays(Dataset):
         """Rows of the tensors."""
         index = torch.as_tensor(list(indices), dtype=torch.int64)
         leaves = {
-            name: resize(values[index], canvas) if isinstance(self.fields[name], Image) else values[index]
+            name: resize(values[index], canvas) if self.fields[name].grid else values[index]
             for name, values in self.leaves.items()
         }
         return Batch(leaves, {name: values[index] for name, values in self.target_values.items()})

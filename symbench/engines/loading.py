@@ -68,6 +68,7 @@ def job_of(
     wanted = canvas(suite, cell.pair.symmetry, cell.pair.model)
     return Job(
         cell=cell,
+        takes=plan.takes[cell.pair.model, cell.pair.dataset],
         model=loaded.model,
         dataset=dataset,
         prepared=plan.symmetry_of(cell),

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from symbench.equivariant.probe import Output
 from symbench.errors import one_of
-from symbench.fields import Field, Image, Nodes
+from symbench.fields import Field
 from symbench.measure import flat, squared_distances
 
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4, torch.bfloat16: 0.1, torch.float16: 0.05}
@@ -106,9 +106,7 @@ def _place(field: Field, distance: Tensor) -> str:
 
 
 def _axes(field: Field) -> list[str]:
-    if isinstance(field, Image):
-        return ["channel", "row", "column"]
-    return [field.axis, *_axes(field.value)] if isinstance(field, Nodes) else []
+    return ["channel", "row", "column"] if field.grid is not None else list(field.axes)
 
 
 def hints(
@@ -138,7 +136,7 @@ def hints(
                 f"Nothing was said of the output, of shape {shape}: it was taken for one that nothing moves. If it "
                 f"moves with the input, say so, such as outputs={{{name!r}: {field}}}."
             )
-        if turns and isinstance(output.field, Image) and shape[1] > 1:
+        if turns and output.field.grid is not None and shape[1] > 1:
             found.append(
                 f"Image() says that the pixels of {name!r} move and its {shape[1]} channels do not. Components of "
                 "vectors and orientations do: they cannot be declared yet; test what is made of them further on."

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from torch import Tensor
 
 from symbench.errors import ConfigError, Problem, near_miss, one_of, quoted
-from symbench.fields import Category, Field, Image, Nodes, Scalar, axes
+from symbench.fields import Category, Field, Image, Nodes, Scalar
 
 Declared = Field | str | None
 """A field, or its name for those without axes; None for an output that is left out."""
 ROWS = "Nodes('nodes', Scalar())"
-PLAIN: dict[str, type[Field]] = {"image": Image, "scalar": Scalar, "category": Category}
+PLAIN: dict[str, Callable[[], Field]] = {"image": Image, "scalar": Scalar, "category": Category}
 
 
 def field_of(value: Any, where: str) -> Field:
@@ -33,14 +33,16 @@ def field_of(value: Any, where: str) -> Field:
     )
 
 
-def fields_of_inputs(leaves: Mapping[str, Tensor], given: Any, group: str, keys: Collection[str]) -> dict[str, Field]:
+def fields_of_inputs(
+    leaves: Mapping[str, Tensor], given: Any, group: str, kinds: Collection[str]
+) -> dict[str, Field]:
     """The field of every input: as declared, else by its shape.
 
     Args:
         leaves: the inputs.
         given: what the caller says of them.
         group: its name, for messages.
-        keys: of the fields that it acts on.
+        kinds: of the places and values that it moves.
 
     Raises:
         ConfigError: a field for what is no input, or a shape that says too little.
@@ -53,27 +55,26 @@ def fields_of_inputs(leaves: Mapping[str, Tensor], given: Any, group: str, keys:
             got, close = f"got a field for {quoted(name)}", near_miss(str(name), leaves)
             raise ConfigError(Problem("fields", got, f"one of the inputs: {one_of(leaves)}", close))
     return {
-        name: field_of(given[name], f"fields[{name!r}]") if name in given else _guess(name, x, group, keys)
+        name: field_of(given[name], f"fields[{name!r}]") if name in given else _guess(name, x, group, kinds)
         for name, x in leaves.items()
     }
 
 
-def _guess(name: str, x: Tensor, group: str, keys: Collection[str]) -> Field:
+def _guess(name: str, x: Tensor, group: str, kinds: Collection[str]) -> Field:
     """The field of an input that nothing was said of; ``(n,)`` has no axis that a group could move."""
     if x.ndim == 1:
         return Scalar()
     rows = Nodes("nodes", Scalar())
-    pairs = rows.key in keys and x.ndim in {3, 4} and x.shape[1] == x.shape[2]
+    pairs = "Axis" in kinds and x.ndim in {3, 4} and x.shape[1] == x.shape[2]
     guessed = {3: rows, 4: Image()}.get(x.ndim)
-    if guessed is not None and guessed.key in keys and not pairs:
+    if guessed is not None and guessed.places[0].kind in kinds and not pairs:
         return guessed
     got = f"the shape {tuple(x.shape)} does not say what it is"
     expected, remedy = f"{ROWS} if its second axis are the nodes, Scalar() if nothing moves it", ""
     if pairs:
-        expected = f"{ROWS} if only its rows are nodes"
-        remedy = "A matrix over pairs of nodes, such as an adjacency, cannot be moved yet: make it in the model. "
-    elif rows.key not in keys:
-        expected = f"what {group} acts on: {'images (n, c, h, w)' if 'Image' in keys else one_of(sorted(keys))}"
+        expected = f"{ROWS} if only its rows are nodes, Nodes('nodes', {ROWS}) if it is a matrix over pairs of them"
+    elif "Axis" not in kinds:
+        expected = f"what {group} acts on: {'images (n, c, h, w)' if 'Grid' in kinds else one_of(sorted(kinds))}"
         remedy = "Volumes cannot be moved yet. " if x.ndim == 5 else ""
     remedy += f"Say what it is with fields={{{name!r}: ...}}."
     raise ConfigError(Problem(f"input {name!r}", got, expected, remedy))
@@ -85,9 +86,9 @@ def check_axes(inputs: Mapping[str, Field], outputs: Mapping[str, Field]) -> Non
     Raises:
         ConfigError: naming the axes that there are.
     """
-    known = {axis: name for name, field in inputs.items() for axis in axes(field)}
+    known = {axis: name for name, field in inputs.items() for axis in field.axes}
     for name, field in outputs.items():
-        for axis in axes(field):
+        for axis in field.axes:
             if axis not in known:
                 there = " and ".join(f"{name!r} has the axis {axis!r}" for axis, name in known.items())
                 remedy = f"The input {there}." if known else "No input has a named axis: say so with fields=."
@@ -109,7 +110,7 @@ def moved_axis(inputs: Mapping[str, Field], on: str | None) -> Field:
                 Problem("on", f"got {quoted(on)}", f"an input: {one_of(inputs)}", near_miss(on, inputs))
             )
         return inputs[on]
-    outer = {field.axis: name for name, field in inputs.items() if isinstance(field, Nodes)}
+    outer = {field.axes[0]: name for name, field in inputs.items() if field.axes and field.grid is None}
     if len(outer) > 1:
         got = f"the inputs have the axes {one_of(map(repr, outer))}"
         raise ConfigError(

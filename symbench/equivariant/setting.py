@@ -56,8 +56,8 @@ class Setting:
         """
         if not isinstance(name, str):
             raise ConfigError(Problem("group", f"got {quoted(name)}", "its name in a suite, such as 'C4'"))
-        keys = {row.field for row in actions.rows(name, where="group").values()}
-        known = fields_of_inputs(leaves, fields, name, keys)
+        kinds = {row.kind for row in actions.rows(name, where="group").values()}
+        known = fields_of_inputs(leaves, fields, name, kinds)
         _check_options(name, options)
         built = groups.load(name, options)
         bare = cls(name, built, options, action, moved_axis(known, on), known, {})

@@ -108,7 +108,7 @@ def measure_part(
     began, first, samples = time.perf_counter(), span.start, order[span]
     elements = job.prepared.elements.at(samples)
     blocks = Blocks(elements, job.prepared.from_reference(elements), per_sample=job.prepared.elements.shared is None)
-    parts = [Part(reference, job.prepared.elements.weights, first, len(samples)) for reference in listed]
+    parts = [Part(reference, job.prepared.elements.weights, first, samples) for reference in listed]
     together = max(1, job.batch // len(samples))  # elements in one forward pass, where a part is smaller than a batch
     for piece in pieces(len(samples), job.batch):
         leaves, targets = load_leaves(job, samples[piece])

@@ -18,11 +18,11 @@ from symbench.evaluate.clock import Clock
 from symbench.evaluate.controls import Controls
 from symbench.evaluate.cost import facts_of
 from symbench.evaluate.gallery import Worst, rendered, worst_first, worst_of
-from symbench.evaluate.job import Job, kinds
+from symbench.evaluate.job import Job, kinds, kinds_of
 from symbench.evaluate.reference import Reference
 from symbench.evaluate.rows import one_each
 from symbench.evaluate.scratch import Scratch
-from symbench.measure import Sums, unrelated
+from symbench.measure import Sums, Totals
 from symbench.records import CellRecord, ElementRecord, FileRecord, PartRecord, ProbeRecord
 from symbench.store import Store, sha256_file, write_controls, write_gallery, write_part, write_samples, write_views
 
@@ -51,12 +51,12 @@ def close(
 ) -> None:
     """Fill in what needs the whole cell, write the observations and the record, and drop the scratch files."""
     folder = store.cell_folder(job.cell.key)
-    means = [_moved_mean(reference, parts, scratch).to(job.exact) for reference in listed]
+    totals = [_totals(job, reference, order, parts, scratch) for reference in listed]
     records = []
     for first, last in parts:
         rows = [
-            _rows(job, reference, order[first:last], first, mean, len(order), scratch)
-            for reference, mean in zip(listed, means, strict=True)
+            _rows(job, reference, order[first:last], first, whole, scratch)
+            for reference, whole in zip(listed, totals, strict=True)
         ]
         columns = {name: np.concatenate([row[name] for row in rows]) for name in OBSERVATIONS.names}
         path = write_part(folder, first, last - 1, columns)
@@ -104,44 +104,68 @@ def _sample_rows(
     }
 
 
-def _moved_mean(reference: Reference, parts: Sequence[tuple[int, int]], scratch: Scratch) -> Tensor:
-    """The mean of ``f(g.x)`` over the cell, measured from that of ``g.f(x)``, ``(elements - 1, d)``."""
+@dataclass(frozen=True)
+class Whole:
+    """What is known of one output once all parts are there.
+
+    Attributes:
+        moved_sum: the sum over the cell of ``f(g.x)``, measured from the mean of ``g.f(x)``, ``(elements - 1, d)``.
+        totals: of all samples, for the same elements.
+    """
+
+    moved_sum: Tensor
+    totals: Totals
+
+
+def _totals(
+    job: Job, reference: Reference, order: Sequence[int], parts: Sequence[tuple[int, int]], scratch: Scratch
+) -> Whole:
     paths = [scratch.pairing(reference.task.output, first) for first, _ in parts]
-    total = sum(scratch.load(path, "moved_sum")["moved_sum"] for path in paths)
-    return torch.from_numpy(total)[1:] / parts[-1][1]
+    kept = [scratch.load(path, "moved_sum", "moved_sq") for path in paths]
+    moved_sum = torch.from_numpy(sum(each["moved_sum"] for each in kept))[1:].to(job.exact)
+    moved_sq = torch.from_numpy(sum(each["moved_sq"].sum(1) for each in kept))[1:]
+    return Whole(moved_sum, Totals(moved_sq, reference.comparison.counts(order)))
 
 
 def _unrelated(
-    job: Job, reference: Reference, first: int, deviation: np.ndarray, means: Tensor, count: int, scratch: Scratch
+    job: Job,
+    reference: Reference,
+    samples: Sequence[int],
+    first: int,
+    deviation: np.ndarray,
+    whole: Whole,
+    scratch: Scratch,
 ) -> np.ndarray:
-    """``unrelated_sq`` of a part of ``count`` samples, ``(elements, n)``; the identity's row is NaN."""
+    """``unrelated_sq`` of a part of a cell, ``(elements, n)``; the identity's row is NaN."""
     kept = scratch.load(scratch.pairing(reference.task.output, first))
     sums = Sums(**{field.name: torch.from_numpy(kept[field.name])[1:] for field in fields(Sums)})
-    values = reference.task.compared(reference.rows(first, first + deviation.shape[1], job.exact))
-    offset = reference.mean.to(job.exact)
+    values = reference.task.compared(reference.rows(first, first + len(samples), job.exact))
+    offset, comparison = reference.mean.to(job.exact), reference.comparison
     if reference.in_place:
-        expected_dot = means @ (values - offset).reshape(len(values), -1).T  # one product for all elements
+        centred = comparison.folded((values - offset)[None], samples)[0]
+        dot = whole.moved_sum @ centred.T  # one product for all elements
     else:
         elements = job.prepared.elements.values[1:]
-        moved = (_centred(reference, g[None], values, offset) @ mean for g, mean in zip(elements, means, strict=True))
-        expected_dot = torch.stack(list(moved))
-    result = np.full(deviation.shape, np.nan)
-    result[1:] = unrelated(sums, expected_dot.cpu(), torch.from_numpy(deviation[1:]), count).numpy()
-    return result
+        pairs = zip(elements, whole.moved_sum, strict=True)
+        dot = torch.stack([_centred(reference, g[None], values, offset, samples) @ moved for g, moved in pairs])
+    own = comparison.counts(samples)
+    found = comparison.unrelated(sums, dot.cpu(), torch.from_numpy(deviation[1:]), whole.totals, own)
+    return np.concatenate([np.full((1, len(samples)), np.nan), found.numpy()])
 
 
-def _centred(reference: Reference, g: Tensor, values: Tensor, offset: Tensor) -> Tensor:
-    """``g.f(x)`` measured from its mean, ``(n, d)``."""
-    return (reference.action.act(g, values)[0] - reference.action.act(g, offset[None])[0]).flatten(1)
+def _centred(reference: Reference, g: Tensor, values: Tensor, offset: Tensor, samples: Sequence[int]) -> Tensor:
+    """``g.f(x)`` measured from its mean and folded, ``(n, d)``."""
+    moved = reference.action.act(g, values) - reference.action.act(g, offset[None])
+    return reference.comparison.folded(moved, samples)[0]
 
 
 def _rows(
-    job: Job, reference: Reference, samples: Sequence[int], first: int, means: Tensor, count: int, scratch: Scratch
+    job: Job, reference: Reference, samples: Sequence[int], first: int, whole: Whole, scratch: Scratch
 ) -> dict[str, np.ndarray]:
     """One part's rows of one output, element after element."""
     found = scratch.load(scratch.columns(reference.task.output, first))
     shape = found["deviation_sq"].shape
-    found["unrelated_sq"] = _unrelated(job, reference, first, found["deviation_sq"], means, count, scratch)
+    found["unrelated_sq"] = _unrelated(job, reference, samples, first, found["deviation_sq"], whole, scratch)
     found["sample"] = np.broadcast_to(np.array(samples), shape)
     found["element"] = np.broadcast_to(np.arange(shape[0])[:, None], shape)
     rows = {name: one_each(values.reshape(-1, *values.shape[2:])) for name, values in found.items()}
@@ -212,10 +236,12 @@ def _elements(job: Job, order: Sequence[int]) -> list[ElementRecord]:
     else:
         sizes, labels = group.size(elements.shared).tolist(), group.labels(elements.shared)
         parameters = group.parameters(elements.shared)
-    rows = zip(labels, kinds(job, order), sizes, weights, parameters, strict=True)
+    named_strata = None if elements.shared is None else group.strata(elements.shared)
+    strata: Sequence[str | None] = named_strata or [None] * len(elements)
+    rows = zip(labels, kinds(job, order), sizes, weights, parameters, strata, strict=True)
     return [
-        ElementRecord(element=i, label=label, kind=kind, size=size, weight=weight, parameters=named)
-        for i, (label, kind, size, weight, named) in enumerate(rows)
+        ElementRecord(element=i, label=label, kind=kind, size=size, weight=weight, parameters=named, stratum=stratum)
+        for i, (label, kind, size, weight, named, stratum) in enumerate(rows)
     ]
 
 
@@ -227,7 +253,7 @@ def _views(job: Job, order: Sequence[int]) -> dict[str, Any]:
     return {
         "sample": np.tile(np.array(order), k),
         "element": np.repeat(np.arange(k), n),
-        "kind": job.prepared.actions[job.prepared.on].kinds(flat),
+        "kind": kinds_of(job, flat),
         "size": group.size(flat).numpy(),
         "label": group.labels(flat),
         "parameters": [list(named.items()) for named in group.parameters(flat)],

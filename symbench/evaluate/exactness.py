@@ -12,12 +12,12 @@ from dataclasses import replace
 
 import torch
 
+from symbench.actions.base import SHARP
 from symbench.code import foreign
 from symbench.errors import CellError, DataError, ModelError, Problem
 from symbench.evaluate.job import Job, kinds, load_leaves, sides
 from symbench.evaluate.reference import Reference
 from symbench.evaluate.rows import Columns, Outputs, as_compared, outputs_of, pairing, spread, squares, table
-from symbench.fields import Image
 
 MOST_ELEMENTS, MOST_SAMPLES = 8, 64
 """Permutation elements and samples on which E is compared in two precisions: enough to tell 1e-7 from 1e-16."""
@@ -44,9 +44,9 @@ def compare_precisions(
         tables: filled in.
     """
     samples = chosen[:MOST_SAMPLES]
-    numbers = _permutations(next(iter(runs.values()))[0], samples)
+    numbers = _sharp(next(iter(runs.values()))[0], samples)
     if not numbers:
-        return "there are no permutation elements"
+        return "no element is a permutation or exact"
     if len(samples) < 2:
         return "a single sample has no others"
     for control, (each, outputs) in runs.items():
@@ -84,7 +84,7 @@ def exact_sizes(
         sizes: filled in; the measured size comes first.
     """
     samples, errors = chosen[:SIZES], _known_errors(tables, listed)
-    if not isinstance(job.dataset.fields[job.prepared.on], Image) or not errors:
+    if job.dataset.fields[job.prepared.on].grid is None or not errors:
         return "needs permutations of images, and two samples that are told apart"
     canvas, side = sides(exact, samples[0])
     worst = max(errors, key=lambda number: errors[number][0])
@@ -141,8 +141,9 @@ def nearby(side: int) -> list[int]:
     return sorted(size for size in found if size > 4 and size != side)
 
 
-def _permutations(job: Job, samples: Sequence[int]) -> list[int]:
-    return [number for number, kind in enumerate(kinds(job, samples)) if kind == "permutation" and number > 0]
+def _sharp(job: Job, samples: Sequence[int]) -> list[int]:
+    """The elements of which nothing is lost: an exact model's error is rounding there."""
+    return [number for number, kind in enumerate(kinds(job, samples)) if kind in SHARP and number > 0]
 
 
 def _may_be_exact(job: Job, listed: Sequence[Reference], samples: Sequence[int], number: int) -> bool:
@@ -181,4 +182,4 @@ def _pairing(
     if reason is not None:
         raise ModelError(Problem(job.model.name, f"output {name!r} cannot be moved: {reason}"))
     a, b, _ = reference.pair(g, moved[name][None], still[name])
-    return pairing(a[0], b[0])
+    return pairing(a[0], b[0], reference.comparison, samples)

@@ -15,7 +15,6 @@ from torch import Tensor
 from symbench.columns import GALLERY
 from symbench.evaluate.job import Job, run_model, view_leaves
 from symbench.evaluate.reference import Reference
-from symbench.fields import Image
 
 SHOWN = 5
 """Samples of a cell that are kept."""
@@ -81,7 +80,7 @@ def rendered(job: Job, reference: Reference, worst: Sequence[Worst]) -> dict[str
         reference: the output that they broke on.
         worst: the samples, the worst first.
     """
-    if not worst or not isinstance(job.dataset.fields[job.prepared.on], Image):
+    if not worst or job.dataset.fields[job.prepared.on].grid is None:
         return None
     columns: dict[str, list[Any]] = {name: [] for name in GALLERY.names}
     for rank, each in enumerate(worst):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,8 +20,9 @@ from symbench.code import LONGEST, foreign
 from symbench.datasets.base import Canvas, Dataset, resize
 from symbench.environment import exact_device
 from symbench.errors import CellError, DataError, ModelError, Problem
+from symbench.evaluate.places import axes_of, output_fields, without_padding
 from symbench.evaluate.stopwatch import Stopwatch
-from symbench.fields import Category, Field, MultiLabel
+from symbench.fields import Category, Classes, Field, MultiLabel
 from symbench.models.base import Model
 from symbench.models.running import dtypes_of
 from symbench.plan.keys import Cell
@@ -48,6 +49,7 @@ class Job:
 
     Attributes:
         cell: names and key.
+        takes: the leaves that the model takes, in its order.
         model: on the device, in the suite's dtype or the dtypes that it came in.
         dataset: loaded.
         prepared: the symmetry, built for this dataset.
@@ -74,6 +76,7 @@ class Job:
     """
 
     cell: Cell
+    takes: Sequence[str]
     model: Model
     dataset: Dataset
     prepared: Prepared
@@ -101,6 +104,11 @@ class Job:
     def rounding(self) -> float:
         """The largest relative rounding error of the model's parts and inputs: ``eps`` of the coarsest dtype."""
         return max(torch.finfo(dtype).eps for dtype in (self.dtype, *dtypes_of(self.model.module)))
+
+    @cached_property
+    def output_fields(self) -> dict[str, Field]:
+        """The field of every output, as far as it is known before the model has run."""
+        return output_fields(self)
 
     @property
     def exact(self) -> str:
@@ -150,19 +158,29 @@ def load_leaves(job: Job, indices: Sequence[int]) -> tuple[dict[str, Tensor], di
         batch = job.dataset.batch(indices, canvas=job.decoded)
         others = image_leaves(job.dataset) if job.canvas != job.decoded else []
         resized = {name: resize(batch.leaves[name], job.canvas) for name in others}
-    precise = torch.float64 if job.dtype == torch.float64 else torch.float32
     leaves = {
         name: job.prepared.actions[name].prepare(
-            x.to(job.device, precise) if x.is_floating_point() else x.to(job.device)
+            x.to(job.device, precision(job, name)) if x.is_floating_point() else x.to(job.device)
         )
         for name, x in {**batch.leaves, **resized}.items()
     }
-    return leaves, {name: _checked_target(job, name, target) for name, target in batch.targets.items()}
+    targets = {name: _checked_target(job, name, target) for name, target in batch.targets.items()}
+    axes = {name: axes_of(job.dataset.targets[name], "") for name in targets}
+    return leaves, {name: without_padding(x, axes[name], leaves) for name, x in targets.items()}
+
+
+def precision(job: Job, leaf: str) -> torch.dtype:
+    """In which a leaf is moved: coordinates in float64, so that they are rounded once, behind the group's formula.
+
+    What is only moved about, or resampled, as pixels are, stays in float32 unless the model is in float64.
+    """
+    computed = job.prepared.actions[leaf].moves_values and not job.device.startswith("mps")  # it has no float64
+    return torch.float64 if computed or job.dtype == torch.float64 else torch.float32
 
 
 def _checked_target(job: Job, name: str, target: Tensor) -> Tensor:
     where = f"{job.cell.pair.dataset}, target {name!r}"
-    if isinstance(job.dataset.targets[name], Category):
+    if isinstance(job.dataset.targets[name], (Category, Classes)):
         if target.is_floating_point() or target.ndim != 1 or int(target.min()) < 0:
             raise DataError(
                 Problem(where, f"got {target.dtype} of shape {tuple(target.shape)}", "class indices (n,), 0 or more")
@@ -211,11 +229,17 @@ def immovable(job: Job, action: Action, shape: tuple[int, ...], sample: int) -> 
 
 
 def kinds(job: Job, samples: Sequence[int]) -> list[Kind]:
-    """The kind of every view: the worst of its samples', where every sample has elements of its own."""
-    action, elements = job.prepared.actions[job.prepared.on], job.prepared.elements
+    """The kind of every view, the worst over leaves; and over samples, where each has elements of its own."""
+    elements = job.prepared.elements
     if elements.shared is not None:
-        return action.kinds(elements.shared)
-    return [max(action.kinds(g), key=KINDS.index) for g in elements.at(samples)]
+        return kinds_of(job, elements.shared)
+    return [max(kinds_of(job, g), key=KINDS.index) for g in elements.at(samples)]
+
+
+def kinds_of(job: Job, g: Tensor) -> list[Kind]:
+    """The kind of each element ``(k, ...)``: the worst of what it does to any leaf."""
+    each = [action.kinds(g) for action in job.prepared.actions.values()]
+    return [max(several, key=KINDS.index) for several in zip(*each, strict=True)]
 
 
 def run_model(job: Job, leaves: dict[str, Tensor], watch: Stopwatch | None = None) -> dict[str, Tensor]:
@@ -233,8 +257,12 @@ def run_model(job: Job, leaves: dict[str, Tensor], watch: Stopwatch | None = Non
     """
     finished = {name: job.prepared.actions[name].finish(x) for name, x in leaves.items()}
     cast = {name: x.to(job.dtype) if x.is_floating_point() else x for name, x in finished.items()}
+    cast = {name: cast[name] for name in job.takes}
     around = nullcontext if watch is None else partial(watch.of, len(next(iter(cast.values()))))
-    outputs = job.model(cast, image_leaves(job.dataset), around=around)
+    images = [name for name in image_leaves(job.dataset) if name in cast]
+    outputs = job.model(cast, images, around=around)
+    moved, fields = job.prepared.lookup.moved, job.output_fields
+    outputs = {name: without_padding(x, axes_of(fields[name], moved), leaves) for name, x in outputs.items()}
     for name, value in outputs.items():
         if not torch.isfinite(value).all():
             bad = int((~torch.isfinite(value)).reshape(len(value), -1).any(1).sum())

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from symbench.actions.base import KINDS, TrivialAction
 from symbench.errors import ConfigError, ModelError, Problem
 from symbench.evaluate.job import Job, immovable, kinds
+from symbench.evaluate.places import comparison_of
 from symbench.evaluate.rows import Columns, outputs_of, pairing, spread, squares, table
 from symbench.models.outputs import tensor_of
 
@@ -74,7 +75,9 @@ def measure_layers(job: Job, chosen: Sequence[int], tables: list[Columns]) -> st
         moved, g = outputs_of(probed, samples, number=number), job.prepared.elements.values[number : number + 1]
         for name, action in actions.items():
             expected = still[name] if isinstance(action, TrivialAction) else action.act(g, still[name].double())[0]
-            columns = pairing(moved[name], expected)
+            columns = pairing(
+                moved[name], expected, comparison_of(job, job.layers[name], tuple(still[name].shape[1:])), samples
+            )
             limit = (100 * job.rounding / 4) ** 2 * float(squares(expected)["deviation_sq"].mean())
             if not columns["unrelated_sq"].mean() > limit:
                 columns["unrelated_sq"] = np.zeros(len(samples))  # other samples are told apart by rounding only

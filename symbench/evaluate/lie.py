@@ -93,7 +93,7 @@ def _along(
         except ModelError as error:
             reason = f"no forward-mode derivative: {error}"
     value, central = torch.cat(kept["value"]), torch.cat(kept["central"])
-    null = pairing(value, value)["unrelated_sq"]
+    null = pairing(value, value, reference.comparison, samples)["unrelated_sq"]
     size = {"score": (squares(torch.ones_like(value))["deviation_sq"])}  # the output's dimension
     what = reference.task.output
     tables.append(table("Lie central", what, samples, number, {**squares(central), **size, "unrelated_sq": null}))

@@ -14,9 +14,12 @@ from symbench.actions.base import Action, TrivialAction
 from symbench.assemble import Prepared
 from symbench.errors import ConfigError, Interrupted, ModelError, Problem
 from symbench.evaluate.job import Job, immovable, pieces, run_model, view_leaves
+from symbench.evaluate.places import comparison_of
 from symbench.evaluate.scratch import Scratch
 from symbench.evaluate.stopwatch import Stopwatch
 from symbench.events import Advanced, Listener, Note
+from symbench.fields import Classes
+from symbench.measure import Comparison
 from symbench.store import PART, written
 from symbench.tasks import Open, Task, directions, fitting, pair, shaped
 
@@ -38,6 +41,7 @@ class Reference:
         action: how the group moves the output.
         target_action: how it moves the target.
         prepared: the symmetry.
+        comparison: with the outputs of other samples.
         count: samples in the cell.
         remark: what is to be told of how the output was taken, if it was not declared.
     """
@@ -50,6 +54,7 @@ class Reference:
     action: Action
     target_action: Action | None
     prepared: Prepared
+    comparison: Comparison
     count: int
     remark: str | None = None
 
@@ -119,7 +124,7 @@ def reference_pass(
         listen(Advanced(part.stop - part.start))
     if not job.model.seen.ran:  # an earlier run did all of it
         run_model(job, view_leaves(job, order[:1])[0])
-    references = [_reference(job, each, len(order), scratch, order[0]) for each in found.outputs]
+    references = [_reference(job, each, order, scratch) for each in found.outputs]
     for reference in references:
         if reference.remark is not None:
             listen(Note(f"{job.cell.pair.model}: {reference.remark}", warning=True))
@@ -181,32 +186,42 @@ def _reference_part(job: Job, found: _Seen, order: Sequence[int], part: slice, s
     scratch.keep_reference(list(kept), part.start, watch.taken)
 
 
-def _reference(job: Job, output: Open, count: int, scratch: Scratch, first: int) -> Reference:
+def _reference(job: Job, output: Open, order: Sequence[int], scratch: Scratch) -> Reference:
     shape = tuple(np.load(scratch.raw(output.output, 0), mmap_mode="r").shape[1:])
     task = task_of(job, output, shape)
     action, target_action = _actions(job, task)
-    reason = immovable(job, action, shape, first)
+    if isinstance(task.field, Classes) and job.prepared.elements.moved_reference:
+        got = f"output {task.output!r} has classes that permute, and the reference view is moved itself"
+        raise ModelError(Problem(job.model.name, got, "reference: identity"))
+    reason = immovable(job, action, shape, order[0])
     if reason is not None:
         got = f"output {task.output!r} of shape {shaped(shape)} cannot be moved as {task.field}: {reason}"
         raise ModelError(Problem(job.model.name, got, None, _unmoved(task)))
-    unmeasured = Reference(task, scratch, shape, torch.zeros(shape), 0.0, action, target_action, job.prepared, count)
+    comparison = comparison_of(job, task.field, shape)
+    nothing = torch.zeros(shape)
+    unmeasured = Reference(
+        task, scratch, shape, nothing, 0.0, action, target_action, job.prepared, comparison, len(order)
+    )
     with fitting(job.model.name):
         task = task.settled(unmeasured.pieces("cpu"), job.rounding)
     taken = job.model.seen.remark if output.output == next(iter(job.model.outputs)) else None
-    total, square = torch.zeros(shape, dtype=torch.float64), 0.0
-    for piece in unmeasured.pieces("cpu"):
-        values = task.compared(piece)
-        total += values.sum(0)
+    total, square, places = torch.zeros(shape, dtype=torch.float64), 0.0, comparison.counts(order)
+    for start, piece in zip(range(0, len(order), PART), unmeasured.pieces("cpu"), strict=True):
+        values, samples = task.compared(piece), order[start : start + PART]
+        weight = comparison.counts(samples).sum() / places.sum()
+        total += comparison.mean(values[None].double(), samples)[0] * weight
         square += values.square().sum().item()
     remark = task.remark(taken)
-    return replace(unmeasured, task=task, mean=total / count, square=square / count, remark=remark)
+    return replace(unmeasured, task=task, mean=total, square=square / len(order), remark=remark)
 
 
 def _actions(job: Job, task: Task) -> tuple[Action, Action | None]:
     """How the group moves the output and the target."""
     try:
-        target = job.prepared.action_on(task.target_field) if task.target_field is not None else None
-        return job.prepared.action_on(task.field), target
+        target = None
+        if task.target_field is not None:
+            target = job.prepared.action_on(task.target_field, f"target {task.target}")
+        return job.prepared.action_on(task.field, f"output {task.output}"), target
     except ConfigError as error:
         raise ModelError(Problem(job.model.name, f"output {task.output!r}: {error}", None, _unmoved(task))) from error
 

@@ -12,7 +12,7 @@ from symbench.columns import OBSERVATIONS
 from symbench.errors import ModelError, Problem
 from symbench.evaluate.job import Job, load_leaves, pieces, run_model, view
 from symbench.evaluate.stopwatch import Stopwatch
-from symbench.measure import Sums, flat, squared_distances, unrelated
+from symbench.measure import Comparison, Totals, squared_distances
 from symbench.tasks import Task
 
 Outputs = dict[str, Tensor]
@@ -58,18 +58,22 @@ def outputs_of(
     return {name: torch.cat(values) for name, values in kept.items()}
 
 
-def pairing(moved: Tensor, expected: Tensor) -> Columns:
+def pairing(moved: Tensor, expected: Tensor, comparison: Comparison, samples: Sequence[int]) -> Columns:
     """What E is made of, for one element: ``deviation_sq`` and ``unrelated_sq``, ``(n,)`` each.
 
     Args:
         moved: ``f(g.x)``, ``(n, *output)``, as compared.
         expected: ``g.f(x)``, likewise.
+        comparison: of these outputs with those of other samples.
+        samples: whose they are.
     """
     a, b = moved.double()[None], expected.double()[None]
-    mean = b.mean(1)
+    counts = comparison.counts(samples).to(a.device)
+    mean = comparison.mean(b, samples)
     deviation = squared_distances(a, b)
-    dot = torch.einsum("knd,kd->kn", flat(b - mean[:, None]), flat(a - mean[:, None]).mean(1))
-    null = unrelated(Sums.of(a, b, mean), dot, deviation)
+    sums = comparison.sums(a, b, mean, samples)
+    dot = torch.einsum("knd,kd->kn", comparison.folded(b - mean[:, None], samples), sums.moved_sum)
+    null = comparison.unrelated(sums, dot, deviation, Totals(sums.moved_sq.sum(1), counts), counts)
     return {"deviation_sq": deviation[0].cpu().numpy(), "unrelated_sq": null[0].cpu().numpy()}
 
 

@@ -74,7 +74,7 @@ def _split_one(
         (a, b), (a2, b2), (ra, rb) = once[name], twice[name], suite[name]
         model, total = a - b, ra - rb
         g = job.prepared.elements.at(samples)[number : number + 1]
-        null = pairing(*_in_place(reference, g, a, b))["unrelated_sq"]
+        null = pairing(*_in_place(reference, g, a, b), reference.comparison, samples)["unrelated_sq"]
         for control, columns in (
             ("total", squares(total)),
             ("reference", {**squares(model), "unrelated_sq": null}),

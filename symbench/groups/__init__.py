@@ -6,11 +6,14 @@ To add one: write its file here, and add a row to ``GROUPS``. The law tests pick
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
+from symbench.code import Code
+from symbench.errors import ConfigError, Problem
 from symbench.registry import Options, Row, Table, checked_options
 
 if TYPE_CHECKING:
@@ -25,11 +28,15 @@ class GroupRow(Row):
         family: what actions are looked up by: groups of one family give their elements in one form
             (``plane``: a 2x2 matrix; ``translations`` and ``slides``: pixels; ``rigid``: an angle and pixels;
             ``scalings``: a factor; ``symmetric``: a permutation). A plug-in may name its own.
-        actions: import paths of ``ActionRow``s that a plug-in's own family brings along.
+        actions: ``ActionRow``s that a plug-in's own family brings along, or their import paths.
+        alone: the kinds of values and places that a plug-in's own family leaves alone by theorem.
+        sized: the group of the permutations of as many things as the leaf that it is on has places: ``n`` is theirs.
     """
 
     family: str = ""
-    actions: tuple[str, ...] = ()
+    actions: tuple[Any, ...] = ()
+    alone: frozenset[str] = frozenset()
+    sized: bool = False
 
 
 class CyclicOptions(Options):
@@ -150,9 +157,17 @@ GROUPS = Table(
             "symmetric",
             aliases=("S_<n>", "Sym<n>", "symmetric", "permutation", "permutations"),
         ),
+        "S": GroupRow(
+            "symbench.groups.symmetric:Symmetric",
+            "all permutations of the places of the leaf that it is on, as many as each sample has",
+            Options,
+            "symmetric",
+            sized=True,
+        ),
     },
 )
 
+HERE = Path()
 PRODUCT = " x "
 """Between the factors of a direct product: ``group: SO2 x scalings``."""
 
@@ -162,8 +177,50 @@ def factors(name: str) -> list[str]:
     return sorted(part.strip() for part in name.split(PRODUCT))
 
 
-def load(name: str, options: dict[str, object], *, where: str = "") -> Group:
+def row_of(name: str, *, where: str = "", folder: Path = HERE) -> GroupRow:
+    """The row of a group that is no product: one of the table, or what code brings, which is then imported.
+
+    Args:
+        name: as a suite says it: ``C4``, ``mylab/sp4``, or ``file.py:attr``, a ``GroupRow`` or a ``Group``'s class.
+        where: the suite's key, for messages.
+        folder: what paths of files are relative to.
+
+    Raises:
+        UnknownName: there is no such group.
+        ConfigError: the code cannot be imported, or holds no group.
+    """
+    code = Code.parse(name, folder=folder, where=where)
+    if code is None:
+        return GROUPS.find(name, where=where)[0]
+    found = code.value()
+    if isinstance(found, GroupRow):
+        return found
+    if isinstance(found, type) and hasattr(found, "compose"):
+        path = f"{code.loaded()}:{code.attribute}"
+        parts = (getattr(found, key, ()) for key in ("actions", "alone"))
+        mine, alone = parts
+        return GroupRow(
+            path,
+            (found.__doc__ or "").partition("\n")[0],
+            family=getattr(found, "family", ""),
+            actions=tuple(mine),
+            alone=frozenset(alone),
+        )
+    got = f"{code.attribute} is a {type(found).__name__}"
+    raise ConfigError(Problem(where, got, "a GroupRow, or a class of symbench.groups.base.Group with a family"))
+
+
+def load(
+    name: str, options: dict[str, object], *, where: str = "", folder: Path = HERE, places: int | None = None
+) -> Group:
     """The group called ``name``; ``options`` holds those of all factors.
+
+    Args:
+        name: as a suite says it.
+        options: of all factors.
+        where: the suite's key, for messages.
+        folder: what paths of files are relative to.
+        places: how many the leaf that it is on has, for groups that permute them whatever their number.
 
     Raises:
         ConfigError: an option is missing or out of range.
@@ -173,7 +230,14 @@ def load(name: str, options: dict[str, object], *, where: str = "") -> Group:
 
     built = []
     for part in factors(name):
-        row, parameters = GROUPS.find(part, where=where)
-        chosen = checked_options(row.options, {**options, **parameters}, where or f"group {part}")
+        row = row_of(part, where=where, folder=folder)
+        given = {**options, **({} if ":" in part else GROUPS.find(part, where=where)[1])}
+        if row.sized:
+            if places is None or places < 2:
+                got = f"{part} permutes the places of the leaf that it is on, and has {places or 'none'}"
+                raise ConfigError(Problem(where, got, "two or more, along an axis"))
+            built.append(row.load()(n=places))
+            continue
+        chosen = checked_options(row.options, given, where or f"group {part}")
         built.append(row.load()(**chosen.model_dump()))
     return built[0] if len(built) == 1 else Product(built)

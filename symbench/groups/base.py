@@ -49,6 +49,15 @@ class Group(ABC):
     def sample(self, count: int, *, generator: torch.Generator) -> Tensor:
         """``count`` elements drawn from :attr:`law`, shape ``(count, ...)``."""
 
+    def sample_within(self, size: int, count: int, *, generator: torch.Generator) -> Tensor:
+        """``count`` elements that move the first ``size`` places only, ``(count, ...)``: the others are padding.
+
+        Raises:
+            NotImplementedError: the group does not permute places.
+        """
+        del size, count, generator
+        raise NotImplementedError(f"{self.name} does not permute places")
+
     @abstractmethod
     def size(self, g: Tensor) -> Tensor:
         """How far each element is from the identity, in :attr:`size_unit`; shape ``(k,)``, float64."""
@@ -80,6 +89,21 @@ class Group(ABC):
             ValueError: there is no design of that many; the message says what is expected instead.
         """
         del count
+        return None
+
+    def generating(self) -> dict[str, Tensor]:
+        """Elements, batches of one, whose products are the whole group, by the names that declarations use for them.
+
+        Empty where a group is not finite, or nobody needed them yet.
+        """
+        return {}
+
+    def strata(self, g: Tensor) -> list[str] | None:
+        """Which piece of the group each element is of, where estimates have to stand apart; None where it is one.
+
+        The proper and improper halves of O(3) are two: a model may respect the one and not the other.
+        """
+        del g
         return None
 
     def irreps(self, g: Tensor) -> dict[str, Tensor]:

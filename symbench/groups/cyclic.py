@@ -33,6 +33,10 @@ class Cyclic(PlaneGroup):
         """``0 ... n - 1``."""
         return torch.arange(self.n)
 
+    def generating(self) -> dict[str, Tensor]:
+        """``turn``, by 360/n degrees."""
+        return {"turn": torch.ones(1, dtype=torch.int64)}
+
     def sample(self, count: int, *, generator: torch.Generator) -> Tensor:
         """Uniform: the Haar measure of a finite group."""
         return torch.randint(self.n, (count,), generator=generator)

@@ -40,6 +40,11 @@ class Dihedral(PlaneGroup):
         """All turns, then all mirrors."""
         return torch.cartesian_prod(torch.arange(2), torch.arange(self.n)).flip(-1).reshape(-1, 2)
 
+    def generating(self) -> dict[str, Tensor]:
+        """``turn``, by 360/n degrees, and ``flip``, the left-right mirror; D1 has no turn."""
+        flip = {"flip": torch.tensor([[0, 1]])}
+        return flip if self.n == 1 else {"turn": torch.tensor([[1, 0]]), **flip}
+
     def sample(self, count: int, *, generator: torch.Generator) -> Tensor:
         """Uniform: the Haar measure of a finite group."""
         index = torch.randint(2 * self.n, (count,), generator=generator)

@@ -52,9 +52,22 @@ class Symmetric(Group):
             rows = torch.cat([first, rest + (rest >= first)], dim=1)
         return rows
 
+    def generating(self) -> dict[str, Tensor]:
+        """``swap`` of the first two, and ``cycle``, which sends each to the next and the last to the first."""
+        if self.count is None:
+            return {}
+        swap, cycle = torch.arange(self.n), torch.remainder(torch.arange(self.n) + 1, self.n)
+        swap[:2] = torch.tensor([1, 0])
+        return {"swap": swap[None], "cycle": cycle[None]}
+
     def sample(self, count: int, *, generator: torch.Generator) -> Tensor:
         """Uniform (Fisher-Yates): the Haar measure of a finite group."""
         return torch.stack([torch.randperm(self.n, generator=generator) for _ in range(count)])
+
+    def sample_within(self, size: int, count: int, *, generator: torch.Generator) -> Tensor:
+        """Uniform among the permutations of the first ``size`` things: a subgroup, S_size."""
+        rest = torch.arange(size, self.n)
+        return torch.stack([torch.cat([torch.randperm(size, generator=generator), rest]) for _ in range(count)])
 
     def size(self, g: Tensor) -> Tensor:
         """How many things moved."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -17,7 +18,15 @@ Against = Literal["identity", "drawn", "neighbour"]
 to the right of it, a draw (Azulay & Weiss 2018)."""
 
 
-def draw_each(group: Group, count: int, *, seed: int, against: Against = "identity", where: str = "") -> Elements:
+def draw_each(
+    group: Group,
+    count: int,
+    *,
+    seed: int,
+    against: Against = "identity",
+    where: str = "",
+    sizes: Sequence[int] | None = None,
+) -> Elements:
     """``count`` elements for every sample, drawn from the group's law and keyed on (seed, sample).
 
     So they depend on nothing else: neither on the batch size nor on the order or number of samples. They are not
@@ -29,10 +38,15 @@ def draw_each(group: Group, count: int, *, seed: int, against: Against = "identi
         seed: of this purpose.
         against: what the reference view is.
         where: the suite's key, for messages.
+        sizes: how many places each sample has, where they differ: its elements leave the padding alone.
 
     Raises:
-        ConfigError: neighbours of anything but shifts, or more than one of them.
+        ConfigError: neighbours of anything but shifts, or more than one of them; or sizes, and the group moves all
+            places or none.
     """
+    if sizes is not None and type(group).sample_within is Group.sample_within:
+        got = f"samples have places in different numbers, and {group.name} moves them all"
+        raise ConfigError(Problem(where, got, "S, which permutes as many as each sample has"))
     if against == "neighbour" and not (isinstance(group, Translations) and count == 1):
         raise ConfigError(
             Problem(where, f"got reference: neighbour with {group.name} and elements: {count}", "translations and 1")
@@ -43,6 +57,9 @@ def draw_each(group: Group, count: int, *, seed: int, against: Against = "identi
     def each(sample: int) -> Tensor:
         digest = hashlib.sha256(f"{seed}\0{sample}".encode()).digest()
         generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+        if sizes is not None:
+            drawn = group.sample_within(int(sizes[sample]), count + (against != "identity"), generator=generator)
+            return drawn if against != "identity" else torch.cat([group.identity(), drawn])
         if against == "identity":
             return torch.cat([group.identity(), group.sample(count, generator=generator)])
         if against == "neighbour" and isinstance(group, Translations):

@@ -9,17 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from symbench.errors import ModelError, Problem
-from symbench.fields import Embedding, Field, Image, Logits, Nodes, Probabilities, Scalar, Undeclared
-
-WORDS: tuple[tuple[type[Field], str], ...] = (
-    (Logits, "logits"),
-    (Probabilities, "probabilities"),
-    (Embedding, "embedding"),
-    (Scalar, "scalar"),
-    (Image, "image"),
-    (Nodes, "nodes"),
-)
-"""What a suite calls a field. An output of which nothing is said is most often class scores."""
+from symbench.fields import Field, Undeclared, word_of
 
 
 @dataclass(frozen=True)
@@ -142,7 +132,7 @@ def _checked(
     value = named.get(name)
     if isinstance(value, Tensor) and _usable(value, count):
         return value
-    word = next((word for kind, word in WORDS if isinstance(declared[name], kind)), "logits")
+    word = word_of(declared[name], "logits")
     if name not in named:
         got = f"returned {_said(named)}, and no {name!r}"
         expected = f"every output that is declared: {', '.join(map(repr, declared))}"
@@ -177,5 +167,4 @@ def _shape(value: Any) -> str:
 
 def _word(value: Tensor, field: Field) -> str:
     """The likeliest declaration: what the field says, or else maps for what looks like maps."""
-    known = next((word for kind, word in WORDS if isinstance(field, kind)), None)
-    return known or ("image" if value.ndim == 4 else "logits")
+    return word_of(field, "image" if value.ndim == 4 else "logits")

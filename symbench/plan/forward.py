@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -14,7 +14,7 @@ from symbench import assemble
 from symbench.datasets.arrays import ImageArray
 from symbench.datasets.base import Aligned, Arrays, Dataset
 from symbench.datasets.pictures import Pictures
-from symbench.fields import Field, Image
+from symbench.fields import Field
 from symbench.models.running import dtypes_of
 from symbench.suite import ModelEntry
 from symbench.tasks import Task, Unfit, fitting, pair
@@ -31,12 +31,14 @@ class Made:
         module: fresh.
         entry: the suite's entry.
         name: its name.
+        takes: the leaves that it takes, in its order.
         meant: the field of the targets that it was made for, where that is known.
     """
 
     module: nn.Module
     entry: ModelEntry
     name: str
+    takes: Sequence[str]
     meant: Field | None = None
 
 
@@ -60,7 +62,8 @@ def why_unfit(
     name = made.name
     model = assemble.ready(made.module, made.entry, name, device=device, dtype=dtype)
     leaves = _leaves(dataset, shapes, device, dtype or dtypes_of(model.module)[0])
-    outputs = model(leaves, assemble.image_leaves(dataset))
+    images = [leaf for leaf in assemble.image_leaves(dataset) if leaf in made.takes]
+    outputs = model({leaf: leaves[leaf] for leaf in made.takes}, images)
     for output in pair(model.outputs, dataset.targets, scale="probabilities", meant=made.meant):
         shape = tuple(outputs[output.output].shape[1:])
         with fitting(name):
@@ -72,7 +75,7 @@ def _leaves(
     dataset: Dataset, shapes: Mapping[str, tuple[int, ...]], device: str, dtype: torch.dtype
 ) -> dict[str, Tensor]:
     """Black images; the first sample's where leaves are anything else, such as indices."""
-    if all(isinstance(field, Image) for field in dataset.fields.values()):
+    if all(field.grid is not None for field in dataset.fields.values()):
         return {leaf: torch.zeros(1, *shape, device=device, dtype=dtype) for leaf, shape in shapes.items()}
     first = dataset.batch([0]).leaves
     return {name: x.to(device, dtype) if x.is_floating_point() else x.to(device) for name, x in first.items()}

@@ -18,18 +18,16 @@ from symbench.assemble.model import (
     with_preprocessing,
 )
 from symbench.assemble.running import dtype_of, dtypes_document
-from symbench.code import foreign
 from symbench.datasets.base import Aligned, Dataset
-from symbench.errors import CellError, ConfigError, DataError, ModelError
+from symbench.errors import CellError, ConfigError, DataError
 from symbench.events import Listener, Note, ignore
-from symbench.fields import Image, declared
 from symbench.identity import Reads
 from symbench.models import MODELS
 from symbench.models.source import Description
 from symbench.plan.data import Data
 from symbench.plan.forward import Made, why_unfit
 from symbench.plan.keys import Cell, built_for, cell_of
-from symbench.plan.pairs import Pair, fits, idle, unknown_leaves
+from symbench.plan.pairs import Pair, idle, unknown_leaves
 from symbench.plan.training import meant_for, origin, plan_training
 from symbench.suite import Suite
 
@@ -48,6 +46,7 @@ class Plan:
         known: what is known of each model before it is built.
         origins: everything that can change what a model computes, by model and what it is built for.
         dtypes: the dtypes that a model came in, that of its inputs first, by model and what it is built for.
+        takes: the leaves of a dataset that a model takes, by (model, dataset).
         labels: how the labels of a dataset are read for a model, by (model, dataset).
         broken: models that cannot be built, with the reason; their cells fail.
         unfit: why models have no output for a dataset of theirs, by (model, dataset), if that was looked for.
@@ -63,6 +62,7 @@ class Plan:
     known: dict[str, Description] = field(default_factory=dict)
     origins: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     dtypes: dict[tuple[str, str], str] = field(default_factory=dict)
+    takes: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     labels: dict[tuple[str, str], Labels | None] = field(default_factory=dict)
     broken: dict[str, CellError] = field(default_factory=dict)
     unfit: dict[tuple[str, str], CellError] = field(default_factory=dict)
@@ -160,7 +160,10 @@ def _unfit(plan: Plan, model: str, modules: Mapping[str, nn.Module], device: str
     cells = {c.pair.dataset: c for c in plan.cells if c.pair.model == model and plan.broken_reason(c.pair) is None}
     entry, meant = plan.suite.models[model], meant_for(plan, model)
     for name, cell in cells.items():
-        made, data = Made(modules[built_for(entry, name)], entry, model, meant), plan.data[name]
+        made, data = (
+            Made(modules[built_for(entry, name)], entry, model, plan.takes[model, name], meant),
+            plan.data[name],
+        )
         try:
             why_unfit(made, plan.dataset_of(cell), data.shapes(entry.size), device, dtype_of(plan.suite))
         except CellError as error:
@@ -256,10 +259,9 @@ def _fits_loaded(plan: Plan, pair: Pair, module: nn.Module | None) -> bool:
     if plan.suite.symmetries[pair.symmetry].on not in fields:
         return False
     use = plan.suite.models[pair.model].use
-    if ":" not in use:
-        return fits(MODELS.row(use).inputs, fields)
-    if module is None:
+    if ":" in use and module is None:
         return True  # it cannot be built and so cannot say: its cells fail
-    with foreign(ModelError, pair.model, "reading what it declares"):
-        inputs = declared(getattr(module, "inputs", None))
-    return fits(inputs or (Image(),), fields)
+    chosen = assemble.inputs_of(plan.suite.models[pair.model], pair.model, module, fields)
+    if chosen is not None:
+        plan.takes[pair.model, pair.dataset] = chosen
+    return chosen is not None

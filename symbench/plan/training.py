@@ -9,8 +9,8 @@ from symbench.errors import ConfigError, Problem
 from symbench.events import Listener
 from symbench.fields import Category, Field
 from symbench.models import MODELS
+from symbench.models.inputs import takes
 from symbench.plan.data import Data
-from symbench.plan.pairs import fits
 
 if TYPE_CHECKING:
     from symbench.plan.resolve import Plan
@@ -36,7 +36,7 @@ def plan_training(plan: Plan, name: str, listen: Listener) -> None:
         raise data.broken
     where = suite.where("models", name, "train", "on")
     use = suite.models[name].use
-    if ":" not in use and not fits(MODELS.row(use).inputs, data.dataset.fields):
+    if ":" not in use and takes(MODELS.row(use).inputs, data.dataset.fields) is None:
         fields = ", ".join(f"{leaf} ({field})" for leaf, field in data.dataset.fields.items())
         raise ConfigError(
             Problem(where, f"{use} cannot be trained on {recipe.on}: {fields}", "a dataset with its fields")

@@ -255,7 +255,7 @@ def _note(over_all: pd.DataFrame, group: pd.DataFrame) -> str:
     if over_all.empty:
         return "nothing measured"
     k = int(over_all["k"].iloc[0])
-    kinds = [kind for kind in ("permutation", "lossy", "resampled") if (group["elements"] == kind).any()]
+    kinds = [kind for kind in ("permutation", "exact", "lossy", "resampled") if (group["elements"] == kind).any()]
     n = int(over_all["n"].dropna().max()) if over_all["n"].notna().any() else 0
     text = f"{k} elements besides the identity, {' and '.join(kinds)}; {n} samples"
     excluded = over_all[(over_all["metric"] == "excluded_pairs") & (over_all["estimate"] > 0)]["estimate"]

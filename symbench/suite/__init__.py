@@ -15,9 +15,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from symbench import actions, document, presets
+from symbench.code import Code
 from symbench.datasets import DATASETS, DatasetRow, ItemsOptions
 from symbench.document import Document, Path_
 from symbench.errors import ConfigError, Problem, SuiteError, near_miss, one_of, quoted
+from symbench.fields import Field, Image
 from symbench.groups import GROUPS, factors
 from symbench.models import MODELS, ModelRow
 from symbench.paths import beside, is_file
@@ -175,6 +177,9 @@ def _symmetries(suite: Suite, source: Document) -> Iterator[Problem]:
     leaves = _leaves(suite)
     for name, entry in suite.symmetries.items():
         place: Path_ = ("symmetries", name)
+        if any(":" in part for part in (*factors(entry.group), entry.action or "")):
+            yield from _symmetry_of_code(suite, source, place, entry)
+            continue
         try:
             groups = [GROUPS.find(part, where=source.where((*place, "group"))) for part in factors(entry.group)]
             acts = actions.rows(entry.group, where=source.where((*place, "group")))
@@ -190,25 +195,42 @@ def _symmetries(suite: Suite, source: Document) -> Iterator[Problem]:
             )
             continue
         known = [(row.options, parameters) for row, parameters in groups]
-        keys = leaves[entry.on]
+        fields = leaves[entry.on]
+        kinds = {each.value.kind for each in fields} | {at.kind for each in fields for at in each.places}
         for action, row in acts.items():
-            if (not keys or row.field in keys) and entry.action in {None, action}:
+            several = [each for each in acts.values() if each.kind == row.kind]
+            if (not fields or row.kind in kinds) and (len(several) == 1 or entry.action in {None, action}):
                 known.append((row.options, {}))
         yield from _options(entry, known, source, place)
 
 
-def _leaves(suite: Suite) -> dict[str, set[str]]:
-    """Every leaf that a dataset of the suite has, with the keys of its fields."""
-    leaves: dict[str, set[str]] = {}
+def _symmetry_of_code(suite: Suite, source: Document, place: Path_, entry: SymmetryEntry) -> Iterator[Problem]:
+    """A symmetry whose group or action is code: that the file is there; its options are checked once it is run."""
+    for key, text in (*(("group", part) for part in factors(entry.group)), ("action", entry.action or "")):
+        where = source.where((*place, key))
+        try:
+            code = Code.parse(text, folder=suite.folder, where=where)
+            if code is not None:
+                code.check()
+            elif key == "group":
+                GROUPS.find(text, where=where)
+        except ConfigError as error:
+            yield from error.problems
+    entry.options.update(entry.model_extra or {})
+
+
+def _leaves(suite: Suite) -> dict[str, list[Field]]:
+    """Every leaf that a dataset of the suite has, with its fields there."""
+    leaves: dict[str, list[Field]] = {}
     for entry in suite.datasets.values():
         row = _row_of(entry)
         if row is None:
-            leaves.setdefault("image", set()).add("Image")  # the default; a dataset may declare others
+            leaves.setdefault("image", []).append(Image())  # the default; a dataset may declare others
         for leaf, field in row.fields.items() if row else ():
-            leaves.setdefault(leaf, set()).add(field.key)
+            leaves.setdefault(leaf, []).append(field)
     if any(_row_of(entry) is None for entry in suite.datasets.values()):
         for symmetry in suite.symmetries.values():
-            leaves.setdefault(symmetry.on, set())  # only the loaded dataset can tell
+            leaves.setdefault(symmetry.on, [])  # only the loaded dataset can tell
     return leaves
 
 

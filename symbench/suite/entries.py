@@ -282,6 +282,9 @@ def uses_code(suite: Suite) -> Iterator[tuple[str, str]]:
             found = table.built_in(use)
             if ":" in use or (found[0].runs_code if found else "/" in use):
                 yield suite.where(kind, name, key), use
+    for name, symmetry in suite.symmetries.items():
+        if symmetry.action is not None and (":" in symmetry.action or "/" in symmetry.action):
+            yield suite.where("symmetries", name, "action"), symmetry.action
 
 
 def check_code(suite: Suite) -> None:

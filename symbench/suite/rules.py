@@ -28,7 +28,7 @@ class Rule(Selector):
     metric: Globs
     replica: Globs = Field(default_factory=list)
     element: Globs = Field(default_factory=list)
-    elements: Literal["permutation", "lossy", "resampled"] | None = None
+    elements: Literal["permutation", "exact", "lossy", "resampled"] | None = None
     at_least: float | None = None
     at_most: float | None = None
     max_drop: Margin | None = None

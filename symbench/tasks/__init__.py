@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from symbench.fields import (
-    TRIVIAL,
+    ANY,
     Category,
+    Classes,
     Embedding,
     Field,
     Logits,
     MultiLabel,
-    Nodes,
     Probabilities,
     Scalar,
     Undeclared,
@@ -36,7 +36,7 @@ TASKS: dict[str, type[Task]] = {
 }
 """The kinds of tasks, by the word that records have for them."""
 SCORES = (Logits, Probabilities)
-CLASSES = (Category, MultiLabel)
+CLASSES = (Category, Classes, MultiLabel)
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Open:
             Unfit: they cannot be what they are taken for.
         """
         kind, undeclared = self._kind(shape), isinstance(self.field, Undeclared)
-        moved = self.target_field is not None and self.target_field.key not in TRIVIAL
+        moved = self.target_field is not None and not self.target_field.is_invariant
         assumed = undeclared or (isinstance(self.field, Scalar) and kind.scores)
         found = kind(
             self.output,
@@ -86,11 +86,15 @@ class Open:
     def _kind(self, shape: tuple[int, ...]) -> type[Task]:
         if isinstance(self.field, Embedding):
             return EmbeddingTask
+        if isinstance(self.field, Classes):
+            return Classification
         wanted = self.target_field or (None if isinstance(self.field, Scalar) else self.meant)
         scores = isinstance(self.field, SCORES)
         if isinstance(self.field, (*SCORES, Scalar, Undeclared)):
             if isinstance(wanted, MultiLabel):
                 return MultiLabelling
+            if isinstance(wanted, Classes):
+                return Classification
             if scores or isinstance(wanted, Category):
                 return Binary if shape in {(), (1,)} else Classification
         if isinstance(self.field, Undeclared) and wanted is None:
@@ -138,15 +142,20 @@ def pair(
 
 def _only(outputs: Mapping[str, Field], free: Sequence[str], wanted: Field) -> str | None:
     """The one free output that a target is for: one that was declared to be so before one that may be."""
-    sure: tuple[type[Field], ...] = SCORES if isinstance(wanted, CLASSES) else (type(wanted),)
-    may = (Scalar, Undeclared) if isinstance(wanted, (*CLASSES, Scalar)) else (Undeclared,)
+    sure: tuple[type[Field], ...] = (type(wanted.value),)
+    if isinstance(wanted.value, CLASSES):
+        sure = (*SCORES, Classes) if isinstance(wanted.value, Classes) else SCORES
+    may = (Scalar, Undeclared) if isinstance(wanted.value, (*CLASSES, Scalar)) else (Undeclared,)
     for kinds in (sure, may):
-        fit = [name for name in free if isinstance(outputs[name], kinds) and _alike(outputs[name], wanted)]
+        fit = [name for name in free if isinstance(outputs[name].value, kinds) and _alike(outputs[name], wanted)]
         if fit:
             return fit[0] if len(fit) == 1 else None
     return None
 
 
 def _alike(output: Field, wanted: Field) -> bool:
-    """Whether values along axes stand along the same one."""
-    return not isinstance(output, Nodes) or output.axis == "*" or output == wanted
+    """Whether both stand at the same places; an output of which nothing is said may stand anywhere."""
+    if isinstance(output, Undeclared) and not output.places:
+        return True
+    kinds = [places.kind for places in output.places] == [places.kind for places in wanted.places]
+    return kinds and all(mine in (ANY, other) for mine, other in zip(output.axes, wanted.axes, strict=True))

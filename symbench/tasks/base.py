@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 from torch import Tensor
 
 from symbench.errors import ModelError, Problem
-from symbench.fields import TRIVIAL, Field, Undeclared
+from symbench.fields import Field, Undeclared
 
 Form = Literal["logits", "probabilities"]
 Said = Literal["declared", "noticed", "assumed"]
@@ -53,6 +53,7 @@ class Views:
         target: what the output is to be, moved along, ``(k, n, *target)``; None without one.
         others: of an embedding, the directions of unmoved samples, ``(m, d)`` of length 1.
         own: which of these are the samples themselves, ``(n,)``; m or more where they are not among them.
+        real: the share of the output's places that are no padding, ``(n,)``; None where there is none.
     """
 
     output: Tensor
@@ -60,6 +61,7 @@ class Views:
     target: Tensor | None = None
     others: Tensor | None = None
     own: Tensor | None = None
+    real: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -188,8 +190,9 @@ class Task(ABC):
 
     @property
     def unit(self) -> str:
-        """The unit of deviations."""
-        return "output"
+        """The unit of deviations: the output's own, or its target's, where one of them has one."""
+        declared = (field.value.unit for field in (self.field, self.target_field) if field is not None)
+        return next((unit for unit in declared if unit is not None), "output")
 
     @property
     def noticed(self) -> str | None:
@@ -217,7 +220,7 @@ class Task(ABC):
 
     def describe(self) -> dict[str, Any]:
         """What a reader of the observations has to know of the output."""
-        moved = self.field.key not in TRIVIAL
+        moved = not self.field.is_invariant
         return {
             "field": str(self.field) if moved else "Scalar",
             "task": self.kind,

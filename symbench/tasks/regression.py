@@ -9,7 +9,7 @@ from typing import ClassVar
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
-from symbench.fields import Image
+from symbench.fields import Embedding, Logits, Probabilities, value_shape, word_of
 from symbench.measure import flat, squared_distances
 from symbench.tasks.base import NO_NAMES, Columns, Task, Unfit, Views, shaped
 
@@ -31,11 +31,19 @@ class Regression(Task):
         if views.target is not None:
             wanted = views.target.double().reshape(views.output.shape)
             columns["loss"] = squared_distances(views.output, wanted) / numbers.shape[-1]
+            if views.real is not None:  # padding is zero on both sides, and counts neither way
+                columns["loss"] = columns["loss"] / views.real
         return columns
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Maps have to be some; of anything else any shape will do."""
-        if isinstance(self.field, Image) and len(shape) != 3:
+        if self.field.places and isinstance(self.field.value, (Logits, Probabilities, Embedding)):
+            got = f"output {self.output!r} is declared as {self.field}"
+            raise Unfit(got, "scores of whole samples: those of places cannot be measured yet")
+        reason = self.field.value.misfit(value_shape(self.field, shape))
+        if reason is not None:
+            raise Unfit(f"output {self.output!r} is declared as {self.field} and has shape {shaped(shape)}", reason)
+        if self.field.grid is not None and len(shape) != 3:
             got = f"output {self.output!r} is declared as maps and has shape {shaped(shape)}"
             remedy = f"Say {self.declaration('scalar')} in the model's entry if no group moves it."
             raise Unfit(got, "(n, c, h, w)", remedy)
@@ -43,7 +51,7 @@ class Regression(Task):
     @property
     def word(self) -> str:
         """Maps or rows, or numbers."""
-        return {"Image": "image", "Nodes[Scalar]": "nodes"}.get(self.field.key, "scalar")
+        return word_of(self.field, "scalar")
 
     def check_target(self, shape: tuple[int, ...], target: Tensor, names: Mapping[int, str] = NO_NAMES) -> None:
         """Shapes have to be equal, up to the axis of a single number."""
