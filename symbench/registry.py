@@ -12,9 +12,12 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.metadata
+import pkgutil
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -54,6 +57,16 @@ def _problem(details: ErrorDetails, where: str) -> Problem:
     if not name:  # options that do not go together
         return Problem(where, expected)
     return Problem(where, f"got {name} {quoted(details['input'])}", expected)
+
+
+def domains() -> list[ModuleType]:
+    """The built-in domains: every folder of ``symbench.domains``. What only they know stands there, in rows.
+
+    A domain's module holds dictionaries of rows under the names of the tables, such as ``DATASETS`` and ``ACTIONS``,
+    and imports no torch.
+    """
+    found = pkgutil.iter_modules(importlib.import_module("symbench.domains").__path__, "symbench.domains.")
+    return [importlib.import_module(each.name) for each in found if each.ispkg]
 
 
 @dataclass(frozen=True)
@@ -104,8 +117,14 @@ class Table(Generic[R]):
     def __init__(self, kind: str, row_type: type[R], rows: Mapping[str, R], *, entry_points: bool = True) -> None:
         self.kind = kind
         self.row_type = row_type
-        self.rows = dict(rows)
+        self.own = dict(rows)
         self.group = f"symbench.{kind}s" if entry_points else None
+
+    @cached_property
+    def rows(self) -> dict[str, R]:
+        """The built-in rows by name: those of every domain, found on first use, behind those that belong to none."""
+        brought = (getattr(domain, f"{self.kind.upper()}S", {}) for domain in domains())
+        return {**self.own, **{name: row for rows in brought for name, row in rows.items()}}
 
     def __iter__(self) -> Iterator[tuple[str, R]]:
         yield from self.rows.items()

@@ -16,7 +16,7 @@ from symbench.datasets import DATASETS, TorchvisionOptions
 from symbench.datasets.base import Arrays, resize
 from symbench.datasets.items import Items
 from symbench.datasets.pixels import to_image
-from symbench.datasets.sets import mean_distance
+from symbench.domains.sets.data import mean_distance
 from symbench.errors import ConfigError, DataError
 from symbench.fields import Category, Image, Scalar
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from symbench.domains.sets.deep_sets import DeepSets
+from symbench.domains.sets.set_mlp import SetMlp
 from symbench.errors import ConfigError
 from symbench.fields import Image, Nodes, Scalar
-from symbench.models.deep_sets import DeepSets
 from symbench.models.p4_cnn import P4Cnn, P4Conv
-from symbench.models.set_mlp import SetMlp
 from symbench.testing import assert_equivariant
 
 IMAGES = torch.rand(5, 1, 17, 17, generator=torch.Generator().manual_seed(0))

@@ -30,14 +30,14 @@ FRAMING = ("resize", "interpolation", "crop")
 
 
 def build_module(
-    suite: Suite, name: str, *, shape: tuple[int, ...], outputs: int, reads: Reads | None = None
+    suite: Suite, name: str, *, shapes: Mapping[str, tuple[int, ...]], outputs: int, reads: Reads | None = None
 ) -> nn.Module:
     """The model's module with freshly drawn weights, seeded by the suite and the model's own description.
 
     Args:
         suite: the suite.
         name: the model's.
-        shape: of the one leaf it takes, without the sample axis; for models that are made for their data.
+        shapes: of the leaves that it takes, without the sample axis; for models that are made for their data.
         outputs: how many numbers it returns; likewise.
         reads: hears of the files and variables that the model's own code reads, where somebody wants to know.
 
@@ -56,16 +56,24 @@ def build_module(
                 if code is not None:
                     module = code.call(**entry.args)
                 elif (source := _source(suite, name)) is not None:
-                    module = source.build(shape=shape, outputs=outputs)
+                    module = source.build(shape=next(iter(shapes.values()), ()), outputs=outputs)
                 else:
                     row, parameters = MODELS.find(entry.use, where=suite.where("models", name, "use"))
-                    sized = {} if row.builds_itself else {"shape": shape, "outputs": outputs}
-                    module = row.load()(**sized, **entry.options, **parameters)
+                    module = row.load()(**_sized(row, shapes, outputs), **entry.options, **parameters)
         finally:
             torch.set_default_dtype(default_dtype)  # a model's code may have changed it, for the next one too
     if not isinstance(module, nn.Module):
         raise ModelError(Problem(name, f"{entry.use} returned a {type(module).__name__}", "a torch.nn.Module"))
     return module
+
+
+def _sized(row: ModelRow, shapes: Mapping[str, tuple[int, ...]], outputs: int) -> dict[str, Any]:
+    """What the factory of a model that is made for its data is told of them."""
+    if row.builds_itself:
+        return {}
+    if isinstance(row.inputs, Mapping):
+        return {"shapes": dict(shapes), "outputs": outputs}
+    return {"shape": next(iter(shapes.values())), "outputs": outputs}
 
 
 def _source(suite: Suite, name: str) -> Source | None:

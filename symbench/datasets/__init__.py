@@ -14,7 +14,7 @@ from pydantic import BeforeValidator
 from pydantic import Field as Limits
 from pydantic_core import PydanticCustomError
 
-from symbench.fields import Category, Field, Image, Nodes, Scalar
+from symbench.fields import Field, Image
 from symbench.registry import Options, Row, Table
 
 Split = Literal["train", "test"]
@@ -26,11 +26,9 @@ class DatasetRow(Row):
 
     Attributes:
         fields: the field of every leaf that its batches hold.
-        targets: the field of every target.
     """
 
     fields: Mapping[str, Field] = field(default_factory=lambda: {"image": Image()})
-    targets: Mapping[str, Field] = field(default_factory=lambda: {"label": Category()})
 
 
 class DigitsOptions(Options):
@@ -38,21 +36,6 @@ class DigitsOptions(Options):
 
     split: Split = "test"
     size: Annotated[int, Limits(ge=9, le=257)] = 33
-
-
-class SetsOptions(Options):
-    """``sets``: how spread out are the points of a set?
-
-    ``target: class`` asks for the quarter of the range that the spread falls into, ``value`` for the spread.
-    ``order: sorted`` lists every set by its first coordinate, as real files often do; ``random`` shuffles.
-    """
-
-    split: Split = "test"
-    items: Annotated[int, Limits(ge=2, le=256)] = 16
-    samples: Annotated[int, Limits(ge=2, le=1_000_000)] = 1000
-    target: Literal["class", "value"] = "class"
-    order: Literal["sorted", "random"] = "sorted"
-    seed: Annotated[int, Limits(ge=0)] = 0
 
 
 def _rising(value: object) -> object:
@@ -140,12 +123,6 @@ DATASETS = Table(
             "symbench.datasets.digits:load",
             "scikit-learn's handwritten digits, 33 x 33, 10 classes",
             DigitsOptions,
-        ),
-        "sets": DatasetRow(
-            "symbench.datasets.sets:load",
-            "point sets with an exact, order-free target: how spread out are they?",
-            SetsOptions,
-            {"set": Nodes("items", Scalar())},
         ),
         "images": DatasetRow(
             "symbench.datasets.images:load",

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from pydantic import Field as Limits
 from pydantic import model_validator
 
-from symbench.fields import Field, Image, Logits, Nodes, Scalar, Undeclared
+from symbench.fields import Field, Image, Logits, Undeclared
 from symbench.registry import Options, Row, Table
 
 
@@ -23,14 +23,15 @@ class ModelRow(Row):
     """A model in the table. ``path`` names a factory called with ``shape``, ``outputs`` and the options.
 
     Attributes:
-        inputs: the fields of the leaves that it takes, by key; names of axes do not matter.
+        inputs: the fields of the leaves that it takes: of an only one without a name, of several by their names. The
+            factory then gets ``shapes``, by the name of each, in place of ``shape``.
         outputs: the field of every output.
         builds_itself: the factory takes the options alone, because it knows its shapes (most plug-ins).
         source: ``path`` names a :class:`~symbench.models.source.Source`.
         library: the package that defines the model, whose code is part of what the model is.
     """
 
-    inputs: tuple[Field, ...] = (Image(),)
+    inputs: tuple[Field, ...] | Mapping[str, Field] = (Image(),)
     outputs: Mapping[str, Field] = field(default_factory=lambda: {"logits": Undeclared()})
     builds_itself: bool = False
     source: bool = False
@@ -68,12 +69,6 @@ class P4CnnOptions(Options):
     width: Width = 8
 
 
-class SetOptions(Options):
-    """``deep-sets`` and ``set-mlp``: width of the hidden layers."""
-
-    width: Width = 128
-
-
 class LibraryOptions(Options):
     """What models of libraries have in common: ``classes`` in place of the data's, for weights drawn at random."""
 
@@ -104,7 +99,6 @@ class HuggingfaceOptions(LibraryOptions):
     pretrained: bool = True
 
 
-SETS = (Nodes("*", Scalar()),)
 CLASSIFIER: Mapping[str, Field] = {"logits": Logits()}
 
 MODELS = Table(
@@ -128,19 +122,6 @@ MODELS = Table(
             "group-equivariant convolutions (Cohen & Welling 2016): exact under quarter turns on odd sizes",
             P4CnnOptions,
             aliases=("g-cnn", "gcnn", "p4", "escnn", "e2cnn"),
-        ),
-        "deep-sets": ModelRow(
-            "symbench.models.deep_sets:DeepSets",
-            "sum pooling over the rows (Zaheer et al. 2017): exact under permutations",
-            SetOptions,
-            SETS,
-            aliases=("set", "pointnet"),
-        ),
-        "set-mlp": ModelRow(
-            "symbench.models.set_mlp:SetMlp",
-            "fully connected on the rows end to end: order matters",
-            SetOptions,
-            SETS,
         ),
         "torchvision/<NAME>": ModelRow(
             "symbench.models.torchvision:Torchvision",

@@ -23,6 +23,7 @@ from symbench.errors import CellError, ConfigError, DataError
 from symbench.events import Listener, Note, ignore
 from symbench.identity import Reads
 from symbench.models import MODELS
+from symbench.models.inputs import takes
 from symbench.models.source import Description
 from symbench.plan.data import Data
 from symbench.plan.forward import Made, why_unfit
@@ -242,15 +243,17 @@ def new_module(plan: Plan, name: str, dataset: str, reads: Reads | None = None) 
     entry = plan.suite.models[name]
     data = plan.training[entry.train.on] if entry.train is not None else plan.data[dataset]
     if not is_shaped(entry):
-        return assemble.build_module(plan.suite, name, shape=(), outputs=0, reads=reads)
+        return assemble.build_module(plan.suite, name, shapes={}, outputs=0, reads=reads)
     if data.broken is not None:
         raise data.broken
-    leaf, shape = next(iter(data.shapes(entry.size).items()))
-    if entry.channels is not None and leaf in assemble.image_leaves(data.dataset):
-        shape = (entry.channels, *shape[1:])
+    fields, known = data.dataset.fields, data.shapes(entry.size)
+    shapes = {leaf: known[leaf] for leaf in takes(MODELS.row(entry.use).inputs, fields) or known}
+    if entry.channels is not None:
+        images = assemble.image_leaves(data.dataset)
+        shapes = {leaf: (entry.channels, *s[1:]) if leaf in images else s for leaf, s in shapes.items()}
     # a library's model has classes of its own, for data that has none
     outputs = 0 if MODELS.row(entry.use).source and not data.dataset.targets else data.outputs(entry.size)
-    return assemble.build_module(plan.suite, name, shape=shape, outputs=outputs, reads=reads)
+    return assemble.build_module(plan.suite, name, shapes=shapes, outputs=outputs, reads=reads)
 
 
 def _fits_loaded(plan: Plan, pair: Pair, module: nn.Module | None) -> bool:
