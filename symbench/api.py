@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from symbench.engines.ledger import Ledger
     from symbench.forecast import Forecast
-    from symbench.plan.resolve import Plan
+    from symbench.plan.workspace import Workspace
 
 DEFAULT_RESULTS = Path("results")
 
@@ -92,13 +92,13 @@ def load_suite(path: Path | str, *, no_code: bool = False) -> Suite:
 
 def prepare(
     suite: Suite | Path | str, choices: Choices, listen: Listener = ignore, *, forward: bool = False
-) -> tuple[Plan, Ledger]:
+) -> tuple[Workspace, Ledger]:
     """Check everything that can be checked before work begins, and resolve the plan; nothing is written.
 
     With ``forward`` each model is run on one black image, to see that it has an output for every label.
 
     Returns:
-        The plan, and which of its cells are measured already.
+        The plan with what was loaded to make it, and which of its cells are measured already.
 
     Raises:
         ConfigError: the suite, a file, a name or a device is wrong.
@@ -120,7 +120,7 @@ def prepare(
     device = pick_device(wanted, where="--device" if choices.device else loaded.where("numerics", "device"))
     if device == "mps" and loaded.numerics.dtype == "float64":
         raise ConfigError(Problem(loaded.where("numerics", "dtype"), "MPS has no float64", "float32, or device: cpu"))
-    settings = Settings(device, choices.batch, choices.limit, choices.trust_pickle, choices.fail_fast)
+    settings = Settings(device, choices.batch, choices.trust_pickle, choices.fail_fast)
     ledger = Ledger(Store(choices.results), settings)
     resolved = resolve(
         loaded,
@@ -179,13 +179,13 @@ def run(
     from symbench.underway import Underway
 
     resolved, ledger = prepare(suite, choices, listen)
-    if resolved.recipes:
+    if resolved.plan.recipes:
         from symbench.train import check_writable
 
         check_writable()
     ledger.store.check_writable()
     try:
-        under_way = Underway(resolved, ledger, choices.limit, choices.only)
+        under_way = Underway(resolved, ledger, choices.only)
         return Run(ledger.store, under_way.run(listen, stopped))
     except OSError as error:  # users' code has errors of its own: see code.foreign
         where, got = str(error.filename or ledger.store.root), f"cannot be written: {error.strerror or error}"

@@ -20,8 +20,8 @@ from symbench.events import Event, Listener, Note
 from symbench.models.base import Model
 from symbench.models.running import WRITES
 from symbench.plan.data import Data
-from symbench.plan.keys import Cell
-from symbench.plan.resolve import Plan, new_module
+from symbench.plan.document import Cell
+from symbench.plan.workspace import Workspace
 from symbench.store import Store
 from symbench.train import Checkpoint, cached, obtain, restore
 
@@ -30,7 +30,7 @@ Report = Callable[[Cell, str | None], None]
 
 
 def run(
-    plan: Plan,
+    space: Workspace,
     ledger: Ledger,
     environment: dict[str, Any],
     *,
@@ -43,15 +43,15 @@ def run(
     Raises:
         Interrupted: asked to stop.
     """
-    store, settings, listen = ledger.store, ledger.settings, once(listen)
-    decode(plan, ledger, listen=listen, stopped=stopped)
+    plan, store, settings, listen = space.plan, ledger.store, ledger.settings, once(listen)
+    decode(space, ledger, listen=listen, stopped=stopped)
     for name in dict.fromkeys(cell.pair.model for cell in plan.cells):
-        worker = _Worker(plan, store, settings, environment, listen, stopped)
+        worker = _Worker(space, store, settings, environment, listen, stopped)
         cells = [cell for cell in plan.cells if cell.pair.model == name]
-        if name in plan.recipes and not all(ledger.done(plan, cell) for cell in cells):
+        if name in plan.recipes and not all(ledger.done(space, cell) for cell in cells):
             worker.train(name)  # first: all of a model's cells are to be of one and the same checkpoint
         for cell in cells:
-            reason = None if ledger.done(plan, cell) else worker.attempt(cell)
+            reason = None if ledger.done(space, cell) else worker.attempt(cell)
             report(cell, reason)
             if reason is not None:
                 listen(Note(f"{cell.pair}: failed: {reason}", warning=True))
@@ -85,25 +85,26 @@ class Need:
         return self.data.dataset.pending(self.indices, self.canvases)
 
 
-def needs(plan: Plan, ledger: Ledger) -> Iterator[Need]:
+def needs(space: Workspace, ledger: Ledger) -> Iterator[Need]:
     """What the cells that are not measured yet will ask for, and the trainings before them."""
-    suite, limit = plan.suite, ledger.settings.limit
-    cells = [c for c in plan.cells if plan.broken_reason(c.pair) is None and not ledger.done(plan, c)]
+    plan, suite = space.plan, space.suite
+    cells = ledger.pending(space)
     names = dict.fromkeys(cell.pair.model for cell in cells)
     recipes = {name: suite.models[name].train for name in names if name in plan.recipes}
     trained = [(r.on, suite.models[name].size) for name, r in recipes.items() if r and cached(plan, name) is None]
     for on in dict.fromkeys(on for on, _ in trained):
-        data = plan.training[on]
+        data = space.training_of(on)
         yield Need(data, range(len(data.dataset)), list(dict.fromkeys(size for o, size in trained if o == on)))
-    for name, data in plan.data.items():
+    for name in plan.data:
         mine = [cell.pair for cell in cells if cell.pair.dataset == name]
         if mine:
-            order = seeded_order(len(data.dataset), data.digest, seed=suite.seed, limit=limit)
+            data = space.data_of(name)
+            order = seeded_order(len(data.dataset), data.digest, seed=suite.seed, limit=plan.limit)
             sizes = [canvas(suite, pair.symmetry, pair.model) for pair in mine]
             yield Need(data, order, list(dict.fromkeys(sizes)))
 
 
-def decode(plan: Plan, ledger: Ledger, *, listen: Listener, stopped: Callable[[], bool]) -> None:
+def decode(space: Workspace, ledger: Ledger, *, listen: Listener, stopped: Callable[[], bool]) -> None:
     """Prepare every sample that is needed, once for all models; say what a dataset leaves out.
 
     A dataset that cannot be prepared fails its own cells; pictures that do not fit into the cache fail all theirs.
@@ -111,7 +112,7 @@ def decode(plan: Plan, ledger: Ledger, *, listen: Listener, stopped: Callable[[]
     Raises:
         Interrupted: asked to stop.
     """
-    wanted = list(needs(plan, ledger))
+    wanted = list(needs(space, ledger))
     pictures = [(n.data.dataset, n.indices, n.canvases) for n in wanted if isinstance(n.data.dataset, Pictures)]
     try:
         make_room(pictures)
@@ -127,7 +128,7 @@ def decode(plan: Plan, ledger: Ledger, *, listen: Listener, stopped: Callable[[]
         except DataError as error:
             data.broken = error
         data.tell(listen)
-    for data in plan.training.values():
+    for data in space.training.values():
         if data.dataset.unusable:
             data.dataset = Readable(data.dataset)
 
@@ -136,7 +137,7 @@ def decode(plan: Plan, ledger: Ledger, *, listen: Listener, stopped: Callable[[]
 class _Worker:
     """Measures the cells of one model, which is loaded once for every shape that it has to take."""
 
-    plan: Plan
+    space: Workspace
     store: Store
     settings: Settings
     environment: dict[str, Any]
@@ -149,20 +150,20 @@ class _Worker:
     def train(self, name: str) -> None:
         """Obtain the checkpoint; a failure is kept, and becomes the reason of every cell."""
         try:
-            with flags(self.plan):
-                obtain(self.plan, name, device=self.settings.device, listen=self.listen, stopped=self.stopped)
+            with flags(self.space.suite):
+                obtain(self.space, name, device=self.settings.device, listen=self.listen, stopped=self.stopped)
         except CellError as error:
             self.failure = error
 
     def attempt(self, cell: Cell) -> str | None:
         """Measure one cell; None, or the reason why it failed."""
-        failure = self.plan.broken_reason(cell.pair) or self.failure
+        failure = self.space.broken_reason(cell) or self.failure
         if failure is not None:
             return str(failure)
         try:
             at_hand = self._load(cell)
-            with self.store.locked(cell.key), flags(self.plan):
-                job = job_of(self.plan, cell, at_hand, self.settings, self.environment)
+            with self.store.locked(cell.key), flags(self.space.suite):
+                job = job_of(self.space, cell, at_hand, self.settings, self.environment)
                 if self._is_measured(cell, job):
                     return None
                 if self.store.cell(cell.key) is not None or self.store.fault(cell.key) is not None:
@@ -188,7 +189,7 @@ class _Worker:
 
     def _load(self, cell: Cell) -> Loaded:
         name = cell.pair.model
-        entry = self.plan.suite.models[name]
+        entry = self.space.suite.models[name]
         key = cell.pair.dataset if built_for_data(entry) else ""
         if key not in self.models:
             self.models.clear()
@@ -196,16 +197,16 @@ class _Worker:
         return self.models[key]
 
     def _fresh(self, name: str, dataset: str) -> Loaded:
-        suite, device = self.plan.suite, self.settings.device
+        suite, device = self.space.suite, self.settings.device
         trained: Checkpoint | None = None
         facts: dict[str, float | None] = {}
         checkpoint = weights_digest(suite, name)
-        if name in self.plan.recipes:
-            trained = obtain(self.plan, name, device=device, listen=self.listen, stopped=self.stopped)
+        if name in self.space.plan.recipes:
+            trained = obtain(self.space, name, device=device, listen=self.listen, stopped=self.stopped)
             checkpoint, facts = trained.digest, {"training_seconds": trained.seconds}
 
         def build() -> Model:
-            module = new_module(self.plan, name, dataset)
+            module = self.space.new_module(name, dataset)
             if trained is not None:
                 restore(module, trained)
             load_weights(module, suite, name, trust_pickle=self.settings.trust_pickle)

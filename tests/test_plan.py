@@ -1,0 +1,158 @@
+"""A plan is plain data: it is pickled, sent elsewhere, and measured there as it would have been here."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import Folder
+
+import symbench as sb
+from symbench import plan as planning
+from symbench.api import prepare
+from symbench.errors import DataError, ModelError, Problem, SymbenchError
+from symbench.plan.workspace import Workspace
+from symbench.suite import load
+
+SUITE = """\
+version: 1
+name: sent
+datasets:
+  digits: {use: digits}
+models:
+  fresh: {use: mlp}
+  taught: {use: mlp, train: {on: digits, epochs: 1, batch: 256, augment: turns}}
+symmetries:
+  turns: {group: C4, on: image, only: {model: taught}}
+  rotations: {group: SO2, on: image, elements: 2, draw: per-sample, reference: drawn, only: {model: fresh}}
+"""
+ELSEWHERE = """\
+import pickle, sys
+from pathlib import Path
+
+plan, results = pickle.loads(Path(sys.argv[1]).read_bytes()), Path(sys.argv[2])
+assert not {"symbench.plan.workspace", "symbench.plan.resolve"} & set(sys.modules), "reading a plan loads nothing"
+
+from symbench.engines import local
+from symbench.engines.ledger import Ledger
+from symbench.engines.loading import Settings
+from symbench.events import ignore
+from symbench.plan.workspace import Workspace
+from symbench.store import Store
+
+failed = []
+local.run(
+    Workspace(plan), Ledger(Store(results), Settings("cpu")), {}, listen=ignore, stopped=lambda: False,
+    report=lambda cell, reason: failed.append(reason),
+)
+assert "symbench.plan.resolve" not in sys.modules, "a plan is not made again to be carried out"
+sys.exit(next((reason for reason in failed if reason is not None), 0))
+"""
+
+
+def elsewhere(folder: Path, plan: object) -> subprocess.CompletedProcess[str]:
+    """Carry a plan out in a fresh process with a cache of its own, which gets it as a file."""
+    sent = folder / "plan.pickle"
+    sent.write_bytes(pickle.dumps(plan))
+    command = [sys.executable, "-c", ELSEWHERE, str(sent), str(folder / "there")]
+    environment = {**os.environ, "SYMBENCH_CACHE_DIR": str(folder / "cache")}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+
+
+def tables(results: Path) -> dict[str, bytes]:
+    """Everything that was measured, file by file: observations, controls, samples and views."""
+    return {str(path.relative_to(results)): path.read_bytes() for path in sorted(results.glob("cells/*/*/*.parquet"))}
+
+
+def test_a_plan_is_carried_out_elsewhere_as_here(tmp_path: Path) -> None:
+    suite = tmp_path / "sent.yaml"
+    suite.write_text(SUITE)
+    choices = sb.Choices(results=tmp_path / "here", device="cpu", limit=40)
+    space, _ = prepare(suite, choices)
+    done = elsewhere(tmp_path, space.plan)
+    assert done.returncode == 0, done.stderr
+    assert sb.run(suite, choices=choices).whole
+    here, there = tables(tmp_path / "here"), tables(tmp_path / "there")
+    assert set(here) == set(there)
+    assert any("views" in name for name in here), "one of the symmetries draws elements for every sample"
+    assert [name for name in here if here[name] != there[name]] == []
+
+
+def test_data_that_has_changed_since_fails_its_cells(folder: Folder) -> None:
+    """A result must not come to stand under the key of other data."""
+    space, _ = prepare(folder.suite, sb.Choices(results=folder.results, device="cpu"))
+    data = folder.path / "data.py"
+    data.write_text(data.read_text().replace("24", "25"))
+    done = elsewhere(folder.path, space.plan)
+    assert done.returncode == 1
+    assert "datasets.blobs: the data has changed since the run was planned" in done.stderr
+    assert "the same command plans it anew" in done.stderr.lower()
+
+
+class Looking(pickle.Unpickler):
+    """Notes of which packages things are made as a pickle is read."""
+
+    packages: set[str]
+
+    def find_class(self, module: str, name: str) -> object:
+        self.packages.add(module.partition(".")[0])
+        return super().find_class(module, name)
+
+
+def held(thing: object) -> set[str]:
+    """The packages whose classes a thing is made of, all the way down."""
+    looking = Looking(io.BytesIO(pickle.dumps(thing)))
+    looking.packages = set()
+    looking.load()
+    return looking.packages
+
+
+def test_nothing_loaded_travels_with_a_plan(folder: Folder) -> None:
+    """It is made of our own words alone, and a copy of it says the same."""
+    space, _ = prepare(folder.suite, sb.Choices(results=folder.results, device="cpu"))
+    assert held(space.plan) <= {"symbench", "pathlib"}
+    assert "torch" in held(space.symmetry_of(space.plan.cells[0].pair).elements), "this test can fail"
+    again = pickle.loads(pickle.dumps(space.plan))
+    assert again == space.plan
+    (cell,) = again.cells
+    copied = Workspace(again)
+    assert torch.equal(copied.symmetry_of(cell.pair).elements.values, space.symmetry_of(cell.pair).elements.values)
+    assert copied.data_of("blobs").digest == again.data["blobs"].digest
+    assert copied.suite.where("models", "mine") == space.suite.where("models", "mine")
+    assert copied.suite.resolved() == load(folder.suite).resolved()
+
+
+def test_a_plan_cannot_be_changed(folder: Folder) -> None:
+    space, _ = prepare(folder.suite, sb.Choices(results=folder.results, device="cpu"))
+    with pytest.raises(AttributeError):
+        space.plan.cells = ()  # type: ignore[misc]
+
+
+def test_why_a_cell_fails_travels_with_its_plan(folder: Folder) -> None:
+    (folder.path / "model.py").write_text("def build():\n    raise RuntimeError('no weights')\n")
+    space, _ = prepare(folder.suite, sb.Choices(results=folder.results, device="cpu"))
+    again = pickle.loads(pickle.dumps(space.plan))
+    (cell,) = again.cells
+    here, there = space.broken_reason(cell), Workspace(again).broken_reason(cell)
+    assert isinstance(there, ModelError)
+    assert str(here) == str(there)
+    assert "no weights" in str(there)
+
+
+@pytest.mark.parametrize("error", [SymbenchError, DataError, ModelError])
+def test_errors_keep_their_problems_when_they_are_sent(error: type[SymbenchError]) -> None:
+    problems = (Problem("a", "b", "c", "d"), Problem("e", "f"))
+    sent = pickle.loads(pickle.dumps(error(problems)))
+    assert type(sent) is error
+    assert sent.problems == problems
+    assert str(sent) == str(error(problems))
+
+
+def test_planning_by_names_needs_no_data(folder: Folder) -> None:
+    assert [str(pair) for pair in planning.pairs(load(folder.suite))] == ["mine/blobs/turns"]
