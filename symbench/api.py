@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from symbench import plan as planning
 from symbench import suite as suites
+from symbench.engines import ENGINES
+from symbench.engines import load as load_engine
 from symbench.errors import ConfigError, Problem, StoreError
 from symbench.events import Listener, ignore
 from symbench.records import CellStatus, GateRecord, Manifest
@@ -20,7 +22,7 @@ from symbench.suite.entries import check_code
 if TYPE_CHECKING:
     import pandas as pd
 
-    from symbench.engines.ledger import Ledger
+    from symbench.execution.ledger import Ledger
     from symbench.forecast import Forecast
     from symbench.plan.workspace import Workspace
 
@@ -69,6 +71,7 @@ class Choices:
         no_code: refuse every entry that would run code that is not part of symbench.
         trust_pickle: let weights files run code while they are read.
         fail_fast: stop at the first cell that fails.
+        engine: where cells are measured: a name of ``symbench.engines.ENGINES``.
     """
 
     results: Path = DEFAULT_RESULTS
@@ -79,6 +82,7 @@ class Choices:
     no_code: bool = False
     trust_pickle: bool = False
     fail_fast: bool = False
+    engine: str = "local"
 
 
 def load_suite(path: Path | str, *, no_code: bool = False) -> Suite:
@@ -108,12 +112,13 @@ def prepare(
         check_code(loaded)
     only = planning.parse_only(choices.only) if choices.only else None
     chosen = planning.pairs(loaded, only)
+    ENGINES.find(choices.engine, where="engine")
     for name, value in (("--limit", choices.limit), ("--batch-size", choices.batch)):
         if value is not None and value < 1:
             raise ConfigError(Problem(name, f"got {value}", "1 or more"))
-    from symbench.engines.ledger import Ledger
-    from symbench.engines.loading import Settings
     from symbench.environment import pick_device
+    from symbench.execution.ledger import Ledger
+    from symbench.execution.loading import Settings
     from symbench.plan.resolve import resolve
 
     wanted = choices.device or loaded.numerics.device
@@ -185,7 +190,7 @@ def run(
         check_writable()
     ledger.store.check_writable()
     try:
-        under_way = Underway(resolved, ledger, choices.only)
+        under_way = Underway(resolved, ledger, load_engine(choices.engine), choices.only)
         return Run(ledger.store, under_way.run(listen, stopped))
     except OSError as error:  # users' code has errors of its own: see code.foreign
         where, got = str(error.filename or ledger.store.root), f"cannot be written: {error.strerror or error}"

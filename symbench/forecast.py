@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from symbench import train
-from symbench.engines import local
-from symbench.engines.ledger import Ledger
 from symbench.environment import hardware
+from symbench.execution.ledger import Ledger
+from symbench.execution.samples import needs
 from symbench.history import Guess, History, Work
 from symbench.metrics import METRICS
 from symbench.plan.document import Cell, Plan
@@ -154,7 +154,7 @@ def of(space: Workspace, ledger: Ledger, *, loading: float = 0.0) -> Forecast:
         name for name in plan.recipes if plan.models[name].broken is None and train.cached(plan, name) is None
     ]
     trained = {name: _training(plan, name, history) for name in untrained}
-    images = sum(need.pending() for need in local.needs(space, ledger))
+    images = sum(need.pending() for need in needs(space, ledger, plan.cells))
     return Forecast(cells, trained, images, device, loading)
 
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from symbench.engines import local
-from symbench.engines.ledger import Ledger
+from symbench.engines.base import Engine, Task
 from symbench.environment import committed, describe
 from symbench.errors import ConfigError
 from symbench.events import Listener, Note
+from symbench.execution.context import Context
+from symbench.execution.ledger import Ledger
 from symbench.plan.document import Cell, Plan
 from symbench.plan.workspace import Workspace
 from symbench.records import CellStatus, Manifest
@@ -26,12 +27,14 @@ class Underway:
     Attributes:
         space: the plan of what is to be measured, and what is loaded for it.
         ledger: what is measured already.
+        engine: where the rest is measured.
         only: the part of the suite that was asked for.
         done: what became of each cell so far, by its names.
     """
 
     space: Workspace
     ledger: Ledger
+    engine: Engine
     only: str | None = None
     done: dict[str, CellStatus] = field(default_factory=dict)
 
@@ -63,7 +66,8 @@ class Underway:
 
         status = "interrupted"
         try:
-            local.run(self.space, self.ledger, environment, listen=listen, stopped=stopped, report=record)
+            context = Context(self.space, self.ledger, environment, listen, stopped)
+            self.engine.run([Task(self.plan, cell) for cell in self.plan.cells], context, record)
             whole = len(self.done) == len(self.plan.cells) and all(c.status == "done" for c in self.done.values())
             status = "complete" if whole else "incomplete"
         finally:

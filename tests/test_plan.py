@@ -39,18 +39,19 @@ from pathlib import Path
 plan, results = pickle.loads(Path(sys.argv[1]).read_bytes()), Path(sys.argv[2])
 assert not {"symbench.plan.workspace", "symbench.plan.resolve"} & set(sys.modules), "reading a plan loads nothing"
 
-from symbench.engines import local
-from symbench.engines.ledger import Ledger
-from symbench.engines.loading import Settings
+from symbench import engines
+from symbench.engines.base import Task
 from symbench.events import ignore
+from symbench.execution.context import Context
+from symbench.execution.ledger import Ledger
+from symbench.execution.loading import Settings
 from symbench.plan.workspace import Workspace
 from symbench.store import Store
 
 failed = []
-local.run(
-    Workspace(plan), Ledger(Store(results), Settings("cpu")), {}, listen=ignore, stopped=lambda: False,
-    report=lambda cell, reason: failed.append(reason),
-)
+context = Context(Workspace(plan), Ledger(Store(results), Settings("cpu")), {}, ignore, lambda: False)
+tasks = pickle.loads(pickle.dumps([Task(plan, cell) for cell in plan.cells]))
+engines.load("local").run(tasks, context, lambda cell, reason: failed.append(reason))
 assert "symbench.plan.resolve" not in sys.modules, "a plan is not made again to be carried out"
 sys.exit(next((reason for reason in failed if reason is not None), 0))
 """
@@ -84,15 +85,31 @@ def test_a_plan_is_carried_out_elsewhere_as_here(tmp_path: Path) -> None:
     assert [name for name in here if here[name] != there[name]] == []
 
 
-def test_data_that_has_changed_since_fails_its_cells(folder: Folder) -> None:
-    """A result must not come to stand under the key of other data."""
+CHANGES = {
+    "data": ("data.py", "samples=24", "samples=25", "the data has changed since the run was planned"),
+    "model": (
+        "model.py",
+        "manual_seed(0)",
+        "manual_seed(1)",
+        "mine/blobs/turns: is not what was planned: module model.py",
+    ),
+}
+
+
+@pytest.mark.parametrize(("file", "before", "after", "reason"), CHANGES.values(), ids=CHANGES)
+def test_what_has_changed_since_fails_its_cells(
+    folder: Folder, file: str, before: str, after: str, reason: str
+) -> None:
+    """A result must not come to stand under the key of something else."""
     space, _ = prepare(folder.suite, sb.Choices(results=folder.results, device="cpu"))
-    data = folder.path / "data.py"
-    data.write_text(data.read_text().replace("24", "25"))
+    source = folder.path / file
+    assert before in source.read_text()
+    source.write_text(source.read_text().replace(before, after))
     done = elsewhere(folder.path, space.plan)
     assert done.returncode == 1
-    assert "datasets.blobs: the data has changed since the run was planned" in done.stderr
-    assert "the same command plans it anew" in done.stderr.lower()
+    assert reason in done.stderr
+    assert "The same command plans it anew." in done.stderr
+    assert not tables(folder.path / "there")
 
 
 class Looking(pickle.Unpickler):

@@ -33,7 +33,7 @@ from symbench.terminal import tell
 
 if TYPE_CHECKING:
     from symbench.api import Choices
-    from symbench.engines.ledger import Ledger
+    from symbench.execution.ledger import Ledger
     from symbench.forecast import Margin
     from symbench.plan.document import Cell
     from symbench.plan.workspace import Workspace

@@ -61,7 +61,8 @@ def resolve(
     Raises:
         ConfigError: data, weights or code cannot be had, or a group cannot act on what was loaded.
     """
-    draft = Draft(Workspace(Plan(suite, suite.asked(), limit), listen), device, trust_pickle, listen)
+    space = Workspace(Plan(suite, suite.asked(), limit), listen, planned_here=True)
+    draft = Draft(space, device, trust_pickle, listen)
     for name in dict.fromkeys(pair.model for pair in chosen):
         _describe(draft, name)
     _load(draft, dict.fromkeys(pair.dataset for pair in chosen))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch import nn
 
@@ -31,8 +32,8 @@ class Workspace:
     A :class:`~symbench.plan.document.Plan` is plain data. To measure one of its cells a process needs the things
     that it names. A workspace loads each when it is first asked for and keeps it for the cells to come. The process
     that made the plan has most of them at hand; any other one opens ``Workspace(plan)`` and gets the same things,
-    without a key being computed again. What was loaded there is held against the plan: data that has changed in
-    the meantime fails its cells.
+    without a key being computed again. What is loaded there is held against the plan: what has changed in the
+    meantime fails its cells.
 
     Attributes:
         plan: what is to be measured.
@@ -40,6 +41,8 @@ class Workspace:
         data: datasets that were loaded, by name: see :meth:`data_of`.
         training: training splits that were loaded, by the name of the dataset: see :meth:`training_of`.
         prepared: symmetries that were prepared: see :meth:`symmetry_of`.
+        origins: what was found out of models that were looked at here, by model and what it is built for.
+        planned_here: whether this process made the plan, so that nothing can be another than what it speaks of.
     """
 
     plan: Plan
@@ -47,6 +50,8 @@ class Workspace:
     data: dict[str, Data] = field(default_factory=dict)
     training: dict[str, Data] = field(default_factory=dict)
     prepared: dict[Place, Prepared] = field(default_factory=dict)
+    origins: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    planned_here: bool = False
 
     @property
     def suite(self) -> Suite:

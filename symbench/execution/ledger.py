@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from torch import nn
 
 from symbench.assemble import dtype_of, ready
-from symbench.engines.loading import Loaded, Settings, flags, job_of
 from symbench.errors import CellError, ConfigError
 from symbench.evaluate.probe import why_another
+from symbench.execution.loading import Loaded, Settings, flags, job_of
 from symbench.identity import differences
 from symbench.plan.document import Cell
 from symbench.plan.keys import built_for
@@ -92,13 +92,13 @@ class Ledger:
         checkpoint = cached(space.plan, name) if name in space.plan.recipes else None
         return checkpoint is None or record.checkpoint == checkpoint.digest
 
-    def pending(self, space: Workspace) -> list[Cell]:
-        """The cells that can be measured, and have to be."""
-        return [c for c in space.plan.cells if space.broken_reason(c) is None and not self.done(space, c)]
+    def pending(self, space: Workspace, cells: Iterable[Cell]) -> list[Cell]:
+        """Those of the cells that can be measured, and have to be."""
+        return [c for c in cells if space.broken_reason(c) is None and not self.done(space, c)]
 
     def why_again(self, space: Workspace) -> dict[str, str]:
         """Why cells that were measured before are measured again, by their names, as far as that is known."""
-        pending = self.pending(space)
+        pending = self.pending(space, space.plan.cells)
         found = {str(cell.pair): self.stale.get(cell.key) or self.store.fault(cell.key) for cell in pending}
         lacking = {str(cell.pair): cell for cell in pending if found[str(cell.pair)] is None}
         changed = self._changed(space.suite.name, lacking) if lacking else {}
