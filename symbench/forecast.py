@@ -241,9 +241,10 @@ def margins(plan: Plan) -> list[Margin]:
     rows = dict(METRICS)
     found = []
     for rule, cells, metrics in asked:
-        if not cells or all(rows[metric].scope == "model" for metric in metrics):
+        counts = [count for cell in cells if (count := plan.data[cell.pair.dataset].count)]  # 0 where unreadable
+        if not counts or all(rows[metric].scope == "model" for metric in metrics):
             continue
-        samples = min(plan.data[cell.pair.dataset].count for cell in cells)
+        samples = min(counts)
         shares = all(rows[metric].unit == "share" for metric in metrics)
         margin = rule.max_drop if shares else None
         seen = () if margin is None else tuple(detectable(samples, changed, matches) for changed in CHANGED)

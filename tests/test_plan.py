@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import Folder
+from conftest import Folder, Symbench
 
 import symbench as sb
 from symbench import plan as planning
@@ -169,6 +169,20 @@ def test_errors_keep_their_problems_when_they_are_sent(error: type[SymbenchError
     assert type(sent) is error
     assert sent.problems == problems
     assert str(sent) == str(error(problems))
+
+
+def test_data_without_a_length_leaves_a_rule_nothing_to_tell(folder: Folder, symbench: Symbench) -> None:
+    """Its cells will fail, and that is all there is to say."""
+    folder.write(
+        data="from symbench.testing import Blobs\n\n\nclass Lost(Blobs):\n    def __len__(self):\n        raise RuntimeError('lost')\n\n\ndef load():\n    return Lost(24)\n"
+    )
+    folder.suite.write_text(
+        folder.suite.read_text() + "gates:\n- {metric: accuracy, max_drop: 0.1, against: baseline}\n"
+    )
+    ran = symbench("validate", folder.suite, "--results", folder.results)
+    assert ran.code == 3, ran.err
+    assert "lost" in ran.out
+    assert "go unseen" not in ran.err
 
 
 def test_planning_by_names_needs_no_data(folder: Folder) -> None:
