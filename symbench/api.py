@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from symbench import plan as planning
 from symbench import suite as suites
+from symbench.engines import ENGINES
+from symbench.engines import load as load_engine
 from symbench.errors import ConfigError, Problem, StoreError
 from symbench.events import Listener, ignore
 from symbench.records import CellStatus, GateRecord, Manifest
@@ -20,9 +22,9 @@ from symbench.suite.entries import check_code
 if TYPE_CHECKING:
     import pandas as pd
 
-    from symbench.engines.ledger import Ledger
+    from symbench.execution.ledger import Ledger
     from symbench.forecast import Forecast
-    from symbench.plan.resolve import Plan
+    from symbench.plan.workspace import Workspace
 
 DEFAULT_RESULTS = Path("results")
 
@@ -69,6 +71,7 @@ class Choices:
         no_code: refuse every entry that would run code that is not part of symbench.
         trust_pickle: let weights files run code while they are read.
         fail_fast: stop at the first cell that fails.
+        engine: where cells are measured: a name of ``symbench.engines.ENGINES``.
     """
 
     results: Path = DEFAULT_RESULTS
@@ -79,6 +82,7 @@ class Choices:
     no_code: bool = False
     trust_pickle: bool = False
     fail_fast: bool = False
+    engine: str = "local"
 
 
 def load_suite(path: Path | str, *, no_code: bool = False) -> Suite:
@@ -92,13 +96,13 @@ def load_suite(path: Path | str, *, no_code: bool = False) -> Suite:
 
 def prepare(
     suite: Suite | Path | str, choices: Choices, listen: Listener = ignore, *, forward: bool = False
-) -> tuple[Plan, Ledger]:
+) -> tuple[Workspace, Ledger]:
     """Check everything that can be checked before work begins, and resolve the plan; nothing is written.
 
     With ``forward`` each model is run on one black image, to see that it has an output for every label.
 
     Returns:
-        The plan, and which of its cells are measured already.
+        The plan with what was loaded to make it, and which of its cells are measured already.
 
     Raises:
         ConfigError: the suite, a file, a name or a device is wrong.
@@ -108,19 +112,20 @@ def prepare(
         check_code(loaded)
     only = planning.parse_only(choices.only) if choices.only else None
     chosen = planning.pairs(loaded, only)
+    ENGINES.find(choices.engine, where="engine")
     for name, value in (("--limit", choices.limit), ("--batch-size", choices.batch)):
         if value is not None and value < 1:
             raise ConfigError(Problem(name, f"got {value}", "1 or more"))
-    from symbench.engines.ledger import Ledger
-    from symbench.engines.loading import Settings
     from symbench.environment import pick_device
+    from symbench.execution.ledger import Ledger
+    from symbench.execution.loading import Settings
     from symbench.plan.resolve import resolve
 
     wanted = choices.device or loaded.numerics.device
     device = pick_device(wanted, where="--device" if choices.device else loaded.where("numerics", "device"))
     if device == "mps" and loaded.numerics.dtype == "float64":
         raise ConfigError(Problem(loaded.where("numerics", "dtype"), "MPS has no float64", "float32, or device: cpu"))
-    settings = Settings(device, choices.batch, choices.limit, choices.trust_pickle, choices.fail_fast)
+    settings = Settings(device, choices.batch, choices.trust_pickle, choices.fail_fast)
     ledger = Ledger(Store(choices.results), settings)
     resolved = resolve(
         loaded,
@@ -179,13 +184,13 @@ def run(
     from symbench.underway import Underway
 
     resolved, ledger = prepare(suite, choices, listen)
-    if resolved.recipes:
+    if resolved.plan.recipes:
         from symbench.train import check_writable
 
         check_writable()
     ledger.store.check_writable()
     try:
-        under_way = Underway(resolved, ledger, choices.limit, choices.only)
+        under_way = Underway(resolved, ledger, load_engine(choices.engine), choices.only)
         return Run(ledger.store, under_way.run(listen, stopped))
     except OSError as error:  # users' code has errors of its own: see code.foreign
         where, got = str(error.filename or ledger.store.root), f"cannot be written: {error.strerror or error}"

@@ -106,6 +106,10 @@ class SymbenchError(Exception):
         self.problems: tuple[Problem, ...] = (problems,) if isinstance(problems, Problem) else tuple(problems)
         super().__init__("\n".join(str(p) for p in self.problems))
 
+    def __reduce__(self) -> tuple[type[SymbenchError], tuple[tuple[Problem, ...]]]:
+        """Pickled by its problems: exceptions are pickled by their text otherwise, which is no problem."""
+        return type(self), (self.problems,)
+
 
 class ConfigError(SymbenchError):
     """Something that the user named or configured is wrong; nothing has been run or written."""

@@ -40,5 +40,18 @@ Event = Started | Advanced | Finished | Note
 Listener = Callable[[Event], None]
 
 
+def once(listen: Listener) -> Listener:
+    """A listener that hears each note once: what is said of a model's outputs is so of all its cells."""
+    told: set[str] = set()
+
+    def hear(event: Event) -> None:
+        if not isinstance(event, Note) or event.text not in told:
+            listen(event)
+        if isinstance(event, Note):
+            told.add(event.text)
+
+    return hear
+
+
 def ignore(event: Event) -> None:
     """The listener of callers who do not want to hear anything."""

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from symbench import train
-from symbench.engines import local
-from symbench.engines.ledger import Ledger
 from symbench.environment import hardware
+from symbench.execution.ledger import Ledger
+from symbench.execution.samples import needs
 from symbench.history import Guess, History, Work
 from symbench.metrics import METRICS
-from symbench.plan.keys import Cell
-from symbench.plan.resolve import Plan
+from symbench.plan.document import Cell, Plan
+from symbench.plan.workspace import Workspace
 from symbench.statistics import no_change, smallest_detectable_difference, unseen
 from symbench.suite.gates import metrics_of
 
@@ -139,40 +139,41 @@ def _document(time: Guess | None) -> dict[str, Any]:
     return {"seconds": time.seconds, "seconds_low": time.low, "seconds_high": time.high}
 
 
-def of(plan: Plan, ledger: Ledger, *, loading: float = 0.0) -> Forecast:
+def of(space: Workspace, ledger: Ledger, *, loading: float = 0.0) -> Forecast:
     """Look at a plan; nothing is run, and nothing is written.
 
     Args:
-        plan: resolved.
+        space: the plan, and what was loaded to make it.
         ledger: what is measured already, and where the rest would be.
         loading: seconds that it took to resolve the plan.
     """
-    device = ledger.settings.device
+    plan, device = space.plan, ledger.settings.device
     history = History(ledger.store, hardware(device))
-    cells = [_cell(plan, ledger, cell, history) for cell in plan.cells]
-    untrained = [name for name in plan.recipes if name not in plan.broken and train.cached(plan, name) is None]
+    cells = [_cell(space, ledger, cell, history) for cell in plan.cells]
+    untrained = [
+        name for name in plan.recipes if plan.models[name].broken is None and train.cached(plan, name) is None
+    ]
     trained = {name: _training(plan, name, history) for name in untrained}
-    images = sum(need.pending() for need in local.needs(plan, ledger))
+    images = sum(need.pending() for need in needs(space, ledger, plan.cells))
     return Forecast(cells, trained, images, device, loading)
 
 
 def _training(plan: Plan, name: str, history: History) -> Guess | None:
     recipe = plan.suite.models[name].train
-    return None if recipe is None else history.training(plan.recipes[name], len(plan.training[recipe.on].dataset))
+    return None if recipe is None else history.training(plan.recipes[name], plan.training[recipe.on].count)
 
 
-def _cell(plan: Plan, ledger: Ledger, cell: Cell, history: History) -> CellForecast:
-    names, limit = cell.pair.names(), ledger.settings.limit
-    broken = plan.broken_reason(cell.pair)
+def _cell(space: Workspace, ledger: Ledger, cell: Cell, history: History) -> CellForecast:
+    plan, names = space.plan, cell.pair.names()
+    broken = space.broken_reason(cell)
     if broken is not None:
         return CellForecast(names, cell.key, None, None, f"will fail: {broken}", 0, None, 0)
-    found = plan.labels.get((cell.pair.model, cell.pair.dataset))
-    labels = None if found is None else f"by {found.by}"
-    moved = len(plan.symmetry_of(cell).elements) - 1
-    if ledger.done(plan, cell):
+    labels = None if cell.labels is None else f"by {cell.labels.by}"
+    moved = len(space.symmetry_of(cell.pair).elements) - 1
+    if ledger.done(space, cell):
         return CellForecast(names, cell.key, moved, labels, "measured", 0, None, 0)
-    samples = len(plan.data[cell.pair.dataset].dataset)
-    samples = samples if limit is None else min(samples, limit)
+    samples = plan.data[cell.pair.dataset].count
+    samples = samples if plan.limit is None else min(samples, plan.limit)
     controls = min(samples, plan.suite.controls.samples) * CONTROL_PASSES
     passes = samples * (moved + 1) + controls
     time = history.cell(Work.of(plan.suite.resolved(), names, samples, moved + 1))
@@ -240,9 +241,10 @@ def margins(plan: Plan) -> list[Margin]:
     rows = dict(METRICS)
     found = []
     for rule, cells, metrics in asked:
-        if not cells or all(rows[metric].scope == "model" for metric in metrics):
+        counts = [count for cell in cells if (count := plan.data[cell.pair.dataset].count)]  # 0 where unreadable
+        if not counts or all(rows[metric].scope == "model" for metric in metrics):
             continue
-        samples = min(len(plan.data[cell.pair.dataset].dataset) for cell in cells)
+        samples = min(counts)
         shares = all(rows[metric].unit == "share" for metric in metrics)
         margin = rule.max_drop if shares else None
         seen = () if margin is None else tuple(detectable(samples, changed, matches) for changed in CHANGED)

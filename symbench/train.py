@@ -27,8 +27,8 @@ from symbench.errors import ConfigError, Interrupted, ModelError, Problem, one_o
 from symbench.events import Advanced, Finished, Listener, Note, Started
 from symbench.models.weights import digest_file
 from symbench.objective import Objective, augmented
-from symbench.plan.resolve import Plan, new_module
-from symbench.plan.training import meant_for
+from symbench.plan.document import Plan
+from symbench.plan.workspace import Workspace
 from symbench.store import Digests, content_key, is_sealed, write_text, written
 from symbench.suite import ModelEntry, Recipe
 
@@ -89,44 +89,44 @@ def cached(plan: Plan, name: str) -> Checkpoint | None:
         return None
 
 
-def obtain(plan: Plan, name: str, *, device: str, listen: Listener, stopped: Callable[[], bool]) -> Checkpoint:
+def obtain(space: Workspace, name: str, *, device: str, listen: Listener, stopped: Callable[[], bool]) -> Checkpoint:
     """The model's checkpoint: from the cache, or trained now. Two runs do not train the same model at once.
 
     Raises:
         ModelError: the model raised, or ended in weights that are not finite.
         Interrupted: asked to stop; nothing is kept of an unfinished training.
     """
-    path = _place(plan, name)
+    path = _place(space.plan, name)
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
-        found = cached(plan, name)
+        found = cached(space.plan, name)
         if found is None and path.exists():
             listen(
                 Note(f"{name}: the checkpoint in {path.parent} is not what was written: trained again", warning=True)
             )
-        return found if found is not None else _trained(plan, name, path, device, listen, stopped)
+        return found if found is not None else _trained(space, name, path, device, listen, stopped)
 
 
 def _trained(
-    plan: Plan, name: str, path: Path, device: str, listen: Listener, stopped: Callable[[], bool]
+    space: Workspace, name: str, path: Path, device: str, listen: Listener, stopped: Callable[[], bool]
 ) -> Checkpoint:
-    recipe = plan.suite.models[name].train
+    recipe = space.suite.models[name].train
     if recipe is None:
         raise ValueError(f"{name} is not trained")
-    module = new_module(plan, name, recipe.on)
+    module = space.new_module(name, recipe.on)
     start = time.perf_counter()
     with foreign(ModelError, name, "training it", "a model of the training set's images and classes"):
-        fit(plan, name, module, device=device, listen=listen, stopped=stopped)
+        fit(space, name, module, device=device, listen=listen, stopped=stopped)
         # copies, so that tied weights do not share memory in the file
         state = {key: value.detach().cpu().clone().contiguous() for key, value in module.state_dict().items()}
         with written(path) as temporary:
             save_file(state, temporary)
     digest, seconds = digest_file(path), time.perf_counter() - start
     known = {
-        "shown": recipe.epochs * len(plan.training[recipe.on].dataset),
+        "shown": recipe.epochs * len(space.training_of(recipe.on).dataset),
         "hardware": list(hardware(device).values()),
     }
-    note = {"seconds": seconds, "sha256": digest, "recipe": plan.recipes[name], **known}
+    note = {"seconds": seconds, "sha256": digest, "recipe": space.plan.recipes[name], **known}
     write_text(path.with_suffix(".json"), json.dumps({**note, "digest": content_key(note)}) + "\n")
     return Checkpoint(path, digest, seconds)
 
@@ -137,26 +137,26 @@ def restore(module: nn.Module, checkpoint: Checkpoint) -> None:
 
 
 def fit(
-    plan: Plan, name: str, module: nn.Module, *, device: str, listen: Listener, stopped: Callable[[], bool]
+    space: Workspace, name: str, module: nn.Module, *, device: str, listen: Listener, stopped: Callable[[], bool]
 ) -> None:
     """Train in place: AdamW, one cycle of the learning rate, and one random element for every sample of a batch.
 
     Args:
-        plan: holds the recipe and the training split.
+        space: holds the recipe and the training split.
         name: the model's.
         module: drawn fresh.
         device: where.
         listen: hears one step per batch.
         stopped: asked after every batch.
     """
-    suite, entry = plan.suite, plan.suite.models[name]
+    suite, entry = space.suite, space.suite.models[name]
     recipe = entry.train
     if recipe is None:
         raise ValueError(f"{name} is not trained")
-    known = plan.training[recipe.on]
+    known = space.training_of(recipe.on)
     data = known.dataset
     # of the recipe alone: another version of the code learns from the same draws, and is so compared more closely
-    key = content_key({part: value for part, value in plan.recipes[name].items() if part != "origin"})
+    key = content_key({part: value for part, value in space.plan.recipes[name].items() if part != "origin"})
     generator = torch.Generator().manual_seed(seed_for(suite.seed, "training", key))
     augment = None
     if recipe.augment is not None:
@@ -170,7 +170,7 @@ def fit(
     taken = inputs_of(entry, name, module, data.fields)
     if taken is None:
         raise ModelError(Problem(name, f"takes none of the leaves {one_of(map(repr, data.fields))} of {recipe.on}"))
-    objective = Objective(model, data, taken, meant_for(plan, name), device)
+    objective = Objective(model, data, taken, space.meant_for(name), device)
     module.train()  # as it was made ready, it was set to be measured
     listen(Started(f"training {name}", batches * recipe.epochs, "batches"))
     try:

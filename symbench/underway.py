@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from symbench.engines import local
-from symbench.engines.ledger import Ledger
+from symbench.engines.base import Engine, Task
 from symbench.environment import committed, describe
 from symbench.errors import ConfigError
 from symbench.events import Listener, Note
-from symbench.plan.keys import Cell
-from symbench.plan.resolve import Plan
+from symbench.execution.context import Context
+from symbench.execution.ledger import Ledger
+from symbench.plan.document import Cell, Plan
+from symbench.plan.workspace import Workspace
 from symbench.records import CellStatus, Manifest
 from symbench.store import Store
 
@@ -24,16 +25,16 @@ class Underway:
     """A run under way.
 
     Attributes:
-        plan: what is to be measured.
+        space: the plan of what is to be measured, and what is loaded for it.
         ledger: what is measured already.
-        limit: only the first samples of each dataset's order.
+        engine: where the rest is measured.
         only: the part of the suite that was asked for.
         done: what became of each cell so far, by its names.
     """
 
-    plan: Plan
+    space: Workspace
     ledger: Ledger
-    limit: int | None = None
+    engine: Engine
     only: str | None = None
     done: dict[str, CellStatus] = field(default_factory=dict)
 
@@ -44,7 +45,7 @@ class Underway:
             Interrupted: ``stopped`` said so; what is done is kept.
         """
         device = self.ledger.settings.device
-        pending = [cell for cell in self.plan.cells if not self.ledger.done(self.plan, cell)]
+        pending = [cell for cell in self.plan.cells if not self.ledger.done(self.space, cell)]
         earlier = self._earlier()
         if not pending and earlier is not None and earlier.status == "complete":
             listen(Note(f"nothing to do: {_cells(len(self.plan.cells))} measured already, run {earlier.run}"))
@@ -56,7 +57,7 @@ class Underway:
         manifest = self._manifest(earlier, environment)
         self.store.write_manifest(manifest)
         listen(Note(f"{_cells(len(self.plan.cells))}, {len(pending)} of them to be measured, on {device}"))
-        for text in self.ledger.told_again(self.plan):
+        for text in self.ledger.told_again(self.space):
             listen(Note(text))
 
         def record(cell: Cell, reason: str | None) -> None:
@@ -65,13 +66,19 @@ class Underway:
 
         status = "interrupted"
         try:
-            local.run(self.plan, self.ledger, environment, listen=listen, stopped=stopped, report=record)
+            context = Context(self.space, self.ledger, environment, listen, stopped)
+            self.engine.run([Task(self.plan, cell) for cell in self.plan.cells], context, record)
             whole = len(self.done) == len(self.plan.cells) and all(c.status == "done" for c in self.done.values())
             status = "complete" if whole else "incomplete"
         finally:
             manifest = manifest.model_copy(update={"cells": self._cells(), "status": status, "finished": _now()})
             self.store.write_manifest(manifest)
         return manifest
+
+    @property
+    def plan(self) -> Plan:
+        """What is to be measured."""
+        return self.space.plan
 
     @property
     def store(self) -> Store:
@@ -106,7 +113,7 @@ class Underway:
             cells=self._cells(),
             environment=environment,
             status="running",
-            limit=self.limit,
+            limit=self.plan.limit,
             only=[self.only] if self.only else [],
             gates_at=self.plan.suite.gates_at(),
             started=earlier.started if earlier else _now(),

@@ -86,8 +86,8 @@ def test_part_of_imagenet_in_another_order(
     suite = photos.suite(tmp_path, data, model)
     one = "{group: translations, on: image, reach: 1, border: zero, elements: 1}"
     suite.write_text(suite.read_text().replace("{group: C4, on: image}", one))
-    plan, _ = prepare(suite, Choices())
-    labels = plan.dataset_of(plan.cells[0]).batch(range(6), canvas=32).targets["label"].tolist()
+    space, _ = prepare(suite, Choices())
+    labels = space.dataset_of(space.plan.cells[0]).batch(range(6), canvas=32).targets["label"].tolist()
     expected = pd.factorize(pd.Series(targets).map(lambda target: names[target].upper()), sort=True)[0]
     assert sorted(labels) == sorted(expected.tolist() if naming == "by index" else targets)
     if naming != "names":
@@ -119,8 +119,8 @@ def test_the_outputs_are_part_of_the_key(tmp_path: Path) -> None:
     found = {}
     for labels in ("index", "{a: 0, b: 1}", "{a: 1, b: 0}", "{a: tench, b: 2}"):
         model = MOBILENET.replace("size: 32", f"size: 32, labels: {labels}")
-        plan, _ = prepare(photos.suite(tmp_path, models=model), Choices())
-        found[labels] = plan.cells[0]
+        space, _ = prepare(photos.suite(tmp_path, models=model), Choices())
+        found[labels] = space.plan.cells[0]
     assert found["index"].key == found["{a: 0, b: 1}"].key, "what is the same is measured once"
     assert len({cell.key for cell in found.values()}) == 3
     assert found["{a: tench, b: 2}"].identity["labels"] == (0, 2)
@@ -367,8 +367,8 @@ def test_folders_called_by_numbers_are_outputs_by_number(
 ) -> None:
     photos.folders(tmp_path / "photos", len(names), classes=tuple(names))
     suite = photos.suite(tmp_path, models=f"  mine: {model}")
-    plan, _ = prepare(suite, Choices(results=tmp_path / "results"))
-    assert plan.labels["mine", "photos"] == Labels("index" if outputs is None else "number", outputs)
+    space, _ = prepare(suite, Choices(results=tmp_path / "results"))
+    assert space.plan.cells[0].labels == Labels("index" if outputs is None else "number", outputs)
     if outputs:
-        dataset = plan.dataset_of(plan.cells[0])
+        dataset = space.dataset_of(space.plan.cells[0])
         assert dataset.batch(range(12)).targets["label"].tolist() == list(outputs)

@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections.abc import Mapping, Set
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,76 @@ def test_modules_import_lower_levels_only(path: Path) -> None:
 )
 def test_the_test_above_can_fail(text: str) -> None:
     assert violations("measure", imports(PACKAGE / "measure.py", text))
+
+
+def name_of(path: Path) -> str:
+    """A file as the module that it is."""
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def modules_imported(text: str, name: str, known: Set[str], *, package: bool = False) -> set[str]:
+    """Every one of the known modules that a module imports, anywhere in it, type checking included."""
+    found = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = name.split(".")[: len(name.split(".")) - node.level + package] if node.level else []
+            stem = ".".join([*above, *([node.module] if node.module else [])])
+            parts = {f"{stem}.{alias.name}" for alias in node.names}
+            found |= parts & known if parts <= known else (parts & known) | {stem}
+    return (found & known) - {name}
+
+
+def cycles(graph: Mapping[str, Set[str]]) -> list[list[str]]:
+    """The modules that reach one another by imports, group by group."""
+    reached: dict[str, set[str]] = {}
+    for start in graph:
+        seen, waiting = set(), list(graph[start])
+        while waiting:
+            name = waiting.pop()
+            if name not in seen:
+                seen.add(name)
+                waiting += graph.get(name, ())
+        reached[start] = seen
+    groups = {tuple(sorted(b for b in reached[a] if a in reached[b])) for a in graph if a in reached[a]}
+    return [list(group) for group in sorted(groups)]
+
+
+def test_no_modules_import_one_another() -> None:
+    """Not for types alone either: modules that need one another's types are one module, or lack a lower one."""
+    files = {name_of(path): path for path in PACKAGE.rglob("*.py")}
+    known = files.keys()
+    graph = {
+        name: modules_imported(path.read_text(), name, known, package=path.name == "__init__.py")
+        for name, path in files.items()
+    }
+    assert sum(map(len, graph.values())) > 500, "the imports are seen"
+    assert cycles(graph) == []
+
+
+TYPES_ONLY = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from symbench.plan.{} import Plan\n"
+BACK = {
+    "for types": TYPES_ONLY.format("resolve"),
+    "at the top": "import symbench.plan.resolve",
+    "from the package": "from symbench.plan import resolve",
+    "relative": "from .resolve import Plan",
+    "late": "def f():\n    from symbench.plan.resolve import resolve",
+}
+
+
+@pytest.mark.parametrize("text", BACK.values(), ids=BACK)
+def test_the_test_of_cycles_can_fail(text: str) -> None:
+    """As plan/training.py once did, a module takes a type from the one that imports it."""
+    known = {"symbench.plan", "symbench.plan.resolve", "symbench.plan.training", "symbench.plan.keys"}
+    sources = {
+        "symbench.plan.resolve": "from symbench.plan.keys import cell_of",
+        "symbench.plan.keys": "from symbench.plan import training",
+        "symbench.plan.training": text,
+    }
+    graph = {name: modules_imported(source, name, known) for name, source in sources.items()}
+    assert cycles(graph) == [["symbench.plan.keys", "symbench.plan.resolve", "symbench.plan.training"]]
 
 
 def placeless(text: str) -> list[str]:

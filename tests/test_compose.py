@@ -397,7 +397,9 @@ def test_labels_without_an_output_are_named_with_their_file(tmp_path: Path, symb
 def test_the_key_of_a_model_of_ones_own_does_not_depend_on_where_the_suite_is(folder: Folder) -> None:
     (folder.path / "suites").mkdir()
     (folder.path / "suites" / "s.yaml").write_text(folder.suite.read_text().replace('use: "', 'use: "../'))
-    one, other = (prepare(path, Choices())[0].cells for path in (folder.suite, folder.path / "suites" / "s.yaml"))
+    one, other = (
+        prepare(path, Choices())[0].plan.cells for path in (folder.suite, folder.path / "suites" / "s.yaml")
+    )
     assert [cell.key for cell in one] == [cell.key for cell in other]
     (folder.path / "model.py").write_text(MODEL + "# edited\n")
-    assert prepare(folder.suite, Choices())[0].cells[0].key != one[0].key
+    assert prepare(folder.suite, Choices())[0].plan.cells[0].key != one[0].key

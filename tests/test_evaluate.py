@@ -444,15 +444,15 @@ def test_editing_a_models_file_recomputes_its_cells_and_no_others(folder: Folder
 def test_whatever_changes_a_result_changes_the_key(folder: Folder, old: str, new: str) -> None:
     from symbench.api import prepare
 
-    before = prepare(folder.suite, sb.Choices())[0].cells[0].key
+    before = prepare(folder.suite, sb.Choices())[0].plan.cells[0].key
     text = folder.suite.read_text()
     assert old in text
     folder.suite.write_text(text.replace(old, new))
-    assert prepare(folder.suite, sb.Choices())[0].cells[0].key != before
+    assert prepare(folder.suite, sb.Choices())[0].plan.cells[0].key != before
     folder.suite.write_text(
         text.replace("name: small", "name: renamed").replace("mine:", "yours:").replace("turns:", "t:")
     )
-    assert prepare(folder.suite, sb.Choices(batch=3))[0].cells[0].key == before, (
+    assert prepare(folder.suite, sb.Choices(batch=3))[0].plan.cells[0].key == before, (
         "names and batch size are no part of it"
     )
 
@@ -854,7 +854,7 @@ def test_weights_that_code_loads_itself_are_part_of_the_key(folder: Folder) -> N
         torch.nn.init.constant_(model.head.weight, scale)
         torch.nn.init.zeros_(model.head.bias)
         torch.save(model.state_dict(), folder.path / "w.pt")
-        keys.append(prepare(folder.suite, sb.Choices())[0].cells[0].key)
+        keys.append(prepare(folder.suite, sb.Choices())[0].plan.cells[0].key)
     assert keys[0] != keys[1]
 
 

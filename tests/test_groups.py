@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from symbench.groups.base import Group, choose
 from symbench.groups.dihedral import Dihedral
 from symbench.groups.rotation import SO2
 from symbench.groups.symmetric import Symmetric
+from symbench.groups.views import Against, draw_each
 
 EXAMPLES: dict[str, list[str]] = {
     "C<n>": ["C2", "C4", "C7"],
@@ -212,3 +214,34 @@ def test_check_haar_catches(broken: Group, generator: torch.Generator) -> None:
 def test_check_design_catches_uneven_angles() -> None:
     with pytest.raises(AssertionError, match="weighted mean"):
         testing.check_design(UnevenDesign(), 8)
+
+
+DRAWS: list[tuple[str, Against]] = [
+    *((name, "identity") for name in NAMES),
+    ("C7", "drawn"),
+    ("translations", "neighbour"),
+]
+
+
+@pytest.mark.parametrize(("name", "against"), DRAWS, ids=lambda value: value)
+def test_elements_of_every_sample_are_plain_data(name: str, against: Against) -> None:
+    """So that another process, or another machine, measures at the very same ones."""
+    elements = draw_each(build(name), 1, seed=5, against=against)
+    sent = pickle.loads(pickle.dumps(elements))
+    assert torch.equal(sent.at(range(20)), elements.at(range(20)))
+    assert torch.equal(sent.weights, elements.weights)
+    assert (sent.how, sent.moved_reference) == (elements.how, elements.moved_reference)
+
+
+def test_elements_of_every_sample_are_as_they_were() -> None:
+    """Keys and results of earlier runs rest on these draws."""
+    cases: list[tuple[str, Against]] = [("C7", "identity"), *DRAWS[-2:]]
+    drawn = {
+        against: draw_each(build(name), 1 if against == "neighbour" else 3, seed=5, against=against).at([0, 9])
+        for name, against in cases
+    }
+    assert {against: values.tolist() for against, values in drawn.items()} == {
+        "identity": [[0, 0], [1, 4], [3, 2], [0, 6]],
+        "drawn": [[1, 4], [3, 2], [0, 6], [1, 1]],
+        "neighbour": [[[0, -3], [-3, -1]], [[1, -2], [-2, 0]]],
+    }

@@ -118,7 +118,7 @@ def test_what_a_model_may_not_return(value: Any, message: str) -> None:
 def test_declared_outputs() -> None:
     module = Returns(lambda x: x)
     assert list(declared_outputs(module, {"logits": Scalar()})) == ["logits"]
-    module.outputs = {"maps": tuple(MODELS.find("cnn")[0].inputs)[0]}  # type: ignore[assignment]
+    module.outputs = {"maps": next(iter(MODELS.find("cnn")[0].inputs))}  # type: ignore[assignment]
     assert list(declared_outputs(module, {"logits": Scalar()})) == ["maps"]
 
 

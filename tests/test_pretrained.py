@@ -214,9 +214,9 @@ def test_channels_from_blue_to_red_are_refused(saved: Path, tmp_path: Path) -> N
 
 
 def preprocessing(suite: Path) -> dict[str, Any]:
-    plan, _ = prepare(suite, Choices())
-    found: dict[str, Any] = plan.cells[0].identity["preprocessing"]
-    entry = plan.suite.models["m"]
+    space, _ = prepare(suite, Choices())
+    found: dict[str, Any] = space.plan.cells[0].identity["preprocessing"]
+    entry = space.plan.suite.models["m"]
     assert {key: getattr(entry, key) for key in found} == found
     return found
 
@@ -419,16 +419,16 @@ def test_a_library_model_is_trained_for_the_datas_classes(tmp_path: Path, symben
     suite = write(tmp_path, only("timm/test_resnet", size=32, train="{on: d, epochs: 1}"), "{channels: 1}")
     ran = symbench("run", suite, "--results", tmp_path / "results")
     assert ran.code == 0, ran.err
-    plan, _ = prepare(suite, Choices())
-    assert len(plan.recipes["m"]["origin"]["state"]) == 64
+    space, _ = prepare(suite, Choices())
+    assert len(space.plan.recipes["m"]["origin"]["state"]) == 64
 
 
 def test_classes_without_labels(tmp_path: Path, symbench: Symbench) -> None:
     """Fresh weights have the library's number of classes where the data has none, or what the entry says."""
     for keys, classes in (({}, 1000), ({"classes": 7}, 7)):
         suite = write(tmp_path, only("torchvision/squeezenet1_1", **keys), "{labels: false}")
-        plan, _ = prepare(suite, Choices())
-        assert plan.cells
+        space, _ = prepare(suite, Choices())
+        assert space.plan.cells
         built = source(Torchvision, name="squeezenet1_1", **keys).build(shape=(3, 32, 32), outputs=0)
         assert built(torch.rand(1, 3, 32, 32)).shape == (1, classes)
     wrong = symbench("run", write(tmp_path, only("timm/test_vit", pretrained="true", classes=3)))

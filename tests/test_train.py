@@ -139,10 +139,10 @@ def test_digits_are_not_taught_that_a_six_is_a_nine(folder: Folder, tmp_path: Pa
         return readable(digit, element)
 
     monkeypatch.setattr(digits, "readable", noted)
-    plan, _ = prepare(folder.suite, sb.Choices(device="cpu"))
-    train.obtain(plan, "mlp", device="cpu", listen=ignore, stopped=lambda: False)
+    space, _ = prepare(folder.suite, sb.Choices(device="cpu"))
+    train.obtain(space, "mlp", device="cpu", listen=ignore, stopped=lambda: False)
     assert len(asked) > 1347, "every pair is asked about, and some were drawn again"
-    assert plan.recipes["mlp"]["augment"]["valid"] is not None, "another rule is another recipe"
+    assert space.plan.recipes["mlp"]["augment"]["valid"] is not None, "another rule is another recipe"
 
 
 class Explodes(nn.Module):

@@ -33,10 +33,10 @@ from symbench.terminal import tell
 
 if TYPE_CHECKING:
     from symbench.api import Choices
-    from symbench.engines.ledger import Ledger
+    from symbench.execution.ledger import Ledger
     from symbench.forecast import Margin
-    from symbench.plan.keys import Cell
-    from symbench.plan.resolve import Plan
+    from symbench.plan.document import Cell
+    from symbench.plan.workspace import Workspace
     from symbench.suite import Suite
 
 
@@ -189,9 +189,9 @@ def validate(suite: Path, json: bool, **options: Any) -> int:
     from symbench import api, forecast
     from symbench.terminal import Progress, show_columns
 
-    plan, ledger = api.prepare(suite, choices_of(**options), Progress(), forward=True)
-    device = ledger.settings.device
-    rows = [{**cell.pair.names(), "key": cell.key, **_planned(plan, ledger, cell)} for cell in plan.cells]
+    space, ledger = api.prepare(suite, choices_of(**options), Progress(), forward=True)
+    plan, device = space.plan, ledger.settings.device
+    rows = [{**cell.pair.names(), "key": cell.key, **_planned(space, ledger, cell)} for cell in plan.cells]
     margins = forecast.margins(plan)
     failing = sum(row["elements"] is None for row in rows)
     if json:
@@ -215,10 +215,10 @@ def _tell(margin: Margin) -> None:
     tell(margin.sentence)
 
 
-def _planned(plan: Plan, ledger: Ledger, cell: Cell) -> dict[str, Any]:
-    broken = plan.broken_reason(cell.pair)
+def _planned(space: Workspace, ledger: Ledger, cell: Cell) -> dict[str, Any]:
+    broken = space.broken_reason(cell)
     if broken is not None:
         return {"elements": None, "chosen_by": None, "state": f"will fail: {broken}"}
-    elements = plan.symmetry_of(cell).elements
-    state = "measured" if ledger.done(plan, cell) else "to be measured"
+    elements = space.symmetry_of(cell.pair).elements
+    state = "measured" if ledger.done(space, cell) else "to be measured"
     return {"elements": len(elements) - 1, "chosen_by": elements.how, "state": state}

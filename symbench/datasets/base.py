@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 from torch import Tensor
@@ -141,6 +141,20 @@ class Dataset(ABC):
             Interrupted: ``stopped`` said so; what is done is kept.
         """
         del indices, canvases, listen, stopped
+
+    @classmethod
+    def make_room(cls, wanted: Sequence[tuple[Self, Sequence[int], Sequence[Canvas | None]]]) -> None:
+        """Make room for what several datasets of this class will :meth:`prepare`, where they share a cache.
+
+        It is asked for once and for all of them, so that none drops what another has just prepared.
+
+        Args:
+            wanted: each dataset, with the indices and canvases that it will be asked to prepare.
+
+        Raises:
+            DataError: they do not fit together.
+        """
+        del wanted
 
     def remarks(self) -> list[str]:
         """What people should be told about the data, a sentence each: what was left out and why."""

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from typing import Self
 
 import numpy as np
 import torch
@@ -163,6 +164,14 @@ class Pictures(Dataset):
         finally:
             listen(Finished())
 
+    @classmethod
+    def make_room(cls, wanted: Sequence[tuple[Self, Sequence[int], Sequence[Canvas | None]]]) -> None:
+        """Ask the pixel cache once for the room that all of them will take."""
+        needed = sum(pictures.room(indices, canvases) for pictures, indices, canvases in wanted)
+        if needed:
+            keep = [entry for pictures, _, canvases in wanted for entry in pictures.entries(canvases)]
+            cache.make_room(needed, keep)
+
     def remarks(self) -> list[str]:
         """What could not be read, and why; whether the rest uses its range; what was altered in the pixel cache."""
         altered = sum(len(entry.altered) for entry in self._entries.values())
@@ -290,17 +299,6 @@ class Pictures(Dataset):
             return decode.decode(data, self.channels)
         except MemoryError as error:
             raise no_memory(f"{self.where}, {name}") from error
-
-
-def make_room(wanted: Sequence[tuple[Pictures, Sequence[int], Sequence[Canvas | None]]]) -> None:
-    """Ask the pixel cache once for the room that several datasets will take, so that none drops another's pixels.
-
-    Raises:
-        DataError: they do not fit together.
-    """
-    needed = sum(pictures.room(indices, canvases) for pictures, indices, canvases in wanted)
-    if needed:
-        cache.make_room(needed, [entry for pictures, _, canvases in wanted for entry in pictures.entries(canvases)])
 
 
 def _count(labels: np.ndarray, classes: Sequence[str] | None) -> int:

@@ -25,7 +25,7 @@ from symbench.evaluate.stopwatch import Stopwatch
 from symbench.fields import Category, Classes, Field, MultiLabel
 from symbench.models.base import Model
 from symbench.models.running import dtypes_of
-from symbench.plan.keys import Cell
+from symbench.plan.document import Cell
 
 DEFAULT_BATCH = 256
 

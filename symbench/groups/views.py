@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -16,6 +17,42 @@ from symbench.groups.translation import Translations
 Against = Literal["identity", "drawn", "neighbour"]
 """What the reference view is: the sample as it is; a draw like the others; or, with the other view one pixel down and
 to the right of it, a draw (Azulay & Weiss 2018)."""
+
+
+@dataclass(frozen=True)
+class DrawEach:
+    """The elements of each sample, drawn when they are asked for: plain data, so that they can be sent elsewhere.
+
+    Attributes:
+        group: whose law is drawn from.
+        count: elements besides the reference view.
+        seed: of this purpose; with a sample's number it decides its elements, on any machine.
+        against: what the reference view is.
+        sizes: how many places each sample has, where they differ.
+    """
+
+    group: Group
+    count: int
+    seed: int
+    against: Against = "identity"
+    sizes: Sequence[int] | None = None
+
+    def __call__(self, sample: int) -> Tensor:
+        """The elements ``(count + 1, ...)`` of the sample with this number, the reference view first."""
+        digest = hashlib.sha256(f"{self.seed}\0{sample}".encode()).digest()
+        generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+        group, count = self.group, self.count
+        if self.against == "identity":
+            return torch.cat([group.identity(), self._drawn(sample, count, generator)])
+        if self.against == "neighbour" and isinstance(group, Translations):
+            first = Translations(group.reach - 1, group.back).sample(1, generator=generator)
+            return torch.cat([first, first + 1])  # both within reach
+        return self._drawn(sample, count + 1, generator)
+
+    def _drawn(self, sample: int, count: int, generator: torch.Generator) -> Tensor:
+        if self.sizes is None:
+            return self.group.sample(count, generator=generator)
+        return self.group.sample_within(int(self.sizes[sample]), count, generator=generator)
 
 
 def draw_each(
@@ -53,18 +90,5 @@ def draw_each(
         )
     weights = torch.full((count + 1,), 1 / count, dtype=torch.float64)
     weights[0] = 0.0
-
-    def each(sample: int) -> Tensor:
-        digest = hashlib.sha256(f"{seed}\0{sample}".encode()).digest()
-        generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
-        if sizes is not None:
-            drawn = group.sample_within(int(sizes[sample]), count + (against != "identity"), generator=generator)
-            return drawn if against != "identity" else torch.cat([group.identity(), drawn])
-        if against == "identity":
-            return torch.cat([group.identity(), group.sample(count, generator=generator)])
-        if against == "neighbour" and isinstance(group, Translations):
-            first = Translations(group.reach - 1, group.back).sample(1, generator=generator)
-            return torch.cat([first, first + 1])  # both within reach
-        return group.sample(count + 1, generator=generator)
-
+    each = DrawEach(group, count, seed, against, sizes)
     return Elements(None, weights, "per sample", each, against != "identity")

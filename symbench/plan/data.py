@@ -10,6 +10,12 @@ from symbench.datasets.base import Canvas, Dataset
 from symbench.datasets.reading import change, change_under_seeds, seeded
 from symbench.errors import CellError, DataError, Problem
 from symbench.events import Listener, Note
+from symbench.plan.document import DataFacts
+
+NOT_CACHEABLE = "not cacheable"
+"""How the digest of data begins that cannot be read twice alike."""
+ANEW = " anew"
+"""How the digest of data ends that is another each time it is read, unless generators are seeded."""
 
 
 @dataclass
@@ -20,6 +26,7 @@ class Data:
         dataset: the dataset.
         name: the suite's key, for messages.
         digest: of its contents.
+        count: how many samples it has; 0 where that cannot be known.
         told: remarks that people have heard.
         known: shapes and number of outputs, by canvas.
         broken: why it cannot be read; its cells fail with this reason.
@@ -30,6 +37,7 @@ class Data:
     dataset: Dataset
     name: str
     digest: str = ""
+    count: int = 0
     broken: CellError | None = None
     told: set[str] = field(default_factory=set)
     known: dict[Canvas | None, tuple[dict[str, tuple[int, ...]], int]] = field(default_factory=dict)
@@ -66,16 +74,40 @@ class Data:
             found.broken = error
             return found
         if unsteady is not None:
-            found.digest = f"not cacheable {uuid.uuid4()}"
+            found.digest = f"{NOT_CACHEABLE} {uuid.uuid4()}"
             reason = "even with the generators of torch, NumPy and Python seeded"
             found.notes.append(f"{name}: {unsteady}, {reason}: what is trained on it is trained anew in every run")
         elif found.anew:
-            found.digest = f"{found.digest} anew"
+            found.digest = f"{found.digest}{ANEW}"
             found.notes.append(f"{name}: samples are others each time they are read, so every epoch reads them anew")
         return found
 
+    @classmethod
+    def reopened(cls, dataset: Dataset, name: str, facts: DataFacts) -> Data:
+        """The same of data that was looked at when it was planned, and is loaded again in another process.
+
+        Its contents are read once more: a result must not stand under the key of other data. Where they have
+        changed, it is broken.
+        """
+        found = cls(dataset, name)
+        try:
+            found._take_digest()
+            lasts = not facts.digest.startswith(NOT_CACHEABLE)
+            if facts.broken is None and lasts and found.digest != facts.digest.removesuffix(ANEW):
+                got, remedy = "the data has changed since the run was planned", "The same command plans it anew."
+                raise DataError(Problem(name, got, None, remedy))
+        except CellError as error:
+            found.broken = error
+        found.digest, found.anew, found.broken = facts.digest, facts.anew, facts.broken or found.broken
+        return found
+
+    def facts(self) -> DataFacts:
+        """What a plan says of it."""
+        return DataFacts(self.digest, self.count, self.anew, self.broken)
+
     def _take_digest(self) -> None:
-        if assemble.reading(lambda: len(self.dataset), self.name) < 1:
+        self.count = assemble.reading(lambda: len(self.dataset), self.name)
+        if self.count < 1:
             raise DataError(Problem(self.name, "the dataset is empty", "at least one sample"))
         with seeded(0):
             self.digest = assemble.reading(self.dataset.digest, self.name)

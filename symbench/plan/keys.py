@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from symbench import assemble
 from symbench.assemble.labels import Labels, match_labels
 from symbench.assemble.model import check_images, framing
 from symbench.assemble.running import numerics_document
+from symbench.plan.document import Cell
+from symbench.plan.draft import Draft
 from symbench.plan.pairs import Pair
 from symbench.store import content_key
 from symbench.suite import ModelEntry
-
-if TYPE_CHECKING:
-    from symbench.plan.resolve import Plan
 
 VERSIONS = {"evaluate": 3, "order": 1}
 """Raised when the numbers of an evaluation change: part of every key."""
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One cell, resolved: the unit that is cached and compared."""
-
-    pair: Pair
-    key: str
-    identity: dict[str, Any]
-
-
-def cell_of(plan: Plan, pair: Pair, *, device: str, limit: int | None) -> Cell:
+def cell_of(draft: Draft, pair: Pair) -> Cell:
     """A pair with its key, its symmetry prepared and its labels found; one that is broken gets a key of its own.
 
     Raises:
@@ -37,20 +26,18 @@ def cell_of(plan: Plan, pair: Pair, *, device: str, limit: int | None) -> Cell:
         ImpossiblePair: the group cannot act on a leaf.
         CellError: the data, or the model's own code, raised.
     """
-    suite = plan.suite
-    reason = plan.broken_reason(pair)
+    space, suite = draft.workspace, draft.workspace.suite
+    reason = draft.broken_reason(pair)
     if reason is not None:
         return Cell(pair, content_key(["broken", str(pair), str(reason)]), {})
     entry = suite.models[pair.model]
-    place = (pair.symmetry, pair.dataset, entry.size)
-    data = plan.data[pair.dataset]
+    data = space.data_of(pair.dataset)
     shapes = data.shapes(assemble.canvas(suite, pair.symmetry, pair.model))
-    check_images(suite, pair.model, plan.known[pair.model], data.dataset, shapes)
-    if place not in plan.prepared:
-        plan.prepared[place] = assemble.prepare(suite, pair.symmetry, data.dataset, shapes)
-    labels = _labels(plan, pair)
+    check_images(suite, pair.model, draft.known[pair.model], data.dataset, shapes)
+    prepared = space.symmetry_of(pair)
+    labels = _labels(draft, pair)
     identity = {
-        "model": _model_identity(plan, pair),
+        "model": _model_identity(draft, pair),
         "dataset": {
             "digest": data.digest,
             "fields": {k: str(v) for k, v in data.dataset.fields.items()},
@@ -63,43 +50,44 @@ def cell_of(plan: Plan, pair: Pair, *, device: str, limit: int | None) -> Cell:
             "std": entry.std,
             **framing(entry),
         },
-        "symmetry": plan.prepared[place].document,
-        "valid": assemble.validity_document(pair.dataset, data.dataset, plan.prepared[place]),
-        "numerics": numerics_document(suite, plan.dtypes[pair.model, built_for(entry, pair.dataset)], device),
+        "symmetry": prepared.document,
+        "valid": assemble.validity_document(pair.dataset, data.dataset, prepared),
+        "numerics": numerics_document(suite, draft.dtypes[pair.model, built_for(entry, pair.dataset)], draft.device),
         "layers": entry.layers,
         "scores": suite.scores,
         "controls": suite.controls.model_dump(),
         "seed": suite.seed,
-        "limit": limit,
+        "limit": space.plan.limit,
         "versions": VERSIONS,
         **({"labels": labels.outputs} if labels is not None and labels.outputs is not None else {}),
         **entry.declared_outputs,
     }
-    return Cell(pair, content_key(identity), identity)
+    takes = draft.takes.get((pair.model, pair.dataset), ())
+    return Cell(pair, content_key(identity), identity, takes, labels)
 
 
-def _labels(plan: Plan, pair: Pair) -> Labels | None:
+def _labels(draft: Draft, pair: Pair) -> Labels | None:
     """Which outputs the classes of the data are; None where it has no class labels. Found once for each dataset."""
-    place = (pair.model, pair.dataset)
-    if place not in plan.labels:
-        recipe, names = plan.suite.models[pair.model].train, plan.known[pair.model].classes
-        learnt = plan.training[recipe.on].dataset if recipe is not None else None
-        dataset = plan.data[pair.dataset].dataset
-        plan.labels[place] = match_labels(plan.suite, pair.model, pair.dataset, dataset, names, learnt)
-    return plan.labels[place]
+    place, space = (pair.model, pair.dataset), draft.workspace
+    if place not in draft.labels:
+        recipe, names = space.suite.models[pair.model].train, draft.known[pair.model].classes
+        learnt = space.training_of(recipe.on).dataset if recipe is not None else None
+        dataset = space.data_of(pair.dataset).dataset
+        draft.labels[place] = match_labels(space.suite, pair.model, pair.dataset, dataset, names, learnt)
+    return draft.labels[place]
 
 
-def _model_identity(plan: Plan, pair: Pair) -> dict[str, Any]:
-    suite, name = plan.suite, pair.model
-    if name in plan.recipes:
-        return {"recipe": plan.recipes[name]}
-    shapes = plan.data[pair.dataset].shapes(suite.models[name].size)
+def _model_identity(draft: Draft, pair: Pair) -> dict[str, Any]:
+    suite, name = draft.workspace.suite, pair.model
+    if name in draft.recipes:
+        return {"recipe": draft.recipes[name]}
+    shapes = draft.workspace.data_of(pair.dataset).shapes(suite.models[name].size)
     return {
         **assemble.model_description(suite, name),
         "weights": assemble.weights_digest(suite, name),
-        "source": plan.known[name].identity,
+        "source": draft.known[name].identity,
         "shapes": {leaf: list(shape) for leaf, shape in shapes.items()},
-        **plan.origins[name, built_for(suite.models[name], pair.dataset)],
+        **draft.origins[name, built_for(suite.models[name], pair.dataset)],
     }
 
 

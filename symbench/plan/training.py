@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from symbench import assemble
 from symbench.errors import ConfigError, Problem
-from symbench.events import Listener
-from symbench.fields import Category, Field
 from symbench.models import MODELS
 from symbench.models.inputs import takes
 from symbench.plan.data import Data
-
-if TYPE_CHECKING:
-    from symbench.plan.resolve import Plan
+from symbench.plan.draft import Draft
 
 
-def plan_training(plan: Plan, name: str, listen: Listener) -> None:
+def plan_training(draft: Draft, name: str) -> None:
     """Load what a model is trained on, once for all models, and keep its recipe's document.
 
     Raises:
         ConfigError: the model cannot be trained on it.
         DataError: it cannot be read.
     """
-    suite = plan.suite
+    suite, training = draft.workspace.suite, draft.workspace.training
     recipe = suite.models[name].train
     if recipe is None:
         return
-    if recipe.on not in plan.training:
-        dataset = assemble.load_dataset(suite, recipe.on, split="train", listen=listen)
-        plan.training[recipe.on] = Data.for_training(dataset, suite.where("datasets", recipe.on))
-        plan.training[recipe.on].tell(listen)
-    data = plan.training[recipe.on]
+    if recipe.on not in training:
+        dataset = assemble.load_dataset(suite, recipe.on, split="train", listen=draft.listen)
+        training[recipe.on] = Data.for_training(dataset, suite.where("datasets", recipe.on))
+        training[recipe.on].tell(draft.listen)
+    data = training[recipe.on]
     if data.broken is not None:
         raise data.broken
     where = suite.where("models", name, "train", "on")
@@ -54,19 +50,10 @@ def plan_training(plan: Plan, name: str, listen: Listener) -> None:
         prepared = assemble.prepare(suite, recipe.augment, data.dataset, data.shapes(suite.models[name].size))
         rule = assemble.rule_document(recipe.on, data.dataset, prepared)  # any element may be drawn
         augment = {**prepared.document, "valid": rule}
-    plan.recipes[name] = assemble.recipe_document(suite, name, data.digest, augment)
+    draft.recipes[name] = assemble.recipe_document(suite, name, data.digest, augment)
 
 
-def origin(plan: Plan, name: str) -> dict[str, Any]:
+def origin(draft: Draft, name: str) -> dict[str, Any]:
     """What a recipe says of the code that is trained, and of the weights that training starts from."""
-    source = plan.known[name].identity
-    return {"origin": plan.origins[name, ""], **({} if source is None else {"source": source})}
-
-
-def meant_for(plan: Plan, name: str) -> Field | None:
-    """The field of the targets that a model was made for: what it is trained on, or the classes that it names."""
-    recipe = plan.suite.models[name].train
-    if recipe is not None and recipe.on in plan.training:
-        return next(iter(plan.training[recipe.on].dataset.targets.values()), None)
-    names = plan.known[name].classes
-    return Category(len(names)) if names else None
+    source = draft.known[name].identity
+    return {"origin": draft.origins[name, ""], **({} if source is None else {"source": source})}

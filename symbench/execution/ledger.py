@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from torch import nn
 
 from symbench.assemble import dtype_of, ready
-from symbench.engines.loading import Loaded, Settings, flags, job_of
 from symbench.errors import CellError, ConfigError
 from symbench.evaluate.probe import why_another
+from symbench.execution.loading import Loaded, Settings, flags, job_of
 from symbench.identity import differences
-from symbench.plan.keys import Cell, built_for
-from symbench.plan.resolve import Plan
+from symbench.plan.document import Cell
+from symbench.plan.keys import built_for
+from symbench.plan.workspace import Workspace
 from symbench.records import CellRecord
 from symbench.store import Store
 from symbench.train import cached, restore
@@ -40,66 +41,73 @@ class Ledger:
     settings: Settings
     stale: dict[str, str] = field(default_factory=dict)
 
-    def look(self, plan: Plan, name: str, modules: Mapping[str, nn.Module]) -> None:
+    def look(self, space: Workspace, name: str, modules: Mapping[str, nn.Module]) -> None:
         """Run a model that has just been built on the probes of its cells in the store.
 
         Args:
-            plan: with the model's cells.
+            space: with the model's cells in its plan.
             name: the model's.
             modules: as it was built, by the dataset that it was built for; they are moved and get their weights.
         """
         ready: set[str] = set()
-        for cell in plan.cells:
+        for cell in space.plan.cells:
             record = self.store.cell(cell.key) if cell.pair.model == name else None
-            if record is None or plan.broken_reason(cell.pair) is not None:
+            if record is None or space.broken_reason(cell) is not None:
                 continue
-            where = built_for(plan.suite.models[name], cell.pair.dataset)
+            where = built_for(space.suite.models[name], cell.pair.dataset)
             try:
-                why = self._why_stale(plan, cell, record, modules[where], fresh=where not in ready)
+                why = self._why_stale(space, cell, record, modules[where], fresh=where not in ready)
             except CellError as error:
                 why = f"its model cannot be loaded any more: {error}"
             ready.add(where)
             if why is not None:
                 self.stale[cell.key] = why
 
-    def _why_stale(self, plan: Plan, cell: Cell, record: CellRecord, module: nn.Module, *, fresh: bool) -> str | None:
+    def _why_stale(
+        self, space: Workspace, cell: Cell, record: CellRecord, module: nn.Module, *, fresh: bool
+    ) -> str | None:
         name = cell.pair.model
-        checkpoint = cached(plan, name) if name in plan.recipes else None
+        checkpoint = cached(space.plan, name) if name in space.plan.recipes else None
         if checkpoint is not None and record.checkpoint != checkpoint.digest:
             return "the model has been trained anew since"
-        if record.probe is None or (name in plan.recipes and checkpoint is None):
+        if record.probe is None or (name in space.plan.recipes and checkpoint is None):
             return None  # there is no model at hand to be another: its recipe is the same, to the last module
-        with flags(plan):
+        with flags(space.suite):
             if fresh and checkpoint is not None:
                 restore(module, checkpoint)
             model = ready(
-                module, plan.suite.models[name], name, device=self.settings.device, dtype=dtype_of(plan.suite)
+                module, space.suite.models[name], name, device=self.settings.device, dtype=dtype_of(space.suite)
             )
             at_hand = Loaded(model, record.checkpoint)
-            return why_another(job_of(plan, cell, at_hand, self.settings), record.probe)
+            return why_another(job_of(space, cell, at_hand, self.settings), record.probe)
 
-    def done(self, plan: Plan, cell: Cell) -> bool:
+    def done(self, space: Workspace, cell: Cell) -> bool:
         """Whether a cell need not be measured."""
-        if cell.key in self.stale or plan.broken_reason(cell.pair) is not None:
+        if cell.key in self.stale or space.broken_reason(cell) is not None:
             return False
         record = self.store.cell(cell.key)
         if record is None:
             return False
-        checkpoint = cached(plan, cell.pair.model) if cell.pair.model in plan.recipes else None
+        name = cell.pair.model
+        checkpoint = cached(space.plan, name) if name in space.plan.recipes else None
         return checkpoint is None or record.checkpoint == checkpoint.digest
 
-    def why_again(self, plan: Plan) -> dict[str, str]:
+    def pending(self, space: Workspace, cells: Iterable[Cell]) -> list[Cell]:
+        """Those of the cells that can be measured, and have to be."""
+        return [c for c in cells if space.broken_reason(c) is None and not self.done(space, c)]
+
+    def why_again(self, space: Workspace) -> dict[str, str]:
         """Why cells that were measured before are measured again, by their names, as far as that is known."""
-        pending = [c for c in plan.cells if plan.broken_reason(c.pair) is None and not self.done(plan, c)]
+        pending = self.pending(space, space.plan.cells)
         found = {str(cell.pair): self.stale.get(cell.key) or self.store.fault(cell.key) for cell in pending}
         lacking = {str(cell.pair): cell for cell in pending if found[str(cell.pair)] is None}
-        changed = self._changed(plan.suite.name, lacking) if lacking else {}
+        changed = self._changed(space.suite.name, lacking) if lacking else {}
         return {name: why for name, why in {**found, **changed}.items() if why is not None}
 
-    def told_again(self, plan: Plan) -> list[str]:
+    def told_again(self, space: Workspace) -> list[str]:
         """:meth:`why_again` for people: cells of one reason in one line."""
         alike: dict[str, list[str]] = {}
-        for name, reason in self.why_again(plan).items():
+        for name, reason in self.why_again(space).items():
             alike.setdefault(reason, []).append(name)
         more = {reason: f" and {len(names) - SHOWN} more" * (len(names) > SHOWN) for reason, names in alike.items()}
         return [

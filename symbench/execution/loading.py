@@ -15,9 +15,9 @@ from symbench.evaluate import DEFAULT_BATCH, Job
 from symbench.evaluate.job import Known
 from symbench.models.base import Model
 from symbench.models.running import dtypes_of
-from symbench.plan.keys import Cell
-from symbench.plan.resolve import Plan
-from symbench.plan.training import meant_for
+from symbench.plan.document import Cell
+from symbench.plan.workspace import Workspace
+from symbench.suite import Suite
 
 CPU_BATCH = 1 << 22
 """Numbers in one batch on the CPU. Up to 32 MB, memory is used again from batch to batch; more is fetched anew
@@ -30,7 +30,6 @@ class Settings:
 
     device: str
     batch: int = DEFAULT_BATCH
-    limit: int | None = None
     trust_pickle: bool = False
     fail_fast: bool = False
 
@@ -54,30 +53,30 @@ class Loaded:
     known: dict[tuple[str, Canvas | None], Known] = field(default_factory=dict)
 
 
-def flags(plan: Plan) -> AbstractContextManager[None]:
+def flags(suite: Suite) -> AbstractContextManager[None]:
     """Torch's numeric switches, as the suite wants them."""
-    numerics = plan.suite.numerics
+    numerics = suite.numerics
     return numeric_flags(tf32=numerics.tf32, deterministic=numerics.deterministic)
 
 
 def job_of(
-    plan: Plan, cell: Cell, loaded: Loaded, settings: Settings, environment: Mapping[str, Any] | None = None
+    space: Workspace, cell: Cell, loaded: Loaded, settings: Settings, environment: Mapping[str, Any] | None = None
 ) -> Job:
     """Everything that it takes to measure a cell."""
-    suite, dataset = plan.suite, plan.dataset_of(cell)
+    suite, dataset = space.suite, space.dataset_of(cell)
     wanted = canvas(suite, cell.pair.symmetry, cell.pair.model)
     return Job(
         cell=cell,
-        takes=plan.takes[cell.pair.model, cell.pair.dataset],
+        takes=cell.takes,
         model=loaded.model,
         dataset=dataset,
-        prepared=plan.symmetry_of(cell),
+        prepared=space.symmetry_of(cell.pair),
         device=settings.device,
         dtype=dtype_of(suite) or dtypes_of(loaded.model.module)[0],
         canvas=wanted,
         decoded=wanted,
         batch=_batch(settings, dataset.shapes(canvas=wanted)),
-        limit=settings.limit,
+        limit=space.plan.limit,
         control_samples=suite.controls.samples,
         scale=suite.scores,
         seed=suite.seed,
@@ -87,8 +86,8 @@ def job_of(
         layers=layer_fields(suite.models[cell.pair.model]),
         classes=names_of_outputs(dataset),
         folder=suite.folder,
-        trained=cell.pair.model in plan.recipes,
-        meant=meant_for(plan, cell.pair.model),
+        trained=cell.pair.model in space.plan.recipes,
+        meant=space.meant_for(cell.pair.model),
         build=loaded.build,
         known=loaded.known.setdefault((cell.pair.dataset, wanted), Known()),
     )
