@@ -14,7 +14,7 @@ from pydantic import BeforeValidator
 from pydantic import Field as Limits
 from pydantic_core import PydanticCustomError
 
-from symbench.fields import Category, Field, Image, Nodes, Scalar
+from symbench.fields import Field, Image, Nodes, Scalar
 from symbench.registry import Options, Row, Table
 
 Split = Literal["train", "test"]
@@ -26,11 +26,9 @@ class DatasetRow(Row):
 
     Attributes:
         fields: the field of every leaf that its batches hold.
-        targets: the field of every target.
     """
 
     fields: Mapping[str, Field] = field(default_factory=lambda: {"image": Image()})
-    targets: Mapping[str, Field] = field(default_factory=lambda: {"label": Category()})
 
 
 class DigitsOptions(Options):

@@ -205,11 +205,6 @@ def make_room(needed: int, keep: Collection[Entry]) -> None:
                     used -= size
 
 
-def used_bytes() -> int:
-    """What the pixel cache takes on the disk."""
-    return sum(size for _, _, size in _listed())
-
-
 def _entries() -> Path:
     return cache_folder() / "pixels"
 

@@ -18,7 +18,7 @@ WHOLE = r"""\documentclass{article}
 \begin{document}
 %s
 \end{document}
-""".replace("{{", "{").replace("}}", "}")
+"""
 
 
 def table(board: Board) -> str:

@@ -229,8 +229,10 @@ class Quantile(Sampled):
         return Quantile(self.values * factor, self.q), 0.0
 
     def influence(self) -> Array:
-        """How much each sample moves the value, times n."""
-        """``(q - share below) / density``, with the density from a difference quotient of the quantile function."""
+        """How much each sample moves the value, times n.
+
+        ``(q - share below) / density``, with the density from a difference quotient of the quantile function.
+        """
         below = (self.values <= self.estimate).mean(axis=0)
         step = min(self.q, 1 - self.q, 1.0 / np.sqrt(self.samples)) / 2
         high, low = np.quantile(self.values, [self.q + step, self.q - step])
