@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from symbench import plan as planning
 from symbench import suite as suites
 from symbench.errors import ConfigError, Problem, StoreError
-from symbench.events import Listener, ignore
+from symbench.events import Listener, ignore, never
 from symbench.records import CellStatus, GateRecord, Manifest
 from symbench.store import Store
 from symbench.suite import Suite
@@ -25,11 +25,6 @@ if TYPE_CHECKING:
     from symbench.plan.resolve import Plan
 
 DEFAULT_RESULTS = Path("results")
-
-
-def never() -> bool:
-    """For callers that never want to stop a run."""
-    return False
 
 
 @dataclass(frozen=True)

@@ -42,3 +42,8 @@ Listener = Callable[[Event], None]
 
 def ignore(event: Event) -> None:
     """The listener of callers who do not want to hear anything."""
+
+
+def never() -> bool:
+    """The answer to "shall it stop?" of callers who never want work to stop."""
+    return False

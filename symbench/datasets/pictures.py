@@ -13,13 +13,13 @@ import torch
 from PIL import Image as Pil
 
 from symbench.datasets import cache, decode
-from symbench.datasets.base import Batch, Canvas, Dataset, Frame, never
+from symbench.datasets.base import Batch, Canvas, Dataset, Frame
 from symbench.datasets.cache import FREE, Entry
 from symbench.datasets.decode import Unreadable
 from symbench.datasets.facts import WINDOW, Source, batched, gather, no_memory, remember_decoded, workers
 from symbench.datasets.pixels import Use, spread
 from symbench.errors import ConfigError, DataError, Interrupted, Problem
-from symbench.events import Advanced, Finished, Listener, Started, ignore
+from symbench.events import Advanced, Finished, Listener, Started, ignore, never
 from symbench.fields import Category, Image
 
 CHUNK = 512
