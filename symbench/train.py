@@ -30,7 +30,7 @@ from symbench.fields import Category, Field, MultiLabel
 from symbench.groups.base import Group
 from symbench.models.base import Model
 from symbench.models.running import dtypes_of, handed
-from symbench.models.weights import digest_file
+from symbench.paths import sha256_file
 from symbench.plan.resolve import Plan, new_module
 from symbench.plan.training import meant_for
 from symbench.store import Digests, content_key, is_sealed, write_text, written
@@ -128,7 +128,7 @@ def _trained(
         state = {key: value.detach().cpu().clone().contiguous() for key, value in module.state_dict().items()}
         with written(path) as temporary:
             save_file(state, temporary)
-    digest, seconds = digest_file(path), time.perf_counter() - start
+    digest, seconds = sha256_file(path), time.perf_counter() - start
     known = {
         "shown": recipe.epochs * len(plan.training[recipe.on].dataset),
         "hardware": list(hardware(device).values()),

@@ -27,6 +27,7 @@ from symbench.datasets.cache import cache_folder
 from symbench.datasets.decode import Unreadable
 from symbench.errors import DataError, Problem
 from symbench.events import Advanced, Finished, Listener, Started, ignore
+from symbench.paths import sha256_file
 
 WINDOW = 64
 """Images in hand at once: what bounds the memory."""
@@ -218,8 +219,8 @@ def remember_decoded(facts: Facts, indices: Sequence[int]) -> None:
         memory.keep_facts(found, replace=True)
 
 
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes; an unchanged file is not read again.
+def remembered_sha256(path: Path) -> str:
+    """:func:`~symbench.paths.sha256_file`, of which an unchanged file is not read again, not even by a later run.
 
     Raises:
         OSError: it cannot be read.
@@ -227,12 +228,12 @@ def file_digest(path: Path) -> str:
     """
     with _Memory() as memory:
         stamp = stamp_of(path)
-        found = memory.digest(stamp)
-        if found is None:
-            with path.open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").digest()
-            memory.keep_digests({stamp: found})
-        return found.hex()
+        known = memory.digest(stamp)
+        if known is not None:
+            return known.hex()
+        sha256 = sha256_file(path)
+        memory.keep_digests({stamp: bytes.fromhex(sha256)})
+        return sha256
 
 
 def batched(values: Sequence[int], size: int) -> Iterator[Sequence[int]]:

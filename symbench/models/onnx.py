@@ -17,7 +17,7 @@ from symbench.errors import ConfigError, ModelError, Problem
 from symbench.models.program import Batches, FileSource, Program
 from symbench.models.running import named
 from symbench.models.source import Description
-from symbench.models.weights import digest_file
+from symbench.paths import sha256_file
 
 DTYPES = {"tensor(float)": torch.float32, "tensor(double)": torch.float64, "tensor(float16)": torch.float16}
 CHANNELS = {1, 3, 4}
@@ -34,7 +34,7 @@ class Onnx(FileSource):
         """Size and channels, where the program was exported for one size of image."""
         shape = _sides(self._session(optimised=False))
         first = [shape[0], shape[3], shape[1], shape[2]] if _channels_last(shape) else shape
-        beside = {name: digest_file(self.path.parent / name) for name in external_files(self.path)}
+        beside = {name: sha256_file(self.path.parent / name) for name in external_files(self.path)}
         version = require("onnxruntime", "onnx", self.where).__version__
         return self.described(first, {"file": self.digest(), "beside": beside, "onnxruntime": version})
 

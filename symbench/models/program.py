@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from symbench.errors import ConfigError, Problem
 from symbench.models.source import Description, Source
-from symbench.models.weights import digest_file
+from symbench.paths import sha256_file
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class FileSource(Source):
             ConfigError: it cannot be read.
         """
         try:
-            return digest_file(self.path)
+            return sha256_file(self.path)
         except OSError as error:
             got = f"{self.path.name} cannot be read: {error.strerror or error}"
             raise ConfigError(Problem(self.where, got)) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 import warnings
 from collections.abc import Iterator, Mapping
@@ -22,12 +21,6 @@ DEEPEST = 4
 
 State = dict[str, Tensor]
 """Named tensors."""
-
-
-def digest_file(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_file(path: Path, *, where: str) -> None:

@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from symbench.columns import GALLERY, OBSERVATIONS, SAMPLES, VIEWS
 from symbench.errors import CellError, ConfigError, Problem, near_miss
+from symbench.paths import sha256_file
 from symbench.records import CellRecord, FileRecord, Manifest
 from symbench.store.cells import (
     files_of,
@@ -33,7 +34,6 @@ from symbench.store.files import (
     is_sealed,
     sealed,
     sha256_bytes,
-    sha256_file,
     stamp_of,
     write_text,
     written,

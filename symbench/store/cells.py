@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from symbench.columns import GALLERY, OBSERVATIONS, SAMPLES, VIEWS
+from symbench.paths import sha256_file
 from symbench.records import CellRecord, FileRecord
-from symbench.store.files import content_key, is_sealed, sha256_file, written
+from symbench.store.files import content_key, is_sealed, written
 
 
 def parsed(path: Path, key: str) -> CellRecord | str:
