@@ -1,9 +1,9 @@
 """How bad, or how much worse on the same samples, and how sure that is: what comparisons and gates decide by.
 
-Everything here is turned so that more is worse: ``worse`` is 1 for what should be low and -1 for what should be high.
-Means in [0, 1] and the smallest of them get limits that allow for what was not seen
-(:mod:`symbench.statistics.bounded`, which says how far that is proved); ratios and other means have a bootstrap's,
-which knows no more than the samples that there are.
+Everything here is turned so that more is worse: ``worse``, a sign, is 1 for metrics that should be low, such as an
+error, and -1 for those that should be high, such as an accuracy. Means in [0, 1] and the smallest of them get limits
+that allow for what was not seen (:mod:`symbench.statistics.bounded`, which says how far that is proved); ratios and
+other means have a bootstrap's, which knows no more than the samples that there are.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from symbench.statistics.sampled import Mean, Ratio, Sampled, Smallest
 
 
 def standing(value: Sampled, worse: int, *, seed: int) -> Doubt:
-    """One value, for a limit that is not another run's.
+    """One value with its limits, turned so that more is worse: for rules such as ``at_least: 0.9``.
 
     Args:
         value: the estimate.
@@ -35,13 +35,13 @@ def standing(value: Sampled, worse: int, *, seed: int) -> Doubt:
     error = _error(value.influence())
     if isinstance(value, Smallest):
         n = int(value.valid.any(axis=0).sum())
-        found = least(Elements.of(value.values, value.valid), n=n, error=error)
+        doubt = least(Elements.of(value.values, value.valid), n=n, error=error)
     elif isinstance(value, Mean) and is_share(value):
-        found = of_mean(BoundedMeans.of(value.taken, 0.0, 1.0), value.estimate, value.n, error)
+        doubt = of_mean(BoundedMeans.of(value.taken, 0.0, 1.0), value.estimate, value.n, error)
     else:
         interval = value.interval(seed=seed)
-        found = Doubt(interval.estimate, interval.low, interval.high, interval.n, error)
-    return found if worse > 0 else found.turned()
+        doubt = Doubt(interval.estimate, interval.low, interval.high, interval.n, error)
+    return doubt if worse > 0 else doubt.turned()
 
 
 def change(before: Sampled, after: Sampled, worse: int, *, seed: int, resamples: int = RESAMPLES) -> Doubt:
@@ -66,7 +66,9 @@ def change(before: Sampled, after: Sampled, worse: int, *, seed: int, resamples:
 
 
 def no_change(n: int, changed: float) -> Doubt:
-    """What would be known of a share of n samples of which some are lost and as many gained, were they measured.
+    """The limits that a change of 0 would have, before any run: for telling people what a suite can detect.
+
+    Of a share over n samples of which ``changed / 2`` turn wrong and as many turn right.
 
     Args:
         n: samples.
@@ -95,32 +97,41 @@ def relative_change(before: Sampled, after: Sampled, worse: int, limit: float, *
         ValueError: as :func:`change`.
     """
     _require_pair(before, after)
+    # A limit of 5 % of a baseline of -2 allows for 0.1 towards worse, not towards better: hence the sign.
     sign = 1.0 if before.estimate >= 0 else -1.0
     factor = 1 + worse * sign * limit
     bounded = _bounded(before, after, worse, max(factor, 0.0))
     if bounded is not None:
         return bounded
     scaled, more = before.scaled(factor)
-    found = _bootstrapped(scaled, after, worse, seed, RESAMPLES).moved(-worse * more)
+    doubt = _bootstrapped(scaled, after, worse, seed, RESAMPLES).moved(-worse * more)
+    # ``after - factor before`` differs from 0 in every sample even where the two runs agree, so that its own limits
+    # cannot tell that few samples changed: the plain change can, and its exact limits are taken over.
     few = _bootstrapped(before, after, worse, seed, RESAMPLES)
     own = before.interval(seed=seed)
     law = few.law
-    if not isinstance(law, OfFew) or few.high is None or found.high is None or own.low is None or own.high is None:
-        return found
+    if not isinstance(law, OfFew) or few.high is None or doubt.high is None or own.low is None or own.high is None:
+        return doubt
+    # The baseline's value, of which the limit is a part, is at least ``smallest`` in size and at most ``ends[1]``:
+    # the least favourable of the two goes into the limit, and the other way round into the p value.
     ends = sorted((abs(own.low), abs(own.high)))
     smallest = 0.0 if own.low < 0 < own.high else ends[0]
-    high = max(found.high, few.high - limit * smallest)
-    student = replace(found, high=high, law=None)
+    high = max(doubt.high, few.high - limit * smallest)
+    student = replace(doubt, high=high, law=None)
     return replace(student, law=OfFew(student, lambda at: law.tail(at + limit * ends[1])))
 
 
 def is_share(value: Mean) -> bool:
-    """Whether a mean is of values in [0, 1], as it says."""
+    """Whether a mean claims to be of values in [0, 1], and its values bear that out.
+
+    A metric's own claim is not enough: a user's values beyond 1 would get limits that are too narrow.
+    """
     taken = value.taken
     return value.bounded and bool(taken.min() >= -TOLERANCE and taken.max() <= 1 + TOLERANCE)
 
 
 def _require_pair(before: Sampled, after: Sampled) -> None:
+    """Refuse what cannot be paired: another number of samples, or a change that is not finite."""
     if before.samples != after.samples:
         raise ValueError(f"change: got {before.samples} and {after.samples} samples, expected the same ones")
     if not math.isfinite(after.estimate - before.estimate):
@@ -137,6 +148,8 @@ def _bounded(before: Sampled, after: Sampled, worse: int, factor: float) -> Doub
 
 
 def _of_shares(before: Mean, after: Mean, worse: int, factor: float) -> Doubt:
+    """:func:`_bounded` of two means in [0, 1]."""
+    # Where other samples count on either side the values do not pair one by one; what each adds to its mean does.
     if _same_samples(before, after):
         parts = (before.taken, 0.0, 1.0), (after.taken, 0.0, 1.0)
     else:
@@ -148,48 +161,55 @@ def _of_shares(before: Mean, after: Mean, worse: int, factor: float) -> Doubt:
 
 
 def _of_smallest(before: Smallest, after: Smallest, worse: int, factor: float) -> Doubt:
+    """:func:`_bounded` of the smallest of several means, before and after."""
     if len(after.values) != len(before.values):
         raise ValueError(f"change: got {len(before.values)} and {len(after.values)} elements, expected the same ones")
     error = _error(after.influence() - factor * before.influence())
     elements = Elements.of(before.values, before.valid), Elements.of(after.values, after.valid)
-    found = lost(*elements, factor, error=error)
-    return found if worse < 0 else found.turned()
+    loss = lost(*elements, factor, error=error)
+    return loss if worse < 0 else loss.turned()  # a loss is worse where high is good
 
 
 def _bootstrapped(before: Sampled, after: Sampled, worse: int, seed: int, resamples: int) -> Doubt:
+    """``after - before`` where nothing bounds the values; no limits where the two are of different kinds."""
     estimate = worse * (after.estimate - before.estimate)
     if type(before) is not type(after):
         return Doubt(estimate, None, None, after.samples, float("nan"))
     if isinstance(before, Mean) and isinstance(after, Mean):
         if _same_samples(before, after):
             return _of_means(before.taken, after.taken, worse, seed, resamples)
-        before, after = _as_ratio(before), _as_ratio(after)
+        before, after = _as_ratio(before), _as_ratio(after)  # numbers that count are random too, and resampled along
     error = _error(after.influence() - before.influence())
     if isinstance(before, Ratio) and isinstance(after, Ratio):
         columns = (before.above, before.below, after.above, after.below)
-        found = ratio_difference(*columns, seed=seed, root=before.root, resamples=resamples)
-        return Doubt(estimate, *_turned(found, -worse if before.complement else worse), found.n, error)
+        interval = ratio_difference(*columns, seed=seed, root=before.root, resamples=resamples)
+        return Doubt(estimate, *_turned(interval, -worse if before.complement else worse), interval.n, error)
     return Doubt(estimate, None, None, after.samples, error)
 
 
 def _of_means(before: Array, after: Array, worse: int, seed: int, resamples: int) -> Doubt:
-    """Of means without bounds. With fewer than 20 samples that changed, the upper limit is at least Clopper-Pearson's
-    for the share that got worse, by as much as any did: a bootstrap of the few would pass a drop at the margin one
-    time in three at n = 100."""
-    found = difference(before, after, seed=seed, resamples=resamples)
-    low, high = _turned(found, worse)
+    """The change of a mean of values without bounds.
+
+    With fewer than 20 samples that changed, the upper limit is at least Clopper-Pearson's for the share that got
+    worse, by as much as any did: a bootstrap of the few would pass a drop at the margin one time in three at n = 100.
+    """
+    interval = difference(before, after, seed=seed, resamples=resamples)
+    low, high = _turned(interval, worse)
     changes = worse * (after - before)
-    student = Doubt(worse * found.estimate, low, high, found.n, _error(changes))
+    student = Doubt(worse * interval.estimate, low, high, interval.n, _error(changes))
+    # At least 1: two samples that changed by 1e-9 say nothing of how far others would have.
     scale = max(1.0, float(np.abs(changes).max()))
     if high is None or int((np.abs(changes) > TOLERANCE * scale).sum()) >= FEW:
         return student
     n, got_worse = len(changes), float((changes > TOLERANCE * scale).mean())
     student = replace(student, high=max(high, scale * exact(got_worse, n, TAIL)[1]))
+    # The wider limit holds passes back, for :meth:`Doubt.p_below` reads it; the exact tail holds failures back.
     alone = _binomial(max(student.estimate / scale, 0.0), n)
     return replace(student, law=OfFew(student, lambda at: alone(at / scale)))
 
 
 def _as_ratio(value: Mean) -> Ratio:
+    """A mean over some samples as the ratio of two means over all: of the values that count, and of who counts."""
     where = np.ones_like(value.values, dtype=bool) if value.where is None else value.where
     return Ratio(np.where(where, value.values, 0.0), where.astype(np.float64))
 
@@ -201,21 +221,27 @@ def _same_samples(before: Mean, after: Mean) -> bool:
 
 
 def _binomial(share: float, n: int) -> Callable[[float], float]:
-    """The probability of ``share`` of n or more where the true share is a limit."""
+    """The exact p value of "the true share is at most a limit", where a share of n samples was observed.
+
+    The probability that a binomial share is at least the observed one, as a function of the limit.
+    """
     hits = min(max(share, 0.0), 1.0) * n
 
     def tail(limit: float) -> float:
+        # The Beta integral is the binomial tail, and takes hits that are no whole number: changes by less than scale.
         return float(special.betainc(hits, n - hits + 1, min(max(limit, 0.0), 1.0))) if hits > 0 else 1.0
 
     return tail
 
 
-def _turned(found: Interval, worse: int) -> tuple[float | None, float | None]:
-    if found.low is None or found.high is None:
+def _turned(interval: Interval, worse: int) -> tuple[float | None, float | None]:
+    """An interval's limits of ``worse`` times its value."""
+    if interval.low is None or interval.high is None:
         return None, None
-    return (found.low, found.high) if worse > 0 else (-found.high, -found.low)
+    return (interval.low, interval.high) if worse > 0 else (-interval.high, -interval.low)
 
 
 def _error(influence: Array) -> float:
+    """The standard error of an estimate, by the infinitesimal jackknife; NaN for a single sample, which has none."""
     n = len(influence)
     return float(influence.std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
