@@ -34,9 +34,9 @@ class Dependencies:
     def document(self) -> dict[str, Any]:
         """As plain data: SHA-256 of every module, and what identifies every release."""
         modules = {_shown(name, file): _digest(name, file) for name, file in self.files.items()}
-        releases = {name: found.document() for name, found in self.distributions.items()}
-        found = {"modules": dict(sorted(modules.items())), "distributions": dict(sorted(releases.items()))}
-        return {**found, "unknown": sorted(self.unknown)} if self.unknown else found
+        releases = {name: distribution.document() for name, distribution in self.distributions.items()}
+        known = {"modules": dict(sorted(modules.items())), "distributions": dict(sorted(releases.items()))}
+        return {**known, "unknown": sorted(self.unknown)} if self.unknown else known
 
 
 def dependencies(start: Iterable[str]) -> Dependencies:
@@ -49,23 +49,28 @@ def dependencies(start: Iterable[str]) -> Dependencies:
     Args:
         start: names of modules, loaded or not.
     """
-    found, waiting, seen = Dependencies(), list(start), set[str]()
+    # A list of what is left to visit, and no recursion: a large package imports itself a thousand modules deep.
+    found, waiting, visited = Dependencies(), list(start), set[str]()
     while waiting:
         name = waiting.pop()
-        if name in seen:
+        if name in visited:
             continue
-        seen.add(name)
+        visited.add(name)
         module = sys.modules.get(name)
         file = file_of(module) if module is not None else located(name, PACKAGE)
         if file is None:
             _without_a_file(name, module, found)
             continue
-        waiting += _followed(name, module, file, found, seen)
+        waiting += _followed(name, module, file, found, visited)
     return found
 
 
-def _followed(name: str, module: object, file: Path, found: Dependencies, seen: set[str]) -> list[str]:
-    """Take one module in; the modules that its code leads to."""
+def _followed(name: str, module: object, file: Path, found: Dependencies, visited: set[str]) -> list[str]:
+    """Add one module to ``found``.
+
+    Returns:
+        The names of the modules that its code leads to; none where a version stands for all of it.
+    """
     whose = origin_of(file)
     if whose == "released":
         release = distribution_of(file)
@@ -77,19 +82,20 @@ def _followed(name: str, module: object, file: Path, found: Dependencies, seen: 
     found.files[name] = file
     if whose == "ours":
         return []
+    # A package's __init__ runs whenever one of its modules is imported, and may change what that does.
     names = list(_held(module)) + [name.rpartition(".")[0]] * ("." in name)
     for imported in imported_names(name, file):
         if imported in sys.modules:
             names.append(imported)
-        elif imported not in seen:
-            seen.add(imported)
-            names += _not_loaded(imported, located(imported, file.parent), found, seen)
+        elif imported not in visited:
+            visited.add(imported)
+            names += _not_loaded(imported, located(imported, file.parent), found, visited)
     return names
 
 
-def _not_loaded(name: str, file: Path | None, found: Dependencies, seen: set[str]) -> list[str]:
-    """Take in a module that a function imports only when it is called."""
-    return [] if file is None else _followed(name, None, file, found, seen)
+def _not_loaded(name: str, file: Path | None, found: Dependencies, visited: set[str]) -> list[str]:
+    """:func:`_followed` for a module that is not loaded, as one that a function imports only when it is called."""
+    return [] if file is None else _followed(name, None, file, found, visited)
 
 
 def _without_a_file(name: str, module: object, found: Dependencies) -> None:
@@ -104,10 +110,12 @@ def _without_a_file(name: str, module: object, found: Dependencies) -> None:
 
 def _held(module: object) -> Iterator[str]:
     """The modules of what a module holds: modules, functions and classes from elsewhere, and objects' classes."""
+    # list(): a lazy module fills its own namespace while somebody looks through it.
     for value in list(vars(module).values()) if isinstance(module, ModuleType) else ():
         if isinstance(value, ModuleType):
             yield value.__name__
             continue
+        # An object's class says whose code it runs. Its ``__module__`` need not be a text: mocks answer anything.
         owner = value if isinstance(value, (type, FunctionType)) else type(value)
         where = owner.__module__
         if isinstance(where, str):
@@ -126,12 +134,13 @@ def _digest(name: str, file: Path) -> str:
     """SHA-256 of a module's file. A file that was edited after it had been imported is still what it was here."""
     module = sys.modules.get(name)
     known = _LOADED.get(name)
+    # By the module object and not by name and time: after a reload, or another file of the same name, it is new code.
     if known is not None and known[0] is module:
         return known[1]
     try:
-        found = sha256(file.read_bytes()).hexdigest()
+        sha256_hex = sha256(file.read_bytes()).hexdigest()
     except OSError:
         return ""
     if module is not None:
-        _LOADED[name] = (module, found)
-    return found
+        _LOADED[name] = (module, sha256_hex)
+    return sha256_hex

@@ -42,6 +42,8 @@ class Reads:
 
     def document(self, folder: Path) -> dict[str, Any]:
         """As plain data; files by their path below ``folder``, or else by name, wherever they are."""
+        # This goes into keys, which are to be the same on another machine: no absolute path may stand in it. Two
+        # files of one name are told apart by both digests together.
         files: dict[str, str] = {}
         for path, digest in sorted(self.files.items()):
             place = Path(path)
@@ -68,6 +70,7 @@ class Reads:
         noted = _Noted(sys._getframe(2).f_code)  # of the with statement, behind contextlib's own
         _install()
         _ACTIVE.append(noted)
+        # The class of os.environ is exchanged, not the object: code has done ``from os import environ`` long ago.
         environ: Any = os.environ
         before, environ.__class__ = environ.__class__, _Environment
         try:
@@ -79,35 +82,40 @@ class Reads:
                 (self if module is None else _IMPORTS.setdefault(module, Reads())).add(reads)
 
 
-def told_of(name: str, value: str | None) -> str | None:
-    """What is kept of a variable's value; None where it is not set."""
+def value_digest(name: str, value: str | None) -> str | None:
+    """A short digest of an environment variable's value; None where it is not set.
+
+    Records are published, and variables hold passwords: of the value nothing else is kept.
+    """
     return None if value is None else sha256(f"{name}={value}".encode()).hexdigest()[:16]
 
 
 def changed_reads(files: Mapping[str, str], environment: Mapping[str, str | None], folder: Path) -> list[str]:
     """Which of some files, by :meth:`Reads.relative`, and variables are not as they were, in words."""
-    found = []
+    changed = []
     for name, digest in files.items():
         try:
             with (folder / name).open("rb") as file:
                 same = file_digest(file, "sha256").hexdigest() == digest
         except OSError:
             same = False
-        found += [] if same else [f"file {name}"]
-    gone = (name for name, told in environment.items() if told_of(name, os.environ.get(name)) != told)
-    return [*found, *(f"environment variable {name}" for name in gone)]
+        changed += [] if same else [f"file {name}"]
+    others = (name for name, digest in environment.items() if value_digest(name, os.environ.get(name)) != digest)
+    return [*changed, *(f"environment variable {name}" for name in others)]
 
 
 def read_by_imports(modules: Iterator[str]) -> Reads:
     """What importing some modules has read in this process."""
-    found = Reads()
+    reads = Reads()
     for name in modules:
-        found.add(_IMPORTS.get(name, Reads()))
-    return found
+        reads.add(_IMPORTS.get(name, Reads()))
+    return reads
 
 
 _ACTIVE: list[_Noted] = []
+"""The blocks that are recording now, one within another."""
 _IMPORTS: dict[str, Reads] = {}
+"""What importing each module has read in this process: it happens once, and later models depend on it as well."""
 
 
 @dataclass
@@ -124,7 +132,7 @@ class _Noted:
             return
         place = os.path.abspath(path)  # noqa: PTH100  (the working folder may be another one later)
         known = place.startswith(NOWHERE) or any(f"/{site}/" in place for site in SITES)
-        frame = sys._getframe(2)
+        frame = sys._getframe(2)  # of who opens it, behind the hook: a module of the standard library as a rule
         if known or frame.f_globals.get("__name__", "").startswith(FOR_CODE):
             return
         counts, module = self._owner(frame)
@@ -133,6 +141,7 @@ class _Noted:
 
     def variable(self, name: str, value: str | None) -> None:
         """A variable was asked for, by code that is no library's."""
+        # os.getenv and ``in os.environ`` ask from within the standard library: who wants to know stands further up.
         frame: FrameType | None = sys._getframe(2)
         while frame is not None and frame.f_globals.get("__name__") in {"os", "_collections_abc", "collections.abc"}:
             frame = frame.f_back
@@ -144,6 +153,7 @@ class _Noted:
 
     def _owner(self, frame: FrameType | None) -> tuple[bool, str | None]:
         """Whether a read counts, and the module in whose import it happens."""
+        # Up to the block that records: what is not called from there, as in another thread, is none of its reads.
         while frame is not None and frame.f_code is not self.boundary:
             if frame.f_code.co_name == "<module>":
                 return _is_foreign(frame.f_code.co_filename), frame.f_globals.get("__name__")
@@ -155,16 +165,16 @@ class _Noted:
 
         One that is gone is no input.
         """
-        found: dict[str | None, Reads] = {}
+        reads: dict[str | None, Reads] = {}
         for module, path in self.opened:
             if Path(path).is_file():
                 with contextlib.suppress(OSError), Path(path).open("rb") as file:
-                    found.setdefault(module, Reads()).files[path] = file_digest(file, "sha256").hexdigest()
+                    reads.setdefault(module, Reads()).files[path] = file_digest(file, "sha256").hexdigest()
         lines = Counter(line for _, line in self.asked.values())
         for (module, name), (value, line) in self.asked.items():
             if lines[line] <= COPIES:
-                found.setdefault(module, Reads()).environment[name] = told_of(name, value)
-        return found
+                reads.setdefault(module, Reads()).environment[name] = value_digest(name, value)
+        return reads
 
 
 class _Environment(type(os.environ)):  # type: ignore[misc]
@@ -193,6 +203,7 @@ def _install() -> None:
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open" and _ACTIVE and isinstance(arguments[0], (str, bytes)):
+            # ``open`` gives a mode such as "rb", os.open only flags: O_RDONLY is 0, and no bit that could be tested.
             mode, flags = arguments[1], arguments[2]
             reading = set(mode) <= set("rbtU") if mode else flags & (os.O_WRONLY | os.O_RDWR) == 0
             for noted in _ACTIVE:

@@ -98,13 +98,13 @@ class Store:
 
     def cell(self, key: str) -> CellRecord | None:
         """The record of a finished cell; None where there is none that can be used, see :meth:`fault`."""
-        found = self._read(key)
-        return found if isinstance(found, CellRecord) else None
+        record = self._read(key)
+        return record if isinstance(record, CellRecord) else None
 
     def fault(self, key: str) -> str | None:
         """Why a cell that is there counts as not measured: what was altered, or lost, or put in its place."""
-        found = self._read(key)
-        return found if isinstance(found, str) else None
+        record = self._read(key)
+        return record if isinstance(record, str) else None
 
     def _read(self, key: str) -> CellRecord | str | None:
         """A cell's record, checked against its own digest, its place and all of its files; or what is wrong with it.
@@ -122,18 +122,20 @@ class Store:
         known = self._cells.get(key)
         if known is None or known[0] != stamp:
             known = self._cells[key] = (stamp, parsed(path, key))
-        found = known[1]
-        return found if isinstance(found, str) else self._altered(found) or found
+        # The record is remembered and the verdict on its files is not: a report asks for the same cell some hundred
+        # times, and a part may be lost in between, while cell.json stays as it was.
+        record = known[1]
+        return record if isinstance(record, str) else self._altered(record) or record
 
     def _altered(self, record: CellRecord) -> str | None:
         """Which of a cell's files is not what was written."""
         folder = self.cell_folder(record.key)
         for file in files_of(record):
             try:
-                found = self._sums.of(folder / file.file)
+                sha256 = self._sums.of(folder / file.file)
             except OSError:
                 return f"{file.file} is missing"
-            if found != file.sha256:
+            if sha256 != file.sha256:
                 return f"{file.file} is not what was written"
         return None
 
@@ -180,11 +182,16 @@ class Store:
         return None if file is None else self._table(key, file, GALLERY)
 
     def _finished(self, key: str) -> CellRecord:
-        found = self._read(key)
-        if not isinstance(found, CellRecord):
-            got, where = found or "there is no such cell", str(self.cell_folder(key))
+        """The record of a cell, with all its files checked.
+
+        Raises:
+            ConfigError: it cannot be used.
+        """
+        record = self._read(key)
+        if not isinstance(record, CellRecord):
+            got, where = record or "there is no such cell", str(self.cell_folder(key))
             raise ConfigError(Problem(where, got, "a finished cell", "Run the suite again."))
-        return found
+        return record
 
     def _table(self, key: str, file: FileRecord, schema: pa.Schema) -> pa.Table:
         """A table whose file :meth:`_finished` has just checked."""
@@ -197,6 +204,8 @@ class Store:
         Raises:
             CellError: another process holds it for over a minute.
         """
+        # Beside the cell's folder and not in it, for :meth:`discard` removes that. The lock's file itself stays: one
+        # that is removed can be held by two, by who has it open and by who makes it anew.
         folder = self.root / "cells" / key[:2]
         folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -211,11 +220,12 @@ class Store:
         shutil.rmtree(self.cell_folder(key), ignore_errors=True)
 
     def write_cell(self, record: CellRecord) -> None:
-        """Close a cell."""
+        """Write a cell's record, which makes the cell a finished one: all of its files have to be there."""
         write_text(self.cell_folder(record.key) / "cell.json", sealed(record))
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Write or replace a run's manifest, and point ``latest`` at it."""
+        # In this order: who follows ``latest`` must always find a manifest there.
         write_text(self.root / "runs" / f"{manifest.run}.json", sealed(manifest))
         write_text(self.root / "latest", manifest.run + "\n")
 
@@ -238,6 +248,7 @@ class Store:
                 )
             run = latest.read_text(encoding="utf-8").strip()
         path = Path(run) if run.endswith(".json") else self.root / "runs" / f"{run}.json"
+        # The name goes into a path: "../../x" is no run, whether there is such a file or not.
         if not re.fullmatch(r"[\w.:-]+", path.stem) or not path.is_file():
             known = sorted(p.stem for p in (self.root / "runs").glob("*.json"))
             raise ConfigError(

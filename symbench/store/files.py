@@ -16,11 +16,15 @@ from symbench.paths import sha256_file
 from symbench.records import Sealed
 
 Stamp = tuple[int, int, int, int, int]
-"""What changes when a file does: device, inode, size and the times of its contents and of its status."""
+"""What changes when a file does: device, inode, size and the times of its contents and of its status.
+
+The time of the status (ctime) is the one that no tool can set back: ``touch -d`` and ``rsync -t`` set the other."""
 
 
 def canonical(document: Any) -> str:
     """JSON with sorted keys and no spaces; NaN and infinity are refused."""
+    # ``ensure_ascii`` and the separators are part of every key ever written: a change of them makes all cells stale.
+    # Python writes floats with as many digits as it takes to read them back, on every platform the same.
     return json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
 
 
@@ -43,15 +47,18 @@ def written(path: Path) -> Iterator[Path]:
                 shutil.copyfileobj(file, out)
         return
     path = path.resolve() if path.is_symlink() else path
+    # In the same folder: ``replace`` is atomic within one file system, and a copy between two.
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
     try:
         yield temporary
+        # Without fsync, a file system may put the new name on the disk before the contents: after a power cut the
+        # file is there, and empty.
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        temporary.chmod(0o644)
+        temporary.chmod(0o644)  # mkstemp makes files that nobody else may read
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -70,6 +77,7 @@ def write_text(path: Path, text: str) -> None:
 
 def sealed(record: Sealed) -> str:
     """A record as the text of its file, under the digest of everything else that stands there."""
+    # Through JSON and back: what is digested has to be what a reader will parse, tuples as lists and keys as texts.
     data = json.loads(record.model_dump_json(exclude={"digest"}))
     return json.dumps({**data, "digest": content_key(data)}, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -90,7 +98,7 @@ def is_sealed(data: object) -> bool:
 
 
 def stamp_of(path: Path) -> Stamp:
-    """The stamp of a file.
+    """The stamp of a file: equal stamps mean, in all likelihood, that it has not changed in between.
 
     Raises:
         OSError: it is not there.
@@ -111,6 +119,8 @@ class Digests:
         Raises:
             OSError: it cannot be read.
         """
+        # The stamp is taken before the file is read: if it changes meanwhile, what is remembered is the digest of the
+        # new contents under the old stamp, which is taken anew, and never the other way round.
         stamp, known = stamp_of(path), self._known.get(path)
         if known is None or known[0] != stamp:
             known = self._known[path] = (stamp, sha256_file(path))
