@@ -20,7 +20,7 @@ import torch
 from conftest import ROOT, Symbench
 
 import symbench
-from symbench.datasets import cache, facts, pictures
+from symbench.datasets import cache, facts, pictures, remembered
 from symbench.datasets.base import Readable
 from symbench.datasets.decode import DECODED
 from symbench.datasets.images import load as load_images
@@ -137,7 +137,7 @@ def test_unchanged_files_are_not_even_read(tmp_path: Path, counted: Counted, mon
     assert counted.since() == (4, 8)
     again = load(tmp_path / "photos")
     assert counted.since() == (0, 4), "too new to be sure that they did not change: read, not decoded"
-    monkeypatch.setattr(facts, "SETTLED_NS", 0)
+    monkeypatch.setattr(remembered, "SETTLED_NS", 0)
     load(tmp_path / "photos")
     counted.since()
     again = load(tmp_path / "photos")

@@ -76,7 +76,7 @@ class ImageArray(Dataset):
         return Batch({"image": resize(images, canvas).contiguous()}, targets)
 
     def digest(self) -> str:
-        """Of the file's bytes and of what is taken from it."""
+        """SHA-256 of the file's digest and of which arrays are taken from it, and how they are read."""
         return self._digest
 
     def remarks(self) -> list[str]:
@@ -118,14 +118,14 @@ def load(
     where = where or "arrays"
     place = checked_path(folder, path, split, key="path", where=where)
     with foreign(ConfigError, where, f"reading {place.name}", "an array file that is whole"):
-        found = _arrays(place, where)
-        pixels = _chosen(found, images, place, where)
-        targets = None if labels is None else _labels(_chosen(found, labels, place, where), len(pixels), where)
+        arrays = _arrays(place, where)
+        pixels = _chosen(arrays, images, place, where)
+        targets = None if labels is None else _labels(_chosen(arrays, labels, place, where), len(pixels), where)
         _check_numbers(pixels, range, where)
         last = _channels_last(pixels, layout, where)
         said = f"{_file_digest(place)} {images} {labels} {last}" + ("" if range is None else f" {range}")
         digest = hashlib.sha256(said.encode()).hexdigest()
-    remarks = unused("labels", "labels", found, where) if labels is None else []
+    remarks = unused("labels", "labels", arrays, where) if labels is None else []
     return ImageArray(pixels, targets, channels_last=last, digest=digest, where=where, span=range, remarks=remarks)
 
 
@@ -184,11 +184,12 @@ def _tensor(path: Path, key: str) -> np.ndarray:
     return values
 
 
-def _chosen(found: Mapping[str, Any], key: str, path: Path, where: str) -> np.ndarray:
-    if key not in found:
-        got, expected = f"{path.name} has no array {quoted(key)}", f"one of {one_of(found) or 'none'}"
-        raise ConfigError(Problem(where, got, expected, near_miss(key, found)))
-    values: np.ndarray = found[key]()
+def _chosen(arrays: Mapping[str, Any], key: str, path: Path, where: str) -> np.ndarray:
+    """The array under a key; one that is not there, or empty, is refused."""
+    if key not in arrays:
+        got, expected = f"{path.name} has no array {quoted(key)}", f"one of {one_of(arrays) or 'none'}"
+        raise ConfigError(Problem(where, got, expected, near_miss(key, arrays)))
+    values: np.ndarray = arrays[key]()
     if not len(values):
         raise ConfigError(Problem(where, f"{path.name}, array {quoted(key)}, is empty", "at least one sample"))
     return values

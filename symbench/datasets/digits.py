@@ -55,9 +55,9 @@ def _enlarged(images: Tensor, size: int) -> Tensor:
     scale = FRAME / side
     frame = torch.tensor([[[scale, 0, 0], [0, scale, 0]]], dtype=torch.float64)
     grid = affine_grid(frame, [1, 1, size, size], align_corners=False).expand(len(images), -1, -1, -1)
-    found = grid_sample(images.double(), grid, mode="bicubic", padding_mode="zeros", align_corners=False)
+    large = grid_sample(images.double(), grid, mode="bicubic", padding_mode="zeros", align_corners=False)
     ink = grid.abs().amax(-1) < 1 + 1 / side  # +-1 is their edge; beyond half a pixel are only ghosts, of 1 %
-    return found.mul(ink[:, None]).clamp(0, 1).float()
+    return large.mul(ink[:, None]).clamp(0, 1).float()
 
 
 def readable(digit: int, element: Mapping[str, float]) -> bool:

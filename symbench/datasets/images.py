@@ -24,25 +24,25 @@ SPLITS = ({"train", "test"}, {"train", "val"}, {"train", "test", "val"})
 
 @dataclass
 class Walk:
-    """Going through a folder: what was found, and what could not be entered.
+    """A walk through a folder and all below it, which keeps account of what it left out and why.
 
     Attributes:
         root: where it starts.
-        seen: folders that have been entered, by device and inode, so that each is entered once.
+        entered: folders that have been entered, by device and inode, so that each is entered once.
         closed: folders that cannot be opened, with the reason.
         loops: links that lead back to a folder that was entered already.
         others: how many images are of each suffix that is not taken.
     """
 
     root: Path
-    seen: set[tuple[int, int]] = field(default_factory=set)
+    entered: set[tuple[int, int]] = field(default_factory=set)
     closed: dict[str, str] = field(default_factory=dict)
     loops: int = 0
     others: Counter[str] = field(default_factory=Counter)
 
     def images(self, folder: str = "") -> list[str]:
         """The images in a folder and below it: paths below the root, sorted."""
-        found, waiting = [], [folder]
+        paths, waiting = [], [folder]
         while waiting:
             here = waiting.pop()
             for name, is_folder in self.entries(here):
@@ -50,44 +50,44 @@ class Walk:
                 if is_folder:
                     waiting.append(path)
                 elif name.lower().endswith(SUFFIXES):
-                    found.append(path)
+                    paths.append(path)
                 elif name.lower().endswith(OTHERS):
                     self.others[Path(name).suffix.lower()] += 1
-        return sorted(found)
+        return sorted(paths)
 
     def entries(self, folder: str) -> Iterator[tuple[str, bool]]:
         """The names in a folder and whether each is a folder; hidden ones left out, none of one entered before."""
         place = Path(self.root, folder)
         try:
             status = place.stat()
-            if (status.st_dev, status.st_ino) in self.seen:
+            if (status.st_dev, status.st_ino) in self.entered:
                 self.loops += 1
                 return
-            self.seen.add((status.st_dev, status.st_ino))
-            with os.scandir(place) as listed:
-                found = [(entry.name, _is_folder(entry)) for entry in listed if not entry.name.startswith(".")]
+            self.entered.add((status.st_dev, status.st_ino))
+            with os.scandir(place) as entries:
+                names = [(entry.name, _is_folder(entry)) for entry in entries if not entry.name.startswith(".")]
         except OSError as error:
             self.closed[folder or "."] = error.strerror or str(error)
             return
-        yield from found
+        yield from names
 
     def remarks(self, where: str) -> list[str]:
         """What people should be told, a sentence each."""
-        found = []
+        remarks = []
         if self.closed:
             folders = "1 folder is" if len(self.closed) == 1 else f"{len(self.closed):,} folders are"
-            found.append(f"{where}: {folders} left out, which cannot be opened: {first_few(self.closed)}.")
+            remarks.append(f"{where}: {folders} left out, which cannot be opened: {first_few(self.closed)}.")
         if self.loops:
             links = "1 link is" if self.loops == 1 else f"{self.loops:,} links are"
-            found.append(f"{where}: {links} left out, because the folder behind is read already.")
+            remarks.append(f"{where}: {links} left out, because the folder behind is read already.")
         if self.others:
             count, shown = (
                 self.others.total(),
                 ", ".join(f"{name} ({n:,})" for name, n in sorted(self.others.items())),
             )
             images = "1 image is" if count == 1 else f"{count:,} images are"
-            found.append(f"{where}: {images} left out, whose formats are not taken: {shown}.")
-        return found
+            remarks.append(f"{where}: {images} left out, whose formats are not taken: {shown}.")
+        return remarks
 
 
 def load(
@@ -125,11 +125,11 @@ def load(
     names, classes, remarks = _classes(walk) if labels == "folders" else ([], [], [])
     targets = None
     if classes:
-        targets = np.repeat(np.arange(len(classes)), [len(found) for found in names])
+        targets = np.repeat(np.arange(len(classes)), [len(paths) for paths in names])
     else:
         walk = Walk(place)
         names = [walk.images()]
-    files = [name for found in names for name in found]
+    files = [path for paths in names for path in paths]
     if set(classes) in SPLITS:
         held = next(name for name in classes if name != "train")
         remarks.append(f"the classes are {' and '.join(classes)}: did you mean root: {root}/{held}?")
@@ -172,14 +172,14 @@ def _classes(walk: Walk) -> tuple[list[list[str]], list[str], list[str]]:
     """The images of every class, the classes, and remarks; nothing where no sub-folder has an image."""
     entries = list(walk.entries(""))
     classes = sorted(name for name, is_folder in entries if is_folder)
-    names, top = [], set(walk.seen)
+    names, top = [], set(walk.entered)
     for name in classes:
-        walk.seen = set(top)  # a folder may be linked into several classes, and into each once
+        walk.entered = set(top)  # a folder may be linked into several classes, and into each once
         names.append(walk.images(name))
     if not any(names):
         return [], [], []
     remarks = []
-    empty = [name for name, found in zip(classes, names, strict=True) if not found]
+    empty = [name for name, paths in zip(classes, names, strict=True) if not paths]
     if empty:
         remarks.append(f"classes without images: {first_few(dict.fromkeys(empty, ''))}.")
     beside = sorted(name for name, is_folder in entries if not is_folder and name.lower().endswith(SUFFIXES))

@@ -91,16 +91,16 @@ class Items(Dataset):
         return Batch({"image": torch.stack(images)}, targets)
 
     def digest(self) -> str:
-        """Of every sample's decoded pixels and label."""
-        digest, self._use, seen, sums = hashlib.sha256(), Use(), set(), set()
+        """SHA-256 of every sample's decoded pixels and label: reads the whole dataset once."""
+        digest, self._use, occurring, sums = hashlib.sha256(), Use(), set(), set()
         for index in range(len(self)):
             image, label = self._pair(index)
             self._use.see(image, self._stored)
-            seen |= {label} if isinstance(label, int) and self.targets else set()
+            occurring |= {label} if isinstance(label, int) and self.targets else set()
             sums |= {sum(label)} if self.labels.kind == "each label" else set()
             digest.update(f"{tuple(image.shape)} {label}\0".encode())
             digest.update(image.numpy().tobytes())
-        self.occurring, self._one_hot = sorted(seen), sums == {1}
+        self.occurring, self._one_hot = sorted(occurring), sums == {1}
         return digest.hexdigest()
 
     def remarks(self) -> list[str]:
@@ -112,6 +112,7 @@ class Items(Dataset):
         return said
 
     def _item(self, index: int) -> Any:
+        """A sample as the user's object gives it; whatever that raises becomes an error of ours."""
         with foreign(DataError, f"{self.where}, sample {index}", "reading it"):
             return self.source[index]
 

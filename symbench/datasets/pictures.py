@@ -95,12 +95,14 @@ class Pictures(Dataset):
                 got = f"{_short(self.source.name(index))} cannot be read: {self.unusable[index]}"
                 raise DataError(Problem(f"{self.where}, sample {index}", got))
         entry = self._entry(canvas)
-        for attempt in itertools.count():  # once, unless another process makes room meanwhile
+        # Once as a rule; again where another process made room meanwhile, or a row was altered on the disk.
+        for attempt in itertools.count():
             if not entry.missing(rows).any():
                 break
             if attempt == MOST_ATTEMPTS:
                 raise DataError(Problem(self.where, "the pixel cache does not give back what is written", None, FREE))
             self.prepare(rows.tolist(), [canvas])
+            # Decoding has shown that one of them cannot be: asked again, the first lines above say which.
             if not self.unusable.keys().isdisjoint(rows.tolist()):
                 return self.batch(indices, canvas=canvas)
         pixels = torch.from_numpy(entry.read(rows)).float().div_(255)
@@ -108,7 +110,9 @@ class Pictures(Dataset):
         return Batch({"image": pixels}, labels)
 
     def digest(self) -> str:
-        """Of the images' bytes and what becomes of them; nothing is decoded."""
+        """SHA-256 of the images' bytes, of how they are decoded, and of labels and classes; nothing is decoded."""
+        # Our version of decoding and not Pillow's, so that an upgrade of Pillow makes no cell stale here. The pixel
+        # cache's keys have both, for there the pixels themselves are kept.
         digest = hashlib.sha256(f"{self._images} {self.channels} {decode.VERSION}\0".encode())
         if self.labels is not None:
             digest.update(self.labels.astype("<i8").tobytes())
@@ -151,6 +155,7 @@ class Pictures(Dataset):
         missing = self._missing(np.asarray(indices, dtype=np.int64), list(entries.values()))
         if not missing:
             return
+        # Of all of our own entries, not only of these: what this run has decoded before must not be dropped for it.
         cache.make_room(self.room(missing, canvases), self._entries.values())
         listen(Started(f"decoding {self.where.rpartition('.')[2]}", len(missing), "images"))
         try:
@@ -175,7 +180,7 @@ class Pictures(Dataset):
         return [*said, f"{self.where}: {got}: {self._reasons()}."]
 
     def _dark(self) -> list[str]:
-        """What is said of pixels that use less than a quarter of their range, once there are any in the cache."""
+        """A warning about pixels that use less than a quarter of their range, once there are any in the cache."""
         rows = spread(len(self))
         for entry in () if self._use.samples else self._entries.values():
             there = rows[~entry.missing(rows)]
@@ -185,6 +190,7 @@ class Pictures(Dataset):
         return self._use.remark(None, self.where, remedy)
 
     def _reasons(self) -> str:
+        """The first few images that cannot be used, each with its reason."""
         return first_few(
             {self.source.name(i): self.unusable[i] for i in sorted(self.unusable)[:SHOWN]}, len(self.unusable)
         )
@@ -211,6 +217,7 @@ class Pictures(Dataset):
             raise ConfigError(Problem(self.where, got, "at least one image"))
 
     def _readable(self) -> np.ndarray:
+        """Which images can be used as far as is known, bool ``(n,)``."""
         usable = np.ones(len(self), dtype=np.bool_)
         usable[list(self.unusable)] = False
         return usable
@@ -230,6 +237,7 @@ class Pictures(Dataset):
         return width, height
 
     def _entry(self, canvas: Canvas | None) -> Entry:
+        """The entry of the pixel cache with these images on a canvas."""
         if canvas not in self._entries:
             key = cache.entry_key(self._images, canvas, self.channels, decode.version())
             channels, height, width = self.shapes(canvas=canvas)["image"]
@@ -237,6 +245,7 @@ class Pictures(Dataset):
         return self._entries[canvas]
 
     def _missing(self, rows: np.ndarray, entries: Sequence[Entry]) -> list[int]:
+        """Which of these images one of the entries lacks, sorted; those that cannot be decoded left out."""
         missing = np.zeros(len(rows), dtype=np.bool_)
         for entry in entries:
             missing |= entry.missing(rows)
@@ -247,13 +256,15 @@ class Pictures(Dataset):
     ) -> None:
         """Decode a chunk, for every canvas that lacks it; another process that wants the same waits."""
         with ExitStack() as stack:
+            # In one order in every process: two that lock the same two entries the other way round wait for ever.
             for entry in sorted(entries.values(), key=lambda entry: entry.path):
                 stack.enter_context(entry.locked())
+            # Asked again under the lock: another process may have filled them while this one waited.
             todo = self._missing(np.asarray(chunk, dtype=np.int64), list(entries.values()))
             room = LARGEST // sum(entry.row_bytes for entry in entries.values())
             for window in batched(todo, max(1, min(WINDOW, room))):
-                found = list(pool.map(lambda index: self._rows(index, list(entries)), window))
-                good = [(i, images) for i, images in zip(window, found, strict=True) if images is not None]
+                decoded = list(pool.map(lambda index: self._rows(index, list(entries)), window))
+                good = [(i, images) for i, images in zip(window, decoded, strict=True) if images is not None]
                 for number, entry in enumerate(entries.values()):
                     entry.write([i for i, _ in good], (images[number] for _, images in good))
                 listen(Advanced(len(window)))
@@ -277,6 +288,12 @@ class Pictures(Dataset):
         return [decode.framed(image, canvas) for canvas in canvases]
 
     def _decoded(self, index: int) -> Pil.Image:
+        """One image, read and decoded anew.
+
+        Raises:
+            Unreadable: it cannot be decoded.
+            DataError: it cannot be read any more, or has changed since it was looked at.
+        """
         name = _short(self.source.name(index))
         try:
             data = self.source.read(index)
@@ -284,6 +301,7 @@ class Pictures(Dataset):
             raise DataError(
                 Problem(self.where, f"{name} cannot be read any more: {error.strerror or error}")
             ) from error
+        # The cells' keys hold the digest that was taken at the start: pixels of other bytes must not go under it.
         if hashlib.sha256(data).digest() != self.facts.sha256[index].tobytes():
             raise DataError(Problem(self.where, f"{name} changed while it was in use", None, "Run it again."))
         try:

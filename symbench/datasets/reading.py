@@ -35,12 +35,15 @@ def seeded(seed: int) -> Iterator[None]:
 def change(data: Dataset) -> str | None:
     """How some sample differs between two readings, one after the other; None where none of those looked at does."""
     with seeded(0):
-        found = (_difference(index, data.batch([index]), data.batch([index])) for index in _some(data))
-        return next((said for said in found if said is not None), None)
+        words = (_difference(index, data.batch([index]), data.batch([index])) for index in _some(data))
+        return next((said for said in words if said is not None), None)
 
 
 def change_under_seeds(data: Dataset) -> str | None:
-    """The same for two readings under the same global seeds: what generators of its own do differs there too."""
+    """:func:`change` between two readings under the same global seeds, which make most random transforms repeat.
+
+    What still differs draws from a generator of its own, which nobody can seed from outside.
+    """
     for index in _some(data):
         with seeded(index):
             one = data.batch([index])

@@ -18,7 +18,7 @@ DEEPEST = 16
 
 @dataclass(frozen=True)
 class Declared:
-    """What a dataset declares.
+    """What a dataset says of its classes.
 
     Attributes:
         classes: the names of its classes.
@@ -45,8 +45,8 @@ def declared(source: Any, depth: int = 0) -> Declared:
         inner = _followed(source, declared(source.dataset, depth + 1))
     else:
         return own
-    found = replace(inner, classes=own.classes or inner.classes, valid=own.valid or inner.valid)
-    return replace(found, remarks=()) if own.classes else found
+    both = replace(inner, classes=own.classes or inner.classes, valid=own.valid or inner.valid)
+    return replace(both, remarks=()) if own.classes else both
 
 
 def _followed(source: Any, inner: Declared) -> Declared:
@@ -72,7 +72,7 @@ def _in_common(parts: Sequence[Declared]) -> Declared:
 
 @dataclass(frozen=True)
 class Every:
-    """Keeps what all of several rules keep."""
+    """The rule for a concatenation: a label survives an element where every part's own rule says so."""
 
     rules: Sequence[Valid]
 
