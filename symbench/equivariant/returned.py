@@ -30,15 +30,15 @@ def named(returned: Any, declared: Mapping[str, Field | None], where: str) -> di
     Raises:
         ConfigError: something returned is not declared, or the other way round, or is no tensor of real numbers.
     """
-    found = by_name(returned, list(declared))
+    values = by_name(returned, list(declared))
     out = {name for name, field in declared.items() if field is None}
-    kept = {name: value for name, value in found.items() if not any(_under(name, left) for left in out)}
-    there = {name for name in declared if any(_under(each, name) for each in found)}
+    kept = {name: value for name, value in values.items() if not any(_under(name, left) for left in out)}
+    there = {name for name in declared if any(_under(each, name) for each in values)}
     missing = [name for name, field in declared.items() if name not in (there if field is None else kept)]
     more = [name for name, value in kept.items() if name not in declared and value is not None]
     if missing:
         got = f"{missing[0]!r} is declared and not returned"
-        expected = f"what the model returns: {one_of(_shown(found)) or 'nothing'}"
+        expected = f"what the model returns: {one_of(_shown(values)) or 'nothing'}"
         raise ConfigError(Problem(where, got, expected, near_miss(missing[0], more)))
     if more:
         raise ConfigError(_undeclared({name: kept[name] for name in more}, list(declared), where))
@@ -46,7 +46,7 @@ def named(returned: Any, declared: Mapping[str, Field | None], where: str) -> di
 
 
 def only(returned: Any) -> dict[str, Field | None]:
-    """What is declared where nothing was: a single output, that no group moves.
+    """The fields of a model's outputs where the caller declared none: a single output, that no group moves.
 
     Raises:
         ConfigError: there is more than one.
@@ -63,13 +63,15 @@ def only(returned: Any) -> dict[str, Field | None]:
 
 def by_name(returned: Any, names: Sequence[str]) -> dict[str, Any]:
     """Everything that was returned; what has places only takes the names in turn, and ``[2]`` where they run out."""
-    found = list(_leaves(returned, ()))
-    if any(isinstance(step, str) for path, _ in found for step in path):
-        return {".".join(map(str, path)): value for path, value in found}
-    return {names[i] if i < len(names) else f"[{i}]": value for i, (_, value) in enumerate(found)}
+    leaves = list(_leaves(returned, ()))
+    if any(isinstance(step, str) for path, _ in leaves for step in path):
+        return {".".join(map(str, path)): value for path, value in leaves}
+    return {names[i] if i < len(names) else f"[{i}]": value for i, (_, value) in enumerate(leaves)}
 
 
 def _leaves(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+    """Everything within nested containers, each with the names and places that lead to it."""
+    # The order of the questions decides: a named tuple is a tuple too, and what has a ``tensor`` may be a dataclass.
     names: Sequence[Any] = getattr(type(value), "_fields", ())
     if isinstance(value, Tensor):
         yield path, value
@@ -92,12 +94,13 @@ def _under(name: str, left_out: str) -> bool:
     return name == left_out or name.startswith(f"{left_out}.")
 
 
-def _shown(found: Mapping[str, Any]) -> list[str]:
+def _shown(values: Mapping[str, Any]) -> list[str]:
     """Names with the shapes of what they stand for."""
-    return [f"{name!r} {tuple(v.shape) if isinstance(v, Tensor) else type(v).__name__}" for name, v in found.items()]
+    return [f"{name!r} {tuple(v.shape) if isinstance(v, Tensor) else type(v).__name__}" for name, v in values.items()]
 
 
 def _undeclared(more: Mapping[str, Any], declared: Sequence[str], where: str) -> Problem:
+    """The problem of outputs that were returned and not declared, with an example that declares them."""
     got = f"the model also returns {one_of(_shown(more))}"
     first = next(iter(more))
     if first.startswith("["):  # a place without a name
@@ -109,6 +112,7 @@ def _undeclared(more: Mapping[str, Any], declared: Sequence[str], where: str) ->
 
 
 def _tensor(value: Any, name: str, where: str) -> Tensor:
+    """A declared output as a dense tensor of real numbers."""
     if not isinstance(value, Tensor):
         remedy = f"With {name!r}: None it is left untested."
         raise ConfigError(Problem(where, f"{name!r} is a {type(value).__name__}", "a tensor", remedy))

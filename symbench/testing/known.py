@@ -61,11 +61,14 @@ class Marked(Arrays):
 
 def _spot(size: int, right: float) -> Tensor:
     """A Gaussian spot of height 1, ``right`` pixels from the centre, ``(size, size)``."""
-    places = torch.arange(size) - (size - 1) / 2
+    places = (
+        torch.arange(size) - (size - 1) / 2
+    )  # the centre that elements turn about: between pixels where the size is even
     return torch.exp(-(places[:, None].square() + (places - right).square()) / (2 * WIDTH**2))
 
 
 def _mark(mark: str, size: int) -> Tensor:
+    """The image of a mark, ``(size, size)``."""
     if mark != "pixel":
         return _spot(size, size / 6 if mark == "spot" else 0.0)
     image = torch.zeros(size, size)
@@ -98,12 +101,13 @@ class KnownError(nn.Module):
         spots, mark = x[:, :-1], x[:, -1]
         spot = _spot(x.shape[-1], 0.0).to(x)
         who = spots.sum((2, 3))
+        # Divided by the sum, which resampling changes: what is left is who the sample is, and no element moves it.
         who = who / who.sum(1, keepdim=True)
-        found = {"code": torch.cat([who, self.weight * self._how(mark)], 1), "size": x.sum((1, 2, 3))[:, None]}
+        outputs = {"code": torch.cat([who, self.weight * self._how(mark)], 1), "size": x.sum((1, 2, 3))[:, None]}
         if self.reading == "place":
             pattern = (self.weight * _mark("pixel", x.shape[-1]).to(x)).expand(len(x), 1, -1, -1)
-            found["maps"] = torch.cat([spots / spot.square().sum().sqrt(), pattern], 1)
-        return found
+            outputs["maps"] = torch.cat([spots / spot.square().sum().sqrt(), pattern], 1)
+        return outputs
 
     def _how(self, mark: Tensor) -> Tensor:
         """How the mark ``(n, h, w)`` lies, ``(n, d)``."""
@@ -114,6 +118,7 @@ class KnownError(nn.Module):
         share = mark / mark.sum((1, 2), keepdim=True)
         down, right = (share.sum(2) * places).sum(1), (share.sum(1) * places).sum(1)
         if self.reading == "scale":
+            # The second moment of a Gaussian spot is 2 width^2: its root is how many times the spot was enlarged.
             spread = (share.sum(2) * places.square()).sum(1) + (share.sum(1) * places.square()).sum(1)
             return (spread / (2 * WIDTH**2)).sqrt()[:, None]
         place = torch.stack([down, right], 1)

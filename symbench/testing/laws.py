@@ -17,6 +17,7 @@ TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
 
 def same_elements(group: Group, g: Tensor, h: Tensor) -> bool:
     """Whether two batches hold the same elements, up to rounding in float64."""
+    # By the size of g h^-1 and not by parameters: 359.9999 and 0 degrees are the same turn.
     a, b = group.canonical(g), group.canonical(h)
     return a.shape == b.shape and bool((group.size(group.compose(g, group.inverse(h))) <= 1e-6).all())
 
@@ -39,11 +40,12 @@ def check_group(group: Group, *, generator: torch.Generator, count: int = 64) ->
     assert same_elements(group, group.compose(a, inverse), identity), f"{group.name}: a a^-1 is not e"
     assert same_elements(group, group.compose(inverse, a), identity), f"{group.name}: a^-1 a is not e"
     assert float(group.size(group.identity())[0]) == 0.0, f"{group.name}: the identity has a size"
-    if group.count is not None and group.count <= 5040:
+    if group.count is not None and group.count <= 5040:  # S_7; S_8 has 40,320 elements, and S_16 more than memory
         _check_enumeration(group)
 
 
 def _check_enumeration(group: Group) -> None:
+    """What a finite group's list of elements claims: as many as counted, each once, the identity first."""
     listed = group.elements()
     distinct = {tuple(row) for row in group.canonical(listed).tolist()}
     assert len(listed) == group.count, f"{group.name} lists {len(listed)} elements and claims {group.count}"
@@ -76,6 +78,8 @@ def check_haar(group: Group, *, generator: torch.Generator, count: int = 40_000)
         character = matrices.diagonal(dim1=-2, dim2=-1).sum(-1).to(torch.complex128)
         columns = torch.cat([entries, torch.view_as_real(character)], dim=1)
         deviation = columns.mean(0).abs()
+        # The character beside the entries: what is too small to show in any of them may add up in their sum. What
+        # does not vary has no standard error, and may miss 0 by rounding.
         allowed = 4 * columns.std(0) / count**0.5 + 1e-12
         worst = float((deviation / allowed).max())
         assert (deviation <= allowed).all(), (
@@ -98,7 +102,9 @@ def check_design(group: Group, count: int) -> None:
 def check_action(
     action: Action, group: Group, x: Tensor, *, generator: torch.Generator, tolerance: float = 0.0, count: int = 12
 ) -> None:
-    """The left action's law, the identity, batches against single elements, per-sample against shared elements.
+    """Check an action: the law ``g(hx) = (gh)x``, the identity, and that batching changes nothing.
+
+    Elements are tried together, one by one, and one for each sample.
 
     Args:
         action: of ``group`` on values like ``x``.
@@ -110,11 +116,14 @@ def check_action(
     """
     g, h = group.sample(count, generator=generator), group.sample(count, generator=generator)
     assert torch.equal(action.act(group.identity(), x)[0], x), f"{group.name}: the identity moves something"
+    # All elements in one call and one by one: batching must change nothing, or results would depend on batch sizes.
     together = action.act(g, x)
     assert together.shape == (count, *x.shape), f"{group.name}: act gives {tuple(together.shape)}"
     rounding = TOLERANCE.get(x.dtype, 0.0) * float(x.abs().max()) if "resampled" in action.kinds(g) else 0.0
     for i in range(count):
         one, other = g[i : i + 1], h[i : i + 1]
+        # A left action, g(hx) = (gh)x. The right one, x[p], passes every other check here, and this one for abelian
+        # groups: it takes two elements that do not commute to tell them apart.
         twice = action.act(one, action.act(other, x)[0])[0]
         once = action.act(group.compose(one, other), x)[0]
         error = float((twice - once).norm() / x.norm()) if x.is_floating_point() else float((twice != once).any())
