@@ -72,6 +72,7 @@ def shortened(error: BaseException) -> str:
 
 
 _loaded: dict[tuple[Path, str], ModuleType] = {}
+"""Modules that were made from files in this process, by the file and the digest of all the sources it imports."""
 
 
 @dataclass(frozen=True)
@@ -138,10 +139,15 @@ class Code:
         return self.module if self.file is None else module_name(self.file)
 
     def _attribute(self) -> Any:
+        """The function or class that the reference names.
+
+        Raises:
+            ConfigError: the module cannot be imported, or has nothing of that name that can be called.
+        """
         with foreign(ConfigError, self.where, f"importing {self.module!r}"):
             module = self._module()
-        found = getattr(module, self.attribute, None)
-        if found is None:
+        value = getattr(module, self.attribute, None)
+        if value is None:
             known = [name for name in vars(module) if not name.startswith("_")]
             raise ConfigError(
                 Problem(
@@ -151,13 +157,14 @@ class Code:
                     near_miss(self.attribute, known),
                 )
             )
-        if not callable(found):
+        if not callable(value):
             raise ConfigError(
-                Problem(self.where, f"{self.attribute} is a {type(found).__name__}", "a function or class to call")
+                Problem(self.where, f"{self.attribute} is a {type(value).__name__}", "a function or class to call")
             )
-        return found
+        return value
 
     def _module(self) -> ModuleType:
+        """The module, imported; a file that has changed since, or whose imports have, is run anew."""
         file = self.file
         if file is None:
             return importlib.import_module(self.module)
@@ -171,9 +178,9 @@ class Code:
 def _load_file(file: Path) -> ModuleType:
     """Run a file as a module. Its folder stays on the path, for imports that come as late as ``forward``."""
     sources = source_files(file)
-    places = set(sources.values())
+    files = set(sources.values())
     for name, module in list(sys.modules.items()):  # an edited neighbour, or one of the same name elsewhere
-        if name in sources or file_of(module) in places:
+        if name in sources or file_of(module) in files:
             del sys.modules[name]
     folder = str(file.parent)
     if folder in sys.path:
@@ -196,6 +203,7 @@ def module_name(file: Path) -> str:
 
 
 def _digest_files(files: Mapping[str, Path]) -> str:
+    """SHA-256 of several files, with their names and lengths: where one ends and the next begins counts too."""
     digest = hashlib.sha256()
     for name, file in sorted(files.items()):
         content = file.read_bytes()

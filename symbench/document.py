@@ -15,6 +15,7 @@ from symbench.errors import Problem, SuiteError, cut, encodable, quoted
 
 SCALARS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null")}
 MOST_LEVELS = 50
+"""Mappings and lists within one another; more is refused."""
 MOST_NODES = 20_000
 """A file that comes to more values than this once its aliases are followed is refused."""
 MOST_BYTES = 1 << 20
@@ -22,6 +23,7 @@ WHOLE = range(-(2**63), 2**64)
 """Whole numbers that everything below can take."""
 
 Path_ = tuple[str | int, ...]
+"""The keys and numbers of list items that lead to a part of a document: ``("gates", 0, "metric")``."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -130,6 +132,7 @@ class _Walker:
         self.loader = _Loader("")
 
     def value(self, node: Node, place: Path_) -> Any:
+        # Counted here and not by the file's size: aliases make 2^50 values of a kilobyte ("billion laughs").
         self.count += 1
         if self.count > MOST_NODES or len(place) > MOST_LEVELS:
             got = f"more than {MOST_NODES} values or {MOST_LEVELS} levels"
@@ -143,16 +146,17 @@ class _Walker:
         raise self._refused(node, place, f"got the tag {node.tag}")
 
     def _scalar(self, node: ScalarNode, place: Path_) -> Any:
+        """A number, a word, true, false or null; what is not finite or too large for 64 bits is refused."""
         text, kind = cut(node.value, 100), node.tag.rpartition(":")[2]
         try:
-            found = self.loader.construct_object(node, deep=True)
+            value = self.loader.construct_object(node, deep=True)
         except (yaml.YAMLError, ValueError, LookupError) as error:  # whatever a tag of its own makes of a text
             raise self._refused(node, place, f"{text!r} cannot be read as {kind}") from error
-        if isinstance(found, float) and not math.isfinite(found):
+        if isinstance(value, float) and not math.isfinite(value):
             raise self._refused(node, place, f"got {text}", "a finite number")
-        if isinstance(found, int) and found not in WHOLE:
+        if isinstance(value, int) and value not in WHOLE:
             raise self._refused(node, place, f"got {text}", "a whole number of at most 64 bits")
-        return self._text(node, place) if isinstance(found, str) else found
+        return self._text(node, place) if isinstance(value, str) else value
 
     def _text(self, node: ScalarNode, place: Path_) -> str:
         """Text that can be written, and name a file."""
@@ -166,14 +170,15 @@ class _Walker:
         return self.value(node, place)
 
     def _pairs(self, node: MappingNode, place: Path_) -> Iterator[tuple[str, Any]]:
-        seen: set[str] = set()
+        """The keys of a mapping with their values; a key twice is refused, where PyYAML takes the last."""
+        keys: set[str] = set()
         for key_node, value_node in node.value:
             if not isinstance(key_node, ScalarNode):
                 raise self._refused(key_node, place, "a key that is no word")
             key = self._text(key_node, place)
-            if key in seen:
+            if key in keys:
                 raise self._refused(key_node, place, f"the key {quoted(key)} stands here a second time")
-            seen.add(key)
+            keys.add(key)
             self.lines[(*place, key)] = key_node.start_mark.line + 1
             yield key, self.value(value_node, (*place, key))
 

@@ -46,11 +46,11 @@ class Exported(FileSource):
         """The one input, without data; its sides are numbers where they are fixed."""
         names = program.graph_signature.user_inputs
         inputs = [node for node in program.graph.nodes if node.op == "placeholder" and node.name in names]
-        found = [node.meta.get("val") for node in inputs]
-        if len(names) != 1 or len(found) != 1 or not isinstance(found[0], Tensor):
+        values = [node.meta.get("val") for node in inputs]
+        if len(names) != 1 or len(values) != 1 or not isinstance(values[0], Tensor):
             got = f"{self.path.name} takes {len(names)} inputs ({', '.join(map(str, names))})"
             raise ConfigError(Problem(self.where, got, "one, a batch of images"))
-        return found[0]
+        return values[0]
 
 
 class ExportedModule(Program):
@@ -71,6 +71,7 @@ class ExportedModule(Program):
 
 
 def _batches(program: ExportedProgram, given: Tensor) -> Batches:
+    """How many images the program takes at a time, from the shape of its input and the limits of its symbols."""
     count = given.shape[0]
     if isinstance(count, int):
         return Batches(count, count)

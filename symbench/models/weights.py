@@ -62,16 +62,16 @@ def read(path: Path, *, where: str, trust_pickle: bool = False) -> dict[str, Sta
         except (SafetensorError, OSError) as error:
             raise ConfigError(Problem(where, f"{path.name} cannot be read: {error}", "a safetensors file")) from error
     held = _unpickled(path, where, trust_pickle=trust_pickle)
-    found = dict(_states(held))
-    if not found:
+    states = dict(_states(held))
+    if not states:
         keys = f"No named tensors: {one_of([repr(key) for key in held][:5])}. " if isinstance(held, dict) else ""
         got, remedy = f"{path.name} holds a {type(held).__name__}", f"{keys}Save module.state_dict()."
         raise ConfigError(Problem(where, got, "a state dict of tensors", remedy))
-    return found
+    return states
 
 
 def _unpickled(path: Path, where: str, *, trust_pickle: bool) -> object:
-    """What ``torch.save`` was given, with nothing run that may stand in it."""
+    """Read what ``torch.save`` wrote, without running code that may stand in it unless ``trust_pickle`` says so."""
     if not trust_pickle and not reads_pickles_safely(torch.__version__):
         raise ConfigError(
             Problem(

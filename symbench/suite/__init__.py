@@ -115,15 +115,15 @@ def _with_presets(source: Document) -> dict[str, Any]:
     symmetries = data.get("symmetries")
     if not isinstance(symmetries, dict):
         return data
-    found, problems = {}, []
+    entries, problems = {}, []
     for name, entry in symmetries.items():
-        found[name] = entry
+        entries[name] = entry
         if isinstance(entry, dict) and "preset" in entry:
-            found[name], wrong = presets.expanded(entry, partial(_where, source, name))
+            entries[name], wrong = presets.expanded(entry, partial(_where, source, name))
             problems += wrong
     if problems:
         raise SuiteError(problems)
-    return {**data, "symmetries": found}
+    return {**data, "symmetries": entries}
 
 
 def _where(source: Document, symmetry: str, key: str) -> str:

@@ -244,11 +244,11 @@ class Suite(BaseModel):
 
     def resolved(self) -> dict[str, Any]:
         """The suite as plain data with every default filled in: what a manifest records."""
-        found = self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        document = self.model_dump(mode="json", by_alias=True, exclude_none=True)
         for kind in ("datasets", "models", "symmetries"):
             for name, entry in getattr(self, kind).items():
-                found[kind][name].update(entry.options)
-        return found
+                document[kind][name].update(entry.options)
+        return document
 
     def asked(self) -> str:
         """SHA-256 of what it asks to be measured: rules and the baseline may change without a new run."""

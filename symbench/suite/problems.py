@@ -38,8 +38,8 @@ EXPECTED = {
 
 def problems_of(error: ValidationError, source: Document, place: Path_) -> list[Problem]:
     """Every error of a validation, under ``place`` in the file."""
-    found = [_problem(dict(details), source, place) for details in error.errors()]
-    return list(dict.fromkeys(found))
+    problems = [_problem(dict(details), source, place) for details in error.errors()]
+    return list(dict.fromkeys(problems))  # an entry that may be text or a mapping is wrong in two ways at once
 
 
 def _problem(details: dict[str, Any], source: Document, place: Path_) -> Problem:
