@@ -59,7 +59,7 @@ class ImageArray(Dataset):
         return len(self.images)
 
     def batch(self, indices: Sequence[int], *, canvas: Canvas | None = None) -> Batch:
-        """Rows of the array; uint8 becomes ``uint8 / 255``.
+        """Samples by their index, pixels in [0, 1]; uint8 becomes ``uint8 / 255``.
 
         Raises:
             DataError: pixels leave their range.
@@ -80,7 +80,7 @@ class ImageArray(Dataset):
         return self._digest
 
     def remarks(self) -> list[str]:
-        """What was left aside, and whether images use their range: some are looked at."""
+        """Sentences about arrays that are not used, and about images that seem to be of another range."""
         with contextlib.suppress(DataError):  # what is beyond its range is said where it is read
             for index in () if self._use.samples else spread(len(self)).tolist():
                 self._use.see(self.batch([index]).leaves["image"], getattr(torch, self.images.dtype.name, None))
@@ -116,14 +116,14 @@ def load(
         ConfigError: the file cannot be read, or holds no such arrays.
     """
     where = where or "arrays"
-    place = checked_path(folder, path, split, key="path", where=where)
-    with foreign(ConfigError, where, f"reading {place.name}", "an array file that is whole"):
-        arrays = _arrays(place, where)
-        pixels = _chosen(arrays, images, place, where)
-        targets = None if labels is None else _labels(_chosen(arrays, labels, place, where), len(pixels), where)
+    file = checked_path(folder, path, split, key="path", where=where)
+    with foreign(ConfigError, where, f"reading {file.name}", "an array file that is whole"):
+        arrays = _arrays(file, where)
+        pixels = _chosen(arrays, images, file, where)
+        targets = None if labels is None else _labels(_chosen(arrays, labels, file, where), len(pixels), where)
         _check_numbers(pixels, range, where)
         last = _channels_last(pixels, layout, where)
-        said = f"{_file_digest(place)} {images} {labels} {last}" + ("" if range is None else f" {range}")
+        said = f"{_file_digest(file)} {images} {labels} {last}" + ("" if range is None else f" {range}")
         digest = hashlib.sha256(said.encode()).hexdigest()
     remarks = unused("labels", "labels", arrays, where) if labels is None else []
     return ImageArray(pixels, targets, channels_last=last, digest=digest, where=where, span=range, remarks=remarks)

@@ -188,7 +188,7 @@ def _write_all(file: RawIOBase, left: memoryview) -> None:
 
 
 def entry_key(images: str, canvas: object, channels: int, version: str) -> str:
-    """The key of an entry: what the pixels depend on."""
+    """The key of an entry: a digest of all that its pixels depend on."""
     return hashlib.sha256(f"{images} {canvas} {channels} {version}".encode()).hexdigest()
 
 
@@ -231,7 +231,7 @@ def _entry_files() -> list[tuple[Path, float, int]]:
 
 
 def bytes_taken(status: os.stat_result) -> int:
-    """What a file takes on the disk, where that can be told: of a sparse one less than its size."""
+    """The bytes that a file takes on the disk, as far as the system says: of a sparse one less than its size."""
     blocks: int | None = getattr(status, "st_blocks", None)
     return status.st_size if blocks is None else 512 * blocks
 
@@ -248,7 +248,7 @@ def _dropped(path: Path) -> bool:
 
 @contextlib.contextmanager
 def _writing() -> Iterator[None]:
-    """A cache that cannot be written ends in a sentence."""
+    """Turn a system's error about writing the cache into one that says what to do."""
     try:
         yield
     except OSError as error:

@@ -53,14 +53,14 @@ class Unreadable(Exception):
 
 
 class Tally:
-    """Counts, from several threads at once."""
+    """A counter that several threads may use at once."""
 
     def __init__(self) -> None:
         self.total = 0
         self._lock = threading.Lock()
 
     def count(self) -> None:
-        """One more."""
+        """Count one more."""
         with self._lock:
             self.total += 1
 
@@ -70,7 +70,7 @@ DECODED = Tally()
 
 
 def version() -> str:
-    """What the pixels of a file depend on beside its bytes."""
+    """The version of decoding, ours and Pillow's: what the pixels of a file depend on beside its bytes."""
     return f"{VERSION}-{PIL.__version__}"
 
 
@@ -187,7 +187,7 @@ def _orientation(image: Pil.Image) -> int:
 
 
 def _flattened(image: Pil.Image) -> Pil.Image:
-    """Without transparency and with 8 bits a channel."""
+    """The image without transparency (black shows through) and with 8 bits a channel."""
     if image.mode == "F":
         raise Unreadable("its pixels are floating-point numbers, not 8 or 16 bits")
     if image.mode == "I" or image.mode.startswith("I;16"):

@@ -44,7 +44,7 @@ def load(*, split: str, size: int) -> Arrays:
 
 
 def _enlarged(images: Tensor, size: int) -> Tensor:
-    """Originals ``(n, 1, 8, 8)`` amid black, ``(n, 1, size, size)``.
+    """The originals ``(n, 1, 8, 8)`` enlarged and put amid black, ``(n, 1, size, size)``.
 
     The originals touch their upper and lower edge. So the black around them takes part in the interpolation, and ink
     fades out over half a pixel of theirs: with the margin added to what was resized, every digit would be cut off

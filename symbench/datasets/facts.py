@@ -43,7 +43,7 @@ class Source(ABC):
 
     @abstractmethod
     def __len__(self) -> int:
-        """How many there are."""
+        """The number of images."""
 
     @abstractmethod
     def name(self, index: int) -> str:
@@ -60,7 +60,7 @@ class Source(ABC):
 
     @abstractmethod
     def read(self, index: int) -> bytes:
-        """Its bytes.
+        """The bytes of one image, as they are encoded.
 
         Raises:
             OSError: they cannot be read.
@@ -96,7 +96,7 @@ class Files(Source):
 
 @dataclass
 class Facts:
-    """What is known of all images of a source.
+    """Digests, sizes and faults of all images of a source, as arrays.
 
     Attributes:
         sha256: ``(n, 32)``, uint8, of the bytes; 0 where there are none.
@@ -117,7 +117,7 @@ class Facts:
         return cls(sha256, sizes, np.zeros(count, dtype=np.bool_))
 
     def put(self, index: int, fact: Fact) -> None:
-        """Take in what is known of one image."""
+        """Set the facts of one image."""
         if fact.sha256:
             self.sha256[index] = np.frombuffer(fact.sha256, dtype=np.uint8)
         self.sizes[index] = fact.width, fact.height
@@ -131,7 +131,7 @@ class Facts:
 
 
 def gather(source: Source, task: str = "looking through images", listen: Listener = ignore) -> Facts:
-    """Find out about every image: those that are not remembered are read, several at once."""
+    """The facts of every image of a source: remembered ones looked up, the others read, several at once."""
     listen(Started(task, len(source), "images"))
     try:
         return _gathered(source, listen)
@@ -168,7 +168,7 @@ def _gathered(source: Source, listen: Listener) -> Facts:
 
 
 def remember_decoded(facts: Facts, indices: Sequence[int]) -> None:
-    """Keep for later runs what came of decoding these images."""
+    """Remember for later runs which of these images could be decoded, and why the others could not."""
     learnt = []
     for index in indices:
         width, height = facts.sizes[index].tolist()

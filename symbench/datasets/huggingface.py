@@ -123,19 +123,19 @@ def load(
     return Pictures(source, labels, classes=classes, channels=channels, where=where, remarks=remarks, listen=listen)
 
 
-def _opened(library: Any, place: Path, name: str, *, download: bool) -> Any:
+def _opened(library: Any, saved: Path, name: str, *, download: bool) -> Any:
     """A dataset, or a dictionary of its splits."""
-    if any((place / mark).is_file() for mark in ("state.json", "dataset_dict.json")):
-        return library.load_from_disk(str(place))
-    if place.exists() or download:
-        return library.load_dataset(str(place) if place.exists() else name)
+    if any((saved / mark).is_file() for mark in ("state.json", "dataset_dict.json")):
+        return library.load_from_disk(str(saved))
+    if saved.exists() or download:
+        return library.load_dataset(str(saved) if saved.exists() else name)
     with _offline(library):
         return library.load_dataset(name)
 
 
 @contextmanager
 def _offline(library: Any) -> Iterator[None]:
-    """Nothing is fetched, and nobody is asked whether there is something newer."""
+    """Keep ``datasets`` from fetching anything, and from asking whether there is something newer."""
     before = library.config.HF_HUB_OFFLINE
     library.config.HF_HUB_OFFLINE = True
     try:

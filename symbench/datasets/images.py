@@ -57,14 +57,14 @@ class Walk:
 
     def entries(self, folder: str) -> Iterator[tuple[str, bool]]:
         """The names in a folder and whether each is a folder; hidden ones left out, none of one entered before."""
-        place = Path(self.root, folder)
+        path = Path(self.root, folder)
         try:
-            status = place.stat()
+            status = path.stat()
             if (status.st_dev, status.st_ino) in self.entered:
                 self.loops += 1
                 return
             self.entered.add((status.st_dev, status.st_ino))
-            with os.scandir(place) as entries:
+            with os.scandir(path) as entries:
                 names = [(entry.name, _is_folder(entry)) for entry in entries if not entry.name.startswith(".")]
         except OSError as error:
             self.closed[folder or "."] = error.strerror or str(error)
@@ -72,7 +72,7 @@ class Walk:
         yield from names
 
     def remarks(self, where: str) -> list[str]:
-        """What people should be told, a sentence each."""
+        """Sentences about what the walk left out."""
         remarks = []
         if self.closed:
             folders = "1 folder is" if len(self.closed) == 1 else f"{len(self.closed):,} folders are"
@@ -118,16 +118,16 @@ def load(
         ConfigError: there are no images, or none that can be read.
     """
     where = where or "images"
-    place = checked_path(folder, root, split, key="root", where=where)
-    if not place.is_dir():
-        raise ConfigError(Problem(where, f"{place} is a file", "a folder of images"))
-    walk = Walk(place)
+    top = checked_path(folder, root, split, key="root", where=where)
+    if not top.is_dir():
+        raise ConfigError(Problem(where, f"{top} is a file", "a folder of images"))
+    walk = Walk(top)
     names, classes, remarks = _classes(walk) if labels == "folders" else ([], [], [])
     targets = None
     if classes:
         targets = np.repeat(np.arange(len(classes)), [len(paths) for paths in names])
     else:
-        walk = Walk(place)
+        walk = Walk(top)
         names = [walk.images()]
     files = [path for paths in names for path in paths]
     if set(classes) in SPLITS:
@@ -137,9 +137,9 @@ def load(
     if not files:
         said = f" ({' '.join(remarks)})" if remarks else ""
         expected = f"files that end in {', '.join(SUFFIXES)}"
-        raise ConfigError(Problem(where, f"no images below {place}{said}", expected))
+        raise ConfigError(Problem(where, f"no images below {top}{said}", expected))
     return Pictures(
-        Files(place, files),
+        Files(top, files),
         targets,
         classes=classes or None,
         channels=channels,
@@ -150,7 +150,7 @@ def load(
 
 
 def checked_path(folder: Path, path: str, split: str, *, key: str, where: str) -> Path:
-    """``folder / path`` with the split put in.
+    """The full path of data that a suite names, checked to exist, with ``{split}`` replaced.
 
     Raises:
         ConfigError: it does not exist, or has no place for the split that is asked for.
@@ -158,18 +158,18 @@ def checked_path(folder: Path, path: str, split: str, *, key: str, where: str) -
     if split == "train" and "{split}" not in path:
         got, expected = f"{key}: {path} has no training split", f"{{split}} in {key}, which stands for train or test"
         raise ConfigError(Problem(where, got, expected))
-    place = folder / path.replace("{split}", split)
+    full = folder / path.replace("{split}", split)
     try:
-        if place.exists():
-            return place
-        near = [entry.name for entry in place.parent.iterdir()] if place.parent.is_dir() else []
+        if full.exists():
+            return full
+        near = [entry.name for entry in full.parent.iterdir()] if full.parent.is_dir() else []
     except OSError as error:
-        raise ConfigError(Problem(where, f"{place} cannot be opened: {error.strerror or error}")) from error
-    raise ConfigError(Problem(where, f"{place} does not exist", None, near_miss(place.name, near)))
+        raise ConfigError(Problem(where, f"{full} cannot be opened: {error.strerror or error}")) from error
+    raise ConfigError(Problem(where, f"{full} does not exist", None, near_miss(full.name, near)))
 
 
 def _classes(walk: Walk) -> tuple[list[list[str]], list[str], list[str]]:
-    """The images of every class, the classes, and remarks; nothing where no sub-folder has an image."""
+    """Classes by sub-folders: each one's images, their names, and remarks; empty where no sub-folder has an image."""
     entries = list(walk.entries(""))
     classes = sorted(name for name, is_folder in entries if is_folder)
     names, top = [], set(walk.entered)

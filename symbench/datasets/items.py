@@ -69,7 +69,7 @@ class Items(Dataset):
         return len(self.source)
 
     def batch(self, indices: Sequence[int], *, canvas: Canvas | None = None) -> Batch:
-        """Decode the samples one by one."""
+        """A batch of samples, read and decoded one by one."""
         images, labels = [], []
         for index in indices:
             image, label = self._pair(index, canvas)
@@ -104,7 +104,7 @@ class Items(Dataset):
         return digest.hexdigest()
 
     def remarks(self) -> list[str]:
-        """Where its classes' names come from, whether images use their range, and whether labels are one-hot."""
+        """Sentences about where classes' names come from, the range that images use, and labels that look one-hot."""
         said = [*self._said, *self._use.remark(self.span, self.where)]
         if self._one_hot:
             got = "each sample has one of several labels, and they are measured one by one"
@@ -142,7 +142,10 @@ class Items(Dataset):
         return of_all(every, len(self.classes) if self.classes else None)
 
     def _image(self, value: Any, canvas: Canvas | None, where: str) -> Tensor:
-        """One image on its canvas; Pillow frames its own, as libraries do, which rounds where tensors do not."""
+        """One image on its canvas, float in [0, 1].
+
+        Images of Pillow's are framed by Pillow, as libraries do: it rounds to 8 bits, which tensors do not.
+        """
         eight_bits = isinstance(value, Pil.Image) and value.mode in {"L", "RGB"} and self.span is None
         if isinstance(canvas, Frame) and eight_bits:
             return torch.from_numpy(framed(value, canvas)).float() / 255

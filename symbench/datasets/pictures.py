@@ -36,8 +36,8 @@ LONGEST = 80
 class Pictures(Dataset):
     """Images that have to be decoded, with or without labels.
 
-    A sample's index is its place in the source. What cannot be read is left out, counted and named; its index stays
-    unused. Pixels are 8 bits a channel after they were brought to the canvas, and a batch is ``uint8 / 255``.
+    A sample's index is its position in the source. What cannot be read is left out, counted and named; its index
+    stays unused. Pixels are 8 bits a channel after they were brought to the canvas, and a batch is ``uint8 / 255``.
     """
 
     fixed = True
@@ -139,7 +139,7 @@ class Pictures(Dataset):
         return sum(int(entry.missing(rows).sum()) * entry.row_bytes for entry in self.entries(canvases))
 
     def entries(self, canvases: Sequence[Canvas | None]) -> list[Entry]:
-        """What holds the images' pixels on these canvases."""
+        """The entries of the pixel cache for these canvases."""
         return [self._entry(canvas) for canvas in canvases]
 
     def prepare(
@@ -169,7 +169,7 @@ class Pictures(Dataset):
             listen(Finished())
 
     def remarks(self) -> list[str]:
-        """What could not be read, and why; whether the rest uses its range; what was altered in the pixel cache."""
+        """Sentences about images that cannot be read, cached pixels that were altered, and images that seem dark."""
         altered = sum(len(entry.altered) for entry in self._entries.values())
         cached = "1 cached image is" if altered == 1 else f"{altered:,} cached images are"
         said = [*self._said, *([f"{self.where}: {cached} not what was written: decoded again."] if altered else [])]

@@ -54,7 +54,7 @@ def to_image(value: Any, *, where: str, span: Range | None = None, layout: str =
 
 
 def as_tensor(value: Tensor | np.ndarray, where: str) -> Tensor:
-    """The numbers on the CPU, in their dtype.
+    """An array or a tensor as a tensor on the CPU, of the same dtype.
 
     Raises:
         DataError: torch has no such numbers.
@@ -71,7 +71,7 @@ def as_tensor(value: Tensor | np.ndarray, where: str) -> Tensor:
 
 
 def to_unit(values: Tensor, span: Range | None, where: Callable[[int], str]) -> Tensor:
-    """Stored numbers as float32 in [0, 1]; what rounding took beyond is brought back.
+    """Stored numbers as float32 in [0, 1]; pixels that rounding took beyond it are clamped.
 
     Args:
         values: ``(n, ...)``, of any dtype.
@@ -164,7 +164,7 @@ def _looks_last(first: int, second: int, last: int) -> bool:
 
 @dataclass
 class Use:
-    """How much of their range images use, as far as they have been read.
+    """The range of pixel values seen so far in some images, to notice those that are stored in another range.
 
     Attributes:
         low: the darkest pixel, of [0, 1].
@@ -179,7 +179,7 @@ class Use:
     dtype: torch.dtype | None = None
 
     def see(self, images: Tensor, dtype: torch.dtype | None) -> None:
-        """Take in images ``(n, ...)`` in [0, 1], stored in a dtype."""
+        """Widen the range by images ``(n, ...)`` in [0, 1], which were stored in ``dtype``."""
         self.low, self.high = min(self.low, float(images.min())), max(self.high, float(images.max()))
         self.samples, self.dtype = self.samples + len(images), dtype
 
@@ -207,17 +207,17 @@ class Use:
 
 
 def _whole_bits(value: float) -> int:
-    """The largest number of as many bits: 4,095 for 3,900."""
+    """The largest number of as many bits as this one takes: 4,095 for 3,900."""
     return (1 << max(1, round(value)).bit_length()) - 1
 
 
 def spread(count: int) -> np.ndarray:
-    """Some of ``count`` samples, from the first to the last: as many as it takes to see what all are like."""
+    """Indices of up to 64 of ``count`` samples, evenly from the first to the last."""
     return np.unique(np.linspace(0, count - 1, min(LOOKED_AT, count)).astype(np.int64))
 
 
 def stored_dtype(value: Any) -> torch.dtype | None:
-    """What an image's numbers are stored as; None for what is no image."""
+    """The dtype that an image's numbers are stored in; None for what is no image."""
     if isinstance(value, Tensor):
         return value.dtype
     if isinstance(value, Pil.Image):

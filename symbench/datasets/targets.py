@@ -32,7 +32,7 @@ WORDS: dict[Kind, str] = {
 
 @dataclass(frozen=True)
 class LabelReader:
-    """How the labels of a dataset are read.
+    """How the labels of a dataset are turned into tensors, all in the same way.
 
     Attributes:
         kind: what each of them is.
@@ -82,6 +82,7 @@ class LabelReader:
         return torch.tensor(labels, dtype=torch.float32 if self.kind in {"number", "numbers"} else torch.int64)
 
     def _expected(self) -> str:
+        """What messages expect of a label, from those before."""
         return {
             "class": "one class index",
             "yes or no": "0 or 1",
@@ -150,7 +151,7 @@ def of_all(values: Iterable[tuple[Any, str]], classes: int | None) -> LabelReade
 
 
 def of_array(labels: np.ndarray, where: str) -> tuple[Field, np.ndarray]:
-    """The field of labels ``(n,)`` or ``(n, size)`` that stand in one array, and what goes into a tensor.
+    """The field of an array of labels, ``(n,)`` or ``(n, size)``, and the array in the dtype of that field.
 
     Raises:
         ConfigError: they are nothing that labels can be.
@@ -193,7 +194,7 @@ def _array(value: Any, where: str) -> np.ndarray:
 
 
 def _kind(value: Any, array: np.ndarray, where: str) -> Kind:
-    """What a label looks like by itself.
+    """The kind that a label seems to be, with no other label known.
 
     Raises:
         DataError: it may be one thing or another: several whole numbers, or a class below 0.

@@ -19,7 +19,7 @@ LOADED_AS = "_symbench_code_"
 
 @dataclass
 class Dependencies:
-    """What code depends on.
+    """The modules and releases that some code may run.
 
     Attributes:
         files: modules that are neither the standard library's nor of a release, with the file of each.
@@ -50,7 +50,7 @@ def dependencies(start: Iterable[str]) -> Dependencies:
         start: names of modules, loaded or not.
     """
     # A list of what is left to visit, and no recursion: a large package imports itself a thousand modules deep.
-    found, waiting, visited = Dependencies(), list(start), set[str]()
+    known, waiting, visited = Dependencies(), list(start), set[str]()
     while waiting:
         name = waiting.pop()
         if name in visited:
@@ -59,14 +59,14 @@ def dependencies(start: Iterable[str]) -> Dependencies:
         module = sys.modules.get(name)
         file = file_of(module) if module is not None else located(name, PACKAGE)
         if file is None:
-            _without_a_file(name, module, found)
+            _without_a_file(name, module, known)
             continue
-        waiting += _followed(name, module, file, found, visited)
-    return found
+        waiting += _followed(name, module, file, known, visited)
+    return known
 
 
-def _followed(name: str, module: object, file: Path, found: Dependencies, visited: set[str]) -> list[str]:
-    """Add one module to ``found``.
+def _followed(name: str, module: object, file: Path, known: Dependencies, visited: set[str]) -> list[str]:
+    """Add one module to what is ``known``.
 
     Returns:
         The names of the modules that its code leads to; none where a version stands for all of it.
@@ -75,11 +75,11 @@ def _followed(name: str, module: object, file: Path, found: Dependencies, visite
     if whose == "released":
         release = distribution_of(file)
         if release is not None:
-            found.distributions[release.name] = release
+            known.distributions[release.name] = release
         return []
     if whose == "standard":
         return []
-    found.files[name] = file
+    known.files[name] = file
     if whose == "ours":
         return []
     # A package's __init__ runs whenever one of its modules is imported, and may change what that does.
@@ -89,27 +89,30 @@ def _followed(name: str, module: object, file: Path, found: Dependencies, visite
             names.append(imported)
         elif imported not in visited:
             visited.add(imported)
-            names += _not_loaded(imported, located(imported, file.parent), found, visited)
+            names += _not_loaded(imported, located(imported, file.parent), known, visited)
     return names
 
 
-def _not_loaded(name: str, file: Path | None, found: Dependencies, visited: set[str]) -> list[str]:
+def _not_loaded(name: str, file: Path | None, known: Dependencies, visited: set[str]) -> list[str]:
     """:func:`_followed` for a module that is not loaded, as one that a function imports only when it is called."""
-    return [] if file is None else _followed(name, None, file, found, visited)
+    return [] if file is None else _followed(name, None, file, known, visited)
 
 
-def _without_a_file(name: str, module: object, found: Dependencies) -> None:
-    """Built-in modules have no file, nor have namespaces, nor what a release makes as it goes. Nor has a notebook."""
+def _without_a_file(name: str, module: object, known: Dependencies) -> None:
+    """Add a module without a file to what is known: a release's to that release, a notebook's to the unknown.
+
+    Built-in modules and namespace packages have no code that could change, and are left out.
+    """
     top = name.partition(".")[0]
     release = installed(top)
     if release is not None:
-        found.distributions[release.name] = release
+        known.distributions[release.name] = release
     elif module is not None and top not in sys.stdlib_module_names and not hasattr(module, "__path__"):
-        found.unknown.add(name)
+        known.unknown.add(name)
 
 
 def _held(module: object) -> Iterator[str]:
-    """The modules of what a module holds: modules, functions and classes from elsewhere, and objects' classes."""
+    """The names of the modules that what a module holds comes from: imported functions, and objects' classes."""
     # list(): a lazy module fills its own namespace while somebody looks through it.
     for value in list(vars(module).values()) if isinstance(module, ModuleType) else ():
         if isinstance(value, ModuleType):
@@ -123,7 +126,10 @@ def _held(module: object) -> Iterator[str]:
 
 
 def _shown(name: str, file: Path) -> str:
-    """A module by its name; a suite's own file by its file's, as its module's name says where the suite is."""
+    """What a module is called in a document: its name, or for a suite's own file that file's name.
+
+    The name that such a file is loaded under depends on where the suite is.
+    """
     return file.name if name.startswith(LOADED_AS) else name
 
 

@@ -38,10 +38,10 @@ def _worded(path: tuple[str, ...], before: object, after: object) -> str:
     if path[:2] == ("model", "recipe"):  # what is trained has the words of what is not
         path = path[2:] or ("the recipe",)
     path = path[1:] if path[0] == "origin" and path[1:] else path
-    for place, key in enumerate(path):
+    for position, key in enumerate(path):
         words = WORDS.get(key)
-        if words is not None and (path[place:] or "{}" not in words):
-            return _filled(words, path[place + 1 :], before, after)
+        if words is not None and (path[position:] or "{}" not in words):
+            return _filled(words, path[position + 1 :], before, after)
     return ".".join(path)
 
 

@@ -50,17 +50,17 @@ class Distribution:
 
     @property
     def site(self) -> Path:
-        """Where it is installed."""
+        """The ``site-packages`` folder that it is installed in."""
         return self.info.parent
 
     @property
     def name(self) -> str:
-        """As ``torch``."""
+        """Its name, such as ``torch``."""
         return self.info.name.rpartition(".")[0].rpartition("-")[0]
 
     @property
     def version(self) -> str:
-        """As ``2.14.1``."""
+        """Its version, such as ``2.14.1``."""
         return self.info.name.rpartition(".")[0].rpartition("-")[2]
 
     def document(self) -> dict[str, Any]:
@@ -92,11 +92,11 @@ class Distribution:
 
 def distribution_of(file: Path) -> Distribution | None:
     """The installed distribution that lists a file; None where none does, as for what is installed to be edited."""
-    places = [place for place in file.parents if place.name in SITES]
-    if not places:
+    sites = [folder for folder in file.parents if folder.name in SITES]
+    if not sites:
         return None
-    path = file.relative_to(places[0]).as_posix()
-    candidates = map(_distribution, _by_top(places[0]).get(path.partition("/")[0], []))
+    path = file.relative_to(sites[0]).as_posix()
+    candidates = map(_distribution, _by_top(sites[0]).get(path.partition("/")[0], []))
     return next((distribution for distribution in candidates if path in distribution.files), None)
 
 
@@ -117,12 +117,12 @@ def file_of(module: object) -> Path | None:
 def _by_top(site: Path) -> dict[str, list[Path]]:
     """The ``.dist-info`` folders of every first part of a path below ``site-packages``."""
     # Only where paths begin is wanted, of some 100,000 lines: a RECORD is parsed once somebody asks for its files.
-    found: dict[str, list[Path]] = {}
+    folders: dict[str, list[Path]] = {}
     for record in sorted(site.glob("*.dist-info/RECORD")):
         text = record.read_text(encoding="utf-8", errors="replace")
         for top in sorted(set(re.findall(r"^([^/,\n]+)", text, re.MULTILINE))):
-            found.setdefault(top, []).append(record.parent)
-    return found
+            folders.setdefault(top, []).append(record.parent)
+    return folders
 
 
 @functools.cache
@@ -139,11 +139,11 @@ def _distribution(info: Path) -> Distribution:
 def _loaded_files(site: Path) -> list[str]:
     """The files below ``site-packages`` that loaded modules were made from, relative to it."""
     # resolving thousands of files takes longer than looking at them: only the folders on the path are resolved
-    prefixes = (f"{site}/", *(f"{place}/" for place in sys.path if place and Path(place).resolve() == site))
-    found: dict[str, None] = {}
+    prefixes = (f"{site}/", *(f"{folder}/" for folder in sys.path if folder and Path(folder).resolve() == site))
+    files: dict[str, None] = {}
     for module in list(sys.modules.values()):
         file = vars(module).get("__file__") if hasattr(module, "__dict__") else None
         if isinstance(file, str) and file.startswith(prefixes):
             below = next(file.removeprefix(prefix) for prefix in prefixes if file.startswith(prefix))
-            found[below] = None
-    return [below for below in found if (site / below).is_file()]
+            files[below] = None
+    return [below for below in files if (site / below).is_file()]

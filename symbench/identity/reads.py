@@ -30,7 +30,7 @@ COPIES = 32
 
 @dataclass
 class Reads:
-    """What has been read.
+    """The files and environment variables that some code has read.
 
     Attributes:
         files: SHA-256 of every file, by its path as it was opened.
@@ -46,17 +46,17 @@ class Reads:
         # files of one name are told apart by both digests together.
         files: dict[str, str] = {}
         for path, digest in sorted(self.files.items()):
-            place = Path(path)
-            name = place.relative_to(folder).as_posix() if place.is_relative_to(folder) else place.name
+            file = Path(path)
+            name = file.relative_to(folder).as_posix() if file.is_relative_to(folder) else file.name
             files[name] = f"{files[name]} {digest}" if name in files else digest
         return {"files": files, "environment": dict(sorted(self.environment.items()))}
 
     def relative(self, folder: Path) -> dict[str, str]:
         """The files, by their path below ``folder`` or else in full."""
-        places = {path: Path(path) for path in self.files}
+        paths = {path: Path(path) for path in self.files}
         return {
-            place.relative_to(folder).as_posix() if place.is_relative_to(folder) else path: self.files[path]
-            for path, place in places.items()
+            file.relative_to(folder).as_posix() if file.is_relative_to(folder) else path: self.files[path]
+            for path, file in paths.items()
         }
 
     def add(self, other: Reads) -> None:
@@ -120,27 +120,27 @@ _IMPORTS: dict[str, Reads] = {}
 
 @dataclass
 class _Noted:
-    """What has been noted in one block: paths and variables, each with the module in whose import, or None."""
+    """The paths and variables noted in one recorded block, each with the module whose import read it, or None."""
 
     boundary: CodeType
     opened: dict[tuple[str | None, str], None] = field(default_factory=dict)
     asked: dict[tuple[str | None, str], tuple[str | None, tuple[str, int]]] = field(default_factory=dict)
 
     def file(self, path: str, *, reading: bool) -> None:
-        """A file was opened."""
+        """Note that a file was opened, unless it is part of the machine or of an installed package."""
         if not reading:
             return
-        place = os.path.abspath(path)  # noqa: PTH100  (the working folder may be another one later)
-        known = place.startswith(NOWHERE) or any(f"/{site}/" in place for site in SITES)
+        full = os.path.abspath(path)  # noqa: PTH100  (the working folder may be another one later)
+        known = full.startswith(NOWHERE) or any(f"/{site}/" in full for site in SITES)
         frame = sys._getframe(2)  # of who opens it, behind the hook: a module of the standard library as a rule
         if known or frame.f_globals.get("__name__", "").startswith(FOR_CODE):
             return
         counts, module = self._owner(frame)
         if counts:
-            self.opened[module, place] = None
+            self.opened[module, full] = None
 
     def variable(self, name: str, value: str | None) -> None:
-        """A variable was asked for, by code that is no library's."""
+        """Note that a variable was asked for, unless a library asked."""
         # os.getenv and ``in os.environ`` ask from within the standard library: who wants to know stands further up.
         frame: FrameType | None = sys._getframe(2)
         while frame is not None and frame.f_globals.get("__name__") in {"os", "_collections_abc", "collections.abc"}:
@@ -161,9 +161,9 @@ class _Noted:
         return frame is not None, None
 
     def taken(self) -> dict[str | None, Reads]:
-        """What was read, by module. A file that was written first, as a cache is, counts as what it then was.
+        """Everything that was noted, with digests, by module.
 
-        One that is gone is no input.
+        A file that the block wrote first, as a cache, counts as what it was at the end; one that is gone is no input.
         """
         reads: dict[str | None, Reads] = {}
         for module, path in self.opened:
@@ -178,7 +178,7 @@ class _Noted:
 
 
 class _Environment(type(os.environ)):  # type: ignore[misc]
-    """``os.environ``, while somebody wants to know who asks for what."""
+    """``os.environ`` during a recording: it notes which variables are asked for, and by whom."""
 
     def __getitem__(self, key: str) -> str:
         try:
@@ -199,7 +199,10 @@ def _is_foreign(filename: str) -> bool:
 
 @functools.cache
 def _install() -> None:
-    """Hear of files that are opened. A hook cannot be taken out again; where nobody listens it returns at once."""
+    """Install the audit hook that hears of every file that is opened, once in a process.
+
+    It cannot be taken out again; where nothing is recorded it returns at once.
+    """
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open" and _ACTIVE and isinstance(arguments[0], (str, bytes)):

@@ -21,16 +21,16 @@ def source_files(root: Path) -> dict[str, Path]:
     Args:
         root: a ``.py`` file, whose folder is where its imports are looked for first.
     """
-    found = {root.name: root}
+    files = {root.name: root}
     waiting = [(root.stem, root)]
     while waiting:
         name, file = waiting.pop()
         for imported in imported_names(name, file):
-            place = located(imported, root.parent)
-            if place is not None and imported not in found and origin_of(place) == "foreign":
-                found[imported] = place
-                waiting.append((imported, place))
-    return found
+            path = located(imported, root.parent)
+            if path is not None and imported not in files and origin_of(path) == "foreign":
+                files[imported] = path
+                waiting.append((imported, path))
+    return files
 
 
 def imported_names(name: str, file: Path) -> Iterator[str]:

@@ -60,12 +60,12 @@ class _Walk:
         """Keeps what has been visited alive: an object that is dropped on the way leaves its id to another."""
 
     def text(self, text: str) -> None:
-        """Take in a text, with its length, so that no two texts make a third."""
+        """Add a text to the digest, with its length, so that no two texts make a third."""
         data = text.encode(errors="surrogatepass")
         self.digest.update(f"{len(data)} ".encode() + data)
 
     def value(self, value: object, depth: int) -> None:
-        """Take in any value."""
+        """Add any value to the digest."""
         # By class and ``repr``: 1, 1.0 and True are equal, and yet not the same argument.
         if isinstance(value, (str, Path)):
             self.text(f"str {str(value).replace(self.folder, '.')}")
@@ -81,7 +81,7 @@ class _Walk:
             self._object(value, depth)
 
     def _object(self, value: Any, depth: int) -> None:
-        """Take in an object by its class, and by its contents where these are known to say what it does."""
+        """Add an object to the digest: its class, and its contents where these are known to say what it does."""
         kind = type(value)
         self.text(_called(kind))
         if isinstance(value, Tensor):
@@ -107,7 +107,7 @@ class _Walk:
             self.digest.update(flat.view(torch.uint8).numpy().data if flat.numel() else b"")
 
     def _within(self, value: Any, depth: int) -> None:
-        """Take in what a container or an object holds, in an order that is its own."""
+        """Add what a container or an object holds to the digest, in an order that is the same in every process."""
         if isinstance(value, Mapping):
             self._all((item for pair in value.items() for item in pair), depth)
         elif isinstance(value, (list, tuple)):

@@ -137,6 +137,7 @@ def _datasets(suite: Suite, source: Document) -> Iterator[Problem]:
 
 
 def _models(suite: Suite, source: Document) -> Iterator[Problem]:
+    """Every problem of the suite's models."""
     for name, entry in suite.models.items():
         place: Path_ = ("models", name)
         yield from _use(entry, suite, source, place, MODELS)
@@ -159,10 +160,10 @@ def _models(suite: Suite, source: Document) -> Iterator[Problem]:
 
 
 def _two_origins(entry: ModelEntry, source: Document, place: Path_) -> Iterator[Problem]:
-    """Weights that are to come from more than one place."""
-    found = MODELS.built_in(entry.use)
+    """The problem of an entry whose weights would come from more than one source."""
+    known = MODELS.built_in(entry.use)
     origins = [name for name, there in (("train", entry.train), ("weights", entry.weights)) if there]
-    if found and found[0].is_file and origins:
+    if known and known[0].is_file and origins:
         got = f"got {origins[0]} for a program that has its weights"
         yield Problem(source.where((*place, origins[0])), got, "the file alone")
     elif len(origins) == 2:
@@ -172,6 +173,7 @@ def _two_origins(entry: ModelEntry, source: Document, place: Path_) -> Iterator[
 
 
 def _symmetries(suite: Suite, source: Document) -> Iterator[Problem]:
+    """Every problem of the suite's symmetries."""
     leaves = _leaves(suite)
     for name, entry in suite.symmetries.items():
         place: Path_ = ("symmetries", name)
@@ -221,6 +223,7 @@ def _row_of(entry: DatasetEntry) -> DatasetRow | None:
 
 
 def _selectors(suite: Suite, source: Document) -> Iterator[Problem]:
+    """Every problem of what ``only:`` and ``except:`` select."""
     known: dict[str, list[str]] = {
         "model": list(suite.models),
         "dataset": list(suite.datasets),
@@ -236,6 +239,7 @@ def _selectors(suite: Suite, source: Document) -> Iterator[Problem]:
 def _use(
     entry: DatasetEntry | ModelEntry, suite: Suite, source: Document, place: Path_, table: Any
 ) -> Iterator[Problem]:
+    """The problems of what an entry's ``use:`` names, and of its options."""
     where = source.where((*place, "use"))
     code = code_of(entry, suite, where)
     try:
@@ -256,7 +260,7 @@ def _use(
 
 
 def _about_weights(entry: DatasetEntry | ModelEntry, error: ConfigError) -> Iterator[Problem]:
-    """An unknown name's problems; where it is that of a weights file, with the place for it."""
+    """The problems of an unknown model; where its name is a weights file's, with the key that this belongs under."""
     remedy = "Weights go into weights:, beside the network in use:."
     for problem in error.problems:
         yield replace(problem, remedy=remedy) if entry.use.endswith(WEIGHTS) else problem

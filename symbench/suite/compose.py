@@ -142,9 +142,9 @@ def _moved(text: str, folder: Path, option: str) -> str:
     file, colon, attribute = text.rpartition(":")
     if colon:
         return f"{_relative(Path(file), folder)}:{attribute}" if stat.S_ISREG(_mode(Path(file), option)) else text
-    library, _, place = text.partition("/")
-    if place.startswith(("./", "../")):
-        return f"{library}/./{_relative(Path(place), folder)}"
+    library, _, below = text.partition("/")
+    if below.startswith(("./", "../")):
+        return f"{library}/./{_relative(Path(below), folder)}"
     return text
 
 
