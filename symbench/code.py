@@ -32,7 +32,7 @@ LONGEST = 300
 def foreign(
     kind: type[SymbenchError], where: str, doing: str, expected: str | None = None, remedy: str | None = None
 ) -> Iterator[None]:
-    """Turn whatever code that is not ours raises into an error of ours, with what it was doing.
+    """Turn whatever exception code of users or libraries raises into a symbench error that says what it was doing.
 
     Args:
         kind: the error to raise.
@@ -135,7 +135,7 @@ class Code:
             return False
 
     def loaded(self) -> str:
-        """The name of the module that it stands in, once it has been called."""
+        """The name in ``sys.modules`` of the referenced module, once it has been imported."""
         return self.module if self.file is None else module_name(self.file)
 
     def _attribute(self) -> Any:
@@ -198,7 +198,7 @@ def _load_file(file: Path) -> ModuleType:
 
 
 def module_name(file: Path) -> str:
-    """What a file's module is called: one name for each place, so that two suites' files do not meet."""
+    """The name that a file's module gets in ``sys.modules``: one for each path, so that suites do not meet."""
     return f"{LOADED_AS}{hashlib.sha256(str(file).encode()).hexdigest()[:12]}"
 
 

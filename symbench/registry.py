@@ -33,7 +33,7 @@ Known = TypeVar("Known", bound=Options)
 
 
 def checked_options(model: type[Known], values: Mapping[str, object], where: str) -> Known:
-    """Those of ``values`` that ``model`` knows, as an instance of it.
+    """Options checked by their pydantic model; values that the model does not know are left to others.
 
     Raises:
         ConfigError: one is missing, of a wrong type or out of range.
@@ -178,7 +178,7 @@ class Table(Generic[R]):
         }
 
     def built_in(self, name: str) -> tuple[R, dict[str, int | str]] | None:
-        """The row of our own that ``name`` means, as :meth:`find`; None where there is none. Imports no plug-in."""
+        """The built-in row that ``name`` means, as :meth:`find`; None where there is none. Imports no plug-in."""
         if name in self.rows and "<" not in name:
             return self.rows[name], {}
         for pattern, row in self.rows.items():

@@ -55,7 +55,7 @@ def assert_equivariant(
         inputs: one leaf, or leaves by name, ``(n, ...)`` with two samples or more. Every call gets copies of them;
             floating-point ones are cast to ``dtype``, indices and masks are not.
         outputs: the field of every output; by default there is one, that no group moves. Named outputs (mappings,
-            dataclasses, named tuples, nested as ``aux.maps``) are matched by name, tuples and lists by place. All
+            dataclasses, named tuples, nested as ``aux.maps``) are matched by name, tuples and lists by position. All
             must be there: None leaves one out. ``"image"``, ``"scalar"`` and ``"category"`` stand for their fields.
         fields: of the inputs; by default images, or for ``(n, nodes, d)`` rows along the axis ``nodes``.
         modules: names of submodules with the field of what each returns, or its outputs as above.
@@ -149,6 +149,7 @@ def _elements(group: Group, count: int | None, seed: int) -> Elements:
 
 
 def _tolerance(setting: Setting, chosen: Elements, tolerance: float | None, dtype: torch.dtype) -> float:
+    """The largest relative deviation that passes; it has to be given where elements do more than permute numbers."""
     # No default where numbers are resampled: how much an interpolation loses depends on the images, and a tolerance
     # that suits all of them would pass a broken layer.
     if tolerance is None and not setting.exact(chosen):

@@ -125,9 +125,9 @@ def hints(
         turns: whether the group turns images.
         declared: whether the caller said what outputs are.
     """
-    found = []
+    texts = []
     if dtype == torch.float64 and all(each.relative <= TOLERANCE[torch.float32] for each in broken):
-        found.append(
+        texts.append(
             "That is of the size of rounding in float32: if something inside is float32, such as a constant or a "
             "cast, pass dtype=torch.float32."
         )
@@ -136,13 +136,13 @@ def hints(
         shape = tuple(output.value.shape)
         if not declared and len(shape) > 2:
             field = "Image()" if len(shape) == 4 else "Nodes('nodes', Scalar())"
-            found.append(
+            texts.append(
                 f"Nothing was said of the output, of shape {shape}: it was taken for one that nothing moves. If it "
                 f"moves with the input, say so, such as outputs={{{name!r}: {field}}}."
             )
         if turns and isinstance(output.field, Image) and shape[1] > 1:
-            found.append(
+            texts.append(
                 f"Image() says that the pixels of {name!r} move and its {shape[1]} channels do not. Components of "
                 "vectors and orientations do: they cannot be declared yet; test what is made of them further on."
             )
-    return found
+    return texts

@@ -27,7 +27,7 @@ class Output:
 
 
 class Probe:
-    """A model, a copy of it where it is a module, in evaluation mode; and what of it is tested.
+    """Runs a model, or a copy of it if it is a module, and returns the outputs that are tested.
 
     Args:
         model: a module or any function.
@@ -58,7 +58,7 @@ class Probe:
             _submodule(self.model, name).register_forward_hook(self._keep(name))
 
     def __call__(self, leaves: Leaves) -> dict[str, Output]:
-        """Everything that is tested, by name.
+        """Run the model once: all outputs that are tested, its own and its submodules', by name.
 
         Raises:
             ConfigError: what comes back is not what was declared, or has no row for every sample.
@@ -135,6 +135,8 @@ class Probe:
         return True
 
     def _keep(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
+        """A forward hook that keeps copies of what a submodule returns."""
+
         def hook(module: nn.Module, arguments: Any, output: Any) -> None:
             del module, arguments
             parts = named(output, self.modules[name], f"modules[{name!r}]")
@@ -215,6 +217,7 @@ def _with_graph(module: nn.Module) -> Iterator[Tensor]:
 
 
 def _results(values: Iterable[Any]) -> Iterator[Tensor]:
+    """The tensors among values, nested ones too, that have a graph behind them."""
     for value in values:
         if isinstance(value, Tensor):
             if not value.is_leaf:

@@ -35,6 +35,7 @@ class Exported(FileSource):
         return ExportedModule(program.module(), _batches(program, self._input(program)))
 
     def _read(self) -> ExportedProgram:
+        """The program in the file."""
         with _careful():
             try:
                 return torch.export.load(self.path)
@@ -43,7 +44,7 @@ class Exported(FileSource):
                 raise ConfigError(Problem(self.where, got, "a program saved by torch.export.save")) from error
 
     def _input(self, program: ExportedProgram) -> Tensor:
-        """The one input, without data; its sides are numbers where they are fixed."""
+        """The program's one input, a tensor without data: sides are numbers where they are fixed, else symbols."""
         names = program.graph_signature.user_inputs
         inputs = [node for node in program.graph.nodes if node.op == "placeholder" and node.name in names]
         values = [node.meta.get("val") for node in inputs]

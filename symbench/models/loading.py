@@ -45,7 +45,7 @@ class Wanted:
 
     @classmethod
     def of(cls, module: nn.Module) -> Wanted:
-        """What a module wants."""
+        """The names and tensors that a module's state dict has."""
         state = {key: value for key, value in module.state_dict().items() if isinstance(value, Tensor)}
         own = {_plain(key): key for key in state}
         values = {_plain(key): value for key, value in state.items()}
@@ -85,7 +85,7 @@ class Candidate:
 
     @classmethod
     def behind(cls, prefix: str, state: State, path: str, wanted: Wanted) -> Candidate:
-        """What stands in a state dict behind a prefix."""
+        """The candidate that a state dict holds behind a prefix."""
         taken = {key: _plain(key).removeprefix(prefix) for key in state if _plain(key).startswith(prefix)}
         taken = {key: name for key, name in taken.items() if name in wanted.own}
         left = [key for key in state if key not in taken]
@@ -93,12 +93,12 @@ class Candidate:
 
     @property
     def key(self) -> str:
-        """What ``key:`` in a suite calls them."""
+        """What a suite calls these weights, as ``key:``."""
         return ".".join(part for part in (self.path, self.prefix.rstrip(".")) if part)
 
     @property
     def usual(self) -> bool:
-        """Whether they stand where the weights that were trained do."""
+        """Whether they stand under keys that training scripts use for the trained weights, and not an average's."""
         return set(self.path.split(".")) <= WRAPPINGS and set(self.prefix.rstrip(".").split(".")) <= PARENTS
 
     @property
@@ -108,7 +108,7 @@ class Candidate:
 
     @property
     def reshaped(self) -> list[str]:
-        """Which are of other shapes than the module's."""
+        """In words, the tensors whose shapes are not the module's."""
         values = self.wanted.values
         return [
             f"{name} is {tuple(value.shape)} and the model's {tuple(values[name].shape)}"
@@ -144,14 +144,14 @@ class Candidate:
 
     @property
     def complete(self) -> bool:
-        """Whether it can be loaded."""
+        """Whether it can be loaded: nothing is missing, reshaped, untied or deeper."""
         return not (self.missing or self.reshaped or self.untied or self.deeper)
 
     def same(self, other: Candidate) -> bool:
         """Whether both would load the same numbers."""
-        mine = {self.wanted.own[name]: value for name, value in self.state.items()}
+        own = {self.wanted.own[name]: value for name, value in self.state.items()}
         others = {other.wanted.own[name]: value for name, value in other.state.items()}
-        return mine.keys() == others.keys() and all(_equal(mine[key], others[key]) for key in mine)
+        return own.keys() == others.keys() and all(_equal(own[key], others[key]) for key in own)
 
 
 def load_into(
@@ -257,7 +257,7 @@ def _of_another(module: nn.Module, nearest: Candidate, where: str) -> ConfigErro
 
 
 def _of_others(best: Candidate, others: Sequence[Candidate], file: str) -> Iterator[str]:
-    """What is said where other weights of the file fit too, such as an average beside what was averaged."""
+    """A note where other weights of the file fit too, such as an average beside what was averaged."""
     if others:
         fit = one_of([candidate.key or "no key" for candidate in (best, *others)][:SHOWN])
         option = f"weights: {{file: {file}, key: {others[0].key}}}"
@@ -265,7 +265,7 @@ def _of_others(best: Candidate, others: Sequence[Candidate], file: str) -> Itera
 
 
 def _left_over(best: Candidate, others: Sequence[Candidate], file: str) -> Iterator[str]:
-    """What is said of keys beside those that were loaded and those that could have been."""
+    """A note about keys that are left over, apart from those of other candidates."""
     known = tuple(candidate.prefix for candidate in others if candidate.path == best.path and candidate.prefix)
     left = [key for key in best.left if not (known and _plain(key).startswith(known))]
     if left:
@@ -287,7 +287,7 @@ def _plain(key: str) -> str:
 
 
 def _memory(name: str, value: Tensor) -> object:
-    """Equal for tensors that are one and the same; a tensor that has no memory yet is like no other."""
+    """A key that is equal for tensors that share their memory; by name for those that have none yet."""
     if is_lazy(value) or value.is_meta or not value.numel():
         return name
     return value.untyped_storage().data_ptr(), value.storage_offset(), tuple(value.shape), value.stride()

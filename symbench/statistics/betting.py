@@ -20,7 +20,7 @@ BETS = np.geomspace(1e-3, 0.99, 60)
 
 
 class Wealth:
-    """What was won, so far, by betting against a mean of at least, and of at most, a margin.
+    """Two e-processes, looked at after any sample: against a mean of at least a margin, and of at most it.
 
     The samples have to come in an order that their values have no part in, as a cell's seeded one.
     """

@@ -43,7 +43,7 @@ class BoundedMeans:
 
     @classmethod
     def of(cls, samples: Array, lowest: float, highest: float) -> BoundedMeans:
-        """The mean of one value for each sample, ``(n,)``.
+        """One mean, of one value for each sample ``(n,)``, in a known range.
 
         Raises:
             ValueError: a value is outside of its range, or not finite.
@@ -61,7 +61,7 @@ class BoundedMeans:
 
     @classmethod
     def stacked(cls, rows: Sequence[BoundedMeans]) -> BoundedMeans:
-        """All rows of several."""
+        """Several of them as one, to be computed with at once; short rows are filled up with counts of 0."""
         width = max(row.values.shape[1] for row in rows)
         values, counts = (
             np.concatenate([np.pad(getattr(row, name), ((0, 0), (0, width - row.values.shape[1]))) for row in rows])
@@ -79,11 +79,11 @@ class BoundedMeans:
         return exceeding(self._values(self.highest), self._counts(), np.full(len(self.values), limit))
 
     def low(self, tail: float) -> Array:
-        """The limits below which the means are with at most the probability ``tail``, ``(p,)``."""
+        """Lower confidence limits, ``(p,)``: each mean is below its own with at most the probability ``tail``."""
         return -upper_quantile(-self._values(self.lowest), self._counts(), tail)
 
     def high(self, tail: float) -> Array:
-        """The limits above which the means are with at most the probability ``tail``, ``(p,)``."""
+        """Upper confidence limits, ``(p,)``: each mean is above its own with at most the probability ``tail``."""
         return upper_quantile(self._values(self.highest), self._counts(), tail)
 
     def limits(self, tail: float) -> tuple[Array, Array]:

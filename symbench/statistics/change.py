@@ -45,7 +45,7 @@ def standing(value: Sampled, worse: int, *, seed: int) -> Doubt:
 
 
 def change(before: Sampled, after: Sampled, worse: int, *, seed: int, resamples: int = RESAMPLES) -> Doubt:
-    """``after - before`` on the same samples, more being worse.
+    """How much worse a metric has become on the same samples, ``worse (after - before)``, and how sure that is.
 
     Args:
         before: the baseline's.
@@ -80,7 +80,7 @@ def no_change(n: int, changed: float) -> Doubt:
 
 
 def relative_change(before: Sampled, after: Sampled, worse: int, limit: float, *, seed: int) -> Doubt:
-    """How much worse than ``limit`` times the baseline's value a change is: at most 0 where it keeps the limit.
+    """By how much a change exceeds the part ``limit`` of the baseline's value: at most 0 where it keeps the limit.
 
     The baseline's value is an estimate too, and doubted with the change: ``after - (1 + limit) before``. Where the
     values have no bounds and fewer than 20 samples changed, the limits are the change's, held against the

@@ -59,7 +59,7 @@ def exceeding(values: Array, counts: Array, limits: Array) -> Array:
 
 
 def _integral(moved: Array, counts: Array) -> Array:
-    """:func:`exceeding` 0, where values of either sign have weight."""
+    """The probability that the weighted mean of values of both signs is at least 0, by the inversion integral."""
     t, second, third = _saddle(moved, counts)
     width = 1 / np.sqrt(second)
     bend = _bend(moved, counts, t, width, third * width**3 / 3)
@@ -75,8 +75,10 @@ def _integral(moved: Array, counts: Array) -> Array:
 
 
 def _path(t: Array, width: Array, bend: Array, nodes: Array) -> tuple[Array, Array]:
-    """The upper half of a hyperbola through t, and its derivative, ``(p, nodes)``. It meets no singularity: they are
-    all real."""
+    """The upper half of a hyperbola through t, and its derivative, ``(p, nodes)``.
+
+    It meets no singularity of the integrand: all of them are real.
+    """
     ahead, back = np.sinh(nodes), np.cosh(nodes) - 1
     path = t[:, None] + width[:, None] * (bend[:, None] * back + 1j * ahead)
     return path, width[:, None] * (bend[:, None] * ahead + 1j * (back + 1))
@@ -147,7 +149,7 @@ def _saddle(moved: Array, counts: Array) -> tuple[Array, Array, Array]:
 
 
 def upper_quantile(values: Array, counts: Array, tail: float) -> Array:
-    """What the weighted mean exceeds with the probability ``tail``, ``(p,)``; see :func:`exceeding`.
+    """The number that the weighted mean exceeds with the probability ``tail``, ``(p,)``; see :func:`exceeding`.
 
     The secant method, halved back into a bracket, on the normal score of the probability, which is nearly linear.
     """

@@ -89,7 +89,7 @@ class Doubt:
         return replace(self, estimate=-self.estimate, low=low, high=high, law=law)
 
     def moved(self, by: float) -> Doubt:
-        """The same with something known added to it."""
+        """The same with a known number added to it, as to the limits."""
         low, high = (None if end is None else end + by for end in (self.low, self.high))
         law = None if self.law is None else Moved(self.law, by)
         return replace(self, estimate=self.estimate + by, low=low, high=high, law=law)
@@ -122,7 +122,7 @@ class OfMean:
 
 @dataclass(frozen=True)
 class Turned:
-    """The law of minus the number."""
+    """The p values of minus the number."""
 
     law: Law
 
@@ -137,7 +137,7 @@ class Turned:
 
 @dataclass(frozen=True)
 class Moved:
-    """The law of the number and something known."""
+    """The p values of the number after a known one was added to it."""
 
     law: Law
     by: float
@@ -173,7 +173,7 @@ class OfFew:
 
 
 def of_mean(mean: BoundedMeans, estimate: float, n: int, error: float) -> Doubt:
-    """What is known of one bounded mean."""
+    """One bounded mean with its limits and p values."""
     # The estimate may lie outside by rounding: the limits of values that all are alike are found to 1e-6 of a spread.
     low, high = (float(end[0]) for end in mean.limits(TAIL))
     return Doubt(estimate, min(low, estimate), max(high, estimate), n, error, OfMean(mean), holds=True)

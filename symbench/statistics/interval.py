@@ -74,8 +74,10 @@ def exact(mean: float, n: int, tail: float) -> tuple[float, float]:
 
 
 def unseen(n: int) -> float:
-    """The share of samples that none of n shows with the probability 2.5 %: about 3.7 / n. What is rarer is likelier
-    to go unseen, and no test on n samples knows of it."""
+    """The share of a kind of sample that n samples miss with the probability 2.5 %: about 3.7 / n.
+
+    What is rarer is likelier to go unseen, and no test on n samples knows of it.
+    """
     return exact(0.0, n, (1 - LEVEL) / 2)[1]
 
 

@@ -37,13 +37,13 @@ class Elements:
 
     @classmethod
     def of(cls, values: Array, valid: Array) -> Elements:
-        """Of values in [0, 1] and bool, ``(k, n)``; elements that no sample counts for are left out."""
-        parts = [contributions(row, mine) for row, mine in zip(values, valid, strict=True) if mine.any()]
+        """From values in [0, 1] and whether they count, ``(k, n)``; elements without a sample are left out."""
+        parts = [contributions(row, counts) for row, counts in zip(values, valid, strict=True) if counts.any()]
         return cls(np.stack([added for added, _, _ in parts]), [(low, high) for _, low, high in parts])
 
     @property
     def means(self) -> Array:
-        """``(k,)``."""
+        """The elements' means, ``(k,)``."""
         means: Array = self.added.mean(axis=1)
         return means
 
@@ -80,7 +80,7 @@ class Together:
 
     @classmethod
     def of(cls, added: Array) -> Together:
-        """From what each sample adds to each, ``(k, n)``."""
+        """From one number for each element and sample, ``(k, n)``, as in :class:`Elements`."""
         moved = added - added.mean(axis=1, keepdims=True)
         length = np.linalg.norm(moved, axis=1, keepdims=True)
         moved = np.divide(moved, length, out=np.zeros_like(moved), where=length > 0)
@@ -103,7 +103,7 @@ class Together:
         return min(max(alone, tail / self.k), tail)
 
     def p_value(self, smallest: float) -> float:
-        """The probability that the smallest is as small as this."""
+        """The probability that the smallest of k p values is as small as this by chance."""
         bound = min(1.0, self.k * smallest)
         if smallest < self.each(RARE):
             return min(bound, RARE)
@@ -141,11 +141,11 @@ class OfLeast:
         return min(1.0, self.together.p_value(float(self.contenders.p_below(limit).min())) + SPENT)
 
     def low(self, tail: float) -> float:
-        """The smallest of the one-sided limits."""
+        """The lower confidence limit: the smallest of the elements' own."""
         return float(self.every.low(tail).min())
 
     def high(self, tail: float) -> float:
-        """The smallest of simultaneous limits of the contenders."""
+        """The upper confidence limit: the smallest of the contenders', corrected for how many they are."""
         return float(self.contenders.high(self.together.each(tail - SPENT)).min())
 
 
@@ -170,7 +170,7 @@ def _each(elements: Elements) -> BoundedMeans:
 
 @dataclass(frozen=True)
 class OfLost:
-    """The law of what the smallest of several means lost, ``min_j b_j - min_k a_k``.
+    """P values of the loss of the smallest of several means, ``min_j b_j - min_k a_k``.
 
     With ``d_jk = b_j - a_k`` that is ``max_k min_j d_jk = min_j max_k d_jk``. For whichever k is the worst after,
     none of the ``d_jk`` is below the loss: any of them bounds it from above, and the j may be chosen by the sample,
@@ -197,11 +197,11 @@ class OfLost:
         return min(1.0, self.choice_below.p_value(float(self.below.p_below(limit).max())) + SPENT)
 
     def low(self, tail: float) -> float:
-        """The lower limit."""
+        """The lower confidence limit of the loss."""
         return float(self.above.low(self.choice_above.each(tail - SPENT)).min())
 
     def high(self, tail: float) -> float:
-        """The upper limit."""
+        """The upper confidence limit of the loss."""
         return float(self.below.high(self.choice_below.each(tail - SPENT)).max())
 
 

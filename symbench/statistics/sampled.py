@@ -17,7 +17,7 @@ from symbench.statistics.single import bounded_mean, mean, quantile, quotient_sl
 
 @dataclass(frozen=True)
 class Sampled(ABC):
-    """An estimate that is a function of base samples."""
+    """An estimate as a function of one value (or a few) per base sample, from which intervals and pairing follow."""
 
     @property
     @abstractmethod
@@ -110,7 +110,7 @@ class Mean(Sampled):
 
 @dataclass(frozen=True)
 class Ratio(Sampled):
-    """The ratio of two means over the same samples, its root, or what it lacks to 1.
+    """The ratio of two means over the same samples, its square root, or 1 minus it.
 
     Attributes:
         above: ``(n,)``.

@@ -65,7 +65,7 @@ PART = 1024
 
 
 class Store:
-    """A results folder."""
+    """A results folder: the only code that reads and writes cells and manifests."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -73,7 +73,7 @@ class Store:
         self._cells: dict[str, tuple[Stamp, CellRecord | str]] = {}
 
     def check_writable(self) -> None:
-        """Create the folder and try it.
+        """Create the folder, and see that a file can be written there.
 
         Raises:
             ConfigError: it cannot be made or written to.
@@ -93,7 +93,7 @@ class Store:
             ) from error
 
     def cell_folder(self, key: str) -> Path:
-        """``cells/<key[:2]>/<key>``."""
+        """The folder of a cell, ``cells/<key[:2]>/<key>``."""
         return self.root / "cells" / key[:2] / key
 
     def cell(self, key: str) -> CellRecord | None:
@@ -107,7 +107,7 @@ class Store:
         return record if isinstance(record, str) else None
 
     def _read(self, key: str) -> CellRecord | str | None:
-        """A cell's record, checked against its own digest, its place and all of its files; or what is wrong with it.
+        """A cell's record, checked against its digest, its folder and all of its files; or what is wrong with it.
 
         Copied folders, edited numbers and torn disks look like measurements otherwise. What has been read is read
         again only when ``cell.json`` has changed; its files are looked at every time, by size and times.
@@ -128,7 +128,7 @@ class Store:
         return record if isinstance(record, str) else self._altered(record) or record
 
     def _altered(self, record: CellRecord) -> str | None:
-        """Which of a cell's files is not what was written."""
+        """The first of a cell's files that is missing or altered, in words; None where all are what was written."""
         folder = self.cell_folder(record.key)
         for file in files_of(record):
             try:

@@ -35,7 +35,7 @@ def content_key(document: Any) -> str:
 
 @contextlib.contextmanager
 def written(path: Path) -> Iterator[Path]:
-    """A temporary path that becomes ``path``, flushed, when the block ends well; gone when it does not.
+    """Write a file whole or not at all: gives a temporary path, which becomes ``path`` when the block ends well.
 
     What a link stands for is replaced, and the link stays; what is no file, as a pipe or a device, is written into.
     """
@@ -76,17 +76,17 @@ def write_text(path: Path, text: str) -> None:
 
 
 def sealed(record: Sealed) -> str:
-    """A record as the text of its file, under the digest of everything else that stands there."""
+    """The text of a record's file: the record, and the digest of all of it."""
     # Through JSON and back: what is digested has to be what a reader will parse, tuples as lists and keys as texts.
     data = json.loads(record.model_dump_json(exclude={"digest"}))
     return json.dumps({**data, "digest": content_key(data)}, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def is_sealed(data: object) -> bool:
-    """Whether a record's file, parsed, is what was written. The first version of them had no digest, and passes.
+    """Whether a record's file, parsed, is what was written, by its digest; one without a digest passes.
 
-    The digest is of what stands in the file, not of what a later version of the record makes of it. It cannot be lost
-    by damage: a key that is damaged is an unknown one, and refused.
+    The first version of records had none. The digest is of what stands in the file, not of what a later version of
+    the record makes of it. It cannot be lost by damage: a key that is damaged is an unknown one, and refused.
     """
     if not isinstance(data, dict) or data.get("digest") is None:
         return isinstance(data, dict)

@@ -13,7 +13,7 @@ from symbench.store.files import is_sealed
 
 
 def read_manifest(path: Path) -> Manifest:
-    """Parse a manifest.
+    """The manifest in a file, checked.
 
     Raises:
         ConfigError: it is broken, altered, another run's, or written by a later symbench.

@@ -23,7 +23,7 @@ def same_elements(group: Group, g: Tensor, h: Tensor) -> bool:
 
 
 def check_group(group: Group, *, generator: torch.Generator, count: int = 64) -> None:
-    """Associativity, identity, inverses, and what an enumeration claims.
+    """Check a group's axioms on drawn elements, and its enumeration if it has one.
 
     Args:
         group: the group.
@@ -46,18 +46,18 @@ def check_group(group: Group, *, generator: torch.Generator, count: int = 64) ->
 
 def _check_enumeration(group: Group) -> None:
     """What a finite group's list of elements claims: as many as counted, each once, the identity first."""
-    listed = group.elements()
-    distinct = {tuple(row) for row in group.canonical(listed).tolist()}
-    assert len(listed) == group.count, f"{group.name} lists {len(listed)} elements and claims {group.count}"
-    assert len(distinct) == len(listed), f"{group.name} lists an element twice"
-    assert same_elements(group, listed[:1], group.identity()), f"{group.name} does not list the identity first"
-    labels = group.labels(listed)
+    elements = group.elements()
+    distinct = {tuple(row) for row in group.canonical(elements).tolist()}
+    assert len(elements) == group.count, f"{group.name} lists {len(elements)} elements and claims {group.count}"
+    assert len(distinct) == len(elements), f"{group.name} lists an element twice"
+    assert same_elements(group, elements[:1], group.identity()), f"{group.name} does not list the identity first"
+    labels = group.labels(elements)
     assert len(set(labels)) == len(labels), f"{group.name} gives two elements one label"
-    assert len(group.parameters(listed)) == len(listed), f"{group.name}: parameters are missing"
+    assert len(group.parameters(elements)) == len(elements), f"{group.name}: parameters are missing"
 
 
 def check_closed(group: Group, *, generator: torch.Generator, count: int = 64) -> None:
-    """Products of listed elements are listed: for finite groups."""
+    """A finite group's list of elements is closed: it holds every product of two of them."""
     known = {tuple(row) for row in group.canonical(group.elements()).tolist()}
     a, b = group.sample(count, generator=generator), group.sample(count, generator=generator)
     for row in group.canonical(group.compose(a, b)).tolist():
@@ -65,7 +65,10 @@ def check_closed(group: Group, *, generator: torch.Generator, count: int = 64) -
 
 
 def check_haar(group: Group, *, generator: torch.Generator, count: int = 40_000) -> None:
-    """The mean of every irrep's matrix and character is 0 within 4 standard errors; needs ``law == "Haar"``.
+    """Check that elements are drawn uniformly: irreps' matrices and characters have mean 0 within 4 standard errors.
+
+    Needs ``law == "Haar"``.
+
 
     Args:
         group: a compact group.
@@ -88,7 +91,7 @@ def check_haar(group: Group, *, generator: torch.Generator, count: int = 40_000)
 
 
 def check_design(group: Group, count: int) -> None:
-    """The weights add up to 1 and every irrep of :meth:`Group.irreps` has weighted mean 0."""
+    """Check a design: its weights add up to 1, and every irrep of :meth:`Group.irreps` has weighted mean 0."""
     designed = group.design(count)
     assert designed is not None, f"{group.name} has no design"
     values, weights = designed
