@@ -23,6 +23,7 @@ from symbench.datasets.remembered import Fact, Memory, Stamp, stamp_of
 from symbench.errors import DataError, Problem
 from symbench.events import Advanced, Finished, Listener, Started, ignore
 from symbench.paths import sha256_file
+from symbench.slices import slices
 
 WINDOW = 64
 """Images in hand at once: what bounds the memory."""
@@ -144,7 +145,8 @@ def _gathered(source: Source, listen: Listener) -> Facts:
     facts = Facts.none(len(source))
     with Memory() as memory, decode.quiet(), ThreadPoolExecutor(workers()) as pool:
         # In runs, so that a run that is killed among a million files keeps what it has learnt up to the last one.
-        for here in batched(range(len(source)), LOOKED_UP):
+        for run in slices(len(source), LOOKED_UP):
+            here = range(run.start, run.stop)
             fresh: dict[int, Stamp] = {}
             learnt: dict[int, Fact] = {}
             for index, stamp in _stamps(source, here, facts):
@@ -154,7 +156,9 @@ def _gathered(source: Source, listen: Listener) -> Facts:
                 else:
                     facts.put(index, known)
             # Window by window, so that the listener hears of it as it goes: the pool's map takes all at once.
-            for window in batched(list(fresh), WINDOW):
+            unknown = list(fresh)
+            for part in slices(len(unknown), WINDOW):
+                window = unknown[part]
                 looked_at = pool.map(lambda index: _looked_at(source, index), window)
                 learnt.update(zip(window, looked_at, strict=True))
                 listen(Advanced(len(window)))
@@ -193,12 +197,6 @@ def remembered_sha256(path: Path) -> str:
         sha256 = sha256_file(path)
         memory.keep_digests({stamp: bytes.fromhex(sha256)})
         return sha256
-
-
-def batched(values: Sequence[int], size: int) -> Iterator[Sequence[int]]:
-    """In runs of at most ``size``."""
-    for first in range(0, len(values), size):
-        yield values[first : first + size]
 
 
 def workers() -> int:

@@ -16,11 +16,12 @@ from symbench.datasets import cache, decode
 from symbench.datasets.base import Batch, Canvas, Dataset, Frame
 from symbench.datasets.cache import FREE, Entry
 from symbench.datasets.decode import Unreadable
-from symbench.datasets.facts import WINDOW, Source, batched, gather, no_memory, remember_decoded, workers
+from symbench.datasets.facts import WINDOW, Source, gather, no_memory, remember_decoded, workers
 from symbench.datasets.pixels import Use, spread
 from symbench.errors import ConfigError, DataError, Interrupted, Problem
 from symbench.events import Advanced, Finished, Listener, Started, ignore, never
 from symbench.fields import Category, Image
+from symbench.slices import slices
 
 CHUNK = 512
 """Images between two visits to the disk: what a killed run decodes again."""
@@ -160,11 +161,11 @@ class Pictures(Dataset):
         listen(Started(f"decoding {self.where.rpartition('.')[2]}", len(missing), "images"))
         try:
             with decode.quiet(), ThreadPoolExecutor(workers()) as pool:
-                for done, chunk in enumerate(batched(missing, CHUNK)):
+                for chunk in slices(len(missing), CHUNK):
                     if stopped():
-                        got = f"stopped after {done * CHUNK:,} of {len(missing):,} images"
+                        got = f"stopped after {chunk.start:,} of {len(missing):,} images"
                         raise Interrupted(Problem(self.where, got, None, "The same command resumes."))
-                    self._fill(chunk, entries, pool, listen)
+                    self._fill(missing[chunk], entries, pool, listen)
         finally:
             listen(Finished())
 
@@ -262,7 +263,8 @@ class Pictures(Dataset):
             # Asked again under the lock: another process may have filled them while this one waited.
             todo = self._missing(np.asarray(chunk, dtype=np.int64), list(entries.values()))
             room = LARGEST // sum(entry.row_bytes for entry in entries.values())
-            for window in batched(todo, max(1, min(WINDOW, room))):
+            for part in slices(len(todo), max(1, min(WINDOW, room))):
+                window = todo[part]
                 decoded = list(pool.map(lambda index: self._rows(index, list(entries)), window))
                 good = [(i, images) for i, images in zip(window, decoded, strict=True) if images is not None]
                 for number, entry in enumerate(entries.values()):

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from symbench.slices import slices
 from symbench.statistics.interval import Array, exact
 
 RESAMPLES = 2000
@@ -57,12 +58,10 @@ def means_of_draws(rows: Array, counts: Array, *, seed: int, resamples: int) -> 
         rows, counts = np.repeat(rows, counts, axis=0), np.ones(n, dtype=int)
     rng = np.random.default_rng(seed)
     means = np.empty((resamples, rows.shape[1]))
-    step = max(1, AT_ONCE // len(rows))
-    for start in range(0, resamples, step):
-        stop = min(start + step, resamples)
+    for some in slices(resamples, max(1, AT_ONCE // len(rows))):
         kept = len(rows) == n <= MOST_KEPT
-        times_drawn = _kept(n, resamples, seed)[start:stop] if kept else _times_drawn(counts, stop - start, rng)
-        means[start:stop] = times_drawn.astype(np.float64) @ rows / n
+        times_drawn = _kept(n, resamples, seed)[some] if kept else _times_drawn(counts, some.stop - some.start, rng)
+        means[some] = times_drawn.astype(np.float64) @ rows / n
     return means
 
 

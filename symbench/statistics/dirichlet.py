@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import special
 
+from symbench.slices import slices
 from symbench.statistics.interval import Array
 
 REACH, STEP = 6.0, 0.15
@@ -51,9 +52,8 @@ def exceeding(values: Array, counts: Array, limits: Array) -> Array:
     # Where all values lie on one side the answer is certain, and there is no saddle to go through.
     probability = np.where(least >= 0, 1.0, 0.0)
     mixed = np.flatnonzero((largest > 0) & (least < 0))
-    step = max(1, AT_ONCE // (2 * len(NODES) * min(values.shape[1], BLOCK)))
-    for start in range(0, len(mixed), step):
-        some = mixed[start : start + step]
+    for part in slices(len(mixed), max(1, AT_ONCE // (2 * len(NODES) * min(values.shape[1], BLOCK)))):
+        some = mixed[part]
         probability[some] = _integral(moved[some], counts[some])
     return probability
 
@@ -106,8 +106,8 @@ def _logs(moved: Array, counts: Array, path: Array) -> tuple[Array, Array]:
     angle = np.zeros(path.shape)
     # In real numbers: NumPy's complex log takes ten times as long. The factors' angles are added up and not taken of
     # their product, whose own is off by whole turns. In blocks, since (p, nodes, g) would fill the memory.
-    for start in range(0, moved.shape[1], BLOCK):
-        block, count = moved[:, start : start + BLOCK, None], counts[:, None, start : start + BLOCK]
+    for some in slices(moved.shape[1], BLOCK):
+        block, count = moved[:, some, None], counts[:, None, some]
         angle += (count @ np.arctan2(-block * path.imag[:, None], 1 - block * path.real[:, None]))[:, 0]
     return _modulus(moved, counts, path), angle
 
@@ -115,8 +115,8 @@ def _logs(moved: Array, counts: Array, path: Array) -> tuple[Array, Array]:
 def _modulus(moved: Array, counts: Array, path: Array) -> Array:
     """The real part of :func:`_logs`."""
     modulus = np.zeros(path.shape)
-    for start in range(0, moved.shape[1], BLOCK):
-        block, count = moved[:, start : start + BLOCK, None], counts[:, None, start : start + BLOCK]
+    for some in slices(moved.shape[1], BLOCK):
+        block, count = moved[:, some, None], counts[:, None, some]
         squares = (1 - block * path.real[:, None]) ** 2 + (block * path.imag[:, None]) ** 2
         modulus += (count @ np.log(squares))[:, 0] / 2
     return modulus
