@@ -135,11 +135,6 @@ def seeded_order(count: int, digest: str, *, seed: int, limit: int | None) -> li
     return order if limit is None else order[:limit]
 
 
-def pieces(count: int, size: int) -> list[slice]:
-    """``count`` things in slices of at most ``size``."""
-    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
-
-
 def load_leaves(job: Job, indices: Sequence[int]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Samples on the device, prepared (masked) and in the dtype they are transformed in, and their targets.
 

@@ -13,10 +13,11 @@ from torch import Tensor
 from symbench.actions.base import Action, TrivialAction
 from symbench.assemble import Prepared
 from symbench.errors import ConfigError, Interrupted, ModelError, Problem
-from symbench.evaluate.job import Job, immovable, pieces, run_model, view_leaves
+from symbench.evaluate.job import Job, immovable, run_model, view_leaves
 from symbench.evaluate.scratch import Scratch
 from symbench.evaluate.stopwatch import Stopwatch
 from symbench.events import Advanced, Listener, Note
+from symbench.slices import slices
 from symbench.store import PART, written
 from symbench.tasks import Open, Task, directions, fitting, pair, shaped
 
@@ -90,7 +91,7 @@ class Reference:
 
     def pieces(self, device: str, count: int | None = None) -> Iterator[Tensor]:
         """The outputs of all samples, or of the first of them, part by part."""
-        for piece in pieces(self.count if count is None else min(count, self.count), PART):
+        for piece in slices(self.count if count is None else min(count, self.count), PART):
             yield self.rows(piece.start, piece.stop, device)
 
     @cached_property
@@ -109,7 +110,7 @@ def reference_pass(
     """
     outputs, targets = job.model.outputs, job.dataset.targets
     found = _Seen(job, pair(outputs, targets, scale=job.scale, meant=job.meant, trained=job.trained))
-    for part in pieces(len(order), PART):
+    for part in slices(len(order), PART):
         if not scratch.has_reference([each.output for each in found.outputs], part.start):
             if stopped():
                 raise Interrupted(
@@ -168,7 +169,7 @@ def task_of(job: Job, output: Open, shape: tuple[int, ...]) -> Task:
 def _reference_part(job: Job, found: _Seen, order: Sequence[int], part: slice, scratch: Scratch) -> None:
     kept: dict[str, list[np.ndarray]] = {each.output: [] for each in found.outputs}
     watch = Stopwatch(job.device)
-    for piece in pieces(part.stop - part.start, job.batch):
+    for piece in slices(part.stop - part.start, job.batch):
         indices = order[part.start + piece.start : part.start + piece.stop]
         leaves, labels = view_leaves(job, indices)
         results = run_model(job, leaves, watch)
