@@ -122,8 +122,8 @@ def contributions(values: Array, where: Array | None) -> tuple[Array, float, flo
 
 
 def change_range(
-    before: tuple[float, float], after: tuple[float, float], worse: int, factor: float
+    before: tuple[float, float], after: tuple[float, float], sign: int, factor: float
 ) -> tuple[float, float]:
-    """The range of ``worse (after - factor before)``, from the ranges of the two."""
-    ends = [worse * (b - factor * a) for a in before for b in after]  # of a linear function: at two of the corners
+    """The range of ``sign (after - factor before)``, from the ranges of the two."""
+    ends = [sign * (b - factor * a) for a in before for b in after]  # of a linear function: at two of the corners
     return min(ends), max(ends)

@@ -12,7 +12,7 @@ import numpy as np
 from scipy import special
 
 from symbench.statistics.bounded import BoundedMeans, change_range, contributions
-from symbench.statistics.doubt import TAIL, Doubt
+from symbench.statistics.confidence import TAIL, Confidence
 from symbench.statistics.interval import Array
 
 SPENT = 1e-4
@@ -133,11 +133,11 @@ class OfLeast:
         return cls(_each(elements), _each(contenders), Together.of(contenders.added))
 
     def p_above(self, limit: float) -> float:
-        """See :class:`~symbench.statistics.doubt.Law`."""
+        """See :class:`~symbench.statistics.confidence.Law`."""
         return float(self.every.p_above(limit).max())  # all have to be above: no correction (intersection-union)
 
     def p_below(self, limit: float) -> float:
-        """See :class:`~symbench.statistics.doubt.Law`."""
+        """See :class:`~symbench.statistics.confidence.Law`."""
         return min(1.0, self.together.p_value(float(self.contenders.p_below(limit).min())) + SPENT)
 
     def low(self, tail: float) -> float:
@@ -149,7 +149,7 @@ class OfLeast:
         return float(self.contenders.high(self.together.each(tail - SPENT)).min())
 
 
-def least(elements: Elements, *, n: int, error: float) -> Doubt:
+def least(elements: Elements, *, n: int, error: float) -> Confidence:
     """The smallest mean with its limits and p values.
 
     Args:
@@ -159,7 +159,7 @@ def least(elements: Elements, *, n: int, error: float) -> Doubt:
     """
     law, estimate = OfLeast.of(elements), float(elements.means.min())
     low, high = law.low(TAIL), law.high(TAIL)
-    return Doubt(estimate, min(low, estimate), max(high, estimate), n, error, law, holds=True)
+    return Confidence(estimate, min(low, estimate), max(high, estimate), n, error, law, holds=True)
 
 
 def _each(elements: Elements) -> BoundedMeans:
@@ -189,11 +189,11 @@ class OfLost:
     choice_below: Together
 
     def p_above(self, limit: float) -> float:
-        """See :class:`~symbench.statistics.doubt.Law`."""
+        """See :class:`~symbench.statistics.confidence.Law`."""
         return min(1.0, self.choice_above.p_value(float(self.above.p_above(limit).max())) + SPENT)
 
     def p_below(self, limit: float) -> float:
-        """See :class:`~symbench.statistics.doubt.Law`."""
+        """See :class:`~symbench.statistics.confidence.Law`."""
         return min(1.0, self.choice_below.p_value(float(self.below.p_below(limit).max())) + SPENT)
 
     def low(self, tail: float) -> float:
@@ -205,7 +205,7 @@ class OfLost:
         return float(self.below.high(self.choice_below.each(tail - SPENT)).max())
 
 
-def lost(before: Elements, after: Elements, factor: float, *, error: float) -> Doubt:
+def lost(before: Elements, after: Elements, factor: float, *, error: float) -> Confidence:
     """``factor`` times the smallest mean before, less the smallest one after, with limits and p values.
 
     Args:
@@ -228,7 +228,7 @@ def lost(before: Elements, after: Elements, factor: float, *, error: float) -> D
     below = BoundedMeans.stacked([_change(b, int(j), a, k, factor) for k, j in enumerate(of_after)])
     law = OfLost(above, below, *choices)
     low, high = law.low(TAIL), law.high(TAIL)
-    return Doubt(estimate, min(low, estimate), max(high, estimate), n, error, law, holds=True)
+    return Confidence(estimate, min(low, estimate), max(high, estimate), n, error, law, holds=True)
 
 
 def _errors(before: Array, after: Array) -> Array:

@@ -29,7 +29,7 @@ class Law(Protocol):
 
 
 @dataclass(frozen=True)
-class Doubt:
+class Confidence:
     """An estimate of which more is worse, with its limits and p values: all that a decision needs of it.
 
     Attributes:
@@ -82,13 +82,13 @@ class Doubt:
             return float(special.stdtr(self.n - 1, -beyond / error))
         return 0.0 if beyond > 0 else 1.0  # no variation at all: Student's t would be 0 / 0
 
-    def turned(self) -> Doubt:
+    def turned(self) -> Confidence:
         """The same of minus the number, for one of which less is worse."""
         low, high = (None if end is None else -end for end in (self.high, self.low))
         law = None if self.law is None else Turned(self.law)
         return replace(self, estimate=-self.estimate, low=low, high=high, law=law)
 
-    def moved(self, by: float) -> Doubt:
+    def moved(self, by: float) -> Confidence:
         """The same with a known number added to it, as to the limits."""
         low, high = (None if end is None else end + by for end in (self.low, self.high))
         law = None if self.law is None else Moved(self.law, by)
@@ -160,7 +160,7 @@ class OfFew:
         tail: the exact p value of "the true value is at most a limit".
     """
 
-    student: Doubt
+    student: Confidence
     tail: Callable[[float], float]
 
     def p_above(self, limit: float) -> float:
@@ -172,8 +172,8 @@ class OfFew:
         return self.student.p_below(limit)
 
 
-def of_mean(mean: BoundedMeans, estimate: float, n: int, error: float) -> Doubt:
+def of_mean(mean: BoundedMeans, estimate: float, n: int, error: float) -> Confidence:
     """One bounded mean with its limits and p values."""
     # The estimate may lie outside by rounding: the limits of values that all are alike are found to 1e-6 of a spread.
     low, high = (float(end[0]) for end in mean.limits(TAIL))
-    return Doubt(estimate, min(low, estimate), max(high, estimate), n, error, OfMean(mean), holds=True)
+    return Confidence(estimate, min(low, estimate), max(high, estimate), n, error, OfMean(mean), holds=True)
