@@ -202,6 +202,8 @@ class Pictures(Dataset):
         Raises:
             ConfigError: none can.
         """
+        # One is enough: that no file can be decoded, as of a format that this Pillow was built without, is to be said
+        # before a run and not after hours of it. All would take those hours.
         hopeful = np.flatnonzero(self._readable())
         if self.facts.decoded[hopeful].any():
             return
@@ -278,7 +280,7 @@ class Pictures(Dataset):
 
     def _rows(self, index: int, canvases: Sequence[Canvas | None]) -> list[np.ndarray] | None:
         """An image's pixels on every canvas; None, with the reason noted, where it cannot be decoded."""
-        image = self._tried.pop(index, None)
+        image = self._tried.pop(index, None)  # from several threads at once: pop is atomic, ``in`` and ``[]`` are not
         try:
             image = self._decoded(index) if image is None else image
             if image.size != tuple(self.facts.sizes[index].tolist()):

@@ -213,6 +213,7 @@ def _whole_bits(value: float) -> int:
 
 def spread(count: int) -> np.ndarray:
     """Indices of up to 64 of ``count`` samples, evenly from the first to the last."""
+    # unique: where there are few samples, rounding names some of them twice.
     return np.unique(np.linspace(0, count - 1, min(LOOKED_AT, count)).astype(np.int64))
 
 

@@ -120,6 +120,7 @@ class Memory:
 
     def keep_facts(self, facts: Sequence[Fact], *, replace: bool = False) -> None:
         """Remember facts."""
+        # What has been learnt from a header must not overwrite what decoding has shown, hence IGNORE by default.
         self._write(f"INSERT OR {'REPLACE' if replace else 'IGNORE'} INTO images VALUES (?, ?, ?, ?, ?)", facts)
 
     def _row(self, query: str, values: Sequence[object]) -> tuple | None:  # type: ignore[type-arg]

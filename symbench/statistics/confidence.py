@@ -84,7 +84,7 @@ class Confidence:
 
     def turned(self) -> Confidence:
         """The same of minus the number, for one of which less is worse."""
-        low, high = (None if end is None else -end for end in (self.high, self.low))
+        low, high = (None if end is None else -end for end in (self.high, self.low))  # minus the upper is the lower
         law = None if self.law is None else Turned(self.law)
         return replace(self, estimate=-self.estimate, low=low, high=high, law=law)
 

@@ -80,6 +80,7 @@ class Store:
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
+            # By writing a file: os.access knows nothing of read-only mounts, quotas and access lists.
             with tempfile.TemporaryFile(dir=self.root):
                 pass
         except OSError as error:
