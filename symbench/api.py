@@ -13,7 +13,7 @@ from symbench import suite as suites
 from symbench.engines import ENGINES
 from symbench.engines import load as load_engine
 from symbench.errors import ConfigError, Problem, StoreError
-from symbench.events import Listener, ignore
+from symbench.events import Listener, ignore, never
 from symbench.records import CellStatus, GateRecord, Manifest
 from symbench.store import Store
 from symbench.suite import Suite
@@ -27,11 +27,6 @@ if TYPE_CHECKING:
     from symbench.plan.workspace import Workspace
 
 DEFAULT_RESULTS = Path("results")
-
-
-def never() -> bool:
-    """For callers that never want to stop a run."""
-    return False
 
 
 @dataclass(frozen=True)

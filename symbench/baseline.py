@@ -6,6 +6,7 @@ whether they are right, and what E is made of, in float32, one row group for eac
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import re
@@ -292,6 +293,15 @@ def _git(ref: str, path: str, where: str) -> bytes:
     raise NoBaseline(Problem(where, f"git has no such file: {reason}", "git:REF:PATH", remedy))
 
 
+def _digest(observations: Path | bytes) -> str | None:
+    """SHA-256 of a baseline's observations; None where their file cannot be read."""
+    if isinstance(observations, bytes):
+        return sha256_bytes(observations)
+    with contextlib.suppress(OSError):
+        return sha256_file(observations)
+    return None
+
+
 def _checked(text: bytes, beside: Any, where: str) -> Baseline:
     remedy = "Take it from version control again, or set it again."
     try:
@@ -310,8 +320,7 @@ def _checked(text: bytes, beside: Any, where: str) -> Baseline:
     if not is_sealed(data):
         raise ConfigError(Problem(where, "is not what was written: its digest differs", "a baseline", remedy))
     found = beside()
-    digest = sha256_file(found) if isinstance(found, Path) else sha256_bytes(found)
-    if digest != record.observations.sha256:
+    if _digest(found) != record.observations.sha256:
         got = f"{record.observations.file} beside it is missing or another one"
         raise ConfigError(Problem(where, got, f"SHA-256 {record.observations.sha256[:12]}", remedy))
     baseline = Baseline(record, found, where)

@@ -32,7 +32,7 @@ LONGEST = 300
 def foreign(
     kind: type[SymbenchError], where: str, doing: str, expected: str | None = None, remedy: str | None = None
 ) -> Iterator[None]:
-    """Turn whatever code that is not ours raises into an error of ours, with what it was doing.
+    """Turn whatever exception code of users or libraries raises into a symbench error that says what it was doing.
 
     Args:
         kind: the error to raise.
@@ -72,6 +72,7 @@ def shortened(error: BaseException) -> str:
 
 
 _loaded: dict[tuple[Path, str], ModuleType] = {}
+"""Modules that were made from files in this process, by the file and the digest of all the sources it imports."""
 
 
 @dataclass(frozen=True)
@@ -141,27 +142,33 @@ class Code:
         """
         with foreign(ConfigError, self.where, f"importing {self.module!r}"):
             module = self._module()
-        found = getattr(module, self.attribute, None)
-        if found is None:
+        value = getattr(module, self.attribute, None)
+        if value is None:
             known = [name for name in vars(module) if not name.startswith("_")]
             close = near_miss(self.attribute, known)
             got = f"{self.module} has no {self.attribute!r}"
             raise ConfigError(Problem(self.where, got, "a function or class in it", close))
-        return found
+        return value
 
     def loaded(self) -> str:
-        """The name of the module that it stands in, once it has been called."""
+        """The name in ``sys.modules`` of the referenced module, once it has been imported."""
         return self.module if self.file is None else module_name(self.file)
 
     def _attribute(self) -> Any:
-        found = self.value()
-        if not callable(found):
+        """The function or class that the reference names.
+
+        Raises:
+            ConfigError: the module cannot be imported, or has nothing of that name that can be called.
+        """
+        value = self.value()
+        if not callable(value):
             raise ConfigError(
-                Problem(self.where, f"{self.attribute} is a {type(found).__name__}", "a function or class to call")
+                Problem(self.where, f"{self.attribute} is a {type(value).__name__}", "a function or class to call")
             )
-        return found
+        return value
 
     def _module(self) -> ModuleType:
+        """The module, imported; a file that has changed since, or whose imports have, is run anew."""
         file = self.file
         if file is None:
             return importlib.import_module(self.module)
@@ -175,9 +182,9 @@ class Code:
 def _load_file(file: Path) -> ModuleType:
     """Run a file as a module. Its folder stays on the path, for imports that come as late as ``forward``."""
     sources = source_files(file)
-    places = set(sources.values())
+    files = set(sources.values())
     for name, module in list(sys.modules.items()):  # an edited neighbour, or one of the same name elsewhere
-        if name in sources or file_of(module) in places:
+        if name in sources or file_of(module) in files:
             del sys.modules[name]
     folder = str(file.parent)
     if folder in sys.path:
@@ -195,11 +202,12 @@ def _load_file(file: Path) -> ModuleType:
 
 
 def module_name(file: Path) -> str:
-    """What a file's module is called: one name for each place, so that two suites' files do not meet."""
+    """The name that a file's module gets in ``sys.modules``: one for each path, so that suites do not meet."""
     return f"{LOADED_AS}{hashlib.sha256(str(file).encode()).hexdigest()[:12]}"
 
 
 def _digest_files(files: Mapping[str, Path]) -> str:
+    """SHA-256 of several files, with their names and lengths: where one ends and the next begins counts too."""
     digest = hashlib.sha256()
     for name, file in sorted(files.items()):
         content = file.read_bytes()

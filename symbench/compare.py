@@ -15,7 +15,7 @@ from symbench.estimates import Estimate
 from symbench.estimates.identical import same_numbers, same_observations, same_weights
 from symbench.metrics import METRICS
 from symbench.records import CellRecord, CellStatus, CompareRecord, Manifest, PairRecord
-from symbench.statistics import Doubt, Mean, change, holm, mcnemar, relative_change
+from symbench.statistics import Confidence, Mean, change, holm, mcnemar, relative_change
 from symbench.store import Store
 
 Mark = Literal["better", "worse", "same", "inconclusive", "not comparable", "only in A", "only in B"]
@@ -160,7 +160,7 @@ class Paired:
         assert found is not None
         return found
 
-    def doubt(self, relative: float | None = None) -> Doubt | None:
+    def confidence(self, relative: float | None = None) -> Confidence | None:
         """How much worse the second is, with what is known about it; None without two numbers to pair.
 
         Args:
@@ -176,7 +176,7 @@ class Paired:
             return None
         worse = worse_of(self.after)
         if a.sampled is None or b.sampled is None:
-            return Doubt(worse * (b.estimate - a.estimate), None, None, b.n or 0, 0.0)
+            return Confidence(worse * (b.estimate - a.estimate), None, None, b.n or 0, 0.0)
         if relative is not None:
             return relative_change(a.sampled, b.sampled, worse, relative, seed=estimates.BOOTSTRAP_SEED)
         return change(a.sampled, b.sampled, worse, seed=estimates.BOOTSTRAP_SEED)
@@ -276,16 +276,16 @@ def _row(cell: CellStatus, pair: Paired) -> PairRecord:
     if pair.identical:
         same = {"difference": 0.0, "low": 0.0, "high": 0.0, "mark": "same", "reason": "identical"}
         return row.model_copy(update=same)
-    doubt = pair.doubt()
-    assert doubt is not None
+    confidence = pair.confidence()
+    assert confidence is not None
     if found.value.sampled is None:
         undecided = found.row.better == "neither" or found.unit == "s"
-        mark = "same" if a == b else "inconclusive" if undecided else "worse" if doubt.estimate > 0 else "better"
+        mark = "same" if a == b else "inconclusive" if undecided else "worse" if confidence.estimate > 0 else "better"
         return row.model_copy(update={**numbers, "mark": mark, "reason": "a number without an interval"})
-    if doubt.low is not None and doubt.high is not None:
-        ends = sorted((worse_of(found) * doubt.low, worse_of(found) * doubt.high))
+    if confidence.low is not None and confidence.high is not None:
+        ends = sorted((worse_of(found) * confidence.low, worse_of(found) * confidence.high))
         numbers |= {"low": ends[0], "high": ends[1]}
-        numbers["p_value"] = min(1.0, 2 * min(doubt.p_above(0.0), doubt.p_below(0.0)))
+        numbers["p_value"] = min(1.0, 2 * min(confidence.p_above(0.0), confidence.p_below(0.0)))
     numbers |= _mcnemar(pair)
     return row.model_copy(update=numbers)
 

@@ -15,6 +15,7 @@ from symbench.errors import Problem, SuiteError, cut, encodable, quoted
 
 SCALARS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null")}
 MOST_LEVELS = 50
+"""Mappings and lists within one another; more is refused."""
 MOST_NODES = 20_000
 """A file that comes to more values than this once its aliases are followed is refused."""
 MOST_BYTES = 1 << 20
@@ -22,6 +23,7 @@ WHOLE = range(-(2**63), 2**64)
 """Whole numbers that everything below can take."""
 
 Path_ = tuple[str | int, ...]
+"""The keys and numbers of list items that lead to a part of a document: ``("gates", 0, "metric")``."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -121,7 +123,7 @@ def parse(text: str, path: Path) -> Document:
 
 
 class _Walker:
-    """Turns composed nodes into data, counting them."""
+    """Turns PyYAML's nodes into plain data, refuses what is too large, and notes the line of every key."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -129,58 +131,62 @@ class _Walker:
         self.count = 0
         self.loader = _Loader("")
 
-    def value(self, node: Node, place: Path_) -> Any:
+    def value(self, node: Node, keys: Path_) -> Any:
+        """A node, and all below it, as mappings, lists and scalars."""
+        # Counted here and not by the file's size: aliases make 2^50 values of a kilobyte ("billion laughs").
         self.count += 1
-        if self.count > MOST_NODES or len(place) > MOST_LEVELS:
+        if self.count > MOST_NODES or len(keys) > MOST_LEVELS:
             got = f"more than {MOST_NODES} values or {MOST_LEVELS} levels"
-            raise self._refused(node, place[:3], got, "a smaller file")
+            raise self._refused(node, keys[:3], got, "a smaller file")
         if isinstance(node, MappingNode):
-            return dict(self._pairs(node, place))
+            return dict(self._pairs(node, keys))
         if isinstance(node, SequenceNode):
-            return [self._item(child, (*place, i)) for i, child in enumerate(node.value)]
+            return [self._item(child, (*keys, i)) for i, child in enumerate(node.value)]
         if isinstance(node, ScalarNode) and node.tag in SCALARS:
-            return self._scalar(node, place)
-        raise self._refused(node, place, f"got the tag {node.tag}")
+            return self._scalar(node, keys)
+        raise self._refused(node, keys, f"got the tag {node.tag}")
 
-    def _scalar(self, node: ScalarNode, place: Path_) -> Any:
+    def _scalar(self, node: ScalarNode, keys: Path_) -> Any:
+        """A number, a word, true, false or null; what is not finite or too large for 64 bits is refused."""
         text, kind = cut(node.value, 100), node.tag.rpartition(":")[2]
         try:
-            found = self.loader.construct_object(node, deep=True)
+            value = self.loader.construct_object(node, deep=True)
         except (yaml.YAMLError, ValueError, LookupError) as error:  # whatever a tag of its own makes of a text
-            raise self._refused(node, place, f"{text!r} cannot be read as {kind}") from error
-        if isinstance(found, float) and not math.isfinite(found):
-            raise self._refused(node, place, f"got {text}", "a finite number")
-        if isinstance(found, int) and found not in WHOLE:
-            raise self._refused(node, place, f"got {text}", "a whole number of at most 64 bits")
-        return self._text(node, place) if isinstance(found, str) else found
+            raise self._refused(node, keys, f"{text!r} cannot be read as {kind}") from error
+        if isinstance(value, float) and not math.isfinite(value):
+            raise self._refused(node, keys, f"got {text}", "a finite number")
+        if isinstance(value, int) and value not in WHOLE:
+            raise self._refused(node, keys, f"got {text}", "a whole number of at most 64 bits")
+        return self._text(node, keys) if isinstance(value, str) else value
 
-    def _text(self, node: ScalarNode, place: Path_) -> str:
-        """Text that can be written, and name a file."""
+    def _text(self, node: ScalarNode, keys: Path_) -> str:
+        """A scalar as text; what cannot be encoded, or holds NUL, is refused."""
         text = str(node.value)
         if "\0" in text or encodable(text) != text:
-            raise self._refused(node, place, f"got {quoted(text)}", "text without NUL and halves of characters")
+            raise self._refused(node, keys, f"got {quoted(text)}", "text without NUL and halves of characters")
         return text
 
-    def _item(self, node: Node, place: Path_) -> Any:
-        self.lines[place] = node.start_mark.line + 1
-        return self.value(node, place)
+    def _item(self, node: Node, keys: Path_) -> Any:
+        self.lines[keys] = node.start_mark.line + 1
+        return self.value(node, keys)
 
-    def _pairs(self, node: MappingNode, place: Path_) -> Iterator[tuple[str, Any]]:
-        seen: set[str] = set()
+    def _pairs(self, node: MappingNode, keys: Path_) -> Iterator[tuple[str, Any]]:
+        """The keys of a mapping with their values; a key twice is refused, where PyYAML takes the last."""
+        known: set[str] = set()
         for key_node, value_node in node.value:
             if not isinstance(key_node, ScalarNode):
-                raise self._refused(key_node, place, "a key that is no word")
-            key = self._text(key_node, place)
-            if key in seen:
-                raise self._refused(key_node, place, f"the key {quoted(key)} stands here a second time")
-            seen.add(key)
-            self.lines[(*place, key)] = key_node.start_mark.line + 1
-            yield key, self.value(value_node, (*place, key))
+                raise self._refused(key_node, keys, "a key that is no word")
+            key = self._text(key_node, keys)
+            if key in known:
+                raise self._refused(key_node, keys, f"the key {quoted(key)} stands here a second time")
+            known.add(key)
+            self.lines[(*keys, key)] = key_node.start_mark.line + 1
+            yield key, self.value(value_node, (*keys, key))
 
-    def _refused(self, node: Node, place: Path_, got: str, expected: str = "plain YAML") -> SuiteError:
-        return SuiteError(Problem(_where(self.path, node.start_mark.line + 1, place), got, expected))
+    def _refused(self, node: Node, keys: Path_, got: str, expected: str = "plain YAML") -> SuiteError:
+        return SuiteError(Problem(_where(self.path, node.start_mark.line + 1, keys), got, expected))
 
 
-def _where(path: Path, line: int, place: Path_) -> str:
-    key = cut(".".join(str(part) for part in place), 200)
+def _where(path: Path, line: int, keys: Path_) -> str:
+    key = cut(".".join(str(part) for part in keys), 200)
     return f"{path.name}:{line}: {key}" if key else f"{path.name}:{line}"

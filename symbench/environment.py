@@ -32,7 +32,7 @@ def describe(device: str, folder: Path | None = None) -> dict[str, Any]:
 
 
 def hardware(device: str) -> dict[str, Any]:
-    """What times depend on."""
+    """What measured times depend on: device, processor and number of threads."""
     return {"device": device_name(device), "processor": processor(), "threads": threads()}
 
 
@@ -73,7 +73,7 @@ def commit(folder: Path) -> dict[str, Any] | None:
 
 
 def committed(environment: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """A run's environment; with the commit, where the files were in none then and are now.
+    """A run's environment, with the commit of now where its files have been committed since.
 
     For runs whose cells have the keys that the files give now: what is committed is what was measured.
     """
@@ -83,6 +83,7 @@ def committed(environment: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
+    """What git prints; None where there is no git, no repository, or no answer within ten seconds."""
     try:
         done = subprocess.run(
             ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=False
@@ -165,9 +166,10 @@ def numeric_flags(*, tf32: bool, deterministic: bool) -> Iterator[None]:
     try:
         for switch, name, (off, on) in precisions:
             setattr(switch, name, on if tf32 else off)
+        # With benchmark on, cuDNN picks whichever algorithm was quickest just then: another one in the next run.
         cudnn.benchmark = not deterministic
         torch.use_deterministic_algorithms(deterministic, warn_only=True)
-        if deterministic:
+        if deterministic:  # cuBLAS reads it when its handle is made; without it torch warns at every product
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         yield
     finally:
@@ -180,8 +182,10 @@ def numeric_flags(*, tf32: bool, deterministic: bool) -> Iterator[None]:
 
 
 def _precision_switches() -> list[tuple[Any, str, tuple[Any, Any]]]:
-    """Each switch that lets float32 be computed as TF32: object, attribute, (off, on). torch 2.9 has new ones,
-    and reading the old ones raises where user code has set the new."""
+    """Each switch that lets float32 be computed as TF32: object, attribute, (off, on).
+
+    torch 2.9 has new ones, and reading the old ones raises where user code has set the new.
+    """
     import torch
 
     matmul, cudnn = torch.backends.cuda.matmul, cast(Any, torch.backends.cudnn)

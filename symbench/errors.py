@@ -34,12 +34,12 @@ def quoted(value: object) -> str:
 
 
 def encodable(text: str) -> str:
-    """Text that can be written to a file: names of files and strings of users may hold halves of characters."""
+    """Text that UTF-8 can encode: lone surrogates, as in names of files, are written as escapes."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def cut(text: str, most: int = MOST_CHARACTERS) -> str:
-    """Text of bearable length, which says how much of it is missing."""
+    """Text cut to ``most`` characters, with a note of how many are missing."""
     return text if len(text) <= most else f"{text[:most]}... ({len(text) - most:,} more characters)"
 
 

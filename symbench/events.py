@@ -55,3 +55,8 @@ def once(listen: Listener) -> Listener:
 
 def ignore(event: Event) -> None:
     """The listener of callers who do not want to hear anything."""
+
+
+def never() -> bool:
+    """The answer to "shall it stop?" of callers who never want work to stop."""
+    return False

@@ -254,5 +254,5 @@ def margins(plan: Plan) -> list[Margin]:
 
 def detectable(samples: int, changed: float, matches: int) -> float:
     """What a gate says that it can detect where a share of the samples is lost or gained, half of them each."""
-    doubt = no_change(samples, changed)
-    return smallest_detectable_difference(doubt.spread, matches=max(matches, 1))
+    confidence = no_change(samples, changed)
+    return smallest_detectable_difference(confidence.spread, matches=max(matches, 1))

@@ -1,7 +1,8 @@
-"""What is there on the disk, asked in a way that never raises: a name may be too long, or its folder closed."""
+"""What is there on the disk. Questions never raise: a name may be too long, or its folder closed."""
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 
@@ -27,3 +28,13 @@ def beside(path: Path) -> list[str]:
         return [entry.name for entry in path.parent.iterdir()]
     except (OSError, ValueError):
         return []
+
+
+def sha256_file(path: str | Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal, read piece by piece: files may be larger than the memory.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

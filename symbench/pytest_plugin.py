@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The options."""
+    """Add the options that begin with ``--symbench``."""
     group = parser.getgroup("symbench", "symmetry gates")
     group.addoption(
         "--symbench",
@@ -53,13 +53,13 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 
 class SuiteFile(pytest.File):
-    """A suite."""
+    """A suite's file: its tests are the suite's rules."""
 
     record: GateRecord | None = None
     error: Exception | None = None
 
     def collect(self) -> Iterator[pytest.Item]:
-        """Its rules."""
+        """The suite's rules, a test each."""
         from symbench import SymbenchError, load_suite
 
         try:
@@ -68,16 +68,17 @@ class SuiteFile(pytest.File):
             raise self.CollectError(str(error)) from error
         if not suite.gates:
             raise self.CollectError(f"{self.path.name}: the suite has no gates")
-        seen: dict[str, int] = {}
+        # pytest tells tests apart by name: two rules of one name would be one test in reports and in --last-failed.
+        times: dict[str, int] = {}
         for number, rule in enumerate(suite.gates):
-            seen[rule.name] = seen.get(rule.name, 0) + 1
-            name = rule.name if seen[rule.name] == 1 else f"{rule.name} #{seen[rule.name]}"
+            times[rule.name] = times.get(rule.name, 0) + 1
+            name = rule.name if times[rule.name] == 1 else f"{rule.name} #{times[rule.name]}"
             line = suite.source.line(("gates", number)) if suite.source else 1
             yield RuleItem.from_parent(self, name=name, number=number, line=line)
 
     def judged(self) -> GateRecord:
         """The suite's verdicts; it is run, and judged, once, whatever comes of it."""
-        if self.error is not None:
+        if self.error is not None:  # every rule of the suite fails with it, and the suite is not run once for each
             raise self.error
         if self.record is None:
             try:
@@ -88,6 +89,7 @@ class SuiteFile(pytest.File):
         return self.record
 
     def _judged(self) -> GateRecord:
+        """Run the suite unless told not to, and judge the run."""
         import symbench
         from symbench.gate import Policy
         from symbench.judge import judge_run
@@ -101,7 +103,7 @@ class SuiteFile(pytest.File):
 
 
 class RuleItem(pytest.Item):
-    """One rule."""
+    """One rule as a test: it fails where a cell that the rule is about does not keep it."""
 
     def __init__(self, *, number: int, line: int, **options: Any) -> None:
         super().__init__(**options)
@@ -113,10 +115,10 @@ class RuleItem(pytest.Item):
 
         assert isinstance(self.parent, SuiteFile)
         record = self.parent.judged()
-        mine = [match for match in record.rules if match.rule == self.number]
-        if not mine or any(level(match, record) == "error" for match in mine):
-            raise RuleBroken(record.model_copy(update={"rules": mine}))
-        for match in mine:
+        matches = [match for match in record.rules if match.rule == self.number]
+        if not matches or any(level(match, record) == "error" for match in matches):
+            raise RuleBroken(record.model_copy(update={"rules": matches}))
+        for match in matches:
             if level(match, record) == "warning":
                 self.warn(pytest.PytestWarning(f"{match.subject}: {match.reason}"))
 

@@ -36,7 +36,7 @@ Known = TypeVar("Known", bound=Options)
 
 
 def checked_options(model: type[Known], values: Mapping[str, object], where: str) -> Known:
-    """Those of ``values`` that ``model`` knows, as an instance of it.
+    """Options checked by their pydantic model; values that the model does not know are left to others.
 
     Raises:
         ConfigError: one is missing, of a wrong type or out of range.
@@ -49,6 +49,7 @@ def checked_options(model: type[Known], values: Mapping[str, object], where: str
 
 
 def _problem(details: ErrorDetails, where: str) -> Problem:
+    """One of pydantic's errors, in a reader's words."""
     name = ".".join(map(str, details["loc"]))
     if details["type"] == "missing":
         remedy = f"Say {name}: in a suite, or options={{{name!r}: ...}} in Python."
@@ -134,13 +135,13 @@ class Table(Generic[R]):
 
     def broken(self) -> dict[str, str]:
         """Plug-ins that are installed and cannot be used, with the reason; iterating leaves them out."""
-        found = {}
+        reasons = {}
         for name in sorted(self._plugins()):
             try:
                 self._plugin(name)
             except UnknownName as error:
-                found[name] = str(error)
-        return found
+                reasons[name] = str(error)
+        return reasons
 
     def names(self) -> list[str]:
         """Every name that can be used: built-in ones first, then plug-ins."""
@@ -156,9 +157,11 @@ class Table(Generic[R]):
         Raises:
             UnknownName: nothing has that name, or the plug-in that has it cannot be loaded.
         """
-        found = self.built_in(name)
-        if found is not None:
-            return found
+        # Built-in names first, and plug-ins' only by their slash: no package that somebody installs can change what a
+        # suite means.
+        own = self.built_in(name)
+        if own is not None:
+            return own
         if name in self._plugins():
             return self._plugin(name), {}
         raise UnknownName(
@@ -178,8 +181,8 @@ class Table(Generic[R]):
         """The "Did you mean" sentence for a name in another case, one that others use, or a misspelt one."""
         for pattern, row in self.rows.items():
             for called in (pattern, *row.aliases):
-                found = _match(called, name, ignore_case=True)
-                right = None if found is None else _filled(pattern, {"name": name, **found})
+                parameters = _match(called, name, ignore_case=True)
+                right = None if parameters is None else _filled(pattern, {"name": name, **parameters})
                 if right is not None and right != name:
                     return f"Did you mean {right!r}?"
         return near_miss(name, self.names(), self.aliases())
@@ -194,7 +197,7 @@ class Table(Generic[R]):
         }
 
     def built_in(self, name: str) -> tuple[R, dict[str, int | str]] | None:
-        """The row of our own that ``name`` means, as :meth:`find`; None where there is none. Imports no plug-in."""
+        """The built-in row that ``name`` means, as :meth:`find`; None where there is none. Imports no plug-in."""
         if name in self.rows and "<" not in name:
             return self.rows[name], {}
         for pattern, row in self.rows.items():
@@ -204,6 +207,7 @@ class Table(Generic[R]):
         return None
 
     def _plugins(self) -> dict[str, importlib.metadata.EntryPoint]:
+        """What installed distributions offer for this table, by ``distribution/entry``; nothing is imported."""
         if self.group is None:
             return {}
         return {
@@ -213,6 +217,11 @@ class Table(Generic[R]):
         }
 
     def _plugin(self, name: str) -> R:
+        """A plug-in's row, imported.
+
+        Raises:
+            UnknownName: it cannot be imported, or is no row of this table.
+        """
         entry = self._plugins()[name]
         try:
             row = entry.load()
@@ -245,16 +254,17 @@ def _match(pattern: str, name: str, *, ignore_case: bool = False) -> dict[str, i
     """The parameters in a name that a pattern fits; None where there are none, or it does not."""
     if "<" not in pattern:
         return None
-    found = re.fullmatch(_PARAMETERS.sub(_group, pattern), name, re.IGNORECASE if ignore_case else 0)
-    if not found:
+    match = re.fullmatch(_PARAMETERS.sub(_group, pattern), name, re.IGNORECASE if ignore_case else 0)
+    if not match:
         return None
-    numbers = {match[1] for match in _PARAMETERS.finditer(pattern) if match[1].islower()}
-    return {key: int(value) if key in numbers else value for key, value in found.groupdict().items()}
+    numbers = {parameter[1] for parameter in _PARAMETERS.finditer(pattern) if parameter[1].islower()}
+    return {key: int(value) if key in numbers else value for key, value in match.groupdict().items()}
 
 
 def _group(parameter: re.Match[str]) -> str:
     """The regular expression of one parameter of a pattern."""
     word, suffixes = parameter[1], parameter[2].removeprefix(".")
+    # At most nine digits, and no leading 0: C04 would be another name for C4, and so another key for the same group.
     known = r"0|[1-9][0-9]{0,8}" if word.islower() else _WORDS[word]
     ending = rf"\.(?:{suffixes})" if suffixes else ""
     return f"(?P<{word.lower()}>(?:{known}){ending})"

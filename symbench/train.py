@@ -25,8 +25,8 @@ from symbench.datasets.reading import seeded
 from symbench.environment import hardware
 from symbench.errors import ConfigError, Interrupted, ModelError, Problem, one_of
 from symbench.events import Advanced, Finished, Listener, Note, Started
-from symbench.models.weights import digest_file
 from symbench.objective import Objective, augmented
+from symbench.paths import sha256_file
 from symbench.plan.document import Plan
 from symbench.plan.workspace import Workspace
 from symbench.store import Digests, content_key, is_sealed, write_text, written
@@ -121,7 +121,7 @@ def _trained(
         state = {key: value.detach().cpu().clone().contiguous() for key, value in module.state_dict().items()}
         with written(path) as temporary:
             save_file(state, temporary)
-    digest, seconds = digest_file(path), time.perf_counter() - start
+    digest, seconds = sha256_file(path), time.perf_counter() - start
     known = {
         "shown": recipe.epochs * len(space.training_of(recipe.on).dataset),
         "hardware": list(hardware(device).values()),

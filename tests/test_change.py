@@ -17,16 +17,16 @@ from symbench import statistics
 from symbench.gate.decide import Question, decided
 from symbench.statistics import (
     Array,
-    Doubt,
+    Confidence,
     Interval,
     Mean,
     Quantile,
     Ratio,
     Sampled,
     Smallest,
+    absolute,
     change,
     relative_change,
-    standing,
 )
 from symbench.statistics.bounded import BoundedMeans
 
@@ -115,10 +115,10 @@ def of(found: Interval, worse: int) -> tuple[float, float, float]:
     return worse * found.estimate, low, high
 
 
-def numbers(doubt: Doubt) -> tuple[float, float, float]:
-    assert doubt.low is not None
-    assert doubt.high is not None
-    return doubt.estimate, doubt.low, doubt.high
+def numbers(confidence: Confidence) -> tuple[float, float, float]:
+    assert confidence.low is not None
+    assert confidence.high is not None
+    return confidence.estimate, confidence.low, confidence.high
 
 
 def by_weights(changes: Array, lowest: float, highest: float) -> tuple[float, float]:
@@ -255,13 +255,13 @@ def test_worse_mirrors(name: str) -> None:
     assert numbers(up) == pytest.approx(tuple(-one for one in (down.estimate, down.high or 0, down.low or 0)))
     assert up.n == down.n
     assert up.p_above(0.01) == pytest.approx(down.p_below(-0.01))
-    alone_up, alone_down = (standing(before, worse, seed=1) for worse in (1, -1))
+    alone_up, alone_down = (absolute(before, worse, seed=1) for worse in (1, -1))
     assert numbers(alone_up) == pytest.approx((-alone_down.estimate, -(alone_down.high or 0), -(alone_down.low or 0)))
     if not alone_up.holds:
         assert numbers(alone_up) == of(before.interval(seed=1), 1)
 
 
-def changed(n: int, lost: int, gained: int, by: float = 1.0) -> Doubt:
+def changed(n: int, lost: int, gained: int, by: float = 1.0) -> Confidence:
     before, after = np.ones(n), np.ones(n)
     after[:lost] -= by
     before[lost : lost + gained] -= by
@@ -297,7 +297,7 @@ def test_p_of_few_is_at_least_the_exact_one(lost: int) -> None:
     exact = stats.binomtest(lost, 100, 0.02, alternative="greater").pvalue
     assert exact <= changed(100, lost, 0).p_above(0.02) <= 3 * exact + 0.02
     right = Mean(np.array([0.0] * lost + [1.0] * (100 - lost)))
-    assert standing(right, -1, seed=0).p_above(-0.98) == pytest.approx(exact, rel=1e-5), "and no share is above 1"
+    assert absolute(right, -1, seed=0).p_above(-0.98) == pytest.approx(exact, rel=1e-5), "and no share is above 1"
 
 
 def test_p_without_bounds_is_students_with_the_error_of_the_lower_limit() -> None:
@@ -316,18 +316,18 @@ NAN = float("nan")
 
 
 @pytest.mark.parametrize(
-    ("doubt", "margin"),
+    ("confidence", "margin"),
     [
-        (Doubt(NAN, NAN, NAN, 9, NAN), 0.1),
-        (Doubt(NAN, None, None, 9, 0.0), 0.1),
-        (Doubt(0.9, None, None, 9, NAN), 0.1),
-        (Doubt(0.9, 0.8, NAN, 9, math.inf), 0.1),
-        (Doubt(0.0, -0.1, 0.05, 9, 0.02), NAN),
+        (Confidence(NAN, NAN, NAN, 9, NAN), 0.1),
+        (Confidence(NAN, None, None, 9, 0.0), 0.1),
+        (Confidence(0.9, None, None, 9, NAN), 0.1),
+        (Confidence(0.9, 0.8, NAN, 9, math.inf), 0.1),
+        (Confidence(0.0, -0.1, 0.05, 9, 0.02), NAN),
     ],
 )
-def test_nan_decides_nothing(doubt: Doubt, margin: float) -> None:
-    assert doubt.p_above(margin) == 1
-    (answer,) = decided([Question(doubt, margin, difference=True)])
+def test_nan_decides_nothing(confidence: Confidence, margin: float) -> None:
+    assert confidence.p_above(margin) == 1
+    (answer,) = decided([Question(confidence, margin, difference=True)])
     assert answer.verdict == "inconclusive"
     assert answer.p_adjusted == 1
 
@@ -407,9 +407,9 @@ def test_a_relative_drop_at_the_limit_passes_and_fails_rarely(rho: float) -> Non
     for _ in range(runs):
         both = rng.multivariate_normal([0, 0], [[1, rho], [rho, 1]], size=400)
         before, after = 1 + both[:, 0], 2 + both[:, 1]  # twice the baseline's mean, and allowed to be
-        doubt = relative_change(Mean(before, bounded=False), Mean(after, bounded=False), 1, 1.0, seed=0)
-        passed += doubt.high is not None and doubt.high <= 0
-        failed += doubt.p_above(0.0) < 0.05
+        confidence = relative_change(Mean(before, bounded=False), Mean(after, bounded=False), 1, 1.0, seed=0)
+        passed += confidence.high is not None and confidence.high <= 0
+        failed += confidence.p_above(0.0) < 0.05
     assert stats.binomtest(passed, runs).proportion_ci(0.99).low <= 0.05
     assert stats.binomtest(failed, runs).proportion_ci(0.99).low <= 0.05
 
@@ -419,13 +419,13 @@ def test_a_relative_drop_of_kappa_is_of_kappa() -> None:
     above, below = rng.random(500) * 0.3, np.full(500, 0.9)
     before = Ratio(above, below, complement=True)
     after = Ratio(above * 1.5, below, complement=True)
-    doubt = relative_change(before, after, -1, 0.1, seed=0)
-    assert doubt.estimate == pytest.approx(0.9 * before.estimate - after.estimate)
+    confidence = relative_change(before, after, -1, 0.1, seed=0)
+    assert confidence.estimate == pytest.approx(0.9 * before.estimate - after.estimate)
 
 
 def test_few_changes_are_no_proof_of_a_small_relative_drop() -> None:
     right = np.ones(100)
-    doubt = relative_change(Mean(right), Mean(right), -1, 0.02, seed=0)
-    assert doubt.estimate == pytest.approx(-0.02)
-    assert doubt.high is not None
-    assert doubt.high > 0  # 3.7 of 100 samples may be lost for all that is known
+    confidence = relative_change(Mean(right), Mean(right), -1, 0.02, seed=0)
+    assert confidence.estimate == pytest.approx(-0.02)
+    assert confidence.high is not None
+    assert confidence.high > 0  # 3.7 of 100 samples may be lost for all that is known

@@ -17,9 +17,9 @@ import pytest
 from scipy import stats
 
 from symbench.gate.decide import ALPHA, Question, decided
-from symbench.statistics import Array, Doubt, Mean, Smallest, change
+from symbench.statistics import Array, Confidence, Mean, Smallest, change
 from symbench.statistics.bounded import BoundedMeans
-from symbench.statistics.doubt import TAIL, of_mean
+from symbench.statistics.confidence import TAIL, of_mean
 
 SIZES = (60, 100, 450, 2000)
 CHANGED = (0.005, 0.02, 0.1, 0.5)
@@ -124,9 +124,9 @@ def test_so_it_decides_of_samples(n: int) -> None:
         world = World(n, share, 0.2, 0.02, 0.8)
         counts = world.drawn(rng, 1)[0]
         lost = np.repeat(world.values, counts[0])
-        doubt = change(Mean(lost.clip(0)), Mean((-lost).clip(0)), -1, seed=0)
-        at = world.drop + margin * doubt.error
-        (answer,) = decided([Question(doubt, at, difference=True)])
+        confidence = change(Mean(lost.clip(0)), Mean((-lost).clip(0)), -1, seed=0)
+        at = world.drop + margin * confidence.error
+        (answer,) = decided([Question(confidence, at, difference=True)])
         one = BoundedMeans(world.values[None], counts, np.array([-1.0]), np.array([1.0]))
         passes, fails = one.p_below(at)[0] <= TAIL, one.p_above(at)[0] < ALPHA
         assert answer.verdict == ("pass" if passes else "fail" if fails else "inconclusive")
@@ -134,7 +134,7 @@ def test_so_it_decides_of_samples(n: int) -> None:
     assert len(seen) > 1
 
 
-def smallest(world: World, rng: np.random.Generator, k: int) -> Doubt:
+def smallest(world: World, rng: np.random.Generator, k: int) -> Confidence:
     """What is known of the drop of the worst of k elements on as many samples, all of which get worse like the world.
 
     Elements are equally accurate before and after, up to chance: which is the worst is not known.
@@ -166,6 +166,6 @@ def test_none_changed_is_what_the_sample_knows_least_of() -> None:
     """Where no sample changed, a gate of a narrower margin than 3.7 / n cannot pass, whatever the metric."""
     for n in SIZES:
         none = BoundedMeans(np.zeros((1, 1)), np.array([[float(n)]]), np.array([-1.0]), np.array([1.0]))
-        doubt = of_mean(none, 0.0, n, 0.0)
-        assert doubt.high == pytest.approx(1 - TAIL ** (1 / n), rel=1e-5)
-        assert doubt.high == pytest.approx(3.69 / n, rel=0.04)
+        confidence = of_mean(none, 0.0, n, 0.0)
+        assert confidence.high == pytest.approx(1 - TAIL ** (1 / n), rel=1e-5)
+        assert confidence.high == pytest.approx(3.69 / n, rel=0.04)

@@ -36,7 +36,7 @@ from symbench.gate.decide import Question, decided
 from symbench.statistics import (
     RESAMPLES,
     Array,
-    Doubt,
+    Confidence,
     Mean,
     Ratio,
     Sampled,
@@ -175,10 +175,12 @@ class Asked:
 def ask(kind: Kind, world: Table, at: Array, margin: float, seed: int) -> Asked:
     before, after = measured(kind, *draw(world, at))
     worse = 1 if kind == "E" else -1
-    doubt = change(before, after, worse, seed=seed, resamples=REPLICATES)
+    confidence = change(before, after, worse, seed=seed, resamples=REPLICATES)
     error = float(np.hypot(*(one.influence().std(ddof=1) for one in (before, after))) / np.sqrt(N))
-    apart = Doubt(doubt.estimate, doubt.estimate - 1.96 * error, doubt.estimate + 1.96 * error, N, error)
-    return Asked(Question(doubt, margin, difference=True), Question(apart, margin, difference=True))
+    apart = Confidence(
+        confidence.estimate, confidence.estimate - 1.96 * error, confidence.estimate + 1.96 * error, N, error
+    )
+    return Asked(Question(confidence, margin, difference=True), Question(apart, margin, difference=True))
 
 
 def at(asked: Asked, margin: float) -> Asked:
@@ -195,7 +197,7 @@ def gate(asked: Sequence[Asked]) -> list[str]:
 
 def bare_numbers(asked: Sequence[Asked]) -> list[str]:
     """Whether the number is beyond the margin: what a comparison without statistics does."""
-    return ["fail" if one.question.doubt.estimate > one.question.margin else "pass" for one in asked]
+    return ["fail" if one.question.confidence.estimate > one.question.margin else "pass" for one in asked]
 
 
 def without_holm(asked: Sequence[Asked]) -> list[str]:
@@ -361,14 +363,14 @@ def test_a_rate_of_seven_in_a_hundred_is_caught(true: float, caught: float) -> N
 
 
 @cache
-def few(n: int, lost: int, gained: int) -> Doubt:
+def few(n: int, lost: int, gained: int) -> Confidence:
     before, after = np.ones(n), np.ones(n)
     after[:lost] = 0
     before[lost : lost + gained] = 0
     return change(Mean(before), Mean(after), -1, seed=0, resamples=REPLICATES)
 
 
-def of_few(n: int, margin: float, gain: float, decision: Callable[[Doubt, float], str]) -> dict[str, float]:
+def of_few(n: int, margin: float, gain: float, decision: Callable[[Confidence, float], str]) -> dict[str, float]:
     """How probable each verdict is: of every number of samples lost and gained, with how often there are as many."""
     gc.freeze()
     found: dict[str, float] = defaultdict(float)
@@ -382,12 +384,12 @@ def of_few(n: int, margin: float, gain: float, decision: Callable[[Doubt, float]
     return found
 
 
-def judged(doubt: Doubt, margin: float) -> str:
-    return decided([Question(doubt, margin, difference=True)])[0].verdict
+def judged(confidence: Confidence, margin: float) -> str:
+    return decided([Question(confidence, margin, difference=True)])[0].verdict
 
 
-def judged_without_guard(doubt: Doubt, margin: float) -> str:
-    return judged(replace(doubt, high=doubt.estimate + 1.96 * doubt.error), margin)
+def judged_without_guard(confidence: Confidence, margin: float) -> str:
+    return judged(replace(confidence, high=confidence.estimate + 1.96 * confidence.error), margin)
 
 
 @pytest.mark.parametrize(
@@ -410,7 +412,7 @@ def test_a_limit_without_the_guard_is_caught() -> None:
     assert of_few(100, 0.01, 0.0, judged_without_guard)["pass"] > 0.3
 
 
-def few_wrong(simulations: int, decision: Callable[[Doubt, float], str]) -> Counter[str]:
+def few_wrong(simulations: int, decision: Callable[[Confidence, float], str]) -> Counter[str]:
     """E of 0.1, which one sample in a hundred makes, another one after, and a true rise of 0.05 at the margin."""
     rng = np.random.default_rng(1)
     found: Counter[str] = Counter()
@@ -427,7 +429,9 @@ def test_an_error_that_few_samples_make() -> None:
     found = few_wrong(600, judged)
     require_rare(found["pass"], found.total())
     require_rare(found["fail"], found.total())
-    alone = few_wrong(600, lambda doubt, margin: "fail" if replace(doubt, low=None).p_above(margin) < MOST else "")
+    alone = few_wrong(
+        600, lambda confidence, margin: "fail" if replace(confidence, low=None).p_above(margin) < MOST else ""
+    )
     with pytest.raises(AssertionError, match="surely more than 5 %"):
         require_rare(alone["fail"], alone.total())
 

@@ -18,8 +18,8 @@ from symbench.api import prepare
 from symbench.assemble import prepare as prepare_symmetry
 from symbench.datasets import digits
 from symbench.events import Advanced, Event, Started, ignore
-from symbench.models.weights import digest_file
 from symbench.objective import augmented
+from symbench.paths import sha256_file
 from symbench.store import content_key
 from symbench.suite import load
 from symbench.testing import Blobs
@@ -188,7 +188,7 @@ def test_a_retrained_model_makes_its_cells_stale(
 
     save_file({k: v + 0.1 for k, v in load_file(path).items()}, path)
     note = json.loads(path.with_suffix(".json").read_text())
-    note = {key: value for key, value in note.items() if key != "digest"} | {"sha256": digest_file(path)}
+    note = {key: value for key, value in note.items() if key != "digest"} | {"sha256": sha256_file(path)}
     path.with_suffix(".json").write_text(json.dumps({**note, "digest": content_key(note)}))
     heard: list[Event] = []
     sb.run(folder.suite, results=folder.results, listen=heard.append)

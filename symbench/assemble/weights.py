@@ -9,7 +9,8 @@ from torch import nn
 
 from symbench.errors import ConfigError, Problem
 from symbench.models.loading import load_into
-from symbench.models.weights import check_file, digest_file, read
+from symbench.models.weights import check_file, read
+from symbench.paths import sha256_file
 from symbench.suite import Suite
 
 
@@ -46,7 +47,7 @@ def weights_digest(suite: Suite, name: str) -> str | None:
     where = suite.where("models", name, "weights")
     check_file(path, where=where)
     try:
-        found = digest_file(path)
+        found = sha256_file(path)
     except OSError as error:
         raise ConfigError(Problem(where, f"{path.name} cannot be read: {error.strerror or error}")) from error
     key = entry.weights_key

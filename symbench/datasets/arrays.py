@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import torch
+from safetensors import safe_open
 
 from symbench.code import foreign
 from symbench.datasets.base import Batch, Canvas, Dataset, resize
 from symbench.datasets.decode import Unreadable
-from symbench.datasets.facts import file_digest
+from symbench.datasets.facts import remembered_sha256
 from symbench.datasets.images import checked_path
 from symbench.datasets.pictures import unused
 from symbench.datasets.pixels import Range, Use, as_tensor, spread, to_unit
@@ -25,12 +25,6 @@ from symbench.errors import ConfigError, DataError, Problem, near_miss, one_of, 
 from symbench.fields import Field, Image
 
 CHANNELS = (1, 3)
-SAFETENSORS = {
-    "U8": "|u1", "I8": "|i1", "I16": "<i2", "I32": "<i4", "I64": "<i8", "U16": "<u2", "U32": "<u4", "U64": "<u8",
-    "F16": "<f2", "F32": "<f4", "F64": "<f8", "BOOL": "|b1",
-}  # fmt: skip
-LOCAL_HEADER = 30
-"""Bytes of a ZIP member's own header, before its name and extra field."""
 
 
 class ImageArray(Dataset):
@@ -65,7 +59,7 @@ class ImageArray(Dataset):
         return len(self.images)
 
     def batch(self, indices: Sequence[int], *, canvas: Canvas | None = None) -> Batch:
-        """Rows of the array; uint8 becomes ``uint8 / 255``.
+        """Samples by their index, pixels in [0, 1]; uint8 becomes ``uint8 / 255``.
 
         Raises:
             DataError: pixels leave their range.
@@ -82,11 +76,11 @@ class ImageArray(Dataset):
         return Batch({"image": resize(images, canvas).contiguous()}, targets)
 
     def digest(self) -> str:
-        """Of the file's bytes and of what is taken from it."""
+        """SHA-256 of the file's digest and of which arrays are taken from it, and how they are read."""
         return self._digest
 
     def remarks(self) -> list[str]:
-        """What was left aside, and whether images use their range: some are looked at."""
+        """Sentences about arrays that are not used, and about images that seem to be of another range."""
         with contextlib.suppress(DataError):  # what is beyond its range is said where it is read
             for index in () if self._use.samples else spread(len(self)).tolist():
                 self._use.see(self.batch([index]).leaves["image"], getattr(torch, self.images.dtype.name, None))
@@ -122,22 +116,22 @@ def load(
         ConfigError: the file cannot be read, or holds no such arrays.
     """
     where = where or "arrays"
-    place = checked_path(folder, path, split, key="path", where=where)
-    with foreign(ConfigError, where, f"reading {place.name}", "an array file that is whole"):
-        found = _arrays(place, where)
-        pixels = _chosen(found, images, place, where)
-        targets = None if labels is None else _labels(_chosen(found, labels, place, where), len(pixels), where)
+    file = checked_path(folder, path, split, key="path", where=where)
+    with foreign(ConfigError, where, f"reading {file.name}", "an array file that is whole"):
+        arrays = _arrays(file, where)
+        pixels = _chosen(arrays, images, file, where)
+        targets = None if labels is None else _labels(_chosen(arrays, labels, file, where), len(pixels), where)
         _check_numbers(pixels, range, where)
         last = _channels_last(pixels, layout, where)
-        said = f"{_file_digest(place)} {images} {labels} {last}" + ("" if range is None else f" {range}")
+        said = f"{_file_digest(file)} {images} {labels} {last}" + ("" if range is None else f" {range}")
         digest = hashlib.sha256(said.encode()).hexdigest()
-    remarks = unused("labels", "labels", found, where) if labels is None else []
+    remarks = unused("labels", "labels", arrays, where) if labels is None else []
     return ImageArray(pixels, targets, channels_last=last, digest=digest, where=where, span=range, remarks=remarks)
 
 
 def _file_digest(path: Path) -> str:
     try:
-        return file_digest(path)
+        return remembered_sha256(path)
     except Unreadable as error:
         raise OSError(str(error)) from error
 
@@ -151,48 +145,51 @@ def _arrays(path: Path, where: str) -> Mapping[str, Any]:
             members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
         return {key: lambda info=info: _member(path, info) for key, info in members.items()}
     if path.suffix == ".safetensors":
-        with path.open("rb") as file:
-            size = int.from_bytes(file.read(8), "little")
-            header = json.loads(file.read(size))
-        header.pop("__metadata__", None)
-        return {key: lambda entry=entry: _tensor(path, 8 + size, entry) for key, entry in header.items()}
+        with safe_open(path, "pt") as file:
+            return {key: lambda key=key: _tensor(path, key) for key in file.keys()}  # noqa: SIM118  (it is no mapping)
     raise ConfigError(Problem(where, f"got {path.name}", "a file that ends in .npz, .npy or .safetensors"))
 
 
 def _member(path: Path, info: zipfile.ZipInfo) -> np.ndarray:
-    """An array of a ``.npz`` file: mapped where it is stored as it is, as ``numpy.savez`` does."""
+    """An array of a ``.npz`` file: mapped where it is stored as it is, as ``numpy.savez`` does, else read.
+
+    Raises:
+        ValueError: it is no array, or one of Python objects.
+    """
     if info.compress_type != zipfile.ZIP_STORED:
         with np.load(path, allow_pickle=False) as archive:
-            found: np.ndarray = archive[info.filename.removesuffix(".npy")]
-            return found
-    with path.open("rb") as file:
-        file.seek(info.header_offset)
-        header = file.read(LOCAL_HEADER)
-        extra = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
-        file.seek(info.header_offset + LOCAL_HEADER + extra)
-        return _mapped_npy(file)
+            values: np.ndarray = archive[info.filename.removesuffix(".npy")]
+            return values
+    with path.open("rb") as file, zipfile.ZipFile(file) as archive, archive.open(info):
+        # To open a member, zipfile reads the header before it and no further: our file now stands at its first byte.
+        # That is how zipfile works, not what it promises; ``read_magic`` refuses whatever else might be there.
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = read(file)
+        if dtype.hasobject:
+            raise ValueError("its elements are Python objects")
+        return np.memmap(file, dtype, "r", file.tell(), shape, "F" if fortran else "C")
 
 
-def _mapped_npy(file: BinaryIO) -> np.ndarray:
-    version = np.lib.format.read_magic(file)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, fortran, dtype = read(file)
-    if dtype.hasobject:
-        raise ValueError("its elements are Python objects")
-    return np.memmap(file, dtype, "r", file.tell(), shape, "F" if fortran else "C")
+def _tensor(path: Path, key: str) -> np.ndarray:
+    """An array of a ``.safetensors`` file, mapped.
+
+    safetensors maps a tensor for torch and copies it for NumPy: hence the way by torch, which costs no memory.
+
+    Raises:
+        TypeError: NumPy has no such numbers, as of bfloat16.
+    """
+    with safe_open(path, "pt") as file:
+        values: np.ndarray = file.get_tensor(key).numpy()
+    return values
 
 
-def _tensor(path: Path, start: int, entry: Mapping[str, Any]) -> np.ndarray:
-    if entry["dtype"] not in SAFETENSORS:
-        raise ValueError(f"its elements are of type {entry['dtype']}")
-    return np.memmap(path, SAFETENSORS[entry["dtype"]], "r", start + entry["data_offsets"][0], tuple(entry["shape"]))
-
-
-def _chosen(found: Mapping[str, Any], key: str, path: Path, where: str) -> np.ndarray:
-    if key not in found:
-        got, expected = f"{path.name} has no array {quoted(key)}", f"one of {one_of(found) or 'none'}"
-        raise ConfigError(Problem(where, got, expected, near_miss(key, found)))
-    values: np.ndarray = found[key]()
+def _chosen(arrays: Mapping[str, Any], key: str, path: Path, where: str) -> np.ndarray:
+    """The array under a key; one that is not there, or empty, is refused."""
+    if key not in arrays:
+        got, expected = f"{path.name} has no array {quoted(key)}", f"one of {one_of(arrays) or 'none'}"
+        raise ConfigError(Problem(where, got, expected, near_miss(key, arrays)))
+    values: np.ndarray = arrays[key]()
     if not len(values):
         raise ConfigError(Problem(where, f"{path.name}, array {quoted(key)}, is empty", "at least one sample"))
     return values

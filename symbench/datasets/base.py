@@ -14,16 +14,11 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from symbench.errors import DataError, Problem
-from symbench.events import Listener, ignore
+from symbench.events import Listener, ignore, never
 from symbench.fields import Category, Field, MultiLabel
 
 Valid = Callable[[int, Mapping[str, float]], bool]
 """``(label, element's parameters) -> bool``, parameters as the group names them: ``{"angle_deg": 180.0}``."""
-
-
-def never() -> bool:
-    """For callers that never want to stop."""
-    return False
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ def cache_folder() -> Path:
 
 
 def limit_bytes() -> int:
-    """How large the pixel cache may become.
+    """How many bytes the pixel cache may take.
 
     Raises:
         ConfigError: ``SYMBENCH_CACHE_GIB`` is no number above 0.
@@ -46,15 +46,16 @@ def limit_bytes() -> int:
         number = float(text)
     except ValueError:
         number = 0.0
-    if not 0 < number < 2**33:
+    if not 0 < number < 2**33:  # of which NaN and infinity are neither
         raise ConfigError(Problem("SYMBENCH_CACHE_GIB", f"got {text!r}", "a number of GiB above 0"))
     return int(number * GIB)
 
 
 MARK = np.dtype("<u8")
-"""Of a row that is there: a CRC-32 of the entry's key, the row's number and its pixels, and a bit above that makes it
-no 0. Damage is noticed, and rows of other entries and places, not malice."""
+"""The mark of a row that has been written: a CRC-32 of the entry's key, the row's number and its pixels, plus
+``PRESENT``. It shows damage, and rows of other entries and places; against malice it is no help."""
 PRESENT = 1 << 32
+"""The bit that makes every mark another number than 0, which stands for a row that is missing."""
 
 
 class Entry:
@@ -76,11 +77,12 @@ class Entry:
 
     @property
     def row_bytes(self) -> int:
-        """What one image takes."""
+        """The bytes of one image's pixels."""
         return int(np.prod(self.shape[1:]))
 
     def missing(self, rows: np.ndarray) -> np.ndarray:
         """Which of the rows are not there, or not as they were written, bool. Each is looked at once by a process."""
+        # A row once checked stays so: checksums of all pixels at every batch would cost as much as reading them.
         if self._file is None:
             return np.ones(len(rows), dtype=np.bool_)
         for row in np.unique(rows[(self._marks[rows] != 0) & ~self._checked[rows]]).tolist():
@@ -92,8 +94,8 @@ class Entry:
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         """Pixels ``(len(rows), c, h, w)``, uint8, a copy. The rows have to be there."""
-        found: np.ndarray = self._pixels[rows]
-        return found
+        pixels: np.ndarray = self._pixels[rows]
+        return pixels
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -105,6 +107,8 @@ class Entry:
         with _writing():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(self.path.with_suffix(".lock")):
+                # While we waited, another process may have made the file anew or dropped it: what is mapped would
+                # then be a file without a name, and all that is written into it lost.
                 if not (self._is_current() or self._open()):
                     self._make()
                 yield
@@ -120,6 +124,8 @@ class Entry:
 
     def mark(self, rows: Sequence[int]) -> None:
         """Wait until the rows are on the disk, and say that they are there. Under :meth:`locked`."""
+        # Pixels first, marks only when those are on the disk: the kernel writes pages in any order, and a mark would
+        # outlive a power cut without its pixels. The other way round a row is merely decoded again.
         with self.path.open("r+b", buffering=0) as file:
             os.fsync(file.fileno())
             for row in rows:
@@ -127,10 +133,12 @@ class Entry:
                 _write_all(file, memoryview(self._written.pop(row).to_bytes(MARK.itemsize, "little")))
 
     def _mark(self, row: int, pixels: np.ndarray) -> int:
+        """The mark of a row with these pixels."""
         seed = zlib.crc32(f"{self.path.stem} {row}".encode())
         return PRESENT | zlib.crc32(np.ascontiguousarray(pixels).data.cast("B"), seed)
 
     def _is_current(self) -> bool:
+        """Whether the file that is mapped is still the one that the path names."""
         try:
             status = self.path.stat()
         except FileNotFoundError:  # another process made room
@@ -160,6 +168,7 @@ class Entry:
         return True
 
     def _make(self) -> None:
+        """Make the file with no row in it, and map it. Under :meth:`locked`."""
         temporary = self.path.with_suffix(".new.npy")
         np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=self.shape)  # sparse: takes no room yet
         with temporary.open("r+b") as file:
@@ -179,7 +188,7 @@ def _write_all(file: RawIOBase, left: memoryview) -> None:
 
 
 def entry_key(images: str, canvas: object, channels: int, version: str) -> str:
-    """The key of an entry: what the pixels depend on."""
+    """The key of an entry: a digest of all that its pixels depend on."""
     return hashlib.sha256(f"{images} {canvas} {channels} {version}".encode()).hexdigest()
 
 
@@ -192,40 +201,37 @@ def make_room(needed: int, keep: Collection[Entry]) -> None:
     limit, kept = limit_bytes(), {entry.path for entry in keep}
     with _writing():
         _entries().mkdir(parents=True, exist_ok=True)
+        # One process at a time: two that count at once would both find room for themselves, and together take twice.
         with FileLock(_entries() / ".lock"):
-            found = _listed()
-            mine = needed + sum(size for path, _, size in found if path in kept)
-            if mine > limit:
-                got = f"the images of this run take {mine / GIB:.3g} GiB of the pixel cache"
+            files = _entry_files()
+            own = needed + sum(size for path, _, size in files if path in kept)
+            if own > limit:
+                got = f"the images of this run take {own / GIB:.3g} GiB of the pixel cache"
                 remedy = "Set SYMBENCH_CACHE_GIB to more, or take a smaller size or fewer samples."
                 raise DataError(Problem("SYMBENCH_CACHE_GIB", got, f"at most {limit / GIB:.3g} GiB", remedy))
-            used = sum(size for _, _, size in found)
-            for path, _, size in sorted(found, key=lambda listed: listed[1]):
+            used = sum(size for _, _, size in files)
+            for path, _, size in sorted(files, key=lambda file: file[1]):
                 if used + needed > limit and path not in kept and _dropped(path):
                     used -= size
-
-
-def used_bytes() -> int:
-    """What the pixel cache takes on the disk."""
-    return sum(size for _, _, size in _listed())
 
 
 def _entries() -> Path:
     return cache_folder() / "pixels"
 
 
-def _listed() -> list[tuple[Path, float, int]]:
+def _entry_files() -> list[tuple[Path, float, int]]:
     """Every entry's file, when it was last used, and the bytes that it takes: rows that are not there take none."""
-    found = []
+    files = []
     for path in _entries().glob("??/*.npy"):
         with contextlib.suppress(OSError):  # gone since: another process made room
             status = path.stat()
-            found.append((path, status.st_mtime, bytes_taken(status)))
-    return found
+            # The time of the contents, which :meth:`Entry._open` sets: that of access is not kept on most systems.
+            files.append((path, status.st_mtime, bytes_taken(status)))
+    return files
 
 
 def bytes_taken(status: os.stat_result) -> int:
-    """What a file takes on the disk, where that can be told: of a sparse one less than its size."""
+    """The bytes that a file takes on the disk, as far as the system says: of a sparse one less than its size."""
     blocks: int | None = getattr(status, "st_blocks", None)
     return status.st_size if blocks is None else 512 * blocks
 
@@ -242,7 +248,7 @@ def _dropped(path: Path) -> bool:
 
 @contextlib.contextmanager
 def _writing() -> Iterator[None]:
-    """A cache that cannot be written ends in a sentence."""
+    """Turn a system's error about writing the cache into one that says what to do."""
     try:
         yield
     except OSError as error:

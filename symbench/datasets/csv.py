@@ -50,21 +50,21 @@ def load(
         ConfigError: the file cannot be read, a column is missing, or a row has no image or no label.
     """
     where = where or "csv"
-    place = checked_path(folder, path, split, key="path", where=where)
-    names, texts, lines, columns = _columns(place, image, label, delimiter, where)
+    file = checked_path(folder, path, split, key="path", where=where)
+    names, texts, lines, columns = _columns(file, image, label, delimiter, where)
     if label is None:
         remarks = unused("label", "label", columns, where)
         return Pictures(
-            Files(place.parent, names), None, channels=channels, where=where, remarks=remarks, listen=listen
+            Files(file.parent, names), None, channels=channels, where=where, remarks=remarks, listen=listen
         )
-    targets, classes = class_indices(texts, lambda i: f"{place.name}:{lines[i]}", where)
+    targets, classes = class_indices(texts, lambda i: f"{file.name}:{lines[i]}", where)
     return Pictures(
-        Files(place.parent, names), targets, classes=classes, channels=channels, where=where, listen=listen
+        Files(file.parent, names), targets, classes=classes, channels=channels, where=where, listen=listen
     )
 
 
 def class_indices(texts: Sequence[str], row: Callable[[int], str], where: str) -> tuple[np.ndarray, list[str] | None]:
-    """Labels as class indices: whole numbers as they are, names by their place among the sorted names.
+    """Labels as class indices: whole numbers as they are, names by their position among the sorted names.
 
     Whole numbers may be written as ``3.0``, as pandas does where a column had a gap. Where most labels are numbers
     all have to be, lest one odd label give every class another index. Numbers of ten digits and more are names.
@@ -85,8 +85,8 @@ def class_indices(texts: Sequence[str], row: Callable[[int], str], where: str) -
                 got, remedy = f"{row(i)}: label {quoted(text)} among numbers", "Leave the row out, or give all names."
                 raise ConfigError(Problem(where, got, "class indices, 0 or more, in every row", remedy))
         return np.array([int(numbers[text]) for text in texts]), None
-    place = {name: i for i, name in enumerate(classes)}
-    return np.array([place[text] for text in texts]), classes
+    index_of = {name: i for i, name in enumerate(classes)}
+    return np.array([index_of[text] for text in texts]), classes
 
 
 def _columns(

@@ -41,9 +41,11 @@ TURNS = {
 }
 """What undoes each EXIF orientation."""
 ORIENTATION = 0x0112
+"""The EXIF tag."""
 DEPTH = 24
 """Where a PNG says how many bits its channels have."""
 ON_THEIR_SIDE = (5, 6, 7, 8)
+"""EXIF orientations that exchange width and height."""
 
 
 class Unreadable(Exception):
@@ -51,14 +53,14 @@ class Unreadable(Exception):
 
 
 class Tally:
-    """Counts, from several threads at once."""
+    """A counter that several threads may use at once."""
 
     def __init__(self) -> None:
         self.total = 0
         self._lock = threading.Lock()
 
     def count(self) -> None:
-        """One more."""
+        """Count one more."""
         with self._lock:
             self.total += 1
 
@@ -68,7 +70,7 @@ DECODED = Tally()
 
 
 def version() -> str:
-    """What the pixels of a file depend on beside its bytes."""
+    """The version of decoding, ours and Pillow's: what the pixels of a file depend on beside its bytes."""
     return f"{VERSION}-{PIL.__version__}"
 
 
@@ -80,6 +82,7 @@ def quiet() -> Iterator[None]:
     log.setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
+            # Filters and level belong to the process and not to a thread: set here once, before the others start.
             warnings.simplefilter("ignore")
             Pil.init()  # not in several threads at once
             yield
@@ -108,6 +111,7 @@ def decode(data: bytes, channels: int) -> Pil.Image:
     DECODED.count()
     with _opened(data) as image:
         turn = TURNS.get(_orientation(image))
+        # Pillow cuts the pixels of such a PNG to 8 bits and leaves the transparent colour at 16: nothing would match.
         if image.format == "PNG" and image.mode == "RGB" and data[DEPTH] == 16 and "transparency" in image.info:
             image.info["transparency"] = tuple(value >> 8 for value in image.info["transparency"])  # as its pixels
         image.load()
@@ -128,7 +132,9 @@ def framed(image: Pil.Image, canvas: Canvas | None) -> np.ndarray:
 
 
 def _fitted(image: Pil.Image, frame: Frame) -> Pil.Image:
+    """An image resized and cropped as a frame says."""
     short, long = sorted(image.size)
+    # A strip of 20,000 x 8 pixels would be resized to 560,000 x 224, of which 224 x 224 are kept.
     if long > LONG * short and isinstance(frame.resize, int):
         left, top = ((side - min(side, LONG * short)) // 2 for side in image.size)
         image = image.crop((left, top, image.width - left, image.height - top))
@@ -146,11 +152,12 @@ def _opened(data: bytes) -> Iterator[Pil.Image]:
         raise Unreadable("the file is empty")
     try:
         with Pil.open(BytesIO(data), formats=FORMATS) as image:
+            # Pillow's own limit only warns up to twice as many pixels, and its warnings are silenced here.
             pixels = image.width * image.height
             if pixels > MOST_PIXELS:
                 raise Unreadable(f"it has {pixels:,} pixels, more than {MOST_PIXELS:,}")
             yield image
-    except (Unreadable, MemoryError):
+    except (Unreadable, MemoryError):  # a lack of memory says nothing of the file, and must not be remembered as if
         raise
     except PIL.UnidentifiedImageError as error:
         raise Unreadable("it is no JPEG, PNG, BMP, WebP, TIFF or GIF") from error
@@ -180,14 +187,15 @@ def _orientation(image: Pil.Image) -> int:
 
 
 def _flattened(image: Pil.Image) -> Pil.Image:
-    """Without transparency and with 8 bits a channel."""
+    """The image without transparency (black shows through) and with 8 bits a channel."""
     if image.mode == "F":
         raise Unreadable("its pixels are floating-point numbers, not 8 or 16 bits")
     if image.mode == "I" or image.mode.startswith("I;16"):
-        wide = np.asarray(image).astype(np.int64)
+        wide = np.asarray(image).astype(np.int64)  # uint16 has no room for the sum below
         if wide.min() < 0 or wide.max() > 65535:
             raise Unreadable("its pixels have more than 16 bits")
         wide[wide == image.info.get("transparency", -1)] = 0
+        # By 257 and not 256: 65,535 is to be 255, and 255 * 257 is 65,535. Half of that makes it round.
         return Pil.fromarray(((wide + 128) // 257).astype(np.uint8))
     if "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info:
         opaque = image.convert("RGBA")

@@ -44,7 +44,7 @@ def load(*, split: str, size: int) -> Arrays:
 
 
 def _enlarged(images: Tensor, size: int) -> Tensor:
-    """Originals ``(n, 1, 8, 8)`` amid black, ``(n, 1, size, size)``.
+    """The originals ``(n, 1, 8, 8)`` enlarged and put amid black, ``(n, 1, size, size)``.
 
     The originals touch their upper and lower edge. So the black around them takes part in the interpolation, and ink
     fades out over half a pixel of theirs: with the margin added to what was resized, every digit would be cut off
@@ -55,9 +55,9 @@ def _enlarged(images: Tensor, size: int) -> Tensor:
     scale = FRAME / side
     frame = torch.tensor([[[scale, 0, 0], [0, scale, 0]]], dtype=torch.float64)
     grid = affine_grid(frame, [1, 1, size, size], align_corners=False).expand(len(images), -1, -1, -1)
-    found = grid_sample(images.double(), grid, mode="bicubic", padding_mode="zeros", align_corners=False)
+    large = grid_sample(images.double(), grid, mode="bicubic", padding_mode="zeros", align_corners=False)
     ink = grid.abs().amax(-1) < 1 + 1 / side  # +-1 is their edge; beyond half a pixel are only ghosts, of 1 %
-    return found.mul(ink[:, None]).clamp(0, 1).float()
+    return large.mul(ink[:, None]).clamp(0, 1).float()
 
 
 def readable(digit: int, element: Mapping[str, float]) -> bool:

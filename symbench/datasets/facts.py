@@ -7,50 +7,30 @@ remembered by the digest.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
-import sqlite3
-import stat
-import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from symbench.datasets import decode
-from symbench.datasets.cache import cache_folder
 from symbench.datasets.decode import Unreadable
+from symbench.datasets.remembered import Fact, Memory, Stamp, stamp_of
 from symbench.errors import DataError, Problem
 from symbench.events import Advanced, Finished, Listener, Started, ignore
+from symbench.paths import sha256_file
+from symbench.slices import slices
 
 WINDOW = 64
 """Images in hand at once: what bounds the memory."""
 MOST_BYTES = 1 << 30
 """No file that is larger is taken for an image."""
 LOOKED_UP = 4096
-SETTLED_NS = 2_000_000_000
-"""A file younger than this may change again within the resolution of its times: not remembered."""
-
-TABLES = (
-    "CREATE TABLE IF NOT EXISTS files"
-    " (key BLOB PRIMARY KEY, size INTEGER, modified INTEGER, changed INTEGER, sha256 BLOB) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS images"
-    " (sha256 BLOB PRIMARY KEY, width INTEGER, height INTEGER, decoded INTEGER, reason TEXT) WITHOUT ROWID",
-)
-
-
-class Stamp(NamedTuple):
-    """What must be as it was for a remembered digest to hold; tools that set ``modified`` cannot set ``changed``."""
-
-    key: bytes
-    size: int
-    modified: int
-    changed: int
+"""Images between two visits to the database."""
 
 
 class Source(ABC):
@@ -64,7 +44,7 @@ class Source(ABC):
 
     @abstractmethod
     def __len__(self) -> int:
-        """How many there are."""
+        """The number of images."""
 
     @abstractmethod
     def name(self, index: int) -> str:
@@ -72,7 +52,7 @@ class Source(ABC):
 
     @abstractmethod
     def stamp(self, index: int) -> Stamp:
-        """What its digest is remembered by.
+        """The stamp of an image's file, under which its digest is remembered.
 
         Raises:
             OSError: it cannot be looked at.
@@ -81,7 +61,7 @@ class Source(ABC):
 
     @abstractmethod
     def read(self, index: int) -> bytes:
-        """Its bytes.
+        """The bytes of one image, as they are encoded.
 
         Raises:
             OSError: they cannot be read.
@@ -104,43 +84,20 @@ class Files(Source):
         return self.names[index]
 
     def stamp(self, index: int) -> Stamp:
-        """Of the file."""
-        found = stamp_of(Path(self.root, self.names[index]))
-        if found.size > MOST_BYTES:
-            raise Unreadable(f"it has {found.size:,} bytes, more than {MOST_BYTES:,}")
-        return found
+        """The stamp of the file; one that is too large for an image is refused."""
+        stamp = stamp_of(Path(self.root, self.names[index]))
+        if stamp.size > MOST_BYTES:
+            raise Unreadable(f"it has {stamp.size:,} bytes, more than {MOST_BYTES:,}")
+        return stamp
 
     def read(self, index: int) -> bytes:
         """The file's bytes."""
         return Path(self.root, self.names[index]).read_bytes()
 
 
-def stamp_of(path: Path) -> Stamp:
-    """The stamp of a file.
-
-    Raises:
-        OSError: it is not there.
-        Unreadable: it is a folder, a pipe or a device.
-    """
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):
-        raise Unreadable("it is no regular file")
-    return Stamp(os.fsencode(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-
-
-class Fact(NamedTuple):
-    """What is known of an image's bytes: its size as it is shown, whether it was decoded once, or what is wrong."""
-
-    sha256: bytes
-    width: int = 0
-    height: int = 0
-    decoded: int = 0
-    reason: str | None = None
-
-
 @dataclass
 class Facts:
-    """What is known of all images of a source.
+    """Digests, sizes and faults of all images of a source, as arrays.
 
     Attributes:
         sha256: ``(n, 32)``, uint8, of the bytes; 0 where there are none.
@@ -156,12 +113,12 @@ class Facts:
 
     @classmethod
     def none(cls, count: int) -> Facts:
-        """Nothing known of ``count`` images."""
+        """The facts of ``count`` images of which nothing is known yet."""
         sha256, sizes = np.zeros((count, 32), dtype=np.uint8), np.zeros((count, 2), dtype=np.int32)
         return cls(sha256, sizes, np.zeros(count, dtype=np.bool_))
 
     def put(self, index: int, fact: Fact) -> None:
-        """Take in what is known of one image."""
+        """Set the facts of one image."""
         if fact.sha256:
             self.sha256[index] = np.frombuffer(fact.sha256, dtype=np.uint8)
         self.sizes[index] = fact.width, fact.height
@@ -175,7 +132,7 @@ class Facts:
 
 
 def gather(source: Source, task: str = "looking through images", listen: Listener = ignore) -> Facts:
-    """Find out about every image: those that are not remembered are read, several at once."""
+    """The facts of every image of a source: remembered ones looked up, the others read, several at once."""
     listen(Started(task, len(source), "images"))
     try:
         return _gathered(source, listen)
@@ -184,71 +141,73 @@ def gather(source: Source, task: str = "looking through images", listen: Listene
 
 
 def _gathered(source: Source, listen: Listener) -> Facts:
+    """:func:`gather`, while the listener hears of it."""
     facts = Facts.none(len(source))
-    with _Memory() as memory, decode.quiet(), ThreadPoolExecutor(workers()) as pool:
-        for here in batched(range(len(source)), LOOKED_UP):
+    with Memory() as memory, decode.quiet(), ThreadPoolExecutor(workers()) as pool:
+        # In runs, so that a run that is killed among a million files keeps what it has learnt up to the last one.
+        for run in slices(len(source), LOOKED_UP):
+            here = range(run.start, run.stop)
             fresh: dict[int, Stamp] = {}
-            found: dict[int, Fact] = {}
+            learnt: dict[int, Fact] = {}
             for index, stamp in _stamps(source, here, facts):
                 known = memory.fact(memory.digest(stamp))
                 if known is None:
                     fresh[index] = stamp
                 else:
                     facts.put(index, known)
-            for window in batched(list(fresh), WINDOW):
-                seen = pool.map(lambda index: _looked_at(source, index), window)
-                found.update(zip(window, seen, strict=True))
+            # Window by window, so that the listener hears of it as it goes: the pool's map takes all at once.
+            unknown = list(fresh)
+            for part in slices(len(unknown), WINDOW):
+                window = unknown[part]
+                looked_at = pool.map(lambda index: _looked_at(source, index), window)
+                learnt.update(zip(window, looked_at, strict=True))
                 listen(Advanced(len(window)))
             listen(Advanced(len(here) - len(fresh)))
-            for index, fact in found.items():
+            for index, fact in learnt.items():
                 facts.put(index, memory.fact(fact.sha256) or fact)  # the same bytes may have been decoded before
-            memory.keep_facts([fact for fact in found.values() if fact.sha256])
-            memory.keep_digests({fresh[i]: fact.sha256 for i, fact in found.items() if fact.sha256})
+            # What could not be read has no digest and is not remembered: permissions may be given later.
+            memory.keep_facts([fact for fact in learnt.values() if fact.sha256])
+            memory.keep_digests({fresh[i]: fact.sha256 for i, fact in learnt.items() if fact.sha256})
     return facts
 
 
 def remember_decoded(facts: Facts, indices: Sequence[int]) -> None:
-    """Keep for later runs what came of decoding these images."""
-    found = []
+    """Remember for later runs which of these images could be decoded, and why the others could not."""
+    learnt = []
     for index in indices:
         width, height = facts.sizes[index].tolist()
         decoded, reason = int(facts.decoded[index]), facts.reasons.get(index)
-        found.append(Fact(facts.sha256[index].tobytes(), width, height, decoded, reason))
-    with _Memory() as memory:
-        memory.keep_facts(found, replace=True)
+        learnt.append(Fact(facts.sha256[index].tobytes(), width, height, decoded, reason))
+    with Memory() as memory:
+        memory.keep_facts(learnt, replace=True)  # a header that could be read said less than decoding does
 
 
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes; an unchanged file is not read again.
+def remembered_sha256(path: Path) -> str:
+    """:func:`~symbench.paths.sha256_file`, of which an unchanged file is not read again, not even by a later run.
 
     Raises:
         OSError: it cannot be read.
         Unreadable: it is no file.
     """
-    with _Memory() as memory:
+    with Memory() as memory:
         stamp = stamp_of(path)
-        found = memory.digest(stamp)
-        if found is None:
-            with path.open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").digest()
-            memory.keep_digests({stamp: found})
-        return found.hex()
-
-
-def batched(values: Sequence[int], size: int) -> Iterator[Sequence[int]]:
-    """In runs of at most ``size``."""
-    for first in range(0, len(values), size):
-        yield values[first : first + size]
+        known = memory.digest(stamp)
+        if known is not None:
+            return known.hex()
+        sha256 = sha256_file(path)
+        memory.keep_digests({stamp: bytes.fromhex(sha256)})
+        return sha256
 
 
 def workers() -> int:
     """As many threads as there are cores for this process."""
+    # os.cpu_count() counts the machine's cores, of which a container or a scheduler may have granted two.
     affinity = getattr(os, "sched_getaffinity", None)
     return min(64, len(affinity(0)) if affinity else os.cpu_count() or 1)
 
 
 def _stamps(source: Source, indices: Sequence[int], facts: Facts) -> Iterator[tuple[int, Stamp]]:
-    """The stamps of those that have one; the others get a reason."""
+    """The indices and stamps of the images whose files can be looked at; the others get a reason in ``facts``."""
     for index in indices:
         try:
             yield index, source.stamp(index)
@@ -257,6 +216,7 @@ def _stamps(source: Source, indices: Sequence[int], facts: Facts) -> Iterator[tu
 
 
 def _looked_at(source: Source, index: int) -> Fact:
+    """Read one image's bytes and header; what is wrong with them becomes the fact's reason."""
     try:
         data = source.read(index)
     except (OSError, Unreadable) as error:
@@ -272,64 +232,10 @@ def _looked_at(source: Source, index: int) -> Fact:
 
 
 def no_memory(where: str) -> DataError:
-    """What is said of an image that may be all right, which is not remembered as anything else."""
+    """The error where the memory does not suffice for an image: it may be sound, so nothing is remembered of it."""
     return DataError(Problem(where, "the memory does not suffice to decode it"))
 
 
 def _reason(error: OSError | Unreadable) -> str:
+    """Why an image cannot be used, without its path: that stands beside the reason already."""
     return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
-
-
-class _Memory:
-    """The remembered facts. Where the cache cannot be used nothing is remembered, which costs time alone."""
-
-    def __init__(self) -> None:
-        self.database: sqlite3.Connection | None = None
-
-    def __enter__(self) -> _Memory:
-        with contextlib.suppress(OSError, sqlite3.Error):
-            folder = cache_folder()
-            folder.mkdir(parents=True, exist_ok=True)
-            self.database = sqlite3.connect(folder / f"images-{decode.version()}.sqlite", timeout=60)
-        for table in TABLES:
-            self._write(table, [()])
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.database is not None:
-            self.database.close()
-
-    def digest(self, stamp: Stamp) -> bytes | None:
-        """The SHA-256 of what has this stamp."""
-        query = "SELECT sha256 FROM files WHERE key = ? AND size = ? AND modified = ? AND changed = ?"
-        row = self._row(query, stamp)
-        return None if row is None else row[0]
-
-    def fact(self, sha256: bytes | None) -> Fact | None:
-        """What is known of these bytes."""
-        if not sha256:
-            return None
-        row = self._row("SELECT sha256, width, height, decoded, reason FROM images WHERE sha256 = ?", (sha256,))
-        return None if row is None else Fact(*row)
-
-    def keep_digests(self, digests: Mapping[Stamp, bytes]) -> None:
-        """Remember digests, except of what is so new that it may change without a trace."""
-        settled = time.time_ns() - SETTLED_NS
-        rows = [(*s, sha256) for s, sha256 in digests.items() if max(s.modified, s.changed) < settled]
-        self._write("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)", rows)
-
-    def keep_facts(self, facts: Sequence[Fact], *, replace: bool = False) -> None:
-        """Remember facts."""
-        self._write(f"INSERT OR {'REPLACE' if replace else 'IGNORE'} INTO images VALUES (?, ?, ?, ?, ?)", facts)
-
-    def _row(self, query: str, values: Sequence[object]) -> tuple | None:  # type: ignore[type-arg]
-        if self.database is None:
-            return None
-        with contextlib.suppress(sqlite3.Error):
-            return self.database.execute(query, values).fetchone()
-        return None
-
-    def _write(self, statement: str, rows: Sequence[Sequence[object]]) -> None:
-        if self.database is not None and rows:
-            with contextlib.suppress(sqlite3.Error), self.database:
-                self.database.executemany(statement, rows)

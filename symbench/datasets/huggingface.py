@@ -12,8 +12,9 @@ import numpy as np
 from symbench.code import foreign, require
 from symbench.datasets.csv import class_indices
 from symbench.datasets.decode import Unreadable
-from symbench.datasets.facts import Source, Stamp, stamp_of
+from symbench.datasets.facts import Source
 from symbench.datasets.pictures import Pictures, unused
+from symbench.datasets.remembered import Stamp, stamp_of
 from symbench.errors import ConfigError, Problem, near_miss, one_of, quoted
 from symbench.events import Listener, ignore
 
@@ -44,11 +45,11 @@ class Rows(Source):
         return len(self.table)
 
     def name(self, index: int) -> str:
-        """Its number."""
+        """What to call a row in messages: ``row 7``."""
         return f"row {index}"
 
     def stamp(self, index: int) -> Stamp:
-        """Of the table's files and the row, or of the file that the row names."""
+        """The stamp of the table's files and the row, or of the file that the row names."""
         if not self.embedded:
             path = self._value(index).get("path")
             if path:
@@ -102,8 +103,8 @@ def load(
     library.disable_progress_bars()
     remedy = None if download or (folder / path).exists() else "Set download: true to fetch it."
     with foreign(ConfigError, where, f"loading {path}", "a folder or a dataset in Hugging Face's cache", remedy):
-        found = _found(library, folder / path, path, download=download)
-    table = _split(found, split, path, where)
+        splits = _opened(library, folder / path, path, download=download)
+    table = _split(splits, split, path, where)
     for column in [image] if label is None else [image, label]:
         if column not in table.column_names:
             got, expected = f"{path} has no column {quoted(column)}", f"one of {one_of(table.column_names)}"
@@ -122,19 +123,19 @@ def load(
     return Pictures(source, labels, classes=classes, channels=channels, where=where, remarks=remarks, listen=listen)
 
 
-def _found(library: Any, place: Path, name: str, *, download: bool) -> Any:
+def _opened(library: Any, saved: Path, name: str, *, download: bool) -> Any:
     """A dataset, or a dictionary of its splits."""
-    if any((place / mark).is_file() for mark in ("state.json", "dataset_dict.json")):
-        return library.load_from_disk(str(place))
-    if place.exists() or download:
-        return library.load_dataset(str(place) if place.exists() else name)
+    if any((saved / mark).is_file() for mark in ("state.json", "dataset_dict.json")):
+        return library.load_from_disk(str(saved))
+    if saved.exists() or download:
+        return library.load_dataset(str(saved) if saved.exists() else name)
     with _offline(library):
         return library.load_dataset(name)
 
 
 @contextmanager
 def _offline(library: Any) -> Iterator[None]:
-    """Nothing is fetched, and nobody is asked whether there is something newer."""
+    """Keep ``datasets`` from fetching anything, and from asking whether there is something newer."""
     before = library.config.HF_HUB_OFFLINE
     library.config.HF_HUB_OFFLINE = True
     try:
@@ -143,17 +144,18 @@ def _offline(library: Any) -> Iterator[None]:
         library.config.HF_HUB_OFFLINE = before
 
 
-def _split(found: Any, split: str, path: str, where: str) -> Any:
-    if not isinstance(found, dict):
+def _split(splits: Any, split: str, path: str, where: str) -> Any:
+    """One split of a dataset that has several, or the only one."""
+    if not isinstance(splits, dict):
         if split == "train":
             got = f"{path} is one split"
             raise ConfigError(Problem(where, got, "a dataset with a training split, to train on it"))
-        return found
-    name = split if split in found else OTHERWISE.get(split, split)
-    if name not in found:
-        expected = f"one of {one_of(found)}"
-        raise ConfigError(Problem(where, f"{path} has no split {quoted(split)}", expected, near_miss(split, found)))
-    return found[name]
+        return splits
+    name = split if split in splits else OTHERWISE.get(split, split)
+    if name not in splits:
+        expected = f"one of {one_of(splits)}"
+        raise ConfigError(Problem(where, f"{path} has no split {quoted(split)}", expected, near_miss(split, splits)))
+    return splits[name]
 
 
 def _labels(table: Any, column: str, where: str) -> tuple[np.ndarray, list[str] | None]:

@@ -24,25 +24,25 @@ SPLITS = ({"train", "test"}, {"train", "val"}, {"train", "test", "val"})
 
 @dataclass
 class Walk:
-    """Going through a folder: what was found, and what could not be entered.
+    """A walk through a folder and all below it, which keeps account of what it left out and why.
 
     Attributes:
         root: where it starts.
-        seen: folders that have been entered, by device and inode, so that each is entered once.
+        entered: folders that have been entered, by device and inode, so that each is entered once.
         closed: folders that cannot be opened, with the reason.
         loops: links that lead back to a folder that was entered already.
         others: how many images are of each suffix that is not taken.
     """
 
     root: Path
-    seen: set[tuple[int, int]] = field(default_factory=set)
+    entered: set[tuple[int, int]] = field(default_factory=set)
     closed: dict[str, str] = field(default_factory=dict)
     loops: int = 0
     others: Counter[str] = field(default_factory=Counter)
 
     def images(self, folder: str = "") -> list[str]:
         """The images in a folder and below it: paths below the root, sorted."""
-        found, waiting = [], [folder]
+        paths, waiting = [], [folder]
         while waiting:
             here = waiting.pop()
             for name, is_folder in self.entries(here):
@@ -50,44 +50,44 @@ class Walk:
                 if is_folder:
                     waiting.append(path)
                 elif name.lower().endswith(SUFFIXES):
-                    found.append(path)
+                    paths.append(path)
                 elif name.lower().endswith(OTHERS):
                     self.others[Path(name).suffix.lower()] += 1
-        return sorted(found)
+        return sorted(paths)
 
     def entries(self, folder: str) -> Iterator[tuple[str, bool]]:
         """The names in a folder and whether each is a folder; hidden ones left out, none of one entered before."""
-        place = Path(self.root, folder)
+        path = Path(self.root, folder)
         try:
-            status = place.stat()
-            if (status.st_dev, status.st_ino) in self.seen:
+            status = path.stat()
+            if (status.st_dev, status.st_ino) in self.entered:
                 self.loops += 1
                 return
-            self.seen.add((status.st_dev, status.st_ino))
-            with os.scandir(place) as listed:
-                found = [(entry.name, _is_folder(entry)) for entry in listed if not entry.name.startswith(".")]
+            self.entered.add((status.st_dev, status.st_ino))
+            with os.scandir(path) as entries:
+                names = [(entry.name, _is_folder(entry)) for entry in entries if not entry.name.startswith(".")]
         except OSError as error:
             self.closed[folder or "."] = error.strerror or str(error)
             return
-        yield from found
+        yield from names
 
     def remarks(self, where: str) -> list[str]:
-        """What people should be told, a sentence each."""
-        found = []
+        """Sentences about what the walk left out."""
+        remarks = []
         if self.closed:
             folders = "1 folder is" if len(self.closed) == 1 else f"{len(self.closed):,} folders are"
-            found.append(f"{where}: {folders} left out, which cannot be opened: {first_few(self.closed)}.")
+            remarks.append(f"{where}: {folders} left out, which cannot be opened: {first_few(self.closed)}.")
         if self.loops:
             links = "1 link is" if self.loops == 1 else f"{self.loops:,} links are"
-            found.append(f"{where}: {links} left out, because the folder behind is read already.")
+            remarks.append(f"{where}: {links} left out, because the folder behind is read already.")
         if self.others:
             count, shown = (
                 self.others.total(),
                 ", ".join(f"{name} ({n:,})" for name, n in sorted(self.others.items())),
             )
             images = "1 image is" if count == 1 else f"{count:,} images are"
-            found.append(f"{where}: {images} left out, whose formats are not taken: {shown}.")
-        return found
+            remarks.append(f"{where}: {images} left out, whose formats are not taken: {shown}.")
+        return remarks
 
 
 def load(
@@ -118,18 +118,18 @@ def load(
         ConfigError: there are no images, or none that can be read.
     """
     where = where or "images"
-    place = checked_path(folder, root, split, key="root", where=where)
-    if not place.is_dir():
-        raise ConfigError(Problem(where, f"{place} is a file", "a folder of images"))
-    walk = Walk(place)
+    top = checked_path(folder, root, split, key="root", where=where)
+    if not top.is_dir():
+        raise ConfigError(Problem(where, f"{top} is a file", "a folder of images"))
+    walk = Walk(top)
     names, classes, remarks = _classes(walk) if labels == "folders" else ([], [], [])
     targets = None
     if classes:
-        targets = np.repeat(np.arange(len(classes)), [len(found) for found in names])
+        targets = np.repeat(np.arange(len(classes)), [len(paths) for paths in names])
     else:
-        walk = Walk(place)
+        walk = Walk(top)
         names = [walk.images()]
-    files = [name for found in names for name in found]
+    files = [path for paths in names for path in paths]
     if set(classes) in SPLITS:
         held = next(name for name in classes if name != "train")
         remarks.append(f"the classes are {' and '.join(classes)}: did you mean root: {root}/{held}?")
@@ -137,9 +137,9 @@ def load(
     if not files:
         said = f" ({' '.join(remarks)})" if remarks else ""
         expected = f"files that end in {', '.join(SUFFIXES)}"
-        raise ConfigError(Problem(where, f"no images below {place}{said}", expected))
+        raise ConfigError(Problem(where, f"no images below {top}{said}", expected))
     return Pictures(
-        Files(place, files),
+        Files(top, files),
         targets,
         classes=classes or None,
         channels=channels,
@@ -150,7 +150,7 @@ def load(
 
 
 def checked_path(folder: Path, path: str, split: str, *, key: str, where: str) -> Path:
-    """``folder / path`` with the split put in.
+    """The full path of data that a suite names, checked to exist, with ``{split}`` replaced.
 
     Raises:
         ConfigError: it does not exist, or has no place for the split that is asked for.
@@ -158,28 +158,28 @@ def checked_path(folder: Path, path: str, split: str, *, key: str, where: str) -
     if split == "train" and "{split}" not in path:
         got, expected = f"{key}: {path} has no training split", f"{{split}} in {key}, which stands for train or test"
         raise ConfigError(Problem(where, got, expected))
-    place = folder / path.replace("{split}", split)
+    full = folder / path.replace("{split}", split)
     try:
-        if place.exists():
-            return place
-        near = [entry.name for entry in place.parent.iterdir()] if place.parent.is_dir() else []
+        if full.exists():
+            return full
+        near = [entry.name for entry in full.parent.iterdir()] if full.parent.is_dir() else []
     except OSError as error:
-        raise ConfigError(Problem(where, f"{place} cannot be opened: {error.strerror or error}")) from error
-    raise ConfigError(Problem(where, f"{place} does not exist", None, near_miss(place.name, near)))
+        raise ConfigError(Problem(where, f"{full} cannot be opened: {error.strerror or error}")) from error
+    raise ConfigError(Problem(where, f"{full} does not exist", None, near_miss(full.name, near)))
 
 
 def _classes(walk: Walk) -> tuple[list[list[str]], list[str], list[str]]:
-    """The images of every class, the classes, and remarks; nothing where no sub-folder has an image."""
+    """Classes by sub-folders: each one's images, their names, and remarks; empty where no sub-folder has an image."""
     entries = list(walk.entries(""))
     classes = sorted(name for name, is_folder in entries if is_folder)
-    names, top = [], set(walk.seen)
+    names, top = [], set(walk.entered)
     for name in classes:
-        walk.seen = set(top)  # a folder may be linked into several classes, and into each once
+        walk.entered = set(top)  # a folder may be linked into several classes, and into each once
         names.append(walk.images(name))
     if not any(names):
         return [], [], []
     remarks = []
-    empty = [name for name, found in zip(classes, names, strict=True) if not found]
+    empty = [name for name, paths in zip(classes, names, strict=True) if not paths]
     if empty:
         remarks.append(f"classes without images: {first_few(dict.fromkeys(empty, ''))}.")
     beside = sorted(name for name, is_folder in entries if not is_folder and name.lower().endswith(SUFFIXES))

@@ -69,7 +69,7 @@ class Items(Dataset):
         return len(self.source)
 
     def batch(self, indices: Sequence[int], *, canvas: Canvas | None = None) -> Batch:
-        """Decode the samples one by one."""
+        """A batch of samples, read and decoded one by one."""
         images, labels = [], []
         for index in indices:
             image, label = self._pair(index, canvas)
@@ -91,20 +91,20 @@ class Items(Dataset):
         return Batch({"image": torch.stack(images)}, targets)
 
     def digest(self) -> str:
-        """Of every sample's decoded pixels and label."""
-        digest, self._use, seen, sums = hashlib.sha256(), Use(), set(), set()
+        """SHA-256 of every sample's decoded pixels and label: reads the whole dataset once."""
+        digest, self._use, occurring, sums = hashlib.sha256(), Use(), set(), set()
         for index in range(len(self)):
             image, label = self._pair(index)
             self._use.see(image, self._stored)
-            seen |= {label} if isinstance(label, int) and self.targets else set()
+            occurring |= {label} if isinstance(label, int) and self.targets else set()
             sums |= {sum(label)} if self.labels.kind == "each label" else set()
             digest.update(f"{tuple(image.shape)} {label}\0".encode())
             digest.update(image.numpy().tobytes())
-        self.occurring, self._one_hot = sorted(seen), sums == {1}
+        self.occurring, self._one_hot = sorted(occurring), sums == {1}
         return digest.hexdigest()
 
     def remarks(self) -> list[str]:
-        """Where its classes' names come from, whether images use their range, and whether labels are one-hot."""
+        """Sentences about where classes' names come from, the range that images use, and labels that look one-hot."""
         said = [*self._said, *self._use.remark(self.span, self.where)]
         if self._one_hot:
             got = "each sample has one of several labels, and they are measured one by one"
@@ -112,6 +112,7 @@ class Items(Dataset):
         return said
 
     def _item(self, index: int) -> Any:
+        """A sample as the user's object gives it; whatever that raises becomes an error of ours."""
         with foreign(DataError, f"{self.where}, sample {index}", "reading it"):
             return self.source[index]
 
@@ -141,7 +142,10 @@ class Items(Dataset):
         return of_all(every, len(self.classes) if self.classes else None)
 
     def _image(self, value: Any, canvas: Canvas | None, where: str) -> Tensor:
-        """One image on its canvas; Pillow frames its own, as libraries do, which rounds where tensors do not."""
+        """One image on its canvas, float in [0, 1].
+
+        Images of Pillow's are framed by Pillow, as libraries do: it rounds to 8 bits, which tensors do not.
+        """
         eight_bits = isinstance(value, Pil.Image) and value.mode in {"L", "RGB"} and self.span is None
         if isinstance(canvas, Frame) and eight_bits:
             return torch.from_numpy(framed(value, canvas)).float() / 255

@@ -14,14 +14,15 @@ import torch
 from PIL import Image as Pil
 
 from symbench.datasets import cache, decode
-from symbench.datasets.base import Batch, Canvas, Dataset, Frame, never
+from symbench.datasets.base import Batch, Canvas, Dataset, Frame
 from symbench.datasets.cache import FREE, Entry
 from symbench.datasets.decode import Unreadable
-from symbench.datasets.facts import WINDOW, Source, batched, gather, no_memory, remember_decoded, workers
+from symbench.datasets.facts import WINDOW, Source, gather, no_memory, remember_decoded, workers
 from symbench.datasets.pixels import Use, spread
 from symbench.errors import ConfigError, DataError, Interrupted, Problem
-from symbench.events import Advanced, Finished, Listener, Started, ignore
+from symbench.events import Advanced, Finished, Listener, Started, ignore, never
 from symbench.fields import Category, Image
+from symbench.slices import slices
 
 CHUNK = 512
 """Images between two visits to the disk: what a killed run decodes again."""
@@ -37,8 +38,8 @@ LONGEST = 80
 class Pictures(Dataset):
     """Images that have to be decoded, with or without labels.
 
-    A sample's index is its place in the source. What cannot be read is left out, counted and named; its index stays
-    unused. Pixels are 8 bits a channel after they were brought to the canvas, and a batch is ``uint8 / 255``.
+    A sample's index is its position in the source. What cannot be read is left out, counted and named; its index
+    stays unused. Pixels are 8 bits a channel after they were brought to the canvas, and a batch is ``uint8 / 255``.
     """
 
     fixed = True
@@ -96,12 +97,14 @@ class Pictures(Dataset):
                 got = f"{_short(self.source.name(index))} cannot be read: {self.unusable[index]}"
                 raise DataError(Problem(f"{self.where}, sample {index}", got))
         entry = self._entry(canvas)
-        for attempt in itertools.count():  # once, unless another process makes room meanwhile
+        # Once as a rule; again where another process made room meanwhile, or a row was altered on the disk.
+        for attempt in itertools.count():
             if not entry.missing(rows).any():
                 break
             if attempt == MOST_ATTEMPTS:
                 raise DataError(Problem(self.where, "the pixel cache does not give back what is written", None, FREE))
             self.prepare(rows.tolist(), [canvas])
+            # Decoding has shown that one of them cannot be: asked again, the first lines above say which.
             if not self.unusable.keys().isdisjoint(rows.tolist()):
                 return self.batch(indices, canvas=canvas)
         pixels = torch.from_numpy(entry.read(rows)).float().div_(255)
@@ -109,7 +112,9 @@ class Pictures(Dataset):
         return Batch({"image": pixels}, labels)
 
     def digest(self) -> str:
-        """Of the images' bytes and what becomes of them; nothing is decoded."""
+        """SHA-256 of the images' bytes, of how they are decoded, and of labels and classes; nothing is decoded."""
+        # Our version of decoding and not Pillow's, so that an upgrade of Pillow makes no cell stale here. The pixel
+        # cache's keys have both, for there the pixels themselves are kept.
         digest = hashlib.sha256(f"{self._images} {self.channels} {decode.VERSION}\0".encode())
         if self.labels is not None:
             digest.update(self.labels.astype("<i8").tobytes())
@@ -136,7 +141,7 @@ class Pictures(Dataset):
         return sum(int(entry.missing(rows).sum()) * entry.row_bytes for entry in self.entries(canvases))
 
     def entries(self, canvases: Sequence[Canvas | None]) -> list[Entry]:
-        """What holds the images' pixels on these canvases."""
+        """The entries of the pixel cache for these canvases."""
         return [self._entry(canvas) for canvas in canvases]
 
     def prepare(
@@ -152,15 +157,16 @@ class Pictures(Dataset):
         missing = self._missing(np.asarray(indices, dtype=np.int64), list(entries.values()))
         if not missing:
             return
+        # Of all of our own entries, not only of these: what this run has decoded before must not be dropped for it.
         cache.make_room(self.room(missing, canvases), self._entries.values())
         listen(Started(f"decoding {self.where.rpartition('.')[2]}", len(missing), "images"))
         try:
             with decode.quiet(), ThreadPoolExecutor(workers()) as pool:
-                for done, chunk in enumerate(batched(missing, CHUNK)):
+                for chunk in slices(len(missing), CHUNK):
                     if stopped():
-                        got = f"stopped after {done * CHUNK:,} of {len(missing):,} images"
+                        got = f"stopped after {chunk.start:,} of {len(missing):,} images"
                         raise Interrupted(Problem(self.where, got, None, "The same command resumes."))
-                    self._fill(chunk, entries, pool, listen)
+                    self._fill(missing[chunk], entries, pool, listen)
         finally:
             listen(Finished())
 
@@ -173,7 +179,7 @@ class Pictures(Dataset):
             cache.make_room(needed, keep)
 
     def remarks(self) -> list[str]:
-        """What could not be read, and why; whether the rest uses its range; what was altered in the pixel cache."""
+        """Sentences about images that cannot be read, cached pixels that were altered, and images that seem dark."""
         altered = sum(len(entry.altered) for entry in self._entries.values())
         cached = "1 cached image is" if altered == 1 else f"{altered:,} cached images are"
         said = [*self._said, *([f"{self.where}: {cached} not what was written: decoded again."] if altered else [])]
@@ -184,7 +190,7 @@ class Pictures(Dataset):
         return [*said, f"{self.where}: {got}: {self._reasons()}."]
 
     def _dark(self) -> list[str]:
-        """What is said of pixels that use less than a quarter of their range, once there are any in the cache."""
+        """A warning about pixels that use less than a quarter of their range, once there are any in the cache."""
         rows = spread(len(self))
         for entry in () if self._use.samples else self._entries.values():
             there = rows[~entry.missing(rows)]
@@ -194,6 +200,7 @@ class Pictures(Dataset):
         return self._use.remark(None, self.where, remedy)
 
     def _reasons(self) -> str:
+        """The first few images that cannot be used, each with its reason."""
         return first_few(
             {self.source.name(i): self.unusable[i] for i in sorted(self.unusable)[:SHOWN]}, len(self.unusable)
         )
@@ -204,6 +211,8 @@ class Pictures(Dataset):
         Raises:
             ConfigError: none can.
         """
+        # One is enough: that no file can be decoded, as of a format that this Pillow was built without, is to be said
+        # before a run and not after hours of it. All would take those hours.
         hopeful = np.flatnonzero(self._readable())
         if self.facts.decoded[hopeful].any():
             return
@@ -220,6 +229,7 @@ class Pictures(Dataset):
             raise ConfigError(Problem(self.where, got, "at least one image"))
 
     def _readable(self) -> np.ndarray:
+        """Which images can be used as far as is known, bool ``(n,)``."""
         usable = np.ones(len(self), dtype=np.bool_)
         usable[list(self.unusable)] = False
         return usable
@@ -239,6 +249,7 @@ class Pictures(Dataset):
         return width, height
 
     def _entry(self, canvas: Canvas | None) -> Entry:
+        """The entry of the pixel cache with these images on a canvas."""
         if canvas not in self._entries:
             key = cache.entry_key(self._images, canvas, self.channels, decode.version())
             channels, height, width = self.shapes(canvas=canvas)["image"]
@@ -246,6 +257,7 @@ class Pictures(Dataset):
         return self._entries[canvas]
 
     def _missing(self, rows: np.ndarray, entries: Sequence[Entry]) -> list[int]:
+        """Which of these images one of the entries lacks, sorted; those that cannot be decoded left out."""
         missing = np.zeros(len(rows), dtype=np.bool_)
         for entry in entries:
             missing |= entry.missing(rows)
@@ -256,13 +268,16 @@ class Pictures(Dataset):
     ) -> None:
         """Decode a chunk, for every canvas that lacks it; another process that wants the same waits."""
         with ExitStack() as stack:
+            # In one order in every process: two that lock the same two entries the other way round wait for ever.
             for entry in sorted(entries.values(), key=lambda entry: entry.path):
                 stack.enter_context(entry.locked())
+            # Asked again under the lock: another process may have filled them while this one waited.
             todo = self._missing(np.asarray(chunk, dtype=np.int64), list(entries.values()))
             room = LARGEST // sum(entry.row_bytes for entry in entries.values())
-            for window in batched(todo, max(1, min(WINDOW, room))):
-                found = list(pool.map(lambda index: self._rows(index, list(entries)), window))
-                good = [(i, images) for i, images in zip(window, found, strict=True) if images is not None]
+            for part in slices(len(todo), max(1, min(WINDOW, room))):
+                window = todo[part]
+                decoded = list(pool.map(lambda index: self._rows(index, list(entries)), window))
+                good = [(i, images) for i, images in zip(window, decoded, strict=True) if images is not None]
                 for number, entry in enumerate(entries.values()):
                     entry.write([i for i, _ in good], (images[number] for _, images in good))
                 listen(Advanced(len(window)))
@@ -274,7 +289,7 @@ class Pictures(Dataset):
 
     def _rows(self, index: int, canvases: Sequence[Canvas | None]) -> list[np.ndarray] | None:
         """An image's pixels on every canvas; None, with the reason noted, where it cannot be decoded."""
-        image = self._tried.pop(index, None)
+        image = self._tried.pop(index, None)  # from several threads at once: pop is atomic, ``in`` and ``[]`` are not
         try:
             image = self._decoded(index) if image is None else image
             if image.size != tuple(self.facts.sizes[index].tolist()):
@@ -286,6 +301,12 @@ class Pictures(Dataset):
         return [decode.framed(image, canvas) for canvas in canvases]
 
     def _decoded(self, index: int) -> Pil.Image:
+        """One image, read and decoded anew.
+
+        Raises:
+            Unreadable: it cannot be decoded.
+            DataError: it cannot be read any more, or has changed since it was looked at.
+        """
         name = _short(self.source.name(index))
         try:
             data = self.source.read(index)
@@ -293,6 +314,7 @@ class Pictures(Dataset):
             raise DataError(
                 Problem(self.where, f"{name} cannot be read any more: {error.strerror or error}")
             ) from error
+        # The cells' keys hold the digest that was taken at the start: pixels of other bytes must not go under it.
         if hashlib.sha256(data).digest() != self.facts.sha256[index].tobytes():
             raise DataError(Problem(self.where, f"{name} changed while it was in use", None, "Run it again."))
         try:

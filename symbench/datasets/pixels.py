@@ -22,7 +22,9 @@ ROUNDING = {torch.float16: 2e-3, torch.bfloat16: 2e-2}
 FINE = 1e-6
 """Antialiased resizing in float32 makes 1 + 1e-7 of 1; what overshoots in earnest does so by hundredths."""
 CHANNELS = (1, 3, 4)
+"""Numbers of channels by which an axis is taken for that of the channels."""
 LOOKED_AT = 64
+"""Samples that are looked at to see what all are like."""
 FAINT = 0.25
 """Images that use less of their range are taken for stored in another one."""
 
@@ -40,25 +42,27 @@ def to_image(value: Any, *, where: str, span: Range | None = None, layout: str =
         DataError: the value is no image, leaves its range, or seems to have its channels last.
     """
     if isinstance(value, Pil.Image):
-        found, layout = _from_pillow(value, span, where), "nhwc"
+        image, layout = _from_pillow(value, span, where), "nhwc"
     elif isinstance(value, (Tensor, np.ndarray)):
-        found = as_tensor(value, where)
+        image = as_tensor(value, where)
     else:
         raise DataError(Problem(where, f"got a {type(value).__name__}", "a PIL image, a tensor or an array"))
-    found = found[None] if found.ndim == 2 else _channels_first(found, layout, where)
-    if found.ndim != 3 or 0 in found.shape:
-        raise DataError(Problem(where, f"got an image of shape {tuple(found.shape)}", "(c, h, w)"))
-    return to_unit(found[None], span, lambda _: where)[0]
+    image = image[None] if image.ndim == 2 else _channels_first(image, layout, where)
+    if image.ndim != 3 or 0 in image.shape:
+        raise DataError(Problem(where, f"got an image of shape {tuple(image.shape)}", "(c, h, w)"))
+    return to_unit(image[None], span, lambda _: where)[0]
 
 
 def as_tensor(value: Tensor | np.ndarray, where: str) -> Tensor:
-    """The numbers on the CPU, in their dtype.
+    """An array or a tensor as a tensor on the CPU, of the same dtype.
 
     Raises:
         DataError: torch has no such numbers.
     """
     if isinstance(value, Tensor):
         return value.detach().cpu()
+    # torch takes no array of another byte order, as FITS and IDX files have, nor one with negative strides, as flips
+    # have: both are copied.
     try:
         native = value.astype(value.dtype.newbyteorder("="), copy=False)
         return torch.from_numpy(np.ascontiguousarray(native))
@@ -67,7 +71,7 @@ def as_tensor(value: Tensor | np.ndarray, where: str) -> Tensor:
 
 
 def to_unit(values: Tensor, span: Range | None, where: Callable[[int], str]) -> Tensor:
-    """Stored numbers as float32 in [0, 1]; what rounding took beyond is brought back.
+    """Stored numbers as float32 in [0, 1]; pixels that rounding took beyond it are clamped.
 
     Args:
         values: ``(n, ...)``, of any dtype.
@@ -83,16 +87,18 @@ def to_unit(values: Tensor, span: Range | None, where: Callable[[int], str]) -> 
         raise DataError(Problem(where(0), got, "uint8, uint16, or float in [0, 1]", remedy))
     if span is not None:
         low, high = span
-        found = ((values.double() - low) / (high - low)).float()
+        # In float64: 16-bit numbers in a range far from 0 lose their last digits to float32 before they are shifted.
+        unit = ((values.double() - low) / (high - low)).float()
     else:
-        found = values.float()
-        found = found.div_(FULL[values.dtype]) if values.dtype in FULL else found
+        unit = values.float()
+        # In place: float() of integers is a new tensor. Of floating point it may be the caller's own.
+        unit = unit.div_(FULL[values.dtype]) if values.dtype in FULL else unit
     tolerance = ROUNDING.get(values.dtype, FINE)
-    inside = (found >= -tolerance) & (found <= 1 + tolerance)  # written so that NaN is not
+    inside = (unit >= -tolerance) & (unit <= 1 + tolerance)  # written so that NaN is not
     if not inside.all():
         first = int(torch.nonzero(~inside.flatten(1).all(1))[0])
-        raise _beyond(values[first], ~inside[first], found[first], span, where(first))
-    return found.clamp(0, 1)
+        raise _beyond(values[first], ~inside[first], unit[first], span, where(first))
+    return unit.clamp(0, 1)
 
 
 def _beyond(values: Tensor, wrong: Tensor, unit: Tensor, span: Range | None, where: str) -> DataError:
@@ -120,10 +126,15 @@ def _beyond(values: Tensor, wrong: Tensor, unit: Tensor, span: Range | None, whe
 
 
 def _from_pillow(value: Pil.Image, span: Range | None, where: str) -> Tensor:
-    """Its numbers, ``(h, w)`` or ``(h, w, c)``."""
+    """The stored numbers of a PIL image, ``(h, w)`` or ``(h, w, c)``.
+
+    Raises:
+        DataError: they are 32 bits wide, and no range says what white is.
+    """
     if value.mode in {"I", "F"} and span is None:
         got, remedy = f"got an image of mode {value.mode}", "Say what black and white are, as range: [0, 4095]."
         raise DataError(Problem(where, got, "8 or 16 bits a channel", remedy))
+    # Modes whose numbers are the picture: those of a palette are places in a list of colours, those of CMYK are ink.
     whole = value.mode in {"L", "RGB", "I", "F"} or value.mode.startswith("I;16")
     return as_tensor(np.array(value if whole else value.convert("RGB")), where)
 
@@ -144,7 +155,7 @@ def _channels_first(image: Tensor, layout: str, where: str) -> Tensor:
 
 
 def _looks_last(first: int, second: int, last: int) -> bool:
-    """Whether ``(first, second, last)`` is height, width and channels rather than channels, height and width.
+    """Whether a shape is ``(height, width, channels)`` rather than ``(channels, height, width)``.
 
     ``(3, 20, 3)`` may be either and is what it ought to be; ``(16, 4, 4)`` has 16 channels of 4 x 4.
     """
@@ -153,7 +164,7 @@ def _looks_last(first: int, second: int, last: int) -> bool:
 
 @dataclass
 class Use:
-    """How much of their range images use, as far as they have been read.
+    """The range of pixel values seen so far in some images, to notice those that are stored in another range.
 
     Attributes:
         low: the darkest pixel, of [0, 1].
@@ -168,12 +179,14 @@ class Use:
     dtype: torch.dtype | None = None
 
     def see(self, images: Tensor, dtype: torch.dtype | None) -> None:
-        """Take in images ``(n, ...)`` in [0, 1], stored in a dtype."""
+        """Widen the range by images ``(n, ...)`` in [0, 1], which were stored in ``dtype``."""
         self.low, self.high = min(self.low, float(images.min())), max(self.high, float(images.max()))
         self.samples, self.dtype = self.samples + len(images), dtype
 
     def remark(self, span: Range | None, where: str, remedy: str = "") -> list[str]:
-        """What is said of images that use less than a quarter of their range: they may be stored in another.
+        """A warning, in a list, about images that use less than a quarter of their range; no warning for others.
+
+        They may be stored in another range than they are read by, and would be nearly black or of one grey.
 
         Args:
             span: what black and white are stored as, where that was said.
@@ -194,17 +207,18 @@ class Use:
 
 
 def _whole_bits(value: float) -> int:
-    """The largest number of as many bits: 4,095 for 3,900."""
+    """The largest number of as many bits as this one takes: 4,095 for 3,900."""
     return (1 << max(1, round(value)).bit_length()) - 1
 
 
 def spread(count: int) -> np.ndarray:
-    """Some of ``count`` samples, from the first to the last: as many as it takes to see what all are like."""
+    """Indices of up to 64 of ``count`` samples, evenly from the first to the last."""
+    # unique: where there are few samples, rounding names some of them twice.
     return np.unique(np.linspace(0, count - 1, min(LOOKED_AT, count)).astype(np.int64))
 
 
 def stored_dtype(value: Any) -> torch.dtype | None:
-    """What an image's numbers are stored as; None for what is no image."""
+    """The dtype that an image's numbers are stored in; None for what is no image."""
     if isinstance(value, Tensor):
         return value.dtype
     if isinstance(value, Pil.Image):

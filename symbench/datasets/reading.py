@@ -16,7 +16,7 @@ from symbench.datasets.pixels import spread
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Set the global generators of torch (on the CPU), NumPy and Python; as they were afterwards.
+    """Seed the global generators of torch (on the CPU), NumPy and Python, and restore them afterwards.
 
     Transforms of torchvision's and of users draw from these, and from nothing that could be handed to them.
     """
@@ -33,14 +33,17 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def change(data: Dataset) -> str | None:
-    """How some sample differs between two readings, one after the other; None where none of those looked at does."""
+    """In words, how a sample differs between two readings in a row; None where none of those looked at does."""
     with seeded(0):
-        found = (_difference(index, data.batch([index]), data.batch([index])) for index in _some(data))
-        return next((said for said in found if said is not None), None)
+        words = (_difference(index, data.batch([index]), data.batch([index])) for index in _some(data))
+        return next((said for said in words if said is not None), None)
 
 
 def change_under_seeds(data: Dataset) -> str | None:
-    """The same for two readings under the same global seeds: what generators of its own do differs there too."""
+    """:func:`change` between two readings under the same global seeds, which make most random transforms repeat.
+
+    What still differs draws from a generator of its own, which nobody can seed from outside.
+    """
     for index in _some(data):
         with seeded(index):
             one = data.batch([index])
@@ -52,12 +55,12 @@ def change_under_seeds(data: Dataset) -> str | None:
 
 
 def _some(data: Dataset) -> list[int]:
-    """Samples to look at; none of a set whose pixels are checked files."""
+    """The samples that are read twice: some, or none where pixels come from files that are checked anyway."""
     return [] if data.fixed else [index for index in spread(len(data)).tolist() if index not in data.unusable]
 
 
 def _difference(index: int, one: Batch, other: Batch) -> str | None:
-    """In words, what of a sample is another in its second reading."""
+    """In words, how two readings of a sample differ; None where they do not."""
     again = {**other.leaves, **other.targets}
     for name, first in {**one.leaves, **one.targets}.items():
         second = again[name]

@@ -32,7 +32,7 @@ WORDS: dict[Kind, str] = {
 
 @dataclass(frozen=True)
 class LabelReader:
-    """How the labels of a dataset are read.
+    """How the labels of a dataset are turned into tensors, all in the same way.
 
     Attributes:
         kind: what each of them is.
@@ -64,12 +64,12 @@ class LabelReader:
         if value is None:
             raise DataError(Problem(where, "has no label", self._expected()))
         array = _array(value, where)
-        found = _kind(value, array, where)
-        if self.kind == "class" and array.size == 1 and found != "yes or no" and found != "number":
+        kind = _kind(value, array, where)
+        if self.kind == "class" and array.size == 1 and kind != "yes or no" and kind != "number":
             return _index(array, where)
-        if self.kind == "yes or no" and found in {"yes or no", "class"} and set(array.flat) <= {0, 1}:
+        if self.kind == "yes or no" and kind in {"yes or no", "class"} and set(array.flat) <= {0, 1}:
             return int(array.reshape(-1)[0])
-        if self.kind == "number" and found in {"yes or no", "number", "class"}:
+        if self.kind == "number" and kind in {"yes or no", "number", "class"}:
             return float(array.reshape(-1)[0])
         if self.kind in {"numbers", "each label"} and array.shape == (self.size,):
             return array.astype(np.float64 if self.kind == "numbers" else np.int64).tolist()
@@ -78,10 +78,11 @@ class LabelReader:
         raise DataError(Problem(where, f"got label {shown(value)}", self._expected()))
 
     def stack(self, labels: list[Any]) -> Tensor:
-        """What :meth:`read` gave, of several samples: ``(n,)`` or ``(n, size)``."""
+        """The labels of several samples, each from :meth:`read`, as one tensor ``(n,)`` or ``(n, size)``."""
         return torch.tensor(labels, dtype=torch.float32 if self.kind in {"number", "numbers"} else torch.int64)
 
     def _expected(self) -> str:
+        """What messages expect of a label, from those before."""
         return {
             "class": "one class index",
             "yes or no": "0 or 1",
@@ -98,7 +99,7 @@ def is_open(value: Any, where: str) -> bool:
 
 
 def of_first(value: Any, where: str) -> LabelReader:
-    """How labels are read of which the first says it all.
+    """The reader of a dataset whose first label leaves nothing open, as 0.7 or None does.
 
     Raises:
         DataError: it is nothing that a label can be.
@@ -110,10 +111,10 @@ def of_first(value: Any, where: str) -> LabelReader:
 
 
 def of_all(values: Iterable[tuple[Any, str]], classes: int | None) -> LabelReader:
-    """How labels are read, of all of them with what messages call each sample.
+    """The reader of a dataset whose labels all have to be looked at to know what they are.
 
     Args:
-        values: the labels.
+        values: every label, with what messages call its sample.
         classes: how many classes have names.
 
     Raises:
@@ -129,17 +130,19 @@ def of_all(values: Iterable[tuple[Any, str]], classes: int | None) -> LabelReade
         if array.size and np.issubdtype(array.dtype, np.integer):
             most = max(most, int(array.max()))
         binary = binary and set(array.flat) <= {0, 1}
-    found = set(kinds)
-    if found <= {"class", "yes or no"}:
-        return LabelReader("class" if found == {"class"} else "yes or no" if binary else "number")
-    if found <= {"class", "yes or no", "number"}:
+    # From the narrowest kind that suits all of them to the widest: a single 0.7 among zeros and ones makes numbers of
+    # all, and lists of several lengths cannot be 0 or 1 for each label.
+    names = set(kinds)
+    if names <= {"class", "yes or no"}:
+        return LabelReader("class" if names == {"class"} else "yes or no" if binary else "number")
+    if names <= {"class", "yes or no", "number"}:
         return LabelReader("number")
-    if found <= {"each label", "several classes"} and set(sizes) == {1}:
+    if names <= {"each label", "several classes"} and set(sizes) == {1}:
         return LabelReader("class")
-    if found <= {"each label", "several classes"} and lists and ("several classes" in found or len(sizes) > 1):
+    if names <= {"each label", "several classes"} and lists and ("several classes" in names or len(sizes) > 1):
         return LabelReader("several classes", max(most + 1, classes or 0))
-    if found <= {"each label", "numbers"} and len(sizes) == 1:
-        return LabelReader("numbers" if "numbers" in found else "each label", next(iter(sizes)))
+    if names <= {"each label", "numbers"} and len(sizes) == 1:
+        return LabelReader("numbers" if "numbers" in names else "each label", next(iter(sizes)))
     if len(kinds) > 1:
         kind, where = list(kinds.items())[-1]
         raise DataError(Problem(where, f"its label is {WORDS[kind]}, after {WORDS[next(iter(kinds))]}", "one kind"))
@@ -148,7 +151,7 @@ def of_all(values: Iterable[tuple[Any, str]], classes: int | None) -> LabelReade
 
 
 def of_array(labels: np.ndarray, where: str) -> tuple[Field, np.ndarray]:
-    """The field of labels ``(n,)`` or ``(n, size)`` that stand in one array, and what goes into a tensor.
+    """The field of an array of labels, ``(n,)`` or ``(n, size)``, and the array in the dtype of that field.
 
     Raises:
         ConfigError: they are nothing that labels can be.
@@ -191,7 +194,7 @@ def _array(value: Any, where: str) -> np.ndarray:
 
 
 def _kind(value: Any, array: np.ndarray, where: str) -> Kind:
-    """What a label looks like by itself.
+    """The kind that a label seems to be, with no other label known.
 
     Raises:
         DataError: it may be one thing or another: several whole numbers, or a class below 0.

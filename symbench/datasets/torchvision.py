@@ -68,7 +68,7 @@ def load(
 
 
 def _made(factory: Any, arguments: dict[str, object]) -> Any:
-    """The set; where its test split is called ``val``, that one."""
+    """Make the set; where it calls its test split ``val``, with that name."""
     try:
         return factory(**arguments)
     except ValueError as error:

@@ -18,7 +18,7 @@ DEEPEST = 16
 
 @dataclass(frozen=True)
 class Declared:
-    """What a dataset declares.
+    """What a dataset says of its classes.
 
     Attributes:
         classes: the names of its classes.
@@ -45,12 +45,12 @@ def declared(source: Any, depth: int = 0) -> Declared:
         inner = _followed(source, declared(source.dataset, depth + 1))
     else:
         return own
-    found = replace(inner, classes=own.classes or inner.classes, valid=own.valid or inner.valid)
-    return replace(found, remarks=()) if own.classes else found
+    both = replace(inner, classes=own.classes or inner.classes, valid=own.valid or inner.valid)
+    return replace(both, remarks=()) if own.classes else both
 
 
 def _followed(source: Any, inner: Declared) -> Declared:
-    """What is behind a wrapper; said where it is a user's own, which may give the labels another meaning."""
+    """What is declared behind a wrapper, with a remark where that is a user's own: it may change the labels."""
     if inner.classes is None or isinstance(source, Subset):
         return inner
     said = (
@@ -60,7 +60,7 @@ def _followed(source: Any, inner: Declared) -> Declared:
 
 
 def _in_common(parts: Sequence[Declared]) -> Declared:
-    """The names that all parts have in one order, and every rule."""
+    """What several parts declare together: the classes if all have the same, and every rule."""
     names = {tuple(part.classes or ()) for part in parts}
     rules = [part.valid for part in parts if part.valid is not None]
     remarks = tuple(dict.fromkeys(remark for part in parts for remark in part.remarks))
@@ -72,7 +72,7 @@ def _in_common(parts: Sequence[Declared]) -> Declared:
 
 @dataclass(frozen=True)
 class Every:
-    """Keeps what all of several rules keep."""
+    """The rule for a concatenation: a label survives an element where every part's own rule says so."""
 
     rules: Sequence[Valid]
 
@@ -91,7 +91,7 @@ def _names(own: Any) -> Sequence[str] | None:
 
 
 def _rule(own: Any) -> Valid | None:
-    """A method that takes a label and an element; any other by this name is something else."""
+    """The method ``valid`` if it takes a label and an element; None for anything else of this name."""
     if not is_rule(own):
         return None
     rule: Valid = own
@@ -99,7 +99,7 @@ def _rule(own: Any) -> Valid | None:
 
 
 def is_rule(own: Any) -> bool:
-    """Whether it asks for two arguments, as ``valid(label, element)`` does: a ``valid`` may be a split or a check."""
+    """Whether a method asks for two arguments, as ``valid(label, element)``: others call a split or a check so."""
     try:
         parameters = inspect.signature(own).parameters.values() if callable(own) else ()
     except (TypeError, ValueError):  # of something that is built in

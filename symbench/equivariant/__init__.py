@@ -55,7 +55,7 @@ def assert_equivariant(
         inputs: one leaf, or leaves by name, ``(n, ...)`` with two samples or more. Every call gets copies of them;
             floating-point ones are cast to ``dtype``, indices and masks are not.
         outputs: the field of every output; by default there is one, that no group moves. Named outputs (mappings,
-            dataclasses, named tuples, nested as ``aux.maps``) are matched by name, tuples and lists by place. All
+            dataclasses, named tuples, nested as ``aux.maps``) are matched by name, tuples and lists by position. All
             must be there: None leaves one out. ``"image"``, ``"scalar"`` and ``"category"`` stand for their fields.
         fields: of the inputs; by default images, or for ``(n, nodes, d)`` rows along the axis ``nodes``.
         modules: names of submodules with the field of what each returns, or its outputs as above.
@@ -80,6 +80,7 @@ def assert_equivariant(
     """
     if isinstance(model, type) or not callable(model):
         raise ConfigError(Problem("model", f"got {quoted(model)}", "a module or a function"))
+    # Whatever the caller has switched off: tensors made in inference mode can never be differentiated again.
     with torch.inference_mode(mode=False), torch.enable_grad():
         leaves = _leaves(inputs, dtype)
         setting = Setting.of(group, leaves, fields, dict(options or {}), action, on)
@@ -91,19 +92,19 @@ def assert_equivariant(
             check_axes(setting.fields, {name: field for name, field in declared.items() if field is not None})
         probe = Probe(model, dtype, wanted, inside)
         trial = Trial(setting, probe, leaves, chosen, allowed)
-        found = trial.run(gradients=gradients, seed=seed)
+        deviations = trial.run(gradients=gradients, seed=seed)
     if probe.writes:
         warnings.warn(
             f"the model writes into its input {one_of(sorted(map(repr, probe.writes)))} in place; "
             "symbench gave it a copy, others may not",
             stacklevel=2,
         )
-    broken = [each for each in found if not each.passes]
+    broken = [each for each in deviations if not each.passes]
     if broken:
         said = outputs is not None
         more = hints(broken, trial.reference, dtype, turns=setting.turns, declared=said)
         raise AssertionError("\n".join([f"not equivariant under {group}", *map(str, broken), *more]))
-    return found
+    return deviations
 
 
 def _leaves(inputs: Any, dtype: torch.dtype) -> dict[str, Tensor]:
@@ -125,6 +126,8 @@ def _leaves(inputs: Any, dtype: torch.dtype) -> dict[str, Tensor]:
         got = "got " + ", ".join(f"{number} samples of {name!r}" for name, number in counts.items())
         got = "a single sample has no others to measure by" if set(counts.values()) == {1} else got
         raise ConfigError(Problem("inputs", got, "two or more, as many in every input"))
+    # Moved in float32 at least, and rounded once to the dtype of the test: a turn computed in bfloat16 would be off
+    # by a hundredth before the model has seen it.
     precise = torch.promote_types(dtype, torch.float32)
     return {str(name): x.detach().to(precise if x.is_floating_point() else x.dtype) for name, x in given.items()}
 
@@ -132,19 +135,23 @@ def _leaves(inputs: Any, dtype: torch.dtype) -> dict[str, Tensor]:
 def _declared(given: Any, name: str, where: str) -> dict[str, Field | None]:
     """Fields by name; a field by itself is that of the only output, ``name``."""
     known = given if isinstance(given, Mapping) else {name: given}
-    found = {n: None if each is None else field_of(each, f"{where}[{n!r}]") for n, each in known.items()}
-    if not any(found.values()):
+    fields = {n: None if each is None else field_of(each, f"{where}[{n!r}]") for n, each in known.items()}
+    if not any(fields.values()):
         raise ConfigError(Problem(where, "nothing is tested", "a field for one output at least"))
-    return found
+    return fields
 
 
 def _elements(group: Group, count: int | None, seed: int) -> Elements:
+    """The elements that are tested, the identity first."""
     if count is not None and count < 1:
         raise ConfigError(Problem("elements", f"got {count}", "1 or more, besides the identity"))
     return choose(group, count, generator=torch.Generator().manual_seed(seed), where="elements")
 
 
 def _tolerance(setting: Setting, chosen: Elements, tolerance: float | None, dtype: torch.dtype) -> float:
+    """The largest relative deviation that passes; it has to be given where elements do more than permute numbers."""
+    # No default where numbers are resampled: how much an interpolation loses depends on the images, and a tolerance
+    # that suits all of them would pass a broken layer.
     if tolerance is None and not setting.exact(chosen):
         got = f"{setting.name} resamples or loses pixels here"
         raise ConfigError(Problem("tolerance", got, None, "Say with tolerance= how much of that is allowed."))

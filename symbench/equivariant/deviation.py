@@ -77,23 +77,25 @@ def largest(name: str, field: Field, label: str, moved: Tensor, expected: Tensor
     """
     deviation = squared_distances(moved[None], expected[None])[0].sqrt()
     values = flat(expected.double()[None])[0]
+    # The root mean square distance of two samples: the mean of |a - b|^2 over pairs is twice the sum of variances.
     variation = float((2 * values.var(dim=0, correction=1).sum()).sqrt())
     size = float(values.square().sum(-1).mean().sqrt())
-    # outputs that are the same for all samples, up to rounding, are measured by their own size instead
+    # Outputs that are the same for all samples, up to rounding, are measured by their own size instead; zeros by 1.
     scale = (size if variation <= ROUNDING * size else variation) or 1.0
-    broken = ~torch.isfinite(deviation)
+    broken = ~torch.isfinite(deviation)  # argmax of NaN is not said to find it on every device
     sample = int((broken if broken.any() else deviation).float().argmax())
     absolute = float(deviation[sample])
     where = _place(field, (moved[sample].double() - expected[sample].double()).abs())
-    found = Deviation(name, label, sample, absolute, absolute / scale, allowed, where)
-    return found if found.passes else replace(found, failing=(label,))
+    deviation_at = Deviation(name, label, sample, absolute, absolute / scale, allowed, where)
+    return deviation_at if deviation_at.passes else replace(deviation_at, failing=(label,))
 
 
-def worst(found: Sequence[Deviation]) -> Deviation:
+def worst(deviations: Sequence[Deviation]) -> Deviation:
     """The largest of one output's deviations, one for each element, with all elements that fail."""
-    most = max(found, key=lambda each: (each.relative != each.relative, each.relative))
-    failing = tuple(label for each in found for label in each.failing)
-    return replace(most, failing=failing, tested=len(found))
+    # NaN first: ``x != x`` is true of nothing else, and max would pass over it or not, as it happens to stand.
+    most = max(deviations, key=lambda each: (each.relative != each.relative, each.relative))
+    failing = tuple(label for each in deviations for label in each.failing)
+    return replace(most, failing=failing, tested=len(deviations))
 
 
 def _place(field: Field, distance: Tensor) -> str:
@@ -121,9 +123,9 @@ def hints(
         turns: whether the group turns images.
         declared: whether the caller said what outputs are.
     """
-    found = []
+    texts = []
     if dtype == torch.float64 and all(each.relative <= TOLERANCE[torch.float32] for each in broken):
-        found.append(
+        texts.append(
             "That is of the size of rounding in float32: if something inside is float32, such as a constant or a "
             "cast, pass dtype=torch.float32."
         )
@@ -132,13 +134,13 @@ def hints(
         shape = tuple(output.value.shape)
         if not declared and len(shape) > 2:
             field = "Image()" if len(shape) == 4 else "Nodes('nodes', Scalar())"
-            found.append(
+            texts.append(
                 f"Nothing was said of the output, of shape {shape}: it was taken for one that nothing moves. If it "
                 f"moves with the input, say so, such as outputs={{{name!r}: {field}}}."
             )
         if turns and output.field.grid is not None and shape[1] > 1:
-            found.append(
+            texts.append(
                 f"Image() says that the pixels of {name!r} move and its {shape[1]} channels do not. Components of "
                 "vectors and orientations do: they cannot be declared yet; test what is made of them further on."
             )
-    return found
+    return texts

@@ -27,7 +27,7 @@ class Output:
 
 
 class Probe:
-    """A model, a copy of it where it is a module, in evaluation mode; and what of it is tested.
+    """Runs a model, or a copy of it if it is a module, and returns the outputs that are tested.
 
     Args:
         model: a module or any function.
@@ -53,26 +53,26 @@ class Probe:
         self.writes: set[str] = set()
         """Inputs that the model wrote into."""
         self.model = copied(model, dtype) if isinstance(model, nn.Module) else model
-        self._seen: dict[str, list[dict[str, Tensor]]] = {}
+        self._kept: dict[str, list[dict[str, Tensor]]] = {}
         for name in modules:
             _submodule(self.model, name).register_forward_hook(self._keep(name))
 
     def __call__(self, leaves: Leaves) -> dict[str, Output]:
-        """Everything that is tested, by name.
+        """Run the model once: all outputs that are tested, its own and its submodules', by name.
 
         Raises:
             ConfigError: what comes back is not what was declared, or has no row for every sample.
         """
         count = len(next(iter(leaves.values())))
-        found = self._run(leaves)
+        values = self._run(leaves)
         fields: dict[str, Field | None] = dict(self.outputs or {})
         for name, declared in self.modules.items():
-            if name not in self._seen:
+            if name not in self._kept:
                 raise ConfigError(Problem("modules", f"the model does not call {name!r}", "submodules that it calls"))
-            for part, field, value in _of_module(name, declared, self._seen[name]):
-                fields[part], found[part] = field, value
+            for part, field, value in _of_module(name, declared, self._kept[name]):
+                fields[part], values[part] = field, value
         return {
-            name: Output(field, _comparable(name, found[name], count))
+            name: Output(field, _comparable(name, values[name], count))
             for name, field in fields.items()
             if field is not None
         }
@@ -84,11 +84,12 @@ class Probe:
             ConfigError: the model cannot be differentiated.
         """
         tracked = {n: x.detach().requires_grad_() for n, x in leaves.items() if x.is_floating_point()}
-        found = self._run({**leaves, **tracked})
+        outputs = self._run({**leaves, **tracked})
+        # On the CPU and in float64: outputs may be of several dtypes, and lie on several devices.
         terms = [
-            (found[name] * direction.to(found[name])).sum().cpu().double()
+            (outputs[name] * direction.to(outputs[name])).sum().cpu().double()
             for name, direction in directions.items()
-            if found[name].requires_grad
+            if outputs[name].requires_grad
         ]
         if not terms:
             return {name: torch.zeros_like(x) for name, x in tracked.items()}
@@ -104,8 +105,9 @@ class Probe:
 
     def _run(self, leaves: Leaves) -> dict[str, Tensor]:
         """The declared outputs, as they came; every call gets inputs of its own."""
-        self._seen.clear()
+        self._kept.clear()
         given = cast(leaves, self.dtype)
+        # torch counts the writes into every tensor: to compare contents would miss a write of the same numbers.
         versions = {name: x._version for name, x in given.items()}
         try:
             returned = _called(self.model, given)
@@ -122,6 +124,7 @@ class Probe:
         return named(returned, self.outputs, "outputs")
 
     def _runs_in_float32(self, leaves: Leaves) -> bool:
+        """Whether the model runs as it is usually run, so that float64 is to blame for what it raised."""
         model = copied(self.original, torch.float32) if isinstance(self.original, nn.Module) else self.original
         try:
             _called(model, cast(leaves, torch.float32))
@@ -132,11 +135,13 @@ class Probe:
         return True
 
     def _keep(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
+        """A forward hook that keeps copies of what a submodule returns."""
+
         def hook(module: nn.Module, arguments: Any, output: Any) -> None:
             del module, arguments
-            found = named(output, self.modules[name], f"modules[{name!r}]")
-            copies = {part: value.detach().clone() for part, value in found.items()}  # a later layer may write in it
-            self._seen.setdefault(name, []).append(copies)
+            parts = named(output, self.modules[name], f"modules[{name!r}]")
+            copies = {part: value.detach().clone() for part, value in parts.items()}  # a later layer may write in it
+            self._kept.setdefault(name, []).append(copies)
 
         return hook
 
@@ -161,6 +166,7 @@ def _of_module(
 
 
 def _comparable(name: str, value: Tensor, count: int) -> Tensor:
+    """An output detached, on the CPU and in float64; one without a row for every sample is refused."""
     if value.ndim == 0 or len(value) != count or not value.numel():
         got = f"has shape {tuple(value.shape)}"
         raise ConfigError(
@@ -171,6 +177,7 @@ def _comparable(name: str, value: Tensor, count: int) -> Tensor:
 
 
 def _submodule(model: Callable[..., Any], name: str) -> nn.Module:
+    """The submodule of that name, as ``model.named_modules()`` has it."""
     if not isinstance(model, nn.Module):
         raise ConfigError(
             Problem("modules", f"the model is a {type(model).__name__}", "a module: others have no submodules")
@@ -210,6 +217,7 @@ def _with_graph(module: nn.Module) -> Iterator[Tensor]:
 
 
 def _results(values: Iterable[Any]) -> Iterator[Tensor]:
+    """The tensors among values, nested ones too, that have a graph behind them."""
     for value in values:
         if isinstance(value, Tensor):
             if not value.is_leaf:

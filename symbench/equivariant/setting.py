@@ -49,7 +49,7 @@ class Setting:
         action: str | None,
         on: str | None,
     ) -> Setting:
-        """Everything about inputs, checked.
+        """The setting of a call of ``assert_equivariant``, everything about inputs checked.
 
         Raises:
             ConfigError: an unknown name, field or option; or a shape that cannot be moved.

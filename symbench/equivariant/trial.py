@@ -59,17 +59,18 @@ class Trial:
             gradients: whether to test them, where all elements only permute numbers.
             seed: draws the direction of the gradient.
         """
+        # Only of permutations: the adjoint of a resampling is not its inverse, so that gradients do not turn along.
         directions = self._directions(seed) if gradients and self.exact else {}
         unmoved = self.probe.gradient(self._seen(self.ready), directions) if directions else {}
-        found: dict[str, list[Deviation]] = {}
+        by_output: dict[str, list[Deviation]] = {}
         elements = self.chosen.values[1:]
         for g, label in zip(elements, self.setting.group.labels(elements), strict=True):
             turned = self._seen({name: self.setting.moves[name].act(g[None], x)[0] for name, x in self.ready.items()})
             pairs = [*self._outputs(g, turned), *self._gradients(g, turned, directions, unmoved)]
             for name, moved, expected in pairs:
                 each = largest(name, self.fields[name], label, moved, expected, self.allowed)
-                found.setdefault(name, []).append(each)
-        return [worst(each) for each in found.values()]
+                by_output.setdefault(name, []).append(each)
+        return [worst(each) for each in by_output.values()]
 
     def _seen(self, leaves: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What the model is shown: a crop where the border policy says so."""
@@ -80,12 +81,14 @@ class Trial:
         for name, output in self.probe(self._seen(self.ready)).items():
             before = self.reference[name]
             again = largest(name, output.field, "", output.value, before.value, self.allowed)
+            # NaN differs from itself: a model that gives NaN is for the test to fail, not to be called random.
             if not again.passes and torch.isfinite(output.value).all() and torch.isfinite(before.value).all():
                 got = f"on the same input it differs from itself by {again.absolute:.3g}"
                 remedy = "Is something random, or kept from call to call? A function is not put into eval()."
                 raise ConfigError(Problem(f"output {name!r}", got, "the same numbers in every call", remedy))
 
     def _move(self, name: str, output: Output) -> Action:
+        """The action on an output, checked against its shape."""
         action = self.setting.act(output.field, f"output {name!r}")
         self._check_numbers(f"output {name!r}", output.value, action)
         moved = [leaf for leaf, move in self.setting.moves.items() if not isinstance(move, TrivialAction)]
@@ -112,6 +115,7 @@ class Trial:
             raise ConfigError(Problem(f"input {name!r}", got, "floating point, or another border"))
 
     def _outputs(self, g: Tensor, turned: Mapping[str, Tensor]) -> Pairs:
+        """``f(g.x)`` against ``g.f(x)`` for every output."""
         outputs = self.probe(turned)
         if outputs.keys() != self.reference.keys():
             got = f"the model calls other submodules for f(g.x): {sorted(outputs.keys() ^ self.reference.keys())}"

@@ -17,7 +17,7 @@ from symbench.errors import CellError, Interrupted, ModelError, Problem
 from symbench.evaluate.clock import Clock
 from symbench.evaluate.closing import close
 from symbench.evaluate.controls import run_controls
-from symbench.evaluate.job import DEFAULT_BATCH, Job, load_leaves, pieces, run_model, sample_order
+from symbench.evaluate.job import DEFAULT_BATCH, Job, load_leaves, run_model, sample_order
 from symbench.evaluate.moves import Blocks, Moves
 from symbench.evaluate.part import Part
 from symbench.evaluate.probe import SAMPLES, probed, why_another
@@ -26,6 +26,7 @@ from symbench.evaluate.scratch import Scratch
 from symbench.evaluate.validity import Validity
 from symbench.events import Advanced, Finished, Listener, Started
 from symbench.records import ProbeRecord
+from symbench.slices import slices
 from symbench.store import PART, Store
 
 __all__ = ["DEFAULT_BATCH", "Job", "evaluate"]
@@ -110,7 +111,7 @@ def measure_part(
     blocks = Blocks(elements, job.prepared.from_reference(elements), per_sample=job.prepared.elements.shared is None)
     parts = [Part(reference, job.prepared.elements.weights, first, samples) for reference in listed]
     together = max(1, job.batch // len(samples))  # elements in one forward pass, where a part is smaller than a batch
-    for piece in pieces(len(samples), job.batch):
+    for piece in slices(len(samples), job.batch):
         leaves, targets = load_leaves(job, samples[piece])
         raw = {r.task.output: r.rows(first + piece.start, first + piece.stop, job.exact) for r in listed}
         shown = blocks.block(slice(0, len(elements)), piece).elements

@@ -20,12 +20,14 @@ from symbench.code import LONGEST, foreign
 from symbench.datasets.base import Canvas, Dataset, resize
 from symbench.environment import exact_device
 from symbench.errors import CellError, DataError, ModelError, Problem
-from symbench.evaluate.places import axes_of, output_fields, without_padding
+from symbench.evaluate.places import axes_of, comparison_of, output_fields, without_padding
 from symbench.evaluate.stopwatch import Stopwatch
 from symbench.fields import Category, Classes, Field, MultiLabel
+from symbench.measure import Comparison
 from symbench.models.base import Model
 from symbench.models.running import dtypes_of
 from symbench.plan.document import Cell
+from symbench.tasks import pair
 
 DEFAULT_BATCH = 256
 
@@ -108,7 +110,11 @@ class Job:
     @cached_property
     def output_fields(self) -> dict[str, Field]:
         """The field of every output, as far as it is known before the model has run."""
-        return output_fields(self)
+        return output_fields(pair(self.model.outputs, self.dataset.targets, scale=self.scale, meant=self.meant))
+
+    def comparison_of(self, field: Field, shape: tuple[int, ...]) -> Comparison:
+        """How outputs of this field and shape are compared with those of other samples."""
+        return comparison_of(field, shape, self.prepared.lookup.moved, self.dataset.sizes)
 
     @property
     def exact(self) -> str:
@@ -141,11 +147,6 @@ def seeded_order(count: int, digest: str, *, seed: int, limit: int | None) -> li
     generator = np.random.Generator(np.random.PCG64(seed_for(seed, "order", digest)))
     order: list[int] = generator.permutation(count).tolist()
     return order if limit is None else order[:limit]
-
-
-def pieces(count: int, size: int) -> list[slice]:
-    """``count`` things in slices of at most ``size``."""
-    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
 
 def load_leaves(job: Job, indices: Sequence[int]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from symbench.actions.base import KINDS, TrivialAction
 from symbench.errors import ConfigError, ModelError, Problem
 from symbench.evaluate.job import Job, immovable, kinds
-from symbench.evaluate.places import comparison_of
 from symbench.evaluate.rows import Columns, outputs_of, pairing, spread, squares, table
 from symbench.models.outputs import tensor_of
 
@@ -76,7 +75,7 @@ def measure_layers(job: Job, chosen: Sequence[int], tables: list[Columns]) -> st
         for name, action in actions.items():
             expected = still[name] if isinstance(action, TrivialAction) else action.act(g, still[name].double())[0]
             columns = pairing(
-                moved[name], expected, comparison_of(job, job.layers[name], tuple(still[name].shape[1:])), samples
+                moved[name], expected, job.comparison_of(job.layers[name], tuple(still[name].shape[1:])), samples
             )
             limit = (100 * job.rounding / 4) ** 2 * float(squares(expected)["deviation_sq"].mean())
             if not columns["unrelated_sq"].mean() > limit:

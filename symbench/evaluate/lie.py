@@ -19,11 +19,12 @@ from torch.autograd import forward_ad
 
 from symbench.actions.base import Action, Generator, TrivialAction
 from symbench.errors import ModelError
-from symbench.evaluate.job import Job, load_leaves, pieces, run_model
+from symbench.evaluate.job import Job, load_leaves, run_model
 from symbench.evaluate.reference import Reference
 from symbench.evaluate.rows import Columns, Leaves, as_compared, pairing, squares, table
 from symbench.models.running import plain_kernels
 from symbench.records import GeneratorRecord
+from symbench.slices import slices
 
 MOST_SAMPLES = 64
 STEPS = {torch.float64: 1e-5, torch.float32: 5e-3}
@@ -84,7 +85,7 @@ def _along(
     measure = _Derivative(job, reference, known, output)
     kept: dict[str, list[Tensor]] = {"value": [], "central": [], "forward": []}
     reason = None
-    for piece in pieces(len(samples), job.batch):
+    for piece in slices(len(samples), job.batch):
         leaves, _ = load_leaves(job, samples[piece])
         kept["value"].append(measure.value(leaves))
         kept["central"].append(measure.central(leaves))

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from symbench.actions.base import Move
 from symbench.assemble import Prepared
-from symbench.evaluate.job import pieces
+from symbench.slices import slices
 
 MOST_CACHED = 1 << 27
 """Pixels, over all elements, whose tables and grids are kept from part to part."""
@@ -54,7 +54,7 @@ class Blocks:
 
     def all(self, samples: slice, together: int) -> Iterator[Block]:
         """Every element but the reference view on these samples, at most ``together`` elements at once."""
-        for chunk in pieces(len(self.elements) - 1, together):
+        for chunk in slices(len(self.elements) - 1, together):
             yield self.block(slice(chunk.start + 1, chunk.stop + 1), samples)
 
 

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
 
 from torch import Tensor
 
 from symbench.fields import Field, Undeclared, mask_of
 from symbench.measure import Comparison, PerPlace, Whole
-from symbench.tasks import pair
-
-if TYPE_CHECKING:
-    from symbench.evaluate.job import Job
+from symbench.tasks import Open
 
 
-def comparison_of(job: Job, field: Field, shape: tuple[int, ...]) -> Comparison:
-    """How outputs of this field and shape are compared with those of other samples."""
-    axes = axes_of(field, job.prepared.lookup.moved)
+def comparison_of(field: Field, shape: tuple[int, ...], moved: str, sizes: Mapping[str, Sequence[int]]) -> Comparison:
+    """How outputs are compared with those of other samples.
+
+    Args:
+        field: of the output.
+        shape: of one sample's.
+        moved: the name of the places that the symmetry moves.
+        sizes: by axis, how many places each sample of the dataset has, where samples differ in it.
+    """
+    axes = axes_of(field, moved)
     if not axes:
         return Whole()
-    return PerPlace(shape[: len(axes)], tuple(job.dataset.sizes.get(axis) for axis in axes))
+    return PerPlace(shape[: len(axes)], tuple(sizes.get(axis) for axis in axes))
 
 
 def axes_of(field: Field, moved: str) -> tuple[str, ...]:
@@ -28,9 +31,8 @@ def axes_of(field: Field, moved: str) -> tuple[str, ...]:
     return () if field.grid is not None else field.named(moved).axes
 
 
-def output_fields(job: Job) -> dict[str, Field]:
+def output_fields(pairs: Iterable[Open]) -> dict[str, Field]:
     """The field of every output: as declared, or that of its target where nothing is declared and that moves."""
-    pairs = pair(job.model.outputs, job.dataset.targets, scale=job.scale, meant=job.meant)
     return {
         each.output: each.target_field
         if isinstance(each.field, Undeclared) and each.target_field is not None and each.target_field.places

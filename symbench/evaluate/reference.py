@@ -13,13 +13,13 @@ from torch import Tensor
 from symbench.actions.base import Action, TrivialAction
 from symbench.assemble import Prepared
 from symbench.errors import ConfigError, Interrupted, ModelError, Problem
-from symbench.evaluate.job import Job, immovable, pieces, run_model, view_leaves
-from symbench.evaluate.places import comparison_of
+from symbench.evaluate.job import Job, immovable, run_model, view_leaves
 from symbench.evaluate.scratch import Scratch
 from symbench.evaluate.stopwatch import Stopwatch
 from symbench.events import Advanced, Listener, Note
 from symbench.fields import Classes
 from symbench.measure import Comparison
+from symbench.slices import slices
 from symbench.store import PART, written
 from symbench.tasks import Open, Task, directions, fitting, pair, shaped
 
@@ -95,7 +95,7 @@ class Reference:
 
     def pieces(self, device: str, count: int | None = None) -> Iterator[Tensor]:
         """The outputs of all samples, or of the first of them, part by part."""
-        for piece in pieces(self.count if count is None else min(count, self.count), PART):
+        for piece in slices(self.count if count is None else min(count, self.count), PART):
             yield self.rows(piece.start, piece.stop, device)
 
     @cached_property
@@ -114,7 +114,7 @@ def reference_pass(
     """
     outputs, targets = job.model.outputs, job.dataset.targets
     found = _Seen(job, pair(outputs, targets, scale=job.scale, meant=job.meant, trained=job.trained))
-    for part in pieces(len(order), PART):
+    for part in slices(len(order), PART):
         if not scratch.has_reference([each.output for each in found.outputs], part.start):
             if stopped():
                 raise Interrupted(
@@ -173,7 +173,7 @@ def task_of(job: Job, output: Open, shape: tuple[int, ...]) -> Task:
 def _reference_part(job: Job, found: _Seen, order: Sequence[int], part: slice, scratch: Scratch) -> None:
     kept: dict[str, list[np.ndarray]] = {each.output: [] for each in found.outputs}
     watch = Stopwatch(job.device)
-    for piece in pieces(part.stop - part.start, job.batch):
+    for piece in slices(part.stop - part.start, job.batch):
         indices = order[part.start + piece.start : part.start + piece.stop]
         leaves, labels = view_leaves(job, indices)
         results = run_model(job, leaves, watch)
@@ -197,7 +197,7 @@ def _reference(job: Job, output: Open, order: Sequence[int], scratch: Scratch) -
     if reason is not None:
         got = f"output {task.output!r} of shape {shaped(shape)} cannot be moved as {task.field}: {reason}"
         raise ModelError(Problem(job.model.name, got, None, _unmoved(task)))
-    comparison = comparison_of(job, task.field, shape)
+    comparison = job.comparison_of(task.field, shape)
     nothing = torch.zeros(shape)
     unmeasured = Reference(
         task, scratch, shape, nothing, 0.0, action, target_action, job.prepared, comparison, len(order)

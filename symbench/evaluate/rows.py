@@ -10,9 +10,10 @@ from torch import Tensor
 
 from symbench.columns import OBSERVATIONS
 from symbench.errors import ModelError, Problem
-from symbench.evaluate.job import Job, load_leaves, pieces, run_model, view
+from symbench.evaluate.job import Job, load_leaves, run_model, view
 from symbench.evaluate.stopwatch import Stopwatch
 from symbench.measure import Comparison, Totals, squared_distances
+from symbench.slices import slices
 from symbench.tasks import Task
 
 Outputs = dict[str, Tensor]
@@ -45,7 +46,7 @@ def outputs_of(
         ModelError: batches come back in different shapes.
     """
     kept: dict[str, list[Tensor]] = {}
-    for piece in pieces(len(samples), batch or job.batch):
+    for piece in slices(len(samples), batch or job.batch):
         some = samples[piece]
         leaves = load_leaves(job, some)[0] if loaded is None else {name: x[piece] for name, x in loaded.items()}
         leaves = view(job, leaves, some, number)

@@ -47,9 +47,9 @@ class Scratch:
         """Whether a part's identity pass was finished by an earlier run, and its outputs are what was written."""
         try:
             kept = self.load(self.seconds(first))["outputs"].tolist()
+            return bool(kept == [sha256_file(self.raw(output, first)) for output in outputs])
         except (OSError, ValueError, KeyError, BadZipFile):
             return False
-        return bool(kept == [sha256_file(self.raw(output, first)) for output in outputs])
 
     def keep_reference(self, outputs: Sequence[str], first: int, taken: Taken) -> None:
         """Mark a part's identity pass as done."""

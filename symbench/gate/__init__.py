@@ -14,7 +14,7 @@ from symbench.gate.judging import Judge
 from symbench.gate.match import Against, Match, Policy
 from symbench.gate.words import FIRST
 from symbench.records import GateRecord, Verdict
-from symbench.statistics import Doubt
+from symbench.statistics import Confidence
 from symbench.suite.rules import Rule
 
 __all__ = ["Against", "Policy", "judge"]
@@ -65,7 +65,7 @@ def _answered(matches: list[Match]) -> list[Match]:
         told = match.record.model_copy(
             update={
                 "verdict": answer.verdict,
-                "reason": _reason(answer.verdict, match.question.doubt, match.question.margin),
+                "reason": _reason(answer.verdict, match.question.confidence, match.question.margin),
                 "p_value": answer.p_value,
                 "p_adjusted": answer.p_adjusted,
                 "detectable": answer.detectable,
@@ -76,14 +76,14 @@ def _answered(matches: list[Match]) -> list[Match]:
     return found
 
 
-def _reason(verdict: Verdict, doubt: Doubt, margin: float) -> str:
+def _reason(verdict: Verdict, confidence: Confidence, margin: float) -> str:
     if verdict == "pass":
         return "the interval is within the limit"
     if verdict == "fail":
         return "beyond the limit, by more than chance and the number of rules explain"
-    if doubt.high is None:
+    if confidence.high is None:
         return "there is no interval"
-    side = "beyond the limit" if doubt.estimate > margin else "within the limit"
+    side = "beyond the limit" if confidence.estimate > margin else "within the limit"
     return f"the number is {side}, but its interval reaches across"
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import special
 
 from symbench.records import Verdict
-from symbench.statistics import LEVEL, Doubt, holm, smallest_detectable_difference
+from symbench.statistics import LEVEL, Confidence, holm, smallest_detectable_difference
 
 ALPHA = 0.05
 POWER = 0.95
@@ -22,19 +22,19 @@ class Question:
     """Whether a number of which more is worse stays within a margin.
 
     Attributes:
-        doubt: the number, with what is known about the true one.
+        confidence: the number, with what is known about the true one.
         margin: the largest value that passes.
-        difference: whether the number is a change, not a standing.
+        difference: whether the number is a change, not an absolute one.
     """
 
-    doubt: Doubt
+    confidence: Confidence
     margin: float
     difference: bool
 
     @property
     def p_value(self) -> float:
         """One-sided, of "the true number is within the margin"."""
-        return self.doubt.p_above(self.margin)
+        return self.confidence.p_above(self.margin)
 
 
 @dataclass(frozen=True)
@@ -75,31 +75,31 @@ def decided(questions: list[Question]) -> list[Answer]:
 
 
 def _answer(question: Question, p_value: float, p_adjusted: float, matches: int) -> Answer:
-    doubt, margin = question.doubt, question.margin
+    confidence, margin = question.confidence, question.margin
     verdict: Verdict = "inconclusive"
-    if doubt.high is not None and doubt.estimate <= doubt.high <= margin:
+    if confidence.high is not None and confidence.estimate <= confidence.high <= margin:
         verdict = "pass"
-    elif p_adjusted < ALPHA and doubt.estimate > margin:
+    elif p_adjusted < ALPHA and confidence.estimate > margin:
         verdict = "fail"
-    spread = doubt.spread
+    spread = confidence.spread
     known = math.isfinite(spread)
     detectable = smallest_detectable_difference(spread, alpha=ALPHA, matches=matches, power=POWER) if known else None
-    needed = _needed(doubt, margin, matches) if verdict == "inconclusive" and known else None
+    needed = _needed(confidence, margin, matches) if verdict == "inconclusive" and known else None
     return Answer(verdict, p_value, p_adjusted, detectable if question.difference else None, needed)
 
 
-def _needed(doubt: Doubt, margin: float, matches: int) -> int | None:
+def _needed(confidence: Confidence, margin: float, matches: int) -> int | None:
     """Samples at which a number as far from the margin as this one is decided with power 95 %.
 
     What chance adds to a limit falls with the root of the samples, what the unseen ones add with their number.
     """
-    distance, passes = abs(doubt.estimate - margin), doubt.estimate <= margin
-    end = doubt.high if passes else doubt.low
-    if not distance > 0 or end is None or not math.isfinite(doubt.error):
+    distance, passes = abs(confidence.estimate - margin), confidence.estimate <= margin
+    end = confidence.high if passes else confidence.low
+    if not distance > 0 or end is None or not math.isfinite(confidence.error):
         return None
     z = float(special.ndtri(0.5 + LEVEL / 2 if passes else 1 - ALPHA / matches))
-    chance = (z + float(special.ndtri(POWER))) * doubt.error
-    unseen = max(abs(end - doubt.estimate) - float(special.ndtri(0.5 + LEVEL / 2)) * doubt.error, 0.0)
+    chance = (z + float(special.ndtri(POWER))) * confidence.error
+    unseen = max(abs(end - confidence.estimate) - float(special.ndtri(0.5 + LEVEL / 2)) * confidence.error, 0.0)
     root = (chance + math.sqrt(chance**2 + 4 * unseen * distance)) / (2 * distance)
-    found = doubt.n * max(1.0, root) ** 2
+    found = confidence.n * max(1.0, root) ** 2
     return math.ceil(found) if found <= MOST_SAMPLES else None

@@ -102,12 +102,12 @@ def _step(before: Value, after: Value, worse: int) -> str | None:
     """``worse``, ``better``, ``unchanged``, or that it cannot be told; None without two numbers to pair."""
     if before.sampled is None or after.sampled is None:
         return None
-    doubt = change(before.sampled, after.sampled, worse, seed=BOOTSTRAP_SEED)
-    if abs(doubt.estimate) < 5e-4:
+    confidence = change(before.sampled, after.sampled, worse, seed=BOOTSTRAP_SEED)
+    if abs(confidence.estimate) < 5e-4:
         return "unchanged"
-    if doubt.p_above(0.0) < SURE:
+    if confidence.p_above(0.0) < SURE:
         return "worse"
-    return "better" if doubt.p_below(0.0) < SURE else "not surely changed"
+    return "better" if confidence.p_below(0.0) < SURE else "not surely changed"
 
 
 def _worst_error(before: Observed | None, after: Observed) -> Iterator[str]:

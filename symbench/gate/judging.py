@@ -32,7 +32,7 @@ from symbench.gate.match import (
     within_floor,
 )
 from symbench.records import CellRecord, CellStatus, MatchRecord, Verdict
-from symbench.statistics import standing
+from symbench.statistics import absolute
 from symbench.suite.gates import metrics_of
 from symbench.suite.rules import RELATIVE, Rule
 
@@ -188,11 +188,13 @@ class Judge:
             change = worse_of(after) * (after.value.estimate or 0.0)
             return Match(said(told.model_copy(update={"change": change}), "pass", nothing))
         try:
-            doubt = pair.doubt()
+            confidence = pair.confidence()
         except ValueError:
             return Match(said(told, "not comparable", "other samples"))
-        assert doubt is not None
-        told = told.model_copy(update={"change": doubt.estimate, "change_low": doubt.low, "change_high": doubt.high})
+        assert confidence is not None
+        told = told.model_copy(
+            update={"change": confidence.estimate, "change_low": confidence.low, "change_high": confidence.high}
+        )
         limit = before.estimate + worse_of(after) * margin
         if within_floor(after, limit) and at_floor(pair.before):
             return Match(said(told, "pass", "both are at the floor"))
@@ -201,12 +203,12 @@ class Judge:
             before_all = known.get((told.model or "", told.dataset or ""), [])
             return self._time(told, limit, [limit * each / before.estimate for each in before_all] or [limit])
         if after.value.sampled is None:
-            return bare(told, doubt.estimate, margin)
+            return bare(told, confidence.estimate, margin)
         if rule.kind == "max_relative_drop":
-            share = pair.doubt(relative=rule.limit)
+            share = pair.confidence(relative=rule.limit)
             assert share is not None
             return asked(told, share, 0.0, difference=True)
-        return asked(told, doubt, margin, difference=True)
+        return asked(told, confidence, margin, difference=True)
 
     def _time(self, told: MatchRecord, limit: float, allowed: list[float]) -> Match:
         """A time: each cell took it once, and all of them must agree. ``allowed`` is the limit as often as known."""
@@ -231,11 +233,11 @@ class Judge:
             return self._time(told, rule.limit, [rule.limit])
         if value.sampled is None:
             return bare(told, worse * value.estimate, worse * rule.limit)
-        doubt = standing(value.sampled, worse, seed=estimates.BOOTSTRAP_SEED)
-        if doubt.holds:  # what it is decided by, which may be wider than what reports print
-            shown = doubt if worse > 0 else doubt.turned()
+        confidence = absolute(value.sampled, worse, seed=estimates.BOOTSTRAP_SEED)
+        if confidence.holds:  # what it is decided by, which may be wider than what reports print
+            shown = confidence if worse > 0 else confidence.turned()
             told = told.model_copy(update={"low": shown.low, "high": shown.high})
-        return asked(told, doubt, worse * rule.limit, difference=False)
+        return asked(told, confidence, worse * rule.limit, difference=False)
 
     def _without_baseline(self, told: MatchRecord) -> Match:
         if self.against.broken is not None:

@@ -12,7 +12,7 @@ from symbench.compare import Measured, Recorded, at_floor
 from symbench.estimates import Estimate
 from symbench.gate.decide import Question
 from symbench.records import CellStatus, MatchRecord, Verdict
-from symbench.statistics import Doubt, unseen
+from symbench.statistics import Confidence, unseen
 from symbench.suite.rules import Rule
 
 
@@ -111,10 +111,10 @@ def within_floor(found: Estimate, limit: float) -> bool:
     return at_floor(found) and found.floor is not None and found.floor <= limit
 
 
-def asked(told: MatchRecord, doubt: Doubt, margin: float, *, difference: bool) -> Match:
+def asked(told: MatchRecord, confidence: Confidence, margin: float, *, difference: bool) -> Match:
     """A question, and what no answer to it can see."""
-    told = told.model_copy(update={"unseen": unseen(doubt.n), "bounded": doubt.holds})
-    return Match(told, Question(doubt, margin, difference=difference))
+    told = told.model_copy(update={"unseen": unseen(confidence.n), "bounded": confidence.holds})
+    return Match(told, Question(confidence, margin, difference=difference))
 
 
 def nothing_to_lose(before: Estimate, after: Estimate) -> str | None:

@@ -20,8 +20,8 @@ WORDS = {
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """What changed between two identities of one cell, a few words each: ``module mylib.layers``."""
-    found = (_worded(path, one, other) for path, one, other in _changed(before, after, ()))
-    return list(dict.fromkeys(found))
+    words = (_worded(path, one, other) for path, one, other in _changed(before, after, ()))
+    return list(dict.fromkeys(words))  # two entries of one list read alike
 
 
 def _changed(before: object, after: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
@@ -34,17 +34,19 @@ def _changed(before: object, after: object, path: tuple[str, ...]) -> Iterator[t
 
 
 def _worded(path: tuple[str, ...], before: object, after: object) -> str:
+    """What changed, in words: those of the outermost key on the path that has any."""
     if path[:2] == ("model", "recipe"):  # what is trained has the words of what is not
         path = path[2:] or ("the recipe",)
     path = path[1:] if path[0] == "origin" and path[1:] else path
-    for place, key in enumerate(path):
+    for position, key in enumerate(path):
         words = WORDS.get(key)
-        if words is not None and (path[place:] or "{}" not in words):
-            return _filled(words, path[place + 1 :], before, after)
+        if words is not None and (path[position:] or "{}" not in words):
+            return _filled(words, path[position + 1 :], before, after)
     return ".".join(path)
 
 
 def _filled(words: str, within: tuple[str, ...], before: object, after: object) -> str:
+    """Words with the name of what is within put into their braces, and what became of it."""
     if "{}" not in words:
         return words
     text = words.format(within[0] if within else "").replace(" ()", "").strip()

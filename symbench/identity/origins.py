@@ -24,7 +24,11 @@ OF_THE_INSTALLATION = re.compile(r"^\.\.|\.dist-info/(RECORD|INSTALLER|REQUESTED
 
 
 def origin_of(file: Path) -> Origin:
-    """Whose a file is. One below ``site-packages`` that no distribution lists is anybody's."""
+    """Whose code a file is: symbench's, a release's, the standard library's, or anybody's (``foreign``).
+
+    A file below ``site-packages`` that no distribution lists is anybody's: somebody has put it there by hand.
+    """
+    # site-packages lies within the standard library's folder on most systems: it has to be asked about first.
     if file.is_relative_to(PACKAGE):
         return "ours"
     if any(part in SITES for part in file.parts):
@@ -46,26 +50,27 @@ class Distribution:
 
     @property
     def site(self) -> Path:
-        """Where it is installed."""
+        """The ``site-packages`` folder that it is installed in."""
         return self.info.parent
 
     @property
     def name(self) -> str:
-        """As ``torch``."""
+        """Its name, such as ``torch``."""
         return self.info.name.rpartition(".")[0].rpartition("-")[0]
 
     @property
     def version(self) -> str:
-        """As ``2.14.1``."""
+        """Its version, such as ``2.14.1``."""
         return self.info.name.rpartition(".")[0].rpartition("-")[2]
 
     def document(self) -> dict[str, Any]:
         """Its version, the digest of its list of files, and the files that are not what the list says."""
-        listed = sorted(f"{path} {sha256}" for path, sha256 in self.files.items())
-        found: dict[str, Any] = {"version": self.version}
-        found["files"] = hashlib.sha256("\n".join(listed).encode()).hexdigest()
+        # The version alone is not enough: builds of one version differ, as torch's for CPU and CUDA do.
+        lines = sorted(f"{path} {sha256}" for path, sha256 in self.files.items())
+        document: dict[str, Any] = {"version": self.version}
+        document["files"] = hashlib.sha256("\n".join(lines).encode()).hexdigest()
         edited = self.edited()
-        return {**found, "edited": edited} if edited else found
+        return {**document, "edited": edited} if edited else document
 
     def edited(self) -> dict[str, str]:
         """Those of its files that this process has loaded and that were edited in place, with their SHA-256.
@@ -73,7 +78,7 @@ class Distribution:
         A file that is older than the list, by the time that no tool can set, is as it was installed. Others are read:
         a copied environment has younger files, which are most likely the same.
         """
-        settled, found = (self.info / "RECORD").stat().st_ctime_ns, {}
+        settled, edited = (self.info / "RECORD").stat().st_ctime_ns, {}
         for path in _loaded_files(self.site):
             expected = self.files.get(path)
             status = (self.site / path).stat() if expected else None
@@ -81,18 +86,18 @@ class Distribution:
                 continue
             sha256 = hashlib.sha256((self.site / path).read_bytes()).digest()
             if base64.urlsafe_b64encode(sha256).decode().rstrip("=") != expected:
-                found[path] = sha256.hex()
-        return dict(sorted(found.items()))
+                edited[path] = sha256.hex()
+        return dict(sorted(edited.items()))
 
 
 def distribution_of(file: Path) -> Distribution | None:
     """The installed distribution that lists a file; None where none does, as for what is installed to be edited."""
-    places = [place for place in file.parents if place.name in SITES]
-    if not places:
+    sites = [folder for folder in file.parents if folder.name in SITES]
+    if not sites:
         return None
-    path = file.relative_to(places[0]).as_posix()
-    candidates = map(_distribution, _by_top(places[0]).get(path.partition("/")[0], []))
-    return next((found for found in candidates if path in found.files), None)
+    path = file.relative_to(sites[0]).as_posix()
+    candidates = map(_distribution, _by_top(sites[0]).get(path.partition("/")[0], []))
+    return next((distribution for distribution in candidates if path in distribution.files), None)
 
 
 def installed(top: str) -> Distribution | None:
@@ -103,6 +108,7 @@ def installed(top: str) -> Distribution | None:
 
 def file_of(module: object) -> Path | None:
     """The file that a loaded module was made from; None where there is none, as for namespaces and lazy ones."""
+    # vars() and not getattr: a module with a ``__getattr__`` of its own answers what it likes, or imports something.
     name = vars(module).get("__file__") if hasattr(module, "__dict__") else None
     return Path(name).resolve() if isinstance(name, str) and Path(name).is_absolute() else None
 
@@ -110,16 +116,18 @@ def file_of(module: object) -> Path | None:
 @functools.cache
 def _by_top(site: Path) -> dict[str, list[Path]]:
     """The ``.dist-info`` folders of every first part of a path below ``site-packages``."""
-    found: dict[str, list[Path]] = {}
+    # Only where paths begin is wanted, of some 100,000 lines: a RECORD is parsed once somebody asks for its files.
+    folders: dict[str, list[Path]] = {}
     for record in sorted(site.glob("*.dist-info/RECORD")):
         text = record.read_text(encoding="utf-8", errors="replace")
         for top in sorted(set(re.findall(r"^([^/,\n]+)", text, re.MULTILINE))):
-            found.setdefault(top, []).append(record.parent)
-    return found
+            folders.setdefault(top, []).append(record.parent)
+    return folders
 
 
 @functools.cache
 def _distribution(info: Path) -> Distribution:
+    """A distribution as its ``RECORD`` lists it."""
     files = {}
     with (info / "RECORD").open(encoding="utf-8", errors="replace", newline="") as lines:
         for row in csv.reader(lines):
@@ -131,11 +139,11 @@ def _distribution(info: Path) -> Distribution:
 def _loaded_files(site: Path) -> list[str]:
     """The files below ``site-packages`` that loaded modules were made from, relative to it."""
     # resolving thousands of files takes longer than looking at them: only the folders on the path are resolved
-    prefixes = (f"{site}/", *(f"{place}/" for place in sys.path if place and Path(place).resolve() == site))
-    found: dict[str, None] = {}
+    prefixes = (f"{site}/", *(f"{folder}/" for folder in sys.path if folder and Path(folder).resolve() == site))
+    files: dict[str, None] = {}
     for module in list(sys.modules.values()):
         file = vars(module).get("__file__") if hasattr(module, "__dict__") else None
         if isinstance(file, str) and file.startswith(prefixes):
             below = next(file.removeprefix(prefix) for prefix in prefixes if file.startswith(prefix))
-            found[below] = None
-    return [below for below in found if (site / below).is_file()]
+            files[below] = None
+    return [below for below in files if (site / below).is_file()]

@@ -21,16 +21,16 @@ def source_files(root: Path) -> dict[str, Path]:
     Args:
         root: a ``.py`` file, whose folder is where its imports are looked for first.
     """
-    found = {root.name: root}
+    files = {root.name: root}
     waiting = [(root.stem, root)]
     while waiting:
         name, file = waiting.pop()
         for imported in imported_names(name, file):
-            place = located(imported, root.parent)
-            if place is not None and imported not in found and origin_of(place) == "foreign":
-                found[imported] = place
-                waiting.append((imported, place))
-    return found
+            path = located(imported, root.parent)
+            if path is not None and imported not in files and origin_of(path) == "foreign":
+                files[imported] = path
+                waiting.append((imported, path))
+    return files
 
 
 def imported_names(name: str, file: Path) -> Iterator[str]:
@@ -40,10 +40,11 @@ def imported_names(name: str, file: Path) -> Iterator[str]:
         name: the module's own name, for relative imports.
         file: a source file; one that cannot be parsed imports nothing.
     """
+    # Dots count from the package: for an ``__init__`` that is its own name, for any other module its parent's.
     package = name if file.name == "__init__.py" else name.rpartition(".")[0]
     for level, stem in _statements(file, _stamp(file)):
         base = package.split(".") if level else []
-        if level > 1:
+        if level > 1:  # ``base[:0]`` for one dot would be nothing at all
             base = base[: 1 - level]
         parts = [part for part in [*base, *stem.split(".")] if part]
         yield from (".".join(parts[: n + 1]) for n in range(len(parts)))
@@ -56,11 +57,13 @@ def located(name: str, folder: Path) -> Path | None:
         name: dotted.
         folder: where top-level names are looked for first, as on ``sys.path``.
     """
+    # Beside the file first, as Python looks: it puts a suite's folder at the front of ``sys.path``.
     beside = next(_files(folder, name), None)
     if beside is not None:
         return beside.resolve()
     if name in sys.modules:
         return file_of(sys.modules[name])
+    # find_spec("a.b") imports a, which may do anything: only the parent is asked for, and b looked for beside it.
     parent, _, last = name.rpartition(".")
     if parent:
         package = located(parent, folder)
@@ -73,11 +76,13 @@ def located(name: str, folder: Path) -> Path | None:
 
 
 def _files(folder: Path, name: str) -> Iterator[Path]:
+    """The files below a folder that a dotted name may mean; a package comes before a module, as in Python."""
     base = folder.joinpath(*name.split("."))
     yield from (file for file in (base / "__init__.py", base.with_suffix(".py")) if file.is_file())
 
 
 def _stamp(file: Path) -> tuple[int, int, int]:
+    """What changes when a file is edited: the key under which its parsed imports are remembered."""
     try:
         status = file.stat()
     except OSError:
@@ -97,10 +102,11 @@ def _statements(file: Path, stamp: tuple[int, int, int]) -> list[tuple[int, str]
 
 
 def _walked(nodes: Iterable[ast.AST]) -> Iterator[tuple[int, str]]:
+    """The import statements among the nodes of a file as (dots, dotted name)."""
     for node in nodes:
         if isinstance(node, ast.Import):
             yield from ((0, alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
+        elif isinstance(node, ast.ImportFrom):  # ``from a import b``: b may be a module, so both are imported
             stem = f"{node.module}." if node.module else ""
             yield from ((node.level, f"{stem}{alias.name}") for alias in node.names if alias.name != "*")
             yield node.level, node.module or ""

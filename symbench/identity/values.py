@@ -34,6 +34,7 @@ def attributes_digest(module: nn.Module, folder: Path) -> str:
         folder: the suite's.
     """
     walk = _Walk(str(folder))
+    # Sorted by name: in which order attributes were set says nothing of what a module computes.
     for name, part in module.named_modules():
         walk.text(f"{name}: {_called(type(part))}")
         for key, value in sorted(_held(part), key=lambda pair: pair[0]):
@@ -48,42 +49,46 @@ def _held(module: nn.Module) -> Iterator[tuple[str, object]]:
 
 
 class _Walk:
-    """A digest of values, each seen once: what holds itself is no endless walk."""
+    """A digest of values and all that they hold, each object taken once: what holds itself is no endless walk."""
 
     def __init__(self, folder: str) -> None:
         self.digest = hashlib.sha256()
         self.folder = folder
-        self.seen: dict[int, int] = {}
+        self.visited: dict[int, int] = {}
+        """Objects by their id, numbered in the order of the walk: ids themselves differ from process to process."""
         self.kept: list[object] = []
-        """Keeps what has been seen alive, so that no other object gets its id."""
+        """Keeps what has been visited alive: an object that is dropped on the way leaves its id to another."""
 
     def text(self, text: str) -> None:
-        """Take in a text, with its length, so that no two texts make a third."""
+        """Add a text to the digest, with its length, so that no two texts make a third."""
         data = text.encode(errors="surrogatepass")
         self.digest.update(f"{len(data)} ".encode() + data)
 
     def value(self, value: object, depth: int) -> None:
-        """Take in any value."""
+        """Add any value to the digest."""
+        # By class and ``repr``: 1, 1.0 and True are equal, and yet not the same argument.
         if isinstance(value, (str, Path)):
             self.text(f"str {str(value).replace(self.folder, '.')}")
         elif value is None or isinstance(value, (bool, int, float, complex, bytes, type(Ellipsis))):
             self.text(f"{type(value).__name__} {value!r}")
         elif isinstance(value, (torch.dtype, torch.device, torch.Size, np.dtype, range, slice)):
             self.text(repr(value))
-        elif id(value) in self.seen:
-            self.text(f"again {self.seen[id(value)]}")
+        elif id(value) in self.visited:
+            self.text(f"again {self.visited[id(value)]}")
         else:
-            self.seen[id(value)] = len(self.seen)
+            self.visited[id(value)] = len(self.visited)
             self.kept.append(value)
             self._object(value, depth)
 
     def _object(self, value: Any, depth: int) -> None:
+        """Add an object to the digest: its class, and its contents where these are known to say what it does."""
         kind = type(value)
         self.text(_called(kind))
         if isinstance(value, Tensor):
             self._tensor(value)
         elif isinstance(value, np.ndarray):
             self.text(f"{value.dtype} {value.shape}")
+            # An array of objects holds addresses, which are others in every process.
             self.digest.update(np.ascontiguousarray(value).data if value.dtype != object else b"")
         elif isinstance(value, types.ModuleType):
             self.text(value.__name__)
@@ -97,16 +102,19 @@ class _Walk:
     def _tensor(self, value: Tensor) -> None:
         self.text(f"{value.dtype} {tuple(value.shape)}")
         if value.layout == torch.strided and value.device.type != "meta":
+            # As bytes: NumPy has no bfloat16, and NaNs with other bits are other values here.
             flat = value.detach().cpu().contiguous().reshape(-1)
             self.digest.update(flat.view(torch.uint8).numpy().data if flat.numel() else b"")
 
     def _within(self, value: Any, depth: int) -> None:
-        """Take in what a container or an object holds, in an order that is its own."""
+        """Add what a container or an object holds to the digest, in an order that is the same in every process."""
         if isinstance(value, Mapping):
             self._all((item for pair in value.items() for item in pair), depth)
         elif isinstance(value, (list, tuple)):
             self._all(value, depth)
         elif isinstance(value, (set, frozenset)):
+            # The order of a set of texts changes with every process (hash randomisation). What cannot be sorted in
+            # a way that lasts counts by its number.
             plain = all(isinstance(each, (str, int, float)) for each in value)
             self._all(sorted(value, key=repr) if plain else [len(value)], depth)
         elif isinstance(value, types.FunctionType):
@@ -135,6 +143,7 @@ def _called(thing: type | types.FunctionType) -> str:
 
 
 def _is_filled(cell: types.CellType) -> bool:
+    """Whether a closure's variable has been set yet: that of a function which names itself may not be."""
     try:
         cell.cell_contents  # noqa: B018
     except ValueError:

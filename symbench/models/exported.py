@@ -35,6 +35,7 @@ class Exported(FileSource):
         return ExportedModule(program.module(), _batches(program, self._input(program)))
 
     def _read(self) -> ExportedProgram:
+        """The program in the file."""
         with _careful():
             try:
                 return torch.export.load(self.path)
@@ -43,14 +44,14 @@ class Exported(FileSource):
                 raise ConfigError(Problem(self.where, got, "a program saved by torch.export.save")) from error
 
     def _input(self, program: ExportedProgram) -> Tensor:
-        """The one input, without data; its sides are numbers where they are fixed."""
+        """The program's one input, a tensor without data: sides are numbers where they are fixed, else symbols."""
         names = program.graph_signature.user_inputs
         inputs = [node for node in program.graph.nodes if node.op == "placeholder" and node.name in names]
-        found = [node.meta.get("val") for node in inputs]
-        if len(names) != 1 or len(found) != 1 or not isinstance(found[0], Tensor):
+        values = [node.meta.get("val") for node in inputs]
+        if len(names) != 1 or len(values) != 1 or not isinstance(values[0], Tensor):
             got = f"{self.path.name} takes {len(names)} inputs ({', '.join(map(str, names))})"
             raise ConfigError(Problem(self.where, got, "one, a batch of images"))
-        return found[0]
+        return values[0]
 
 
 class ExportedModule(Program):
@@ -71,6 +72,7 @@ class ExportedModule(Program):
 
 
 def _batches(program: ExportedProgram, given: Tensor) -> Batches:
+    """How many images the program takes at a time, from the shape of its input and the limits of its symbols."""
     count = given.shape[0]
     if isinstance(count, int):
         return Batches(count, count)

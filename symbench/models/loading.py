@@ -45,7 +45,7 @@ class Wanted:
 
     @classmethod
     def of(cls, module: nn.Module) -> Wanted:
-        """What a module wants."""
+        """The names and tensors that a module's state dict has."""
         state = {key: value for key, value in module.state_dict().items() if isinstance(value, Tensor)}
         own = {_plain(key): key for key in state}
         values = {_plain(key): value for key, value in state.items()}
@@ -66,8 +66,8 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Found:
-    """Tensors of a file that may be a module's weights.
+class Candidate:
+    """A part of a file that may hold a module's weights: one state dict, and a prefix of its keys.
 
     Attributes:
         path: the keys under which their state dict stands.
@@ -84,8 +84,8 @@ class Found:
     left: Sequence[str]
 
     @classmethod
-    def behind(cls, prefix: str, state: State, path: str, wanted: Wanted) -> Found:
-        """What stands in a state dict behind a prefix."""
+    def behind(cls, prefix: str, state: State, path: str, wanted: Wanted) -> Candidate:
+        """The candidate that a state dict holds behind a prefix."""
         taken = {key: _plain(key).removeprefix(prefix) for key in state if _plain(key).startswith(prefix)}
         taken = {key: name for key, name in taken.items() if name in wanted.own}
         left = [key for key in state if key not in taken]
@@ -93,12 +93,12 @@ class Found:
 
     @property
     def key(self) -> str:
-        """What ``key:`` in a suite calls them."""
+        """What a suite calls these weights, as ``key:``."""
         return ".".join(part for part in (self.path, self.prefix.rstrip(".")) if part)
 
     @property
     def usual(self) -> bool:
-        """Whether they stand where the weights that were trained do."""
+        """Whether they stand under keys that training scripts use for the trained weights, and not an average's."""
         return set(self.path.split(".")) <= WRAPPINGS and set(self.prefix.rstrip(".").split(".")) <= PARENTS
 
     @property
@@ -108,7 +108,7 @@ class Found:
 
     @property
     def reshaped(self) -> list[str]:
-        """Which are of other shapes than the module's."""
+        """In words, the tensors whose shapes are not the module's."""
         values = self.wanted.values
         return [
             f"{name} is {tuple(value.shape)} and the model's {tuple(values[name].shape)}"
@@ -138,20 +138,20 @@ class Found:
             branch += 1
         tops = {(*parts[:branch], _part(parts[branch])) for parts in names}
         others = [_plain(key).removeprefix(self.prefix) for key in self.left if _plain(key).startswith(self.prefix)]
-        found = [name for name in others if not name.endswith(UNTRAINED) and name.count(".") >= branch]
-        split = {name: name.split(".") for name in found}
+        learnt = [name for name in others if not name.endswith(UNTRAINED) and name.count(".") >= branch]
+        split = {name: name.split(".") for name in learnt}
         return sorted(n for n, parts in split.items() if (*parts[:branch], _part(parts[branch])) in tops)
 
     @property
     def complete(self) -> bool:
-        """Whether it can be loaded."""
+        """Whether it can be loaded: nothing is missing, reshaped, untied or deeper."""
         return not (self.missing or self.reshaped or self.untied or self.deeper)
 
-    def same(self, other: Found) -> bool:
+    def same(self, other: Candidate) -> bool:
         """Whether both would load the same numbers."""
-        mine = {self.wanted.own[name]: value for name, value in self.state.items()}
+        own = {self.wanted.own[name]: value for name, value in self.state.items()}
         others = {other.wanted.own[name]: value for name, value in other.state.items()}
-        return mine.keys() == others.keys() and all(_equal(mine[key], others[key]) for key in mine)
+        return own.keys() == others.keys() and all(_equal(own[key], others[key]) for key in own)
 
 
 def load_into(
@@ -176,20 +176,29 @@ def load_into(
     if not wanted.shared:
         raise ConfigError(Problem(where, f"{type(module).__name__} has no weights", "a model to load them into"))
     every = list(_candidates(states, wanted))
-    meant = [found for found in every if key is None or _is_meant(found, key)]
+    meant = [candidate for candidate in every if key is None or _is_meant(candidate, key)]
     if not meant:
         known = list(
-            dict.fromkeys([*(found.key for found in every if found.complete and found.key), *filter(None, states)])
+            dict.fromkeys(
+                [
+                    *(candidate.key for candidate in every if candidate.complete and candidate.key),
+                    *filter(None, states),
+                ]
+            )
         )
         raise ConfigError(
             Problem(where, f"got key {quoted(key)}", f"one of {one_of(known)}", near_miss(str(key), known))
         )
-    fitting = sorted((found for found in meant if found.complete), key=lambda found: not found.usual)
+    fitting = sorted(
+        (candidate for candidate in meant if candidate.complete), key=lambda candidate: not candidate.usual
+    )
     if not fitting:
-        raise _of_another(module, min(meant, key=lambda found: (len(found.missing), len(found.left))), where)
-    best, others = fitting[0], [found for found in fitting[1:] if not found.same(fitting[0])]
+        raise _of_another(
+            module, min(meant, key=lambda candidate: (len(candidate.missing), len(candidate.left))), where
+        )
+    best, others = fitting[0], [candidate for candidate in fitting[1:] if not candidate.same(fitting[0])]
     if others and not best.usual:
-        names = [found.key for found in (best, *others)]
+        names = [candidate.key for candidate in (best, *others)]
         got = f"{file} holds several that fit {type(module).__name__}: {one_of(names[:SHOWN])}"
         remedy = f"Say which: weights: {{file: {quoted(file)}, key: {names[0]}}}."
         raise ConfigError(Problem(where, got, "one", remedy))
@@ -197,39 +206,40 @@ def load_into(
     return [*_of_others(best, others, file), *_left_over(best, fitting[1:], file)]
 
 
-def _candidates(states: Mapping[str, State], wanted: Wanted) -> Iterator[Found]:
-    """All of the file that may be meant: behind each prefix that one of the wanted names has there.
+def _candidates(states: Mapping[str, State], wanted: Wanted) -> Iterator[Candidate]:
+    """Every candidate of the file: each state dict, behind each prefix under which it has one of the wanted names.
 
     Where that leads to nothing, the module may hold the network in an attribute: then its own prefix is taken off.
     """
-    whole = [Found.behind("", state, path, wanted) for path, state in states.items()]
-    found = [*whole, *_behind_prefixes(states, wanted)]
+    whole = [Candidate.behind("", state, path, wanted) for path, state in states.items()]
+    candidates = [*whole, *_behind_prefixes(states, wanted)]
     names = [name.split(".") for name in wanted.own]
     own = ""
     for parts in zip(*names, strict=False):
-        if any(each.complete for each in found) or set(parts) - PARENTS or len(set(parts)) > 1:
+        if any(each.complete for each in candidates) or set(parts) - PARENTS or len(set(parts)) > 1:
             break
         own += f"{parts[0]}."
         inner = wanted.without(own)
-        found += [Found.behind("", state, path, inner) for path, state in states.items()]
-        found += _behind_prefixes(states, inner)
-    yield from found
+        candidates += [Candidate.behind("", state, path, inner) for path, state in states.items()]
+        candidates += _behind_prefixes(states, inner)
+    yield from candidates
 
 
-def _behind_prefixes(states: Mapping[str, State], wanted: Wanted) -> Iterator[Found]:
+def _behind_prefixes(states: Mapping[str, State], wanted: Wanted) -> Iterator[Candidate]:
+    """The candidates behind the prefixes of one wanted tensor's names: whatever holds all of them holds that one."""
     names = max(wanted.shared, key=lambda names: min(map(len, names)))  # long names have few namesakes
     for path, state in states.items():
         plain = [_plain(key) for key in state]
         prefixes = [key.removesuffix(name) for key in plain for name in names if key.endswith("." + name)]
-        yield from (Found.behind(prefix, state, path, wanted) for prefix in dict.fromkeys(prefixes))
+        yield from (Candidate.behind(prefix, state, path, wanted) for prefix in dict.fromkeys(prefixes))
 
 
-def _is_meant(found: Found, key: str) -> bool:
-    own = (found.key, found.path, found.prefix.rstrip("."))
-    return key in own or found.key.startswith(f"{key}.")
+def _is_meant(candidate: Candidate, key: str) -> bool:
+    own = (candidate.key, candidate.path, candidate.prefix.rstrip("."))
+    return key in own or candidate.key.startswith(f"{key}.")
 
 
-def _of_another(module: nn.Module, nearest: Found, where: str) -> ConfigError:
+def _of_another(module: nn.Module, nearest: Candidate, where: str) -> ConfigError:
     """The error for weights that do not fit: what is wrong with those that come nearest."""
     unexpected = sorted(key for key in nearest.left if not key.endswith(UNTRAINED))
     complaints = [
@@ -246,17 +256,17 @@ def _of_another(module: nn.Module, nearest: Found, where: str) -> ConfigError:
     return ConfigError(Problem(where, got, f"the {len(nearest.wanted.own)} keys of {type(module).__name__}"))
 
 
-def _of_others(best: Found, others: Sequence[Found], file: str) -> Iterator[str]:
-    """What is said where other weights of the file fit too, such as an average beside what was averaged."""
+def _of_others(best: Candidate, others: Sequence[Candidate], file: str) -> Iterator[str]:
+    """A note where other weights of the file fit too, such as an average beside what was averaged."""
     if others:
-        fit = one_of([found.key or "no key" for found in (best, *others)][:SHOWN])
+        fit = one_of([candidate.key or "no key" for candidate in (best, *others)][:SHOWN])
         option = f"weights: {{file: {file}, key: {others[0].key}}}"
         yield f"{file} holds weights that fit under {fit}: the first are taken; {option} takes others"
 
 
-def _left_over(best: Found, others: Sequence[Found], file: str) -> Iterator[str]:
-    """What is said of keys beside those that were loaded and those that could have been."""
-    known = tuple(found.prefix for found in others if found.path == best.path and found.prefix)
+def _left_over(best: Candidate, others: Sequence[Candidate], file: str) -> Iterator[str]:
+    """A note about keys that are left over, apart from those of other candidates."""
+    known = tuple(candidate.prefix for candidate in others if candidate.path == best.path and candidate.prefix)
     left = [key for key in best.left if not (known and _plain(key).startswith(known))]
     if left:
         more = f" and {len(left) - SHOWN:,} more" if len(left) > SHOWN else ""
@@ -277,7 +287,7 @@ def _plain(key: str) -> str:
 
 
 def _memory(name: str, value: Tensor) -> object:
-    """Equal for tensors that are one and the same; a tensor that has no memory yet is like no other."""
+    """A key that is equal for tensors that share their memory; by name for those that have none yet."""
     if is_lazy(value) or value.is_meta or not value.numel():
         return name
     return value.untyped_storage().data_ptr(), value.storage_offset(), tuple(value.shape), value.stride()

@@ -17,7 +17,7 @@ from symbench.errors import ConfigError, ModelError, Problem
 from symbench.models.program import Batches, FileSource, Program
 from symbench.models.running import named
 from symbench.models.source import Description
-from symbench.models.weights import digest_file
+from symbench.paths import sha256_file
 
 DTYPES = {"tensor(float)": torch.float32, "tensor(double)": torch.float64, "tensor(float16)": torch.float16}
 CHANNELS = {1, 3, 4}
@@ -34,7 +34,7 @@ class Onnx(FileSource):
         """Size and channels, where the program was exported for one size of image."""
         shape = _sides(self._session(optimised=False))
         first = [shape[0], shape[3], shape[1], shape[2]] if _channels_last(shape) else shape
-        beside = {name: digest_file(self.path.parent / name) for name in external_files(self.path)}
+        beside = {name: sha256_file(self.path.parent / name) for name in external_files(self.path)}
         version = require("onnxruntime", "onnx", self.where).__version__
         return self.described(first, {"file": self.digest(), "beside": beside, "onnxruntime": version})
 
@@ -44,6 +44,7 @@ class Onnx(FileSource):
         return OnnxModule(self._session(optimised=True), self.path.name)
 
     def _session(self, *, optimised: bool) -> Any:
+        """The program, ready to run; it is refused where it does not take one batch of images."""
         runtime = require("onnxruntime", "onnx", self.where)
         options = runtime.SessionOptions()
         options.log_severity_level = 4
@@ -103,12 +104,15 @@ def external_files(path: Path) -> list[str]:
 
     ONNX files name them in entries ``location: NAME`` of their tensors, which are looked for without parsing.
     """
-    found: set[str] = set()
+    # The package onnx would parse them, and is not needed to run anything; an entry that only looks like one names no
+    # file that is there.
+    names: set[str] = set()
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         for match in LOCATION.finditer(content):
-            length = sum((byte & 0x7F) << 7 * place for place, byte in enumerate(match[1]))
-            found.add(content[match.end() : match.end() + length].decode(errors="replace"))
-    return sorted(name for name in found if "\0" not in name and (path.parent / name).is_file())
+            # A protobuf varint: seven bits a byte, the lowest first, and the eighth says that more follow.
+            length = sum((byte & 0x7F) << 7 * position for position, byte in enumerate(match[1]))
+            names.add(content[match.end() : match.end() + length].decode(errors="replace"))
+    return sorted(name for name in names if "\0" not in name and (path.parent / name).is_file())
 
 
 def _sides(session: Any) -> list[int | None]:

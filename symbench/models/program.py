@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from symbench.errors import ConfigError, Problem
 from symbench.models.source import Description, Source
-from symbench.models.weights import digest_file
+from symbench.paths import sha256_file
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,10 @@ class Batches:
 
 
 class Program(nn.Module):
-    """A program in its own batches: those of symbench are cut and filled up to what it takes, and put together.
+    """A program behind an ordinary module: any batch is cut into batches of a size that it takes.
 
     Attributes:
-        dtype: what it computes in, where its weights do not say because it keeps them to itself.
+        dtype: the precision that it computes in, for programs whose weights cannot be seen; None for others.
     """
 
     dtype: torch.dtype | None = None
@@ -57,7 +57,7 @@ class Program(nn.Module):
 
 
 def _joined(returned: Sequence[Any], sizes: Sequence[int], count: int) -> Any:
-    """What was returned for pieces of a batch, as if it had been for the whole, without what filled the last one.
+    """Put together what was returned for the pieces of a batch, and drop the rows that filled up the last one.
 
     A tensor without a row for every image comes back as it is: it is for the model to be refused.
     """
@@ -91,13 +91,17 @@ class FileSource(Source):
             ConfigError: it cannot be read.
         """
         try:
-            return digest_file(self.path)
+            return sha256_file(self.path)
         except OSError as error:
             got = f"{self.path.name} cannot be read: {error.strerror or error}"
             raise ConfigError(Problem(self.where, got)) from error
 
     def described(self, shape: Sequence[int | None], identity: Any) -> Description:
-        """What the shape of its input, ``(n, c, h, w)`` with None for what is free, says of its images.
+        """A description of the program by the shape of its input.
+
+        Args:
+            shape: ``(n, c, h, w)``, with None for every side that is free.
+            identity: what identifies the program.
 
         Raises:
             ConfigError: it does not take images.

@@ -12,7 +12,7 @@ from torch import nn
 
 @dataclass(frozen=True)
 class Description:
-    """What is known of a model before it is built: what its images have to be like, and what else identifies it.
+    """What a library or a file says of a model before it is built: its images, its classes, and what identifies it.
 
     Attributes:
         size: pixels a side; None where it takes any, or does not say.
@@ -76,10 +76,10 @@ class Source(ABC):
 
 
 def in_proportion(resize: int, size: int, side: int | None) -> int:
-    """What the shorter side becomes where the middle is to have ``side`` pixels, as ``resize`` is for ``size``."""
+    """The length of the resized shorter side for a crop of ``side`` pixels, in the proportion ``resize : size``."""
     return resize * (side or size) // size
 
 
 def synonyms(name: str) -> tuple[str, ...]:
-    """``tench, Tinca tinca`` as the names that it stands for, itself the first."""
+    """All names of a class called ``tench, Tinca tinca``: the whole first, then each part."""
     return tuple(dict.fromkeys([name, *(part.strip() for part in name.split(","))]))

@@ -63,7 +63,7 @@ class TorchscriptModule(Program):
 
 @contextlib.contextmanager
 def _old_age() -> Iterator[None]:
-    """Without torch's warnings that TorchScript is deprecated, and those of its own handling of copies."""
+    """Silence torch's warnings that TorchScript is deprecated, and those about gradients of copies."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r".*torch\.jit\.", FutureWarning)
         warnings.filterwarnings("ignore", r".*torch\.jit\.", DeprecationWarning)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 import warnings
 from collections.abc import Iterator, Mapping
@@ -22,12 +21,6 @@ DEEPEST = 4
 
 State = dict[str, Tensor]
 """Named tensors."""
-
-
-def digest_file(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_file(path: Path, *, where: str) -> None:
@@ -69,16 +62,16 @@ def read(path: Path, *, where: str, trust_pickle: bool = False) -> dict[str, Sta
         except (SafetensorError, OSError) as error:
             raise ConfigError(Problem(where, f"{path.name} cannot be read: {error}", "a safetensors file")) from error
     held = _unpickled(path, where, trust_pickle=trust_pickle)
-    found = dict(_states(held))
-    if not found:
+    states = dict(_states(held))
+    if not states:
         keys = f"No named tensors: {one_of([repr(key) for key in held][:5])}. " if isinstance(held, dict) else ""
         got, remedy = f"{path.name} holds a {type(held).__name__}", f"{keys}Save module.state_dict()."
         raise ConfigError(Problem(where, got, "a state dict of tensors", remedy))
-    return found
+    return states
 
 
 def _unpickled(path: Path, where: str, *, trust_pickle: bool) -> object:
-    """What ``torch.save`` was given, with nothing run that may stand in it."""
+    """Read what ``torch.save`` wrote, without running code that may stand in it unless ``trust_pickle`` says so."""
     if not trust_pickle and not reads_pickles_safely(torch.__version__):
         raise ConfigError(
             Problem(

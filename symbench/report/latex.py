@@ -18,7 +18,7 @@ WHOLE = r"""\documentclass{article}
 \begin{document}
 %s
 \end{document}
-""".replace("{{", "{").replace("}}", "}")
+"""
 
 
 def table(board: Board) -> str:
@@ -34,7 +34,7 @@ def table(board: Board) -> str:
 
 
 def _float(columns: str, caption: list[str], heading: list[str], rows: list[str], failed: list[str]) -> list[str]:
-    """On one page, as wide as the text at most."""
+    """A table on one page, scaled to the text's width where it is wider."""
     return [
         r"% needs \usepackage{booktabs} and \usepackage{graphicx}",
         LATEX_PREAMBLE,
@@ -53,7 +53,7 @@ def _float(columns: str, caption: list[str], heading: list[str], rows: list[str]
 
 
 def _long(columns: str, caption: list[str], heading: list[str], rows: list[str], failed: list[str]) -> list[str]:
-    """Over several pages, small."""
+    """A table over several pages, in small print."""
     return [
         r"% needs \usepackage{booktabs} and \usepackage{longtable}",
         LATEX_PREAMBLE,
@@ -75,7 +75,7 @@ def _long(columns: str, caption: list[str], heading: list[str], rows: list[str],
 
 
 def _rows(model: str, cells: Sequence[Cell], size: str) -> list[str]:
-    """The values, and their intervals below."""
+    """The lines of one model: its values, and their intervals below."""
     values = " & ".join([latex(model), *(latex(cell.value) for cell in cells)])
     details = [rf"{size} {latex(cell.detail)}" if _has_detail(cell) else "" for cell in cells]
     if not any(details):

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from symbench.statistics.betting import Wealth
 from symbench.statistics.bootstrap import RESAMPLES, resampled_means
-from symbench.statistics.change import change, no_change, relative_change, standing
-from symbench.statistics.doubt import Doubt
+from symbench.statistics.change import absolute, change, no_change, relative_change
+from symbench.statistics.confidence import Confidence
 from symbench.statistics.interval import FEW, LEVEL, Array, Interval, deviating, unseen
 from symbench.statistics.paired import (
     Discordance,
@@ -27,8 +27,8 @@ __all__ = [
     "LEVEL",
     "RESAMPLES",
     "Array",
+    "Confidence",
     "Discordance",
-    "Doubt",
     "Interval",
     "Mean",
     "Quantile",
@@ -36,6 +36,7 @@ __all__ = [
     "Sampled",
     "Smallest",
     "Wealth",
+    "absolute",
     "bounded_mean",
     "change",
     "deviating",
@@ -51,6 +52,5 @@ __all__ = [
     "resampled_means",
     "smallest_detectable_difference",
     "smallest_mean",
-    "standing",
     "unseen",
 ]

@@ -16,11 +16,11 @@ from scipy import special
 from symbench.statistics.interval import Array
 
 BETS = np.geomspace(1e-3, 0.99, 60)
-"""As parts of the largest bet: small ones speak of long runs, large ones of rare values at an end."""
+"""As parts of the largest bet: small ones win in long runs, large ones on rare values at an end."""
 
 
 class Wealth:
-    """What was won, so far, by betting against a mean of at least, and of at most, a margin.
+    """Two e-processes, looked at after any sample: against a mean of at least a margin, and of at most it.
 
     The samples have to come in an order that their values have no part in, as a cell's seeded one.
     """
@@ -63,15 +63,19 @@ class Wealth:
             raise ValueError(f"wealth: {got}, expected {self.lowest:g} to {self.highest:g}")
         below = (self.margin - samples) / (self.highest - self.margin)
         above = (samples - self.margin) / (self.margin - self.lowest)
+        # In logarithms: after some thousand samples the capital of a bold gambler is 1e-400, and its sum with the
+        # others' would be lost to underflow, as would a real 1e+400.
         won = np.log1p(np.stack([below, above])[:, :, None] * BETS).cumsum(axis=1) + self._logs[:, None]
         if len(samples):
             self.n += len(samples)
             self._logs = won[:, -1]
-        found: Array = np.exp(special.logsumexp(won, axis=2) - np.log(len(BETS))).T
-        return found
+        e_values: Array = np.exp(special.logsumexp(won, axis=2) - np.log(len(BETS))).T  # the gamblers' mean
+        return e_values
 
     @property
     def p_values(self) -> tuple[float, float]:
         """P values of the two claims by the capital of now: 1 / e, at most 1."""
+        # By the capital of now, the last e-values that :meth:`take` returned. 1 / the highest so far would be valid
+        # too (Ville), and smaller.
         logs = special.logsumexp(self._logs, axis=1) - np.log(len(BETS))
         return float(np.exp(min(-logs[0], 0.0))), float(np.exp(min(-logs[1], 0.0)))

@@ -7,17 +7,18 @@ from functools import lru_cache
 
 import numpy as np
 
+from symbench.slices import slices
 from symbench.statistics.interval import Array, exact
 
 RESAMPLES = 2000
 MOST_DEFINED = 0.99
 """There is an interval where at least this share of the replicates is no 0 / 0."""
 HUGE = 1e12
-"""The t value of a replicate without variance."""
+"""The t value of a replicate whose samples are all alike: beyond every quantile, and finite, so that none is NaN."""
 AT_ONCE = 1_000_000
-"""Counts that are drawn at once."""
+"""Numbers of the table of counts, ``(resamples, rows)``, that are held at once: 8 MB."""
 MOST_KEPT = 20_000
-"""Samples of which the draws are kept, 40 MB of them."""
+"""Cells of up to so many samples have their draws kept in memory: 40 MB at 2,000 resamples."""
 
 Function = Callable[[Array], Array]
 
@@ -42,6 +43,7 @@ def resampled_means(columns: Array, *, seed: int, resamples: int = RESAMPLES) ->
 
 def distinct(columns: Array) -> tuple[Array, Array]:
     """The distinct rows of ``(n, m)`` in order, and how often each occurs."""
+    # np.unique(axis=0) does the same in three times the time, and this is called for every interval.
     ordered = columns[np.lexsort(columns.T)]
     first = np.append(True, (ordered[1:] != ordered[:-1]).any(axis=1))
     return ordered[first], np.diff(np.append(np.flatnonzero(first), len(columns)))
@@ -50,28 +52,29 @@ def distinct(columns: Array) -> tuple[Array, Array]:
 def means_of_draws(rows: Array, counts: Array, *, seed: int, resamples: int) -> Array:
     """:func:`resampled_means` of rows that occur ``counts`` times."""
     n = int(counts.sum())
+    # Where most rows are distinct nothing is won by drawing them by their number; as single samples, one table of
+    # draws serves every estimate of a cell.
     if len(rows) * 6 > n and n <= MOST_KEPT:
         rows, counts = np.repeat(rows, counts, axis=0), np.ones(n, dtype=int)
     rng = np.random.default_rng(seed)
-    found = np.empty((resamples, rows.shape[1]))
-    step = max(1, AT_ONCE // len(rows))
-    for start in range(0, resamples, step):
-        stop = min(start + step, resamples)
+    means = np.empty((resamples, rows.shape[1]))
+    for some in slices(resamples, max(1, AT_ONCE // len(rows))):
         kept = len(rows) == n <= MOST_KEPT
-        times_drawn = _kept(n, resamples, seed)[start:stop] if kept else _times_drawn(counts, stop - start, rng)
-        found[start:stop] = times_drawn.astype(np.float64) @ rows / n
-    return found
+        times_drawn = _kept(n, resamples, seed)[some] if kept else _times_drawn(counts, some.stop - some.start, rng)
+        means[some] = times_drawn.astype(np.float64) @ rows / n
+    return means
 
 
 @lru_cache(maxsize=2)
 def _kept(n: int, resamples: int, seed: int) -> Array:
     """How often each of n samples is drawn, ``(resamples, n)``, kept from one estimate of a cell to the next."""
     rng, ones = np.random.default_rng(seed), np.ones(n, dtype=int)
-    found = np.empty((resamples, n), dtype=np.uint8)  # n or fewer times, and 255 times never
-    for times in found:
+    # One byte each: to draw one of n samples 256 times in n has a probability below 1e-500.
+    draws = np.empty((resamples, n), dtype=np.uint8)
+    for times in draws:
         times[:] = _times_drawn(ones, 1, rng)[0]
-    found.flags.writeable = False
-    return found
+    draws.flags.writeable = False  # all callers share it
+    return draws
 
 
 def _times_drawn(counts: Array, resamples: int, rng: np.random.Generator) -> Array:
@@ -80,10 +83,10 @@ def _times_drawn(counts: Array, resamples: int, rng: np.random.Generator) -> Arr
     if len(counts) * 6 < n:
         return rng.multinomial(n, counts / n, size=resamples)
     row_of = np.repeat(np.arange(len(counts)), counts)
-    found = np.empty((resamples, len(counts)))
-    for times in found:
+    times_drawn = np.empty((resamples, len(counts)))
+    for times in times_drawn:
         times[:] = np.bincount(row_of[rng.integers(0, n, size=n, dtype=np.uint32)], minlength=len(counts))
-    return found
+    return times_drawn
 
 
 def studentised(
@@ -118,34 +121,44 @@ def studentised(
     rows, counts = distinct(columns)
     n, m = int(counts.sum()), rows.shape[1]
     centre = counts @ rows / n
+    # Products of what is centred: E[xy] - E[x] E[y] of the raw columns cancels to nothing where a mean is large
+    # beside its spread, as a loss of 1e4 +- 1e-4 is.
     moved = rows - centre
     i, j = np.triu_indices(m)
-    twice = np.where(i == j, 1, 2)
+    twice = np.where(i == j, 1, 2)  # entries beside the diagonal stand twice in the quadratic form
+    # Second moments are means too: drawn along with the first, they give every replicate its own standard error.
     drawn = means_of_draws(np.hstack([rows, moved[:, i] * moved[:, j]]), counts, seed=seed, resamples=resamples)
     means, products = drawn[:, :m], drawn[:, m:]
     shift = means - centre
     theta, slope = float(statistic(centre)), gradient(centre)
     replicates, slopes = statistic(means), gradient(means)
-    defined = np.isfinite(replicates)
+    defined = np.isfinite(replicates)  # a replicate that drew no divisor is 0 / 0
     if defined.mean() < MOST_DEFINED:
         return None
     variances = (slopes[:, i] * slopes[:, j] * twice * (products - shift[:, i] * shift[:, j])).sum(axis=1) / n
     influence = moved @ slope
     error = float(np.sqrt(counts @ influence**2 / n / n))
-    change, errors = replicates[defined] - theta, np.sqrt(variances[defined].clip(0))
+    change, errors = replicates[defined] - theta, np.sqrt(variances[defined].clip(0))  # -1e-20 is a rounded 0
     t = np.divide(change, errors, out=np.sign(change) * HUGE, where=errors > 0)
     tail = (1 - level) / 2
+    # The upper quantile of t makes the lower limit, and the other way round: a long tail of t to the right says that
+    # estimates overshoot, and so that the truth may lie far below.
     limits = theta - quantiles(t, 1 - tail, tail) * error
+    # Within [least, least + width] no distribution of this mean varies more than one at the two ends: replicates
+    # that miss every large value have next to no error, and t values in the thousands.
     least, width = float(influence.min()), float(np.ptp(influence))
     furthest = theta + least + width * np.array(exact(-least / width if width > 0 else 0.0, n, tail))
     limits = limits.clip(*furthest)
     if percentiles:
         plain = quantiles(replicates[defined], tail, 1 - tail)
         limits = np.array([min(limits[0], plain[0]), max(limits[1], plain[1])])
+    # Clipped at theta: with few and skewed samples both quantiles of t can be of one sign.
     return min(theta, float(limits[0])), max(theta, float(limits[1]))
 
 
 def quantiles(replicates: Array, *levels: float) -> Array:
     """Quantiles at rank ``level (resamples + 1)``: what few replicates leave out beyond their ends is counted."""
+    # Of 99 replicates the 2.5 % quantile is the 2.5th, not NumPy's 3.45th: the truth may as well lie in any of the
+    # 100 gaps between them and beyond (Davison & Hinkley 1997, 2.4).
     ranks = np.array(levels) * (len(replicates) + 1) - 1
     return np.interp(ranks, np.arange(len(replicates)), np.sort(replicates))

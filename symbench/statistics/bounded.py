@@ -43,22 +43,25 @@ class BoundedMeans:
 
     @classmethod
     def of(cls, samples: Array, lowest: float, highest: float) -> BoundedMeans:
-        """The mean of one value for each sample, ``(n,)``.
+        """One mean, of one value for each sample ``(n,)``, in a known range.
 
         Raises:
             ValueError: a value is outside of its range, or not finite.
         """
         width = highest - lowest
+        # Written as what has to hold, so that NaN, of which no comparison is true, is refused too.
         if not (samples.min() >= lowest - TOLERANCE * width and samples.max() <= highest + TOLERANCE * width):
             got = f"got values from {samples.min():g} to {samples.max():g}"
             raise ValueError(f"bounded mean: {got}, expected {lowest:g} to {highest:g}")
+        # Equal values become one column, of which the cost is: in steps of the tolerance, since shares such as
+        # 1/3 + 1/3 + 1/3 and 1 differ in the last digit. Clipped, for a step may round to beyond the end.
         steps, counts = np.unique(np.round(samples / width / TOLERANCE), return_counts=True)
         values = (steps * TOLERANCE * width).clip(lowest, highest)
         return cls(values[None], counts[None], np.array([lowest]), np.array([highest]))
 
     @classmethod
     def stacked(cls, rows: Sequence[BoundedMeans]) -> BoundedMeans:
-        """All rows of several."""
+        """Several of them as one, to be computed with at once; short rows are filled up with counts of 0."""
         width = max(row.values.shape[1] for row in rows)
         values, counts = (
             np.concatenate([np.pad(getattr(row, name), ((0, 0), (0, width - row.values.shape[1]))) for row in rows])
@@ -76,20 +79,21 @@ class BoundedMeans:
         return exceeding(self._values(self.highest), self._counts(), np.full(len(self.values), limit))
 
     def low(self, tail: float) -> Array:
-        """The limits below which the means are with at most the probability ``tail``, ``(p,)``."""
+        """Lower confidence limits, ``(p,)``: each mean is below its own with at most the probability ``tail``."""
         return -upper_quantile(-self._values(self.lowest), self._counts(), tail)
 
     def high(self, tail: float) -> Array:
-        """The limits above which the means are with at most the probability ``tail``, ``(p,)``."""
+        """Upper confidence limits, ``(p,)``: each mean is above its own with at most the probability ``tail``."""
         return upper_quantile(self._values(self.highest), self._counts(), tail)
 
     def limits(self, tail: float) -> tuple[Array, Array]:
         """:meth:`low` and :meth:`high`, at once."""
         values = np.concatenate([-self._values(self.lowest), self._values(self.highest)])
-        found = upper_quantile(values, np.tile(self._counts(), (2, 1)), tail)
-        return -found[: len(self.values)], found[len(self.values) :]
+        ends = upper_quantile(values, np.tile(self._counts(), (2, 1)), tail)
+        return -ends[: len(self.values)], ends[len(self.values) :]
 
     def _values(self, end: Array) -> Array:
+        # The one more value of Gaffke's test, at the end of the range: it stands for what no sample has shown.
         return np.column_stack([self.values, end])
 
     def _counts(self) -> Array:
@@ -97,21 +101,29 @@ class BoundedMeans:
 
 
 def contributions(values: Array, where: Array | None) -> tuple[Array, float, float]:
-    """What each sample adds to a mean in [0, 1] over some of them, ``(n,)``, whose own mean that is; and its range.
+    """A mean over some of the samples, written as a mean over all: one number for each, and the range of those.
 
     Where all samples count, the values themselves. Else ``mean + counts (value - mean) / share that counts``: exact
     to first order in the share, which is estimated.
+
+    Args:
+        values: ``(n,)`` in [0, 1].
+        where: bool ``(n,)``, the samples that count; None if all do.
+
+    Returns:
+        The numbers ``(n,)``, whose mean is that of the values that count, and the least and largest there can be.
     """
     if where is None or where.all():
         return values, 0.0, 1.0
     share, mean = float(where.mean()), float(values[where].mean())
-    found = mean + np.where(where, values - mean, 0.0) / share
-    return found, mean - mean / share, mean + (1 - mean) / share
+    numbers = mean + np.where(where, values - mean, 0.0) / share
+    # The range is wider than [0, 1]: a sample of a rare kind moves the mean by 1 / share of its distance from it.
+    return numbers, mean - mean / share, mean + (1 - mean) / share
 
 
 def change_range(
-    before: tuple[float, float], after: tuple[float, float], worse: int, factor: float
+    before: tuple[float, float], after: tuple[float, float], sign: int, factor: float
 ) -> tuple[float, float]:
-    """The range of ``worse (after - factor before)``, from the ranges of the two."""
-    ends = [worse * (b - factor * a) for a in before for b in after]
+    """The range of ``sign (after - factor before)``, from the ranges of the two."""
+    ends = [sign * (b - factor * a) for a in before for b in after]  # of a linear function: at two of the corners
     return min(ends), max(ends)

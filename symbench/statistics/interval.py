@@ -41,9 +41,11 @@ def deviating(values: Array) -> int:
 
 def commonest(values: Array, scale: float = 1.0) -> tuple[float, int]:
     """The commonest value, and how many samples differ from it by more than ``TOLERANCE`` of the scale."""
-    found, counts = np.unique(np.round(values / scale / TOLERANCE), return_counts=True)
+    # In steps of the tolerance: np.unique on the floats themselves takes 0.3 and 0.1 + 0.2 for two values, and a cell
+    # whose samples all agree would seem to vary.
+    steps, counts = np.unique(np.round(values / scale / TOLERANCE), return_counts=True)
     most = int(counts.argmax())
-    return float(found[most]) * TOLERANCE * scale, int(len(values) - counts[most])
+    return float(steps[most]) * TOLERANCE * scale, int(len(values) - counts[most])
 
 
 def usual(values: Array) -> tuple[float, int] | None:
@@ -51,8 +53,8 @@ def usual(values: Array) -> tuple[float, int] | None:
 
     Where more do, there is no usual value, and a small sample is just small.
     """
-    found = commonest(values, float(np.abs(values).max()) or 1.0)
-    return found if found[1] < FEW and found[1] <= len(values) / 2 else None
+    value, others = commonest(values, float(np.abs(values).max()) or 1.0)  # all 0: any scale will do, but not 0
+    return (value, others) if others < FEW and others <= len(values) / 2 else None
 
 
 def exact(mean: float, n: int, tail: float) -> tuple[float, float]:
@@ -63,6 +65,8 @@ def exact(mean: float, n: int, tail: float) -> tuple[float, float]:
         n: samples.
         tail: the probability beyond either limit.
     """
+    # The mean of shares need not be a whole number of hits. The Beta quantiles take any real number; what rounding
+    # takes beyond [0, n] would make them NaN.
     hits = min(max(mean, 0.0), 1.0) * n
     low = float(special.betaincinv(hits, n - hits + 1, tail)) if hits > 0 else 0.0
     high = float(special.betaincinv(hits + 1, n - hits, 1 - tail)) if hits < n else 1.0
@@ -70,8 +74,10 @@ def exact(mean: float, n: int, tail: float) -> tuple[float, float]:
 
 
 def unseen(n: int) -> float:
-    """The share of samples that none of n shows with the probability 2.5 %: about 3.7 / n. What is rarer is likelier
-    to go unseen, and no test on n samples knows of it."""
+    """The share of a kind of sample that n samples miss with the probability 2.5 %: about 3.7 / n.
+
+    What is rarer is likelier to go unseen, and no test on n samples knows of it.
+    """
     return exact(0.0, n, (1 - LEVEL) / 2)[1]
 
 
@@ -87,6 +93,7 @@ def exact_shift(changes: Array, scale: float, tail: float) -> tuple[float, float
         scale: the largest change there can be.
         tail: the probability beyond either limit.
     """
+    # Rises and falls apart, for their sum hides them: as many lost as gained is a mean of 0 and not a change of 0.
     n = len(changes)
     up = exact(float(changes.clip(0).mean()) / scale, n, tail)
     down = exact(float((-changes).clip(0).mean()) / scale, n, tail)
@@ -103,6 +110,8 @@ def require_finite(what: str, *columns: Array) -> None:
         raise ValueError(
             f"{what}: got {' and '.join(map(str, lengths))} values, expected as many of each, at least 1"
         )
+    # ``~isfinite`` and not a comparison: every comparison with NaN is False, so that a NaN would be neither too large
+    # nor too small.
     bad = sum(int((~np.isfinite(column)).sum()) for column in columns)
     if bad:
         raise ValueError(f"{what}: {bad} values are not finite, and there is no estimate without them")

@@ -12,19 +12,20 @@ import numpy as np
 from scipy import special
 
 from symbench.statistics.bounded import BoundedMeans, change_range, contributions
-from symbench.statistics.doubt import TAIL, Doubt
+from symbench.statistics.confidence import TAIL, Confidence
 from symbench.statistics.interval import Array
 
 SPENT = 1e-4
 """The probability that the worst element is not among the contenders; p values are that much larger."""
 DRAWS, SEED = 10_000, 0
+"""Draws of correlated normal scores, always the same ones: a verdict must not depend on a seed of the gate's."""
 RARE = 0.005
 """Below this probability, of which 50 draws speak, Bonferroni's correction is taken."""
 
 
 @dataclass(frozen=True)
 class Elements:
-    """Elements and what each sample adds to their means.
+    """Group elements, each with one number for every sample whose mean is the element's mean.
 
     Attributes:
         added: ``(k, n)``, of which the means are those of the elements.
@@ -36,23 +37,23 @@ class Elements:
 
     @classmethod
     def of(cls, values: Array, valid: Array) -> Elements:
-        """Of values in [0, 1] and bool, ``(k, n)``; elements that no sample counts for are left out."""
-        parts = [contributions(row, mine) for row, mine in zip(values, valid, strict=True) if mine.any()]
+        """From values in [0, 1] and whether they count, ``(k, n)``; elements without a sample are left out."""
+        parts = [contributions(row, counts) for row, counts in zip(values, valid, strict=True) if counts.any()]
         return cls(np.stack([added for added, _, _ in parts]), [(low, high) for _, low, high in parts])
 
     @property
     def means(self) -> Array:
-        """``(k,)``."""
-        found: Array = self.added.mean(axis=1)
-        return found
+        """The elements' means, ``(k,)``."""
+        means: Array = self.added.mean(axis=1)
+        return means
 
     def contenders(self) -> Elements:
-        """Those that may be the worst."""
+        """The elements that may have the smallest mean: the others' is surely above, see the module's docstring."""
         worst = int(self.means.argmin())
         others = range(len(self.added))
         better = BoundedMeans.stacked([_change(self, i, self, worst, 1.0) for i in others])
-        keep = better.p_above(0.0) > SPENT / len(self.added)
-        keep[worst] = True
+        keep = better.p_above(0.0) > SPENT / len(self.added)  # Bonferroni's, over all comparisons
+        keep[worst] = True  # its difference from itself is 0 throughout, and may come out as any p value
         return Elements(self.added[keep], [self.ranges[i] for i in np.flatnonzero(keep)])
 
 
@@ -64,7 +65,7 @@ def _change(before: Elements, i: int, after: Elements, j: int, factor: float) ->
 
 @dataclass(frozen=True)
 class Together:
-    """How small the smallest of several p values is by chance, where they are of the same samples.
+    """Corrects the smallest of several p values for being the smallest, where all are of the same samples.
 
     The normal scores of the p values are taken to be correlated as the samples are. Each p value is exact by itself;
     max-t limits, which take means for normal and errors for known, miss 4 to 7 % at 24 elements, not 2.5 %.
@@ -79,12 +80,14 @@ class Together:
 
     @classmethod
     def of(cls, added: Array) -> Together:
-        """From what each sample adds to each, ``(k, n)``."""
+        """From one number for each element and sample, ``(k, n)``, as in :class:`Elements`."""
         moved = added - added.mean(axis=1, keepdims=True)
         length = np.linalg.norm(moved, axis=1, keepdims=True)
         moved = np.divide(moved, length, out=np.zeros_like(moved), where=length > 0)
         correlation = moved @ moved.T
         np.fill_diagonal(correlation, 1.0)  # nothing is known of the correlations of an element that does not vary
+        # Not Cholesky's factor: with more elements than samples, or two that agree, the matrix is singular, and its
+        # least eigenvalues come out as -1e-16.
         values, vectors = np.linalg.eigh(correlation)
         drawn = np.random.default_rng(SEED).standard_normal((DRAWS, len(added)))
         scores = drawn @ (vectors * np.sqrt(values.clip(0))).T
@@ -92,14 +95,15 @@ class Together:
 
     def each(self, tail: float) -> float:
         """The level at which to test each, for the smallest p value to be below it with the probability ``tail``."""
-        if tail < RARE:
+        if tail < RARE:  # 10,000 draws know nothing of 1e-5: a bound that always holds
             return tail / self.k
         rank = int(np.ceil((1 - tail) * len(self.largest)))
         alone = float(special.ndtr(-self.largest[min(rank, len(self.largest) - 1)]))
+        # Between independence's worst case and one test alone: draws stray beyond either by chance.
         return min(max(alone, tail / self.k), tail)
 
     def p_value(self, smallest: float) -> float:
-        """The probability that the smallest is as small as this."""
+        """The probability that the smallest of k p values is as small as this by chance."""
         bound = min(1.0, self.k * smallest)
         if smallest < self.each(RARE):
             return min(bound, RARE)
@@ -110,7 +114,7 @@ class Together:
 
 @dataclass(frozen=True)
 class OfLeast:
-    """The law of the smallest mean: above a limit where all are, below it where one is.
+    """P values of the smallest mean: it is above a limit where all means are, and below it where any is.
 
     Attributes:
         every: the means.
@@ -129,24 +133,24 @@ class OfLeast:
         return cls(_each(elements), _each(contenders), Together.of(contenders.added))
 
     def p_above(self, limit: float) -> float:
-        """See :class:`~symbench.statistics.doubt.Law`."""
-        return float(self.every.p_above(limit).max())
+        """See :class:`~symbench.statistics.confidence.Law`."""
+        return float(self.every.p_above(limit).max())  # all have to be above: no correction (intersection-union)
 
     def p_below(self, limit: float) -> float:
-        """See :class:`~symbench.statistics.doubt.Law`."""
+        """See :class:`~symbench.statistics.confidence.Law`."""
         return min(1.0, self.together.p_value(float(self.contenders.p_below(limit).min())) + SPENT)
 
     def low(self, tail: float) -> float:
-        """The smallest of the one-sided limits."""
+        """The lower confidence limit: the smallest of the elements' own."""
         return float(self.every.low(tail).min())
 
     def high(self, tail: float) -> float:
-        """The smallest of simultaneous limits of the contenders."""
+        """The upper confidence limit: the smallest of the contenders', corrected for how many they are."""
         return float(self.contenders.high(self.together.each(tail - SPENT)).min())
 
 
-def least(elements: Elements, *, n: int, error: float) -> Doubt:
-    """What is known of the smallest mean.
+def least(elements: Elements, *, n: int, error: float) -> Confidence:
+    """The smallest mean with its limits and p values.
 
     Args:
         elements: of the same samples.
@@ -155,17 +159,18 @@ def least(elements: Elements, *, n: int, error: float) -> Doubt:
     """
     law, estimate = OfLeast.of(elements), float(elements.means.min())
     low, high = law.low(TAIL), law.high(TAIL)
-    return Doubt(estimate, min(low, estimate), max(high, estimate), n, error, law, holds=True)
+    return Confidence(estimate, min(low, estimate), max(high, estimate), n, error, law, holds=True)
 
 
 def _each(elements: Elements) -> BoundedMeans:
+    """The elements' means, one in each row."""
     rows = zip(elements.added, elements.ranges, strict=True)
     return BoundedMeans.stacked([BoundedMeans.of(added, *ends) for added, ends in rows])
 
 
 @dataclass(frozen=True)
 class OfLost:
-    """The law of what the smallest of several means lost, ``min_j b_j - min_k a_k``.
+    """P values of the loss of the smallest of several means, ``min_j b_j - min_k a_k``.
 
     With ``d_jk = b_j - a_k`` that is ``max_k min_j d_jk = min_j max_k d_jk``. For whichever k is the worst after,
     none of the ``d_jk`` is below the loss: any of them bounds it from above, and the j may be chosen by the sample,
@@ -184,24 +189,24 @@ class OfLost:
     choice_below: Together
 
     def p_above(self, limit: float) -> float:
-        """See :class:`~symbench.statistics.doubt.Law`."""
+        """See :class:`~symbench.statistics.confidence.Law`."""
         return min(1.0, self.choice_above.p_value(float(self.above.p_above(limit).max())) + SPENT)
 
     def p_below(self, limit: float) -> float:
-        """See :class:`~symbench.statistics.doubt.Law`."""
+        """See :class:`~symbench.statistics.confidence.Law`."""
         return min(1.0, self.choice_below.p_value(float(self.below.p_below(limit).max())) + SPENT)
 
     def low(self, tail: float) -> float:
-        """The lower limit."""
+        """The lower confidence limit of the loss."""
         return float(self.above.low(self.choice_above.each(tail - SPENT)).min())
 
     def high(self, tail: float) -> float:
-        """The upper limit."""
+        """The upper confidence limit of the loss."""
         return float(self.below.high(self.choice_below.each(tail - SPENT)).max())
 
 
-def lost(before: Elements, after: Elements, factor: float, *, error: float) -> Doubt:
-    """What is known of ``factor`` times the smallest mean before, less the smallest one after.
+def lost(before: Elements, after: Elements, factor: float, *, error: float) -> Confidence:
+    """``factor`` times the smallest mean before, less the smallest one after, with limits and p values.
 
     Args:
         before: of the same samples.
@@ -213,6 +218,8 @@ def lost(before: Elements, after: Elements, factor: float, *, error: float) -> D
     estimate, n = factor * float(b.means.min()) - float(a.means.min()), b.added.shape[1]
     worst_b, worst_a = b.added[b.means.argmin()], a.added[a.means.argmin()]
     choices = Together.of(a.added - factor * worst_b), Together.of(factor * b.added - worst_a)
+    # Which one to compare with is chosen by limits and not by estimates: an element that only looks worst, by a large
+    # error, would make a wide limit where its neighbour makes a narrow one.
     reach = [float(-special.ndtri(one.each(TAIL - SPENT))) for one in choices]
     difference, errors = factor * b.means[:, None] - a.means, _errors(b.added * factor, a.added)
     of_before = (difference - reach[0] * errors).argmax(axis=1)
@@ -221,12 +228,13 @@ def lost(before: Elements, after: Elements, factor: float, *, error: float) -> D
     below = BoundedMeans.stacked([_change(b, int(j), a, k, factor) for k, j in enumerate(of_after)])
     law = OfLost(above, below, *choices)
     low, high = law.low(TAIL), law.high(TAIL)
-    return Doubt(estimate, min(low, estimate), max(high, estimate), n, error, law, holds=True)
+    return Confidence(estimate, min(low, estimate), max(high, estimate), n, error, law, holds=True)
 
 
 def _errors(before: Array, after: Array) -> Array:
     """Standard errors of the mean of ``before_j - after_k``, ``(j, k)``."""
     b, a = (one - one.mean(axis=1, keepdims=True) for one in (before, after))
+    # |b - a|^2 by its parts: the differences themselves are (j, k, n). What cancels leaves -1e-17 where they agree.
     squares = (b**2).sum(axis=1)[:, None] + (a**2).sum(axis=1) - 2 * b @ a.T
-    found: Array = np.sqrt(squares.clip(0)) / before.shape[1]
-    return found
+    errors: Array = np.sqrt(squares.clip(0)) / before.shape[1]
+    return errors

@@ -43,13 +43,15 @@ def difference(
         ValueError: a value is not finite, or there is none, or the shapes differ.
     """
     require_finite("difference", before, after)
-    changes = np.subtract(after, before, dtype=np.float64)
+    changes = np.subtract(after, before, dtype=np.float64)  # of bool and of unsigned integers too, which have no -1
     n, estimate = len(changes), float(changes.mean())
     limits = studentised(changes[:, None], _same, _one, seed=seed, level=level, resamples=resamples, percentiles=True)
-    low, high = limits or (estimate, estimate)
+    low, high = limits or (estimate, estimate)  # none for a single sample: what follows widens them from nothing
     largest = float(np.abs(changes).max())
     centre, changed = usual(changes) or (0.0, int((np.abs(changes) > TOLERANCE * largest).sum()))
     if changed < FEW:
+        # Shares change by 1 at most, and so by 1 + |centre| from where most changed to. Of others the largest change
+        # seen has to do for the largest there can be.
         bounded = largest <= 1
         scale = 1 + abs(centre) if bounded else max(1.0, float(np.abs(changes - centre).max()))
         shift = exact_shift(changes - centre, scale, (1 - level) / 2)
@@ -60,8 +62,8 @@ def difference(
 
 
 def _same(means: Array) -> Array:
-    found: Array = means[..., 0]
-    return found
+    first: Array = means[..., 0]
+    return first
 
 
 def _one(means: Array) -> Array:
@@ -114,6 +116,8 @@ def ratio_difference(
         return Interval(estimate, None, None, n)
     low, high = limits
     before, after = columns[:, 0] / below_before.mean(), columns[:, 2] / below_after.mean()
+    # A bootstrap of few deviating samples knows too little of the others, whichever of the three has few: two ratios
+    # that vary enough can still change in a handful of samples.
     if any(usual(values) for values in (before, after, after - before)):
         alone = [
             ratio(above, below, seed=seed, level=level, resamples=resamples)
@@ -125,14 +129,18 @@ def ratio_difference(
 
 
 def _squared_and_added(before: Interval, after: Interval, *, root: bool) -> tuple[float, float]:
+    """How far the difference's limits are below and above it, from the intervals of the two (Zou & Donner 2008).
+
+    As if the two were independent: pairing makes them positively correlated as a rule, which narrows the difference.
+    """
     values = np.array([[one.low, one.estimate, one.high] for one in (before, after)], dtype=np.float64)
     (low_0, value_0, high_0), (low_1, value_1, high_1) = np.sqrt(values) if root else values
     return float(np.hypot(value_1 - low_1, high_0 - value_0)), float(np.hypot(high_1 - value_1, value_0 - low_0))
 
 
 def _change(means: Array) -> Array:
-    found: Array = quotient(means[..., 2:]) - quotient(means[..., :2])
-    return found
+    change: Array = quotient(means[..., 2:]) - quotient(means[..., :2])
+    return change
 
 
 def _change_slope(means: Array) -> Array:
@@ -140,8 +148,8 @@ def _change_slope(means: Array) -> Array:
 
 
 def _root_change(means: Array) -> Array:
-    found: Array = np.sqrt(quotient(means[..., 2:])) - np.sqrt(quotient(means[..., :2]))
-    return found
+    change: Array = np.sqrt(quotient(means[..., 2:])) - np.sqrt(quotient(means[..., :2]))
+    return change
 
 
 def _root_change_slope(means: Array) -> Array:
@@ -150,8 +158,8 @@ def _root_change_slope(means: Array) -> Array:
 
 def _root_slope(means: Array) -> Array:
     root = np.sqrt(quotient(means))[..., None]
-    found: Array = quotient_slope(means) / (2 * np.where(root > 0, root, np.inf))  # a root of 0 does not vary
-    return found
+    slope: Array = quotient_slope(means) / (2 * np.where(root > 0, root, np.inf))  # a root of 0 does not vary
+    return slope
 
 
 @dataclass(frozen=True)
@@ -185,8 +193,9 @@ def mcnemar(before: Array, after: Array) -> Discordance:
         raise ValueError(f"mcnemar: got {other[0]:g}, expected 0 or 1 for each sample")
     lost, gained = int(((before == 1) & (after == 0)).sum()), int(((before == 0) & (after == 1)).sum())
     exact = lost + gained < EXACT_BELOW
-    found = contingency_mcnemar([[0, lost], [gained, 0]], exact=exact, correction=True)
-    return Discordance(lost, gained, float(found.pvalue))
+    # The diagonal, what both got right or wrong, has no part in the test: 0 will do.
+    test = contingency_mcnemar([[0, lost], [gained, 0]], exact=exact, correction=True)
+    return Discordance(lost, gained, float(test.pvalue))
 
 
 def holm(p_values: Array) -> Array:

@@ -17,7 +17,7 @@ from symbench.statistics.single import bounded_mean, mean, quantile, quotient_sl
 
 @dataclass(frozen=True)
 class Sampled(ABC):
-    """An estimate that is a function of base samples."""
+    """An estimate as a function of one value (or a few) per base sample, from which intervals and pairing follow."""
 
     @property
     @abstractmethod
@@ -30,12 +30,18 @@ class Sampled(ABC):
 
     @abstractmethod
     def influence(self) -> Array:
-        """How much each sample moves the estimate, times n: ``(n,)``, of mean 0. Its deviation over root n is the
-        standard error."""
+        """The influence function: how much each sample moves the estimate, times n, ``(n,)``, of mean 0.
+
+        Its standard deviation over root n is the standard error.
+        """
 
     @abstractmethod
     def scaled(self, factor: float) -> tuple[Sampled, float]:
-        """One of its kind, and a number, that together come to ``factor`` times the estimate."""
+        """``factor`` times the estimate, written as another estimate of the same class plus a known number.
+
+        Returns:
+            The estimate, and the number to add to it: 0 but for ``1 - ratio``, which is no ratio when it is scaled.
+        """
 
     @property
     @abstractmethod
@@ -65,8 +71,8 @@ class Mean(Sampled):
     @property
     def taken(self) -> Array:
         """The values that count."""
-        found: Array = self.values if self.where is None else self.values[self.where]
-        return found
+        values: Array = self.values if self.where is None else self.values[self.where]
+        return values
 
     @property
     def estimate(self) -> float:
@@ -90,19 +96,21 @@ class Mean(Sampled):
         return mean(self.taken, seed=seed, level=level, resamples=resamples)
 
     def scaled(self, factor: float) -> tuple[Sampled, float]:
-        """Scaled values."""
+        """See :meth:`Sampled.scaled`."""
+        # Shares times 1.05 are no shares: they would be refused as values beyond 1.
         return Mean(self.values * factor, self.where, self.bounded and factor <= 1), 0.0
 
     def influence(self) -> Array:
         """How much each sample moves the value, times n."""
         if self.where is None:
             return np.asarray(self.values - self.estimate)
+        # Samples that do not count have influence 0 and stay: the influences of two runs are subtracted one by one.
         return np.where(self.where, self.values - self.estimate, 0.0) / self.where.mean()
 
 
 @dataclass(frozen=True)
 class Ratio(Sampled):
-    """The ratio of two means over the same samples, its root, or what it lacks to 1.
+    """The ratio of two means over the same samples, its square root, or 1 minus it.
 
     Attributes:
         above: ``(n,)``.
@@ -119,8 +127,8 @@ class Ratio(Sampled):
     @property
     def estimate(self) -> float:
         """The value."""
-        found = float(self.above.mean() / self.below.mean())
-        return float(np.sqrt(found)) if self.root else 1 - found if self.complement else found
+        quotient = float(self.above.mean() / self.below.mean())
+        return float(np.sqrt(quotient)) if self.root else 1 - quotient if self.complement else quotient
 
     @property
     def samples(self) -> int:
@@ -129,17 +137,19 @@ class Ratio(Sampled):
 
     def interval(self, *, seed: int, level: float = LEVEL, resamples: int = RESAMPLES) -> Interval:
         """The value with its limits."""
-        found = ratio(self.above, self.below, seed=seed, level=level, resamples=resamples)
-        if found.low is None or found.high is None:
-            return Interval(self.estimate, None, None, found.n)
+        plain = ratio(self.above, self.below, seed=seed, level=level, resamples=resamples)
+        if plain.low is None or plain.high is None:
+            return Interval(self.estimate, None, None, plain.n)
+        # Limits are carried over by the monotone function and not computed anew: the interval of E holds a value
+        # exactly where that of E^2 holds its square.
         if self.root:
-            return Interval(self.estimate, max(0.0, found.low) ** 0.5, max(0.0, found.high) ** 0.5, found.n)
+            return Interval(self.estimate, max(0.0, plain.low) ** 0.5, max(0.0, plain.high) ** 0.5, plain.n)
         if self.complement:
-            return Interval(self.estimate, 1 - found.high, 1 - found.low, found.n)
-        return found
+            return Interval(self.estimate, 1 - plain.high, 1 - plain.low, plain.n)
+        return plain
 
     def scaled(self, factor: float) -> tuple[Sampled, float]:
-        """Scaled values."""
+        """See :meth:`Sampled.scaled`; ``factor (1 - r) = (1 - factor r) + (factor - 1)``."""
         above = self.above * (factor**2 if self.root else factor)
         return Ratio(above, self.below, self.root, self.complement), factor - 1 if self.complement else 0.0
 
@@ -147,10 +157,12 @@ class Ratio(Sampled):
         """How much each sample moves the value, times n."""
         columns = np.stack([self.above, self.below], axis=1)
         centre = columns.mean(axis=0)
-        found: Array = (columns - centre) @ quotient_slope(centre)
-        if self.root:
-            return found / (2 * self.estimate) if self.estimate > 0 else np.zeros_like(found)
-        return -found if self.complement else found
+        influence: Array = (columns - centre) @ quotient_slope(centre)
+        if (
+            self.root
+        ):  # a root has no derivative at 0: an error of exactly 0 does not vary, and is not infinitely unsure
+            return influence / (2 * self.estimate) if self.estimate > 0 else np.zeros_like(influence)
+        return -influence if self.complement else influence
 
 
 @dataclass(frozen=True)
@@ -169,8 +181,8 @@ class Smallest(Sampled):
         """``(k,)``, infinite where no sample counts."""
         count = self.valid.sum(axis=1)
         total = np.where(self.valid, self.values, 0.0).sum(axis=1)
-        found: Array = np.where(count > 0, total / np.maximum(count, 1), np.inf)
-        return found
+        means: Array = np.where(count > 0, total / np.maximum(count, 1), np.inf)
+        return means
 
     @property
     def estimate(self) -> float:
@@ -188,11 +200,13 @@ class Smallest(Sampled):
         return smallest_mean(self.values, self.valid, level=level)
 
     def scaled(self, factor: float) -> tuple[Sampled, float]:
-        """Scaled values."""
+        """See :meth:`Sampled.scaled`."""
         return Smallest(self.values * factor, self.valid), 0.0
 
     def influence(self) -> Array:
         """How much each sample moves the value, times n."""
+        # By the envelope theorem: which element is the worst does not change with a small weight of a sample, so
+        # that the minimum has the derivative of the one that it is reached at.
         worst = int(self.means().argmin())
         return Mean(self.values[worst], self.valid[worst]).influence()
 
@@ -225,14 +239,18 @@ class Quantile(Sampled):
         return quantile(self.values, self.q, level=level)
 
     def scaled(self, factor: float) -> tuple[Sampled, float]:
-        """Scaled values."""
+        """See :meth:`Sampled.scaled`."""
         return Quantile(self.values * factor, self.q), 0.0
 
     def influence(self) -> Array:
-        """How much each sample moves the value, times n."""
-        """``(q - share below) / density``, with the density from a difference quotient of the quantile function."""
+        """How much each sample moves the value, times n.
+
+        ``(q - share below) / density``, with the density from a difference quotient of the quantile function.
+        """
         below = (self.values <= self.estimate).mean(axis=0)
+        # Half way to the nearer end at most, so that both quantiles exist; 1 / root n balances bias and variance well
+        # enough for a standard error.
         step = min(self.q, 1 - self.q, 1.0 / np.sqrt(self.samples)) / 2
         high, low = np.quantile(self.values, [self.q + step, self.q - step])
-        found: Array = (self.q - below) * (high - low) / (2 * step)
-        return found - found.mean()
+        influence: Array = (self.q - below) * (high - low) / (2 * step)
+        return influence - influence.mean()

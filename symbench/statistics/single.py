@@ -37,6 +37,7 @@ def bounded_mean(values: Array, *, level: float = LEVEL) -> Interval:
         ValueError: a value is not finite, or there is none.
     """
     require_finite("bounded_mean", values)
+    # Weighted means over an orbit may miss 0 or 1 by the last digit, which is no value out of range.
     if values.min() < -TOLERANCE or values.max() > 1 + TOLERANCE:
         got = f"got values from {values.min():g} to {values.max():g}"
         raise ValueError(f"bounded_mean: {got}, expected shares from 0 to 1")
@@ -45,6 +46,7 @@ def bounded_mean(values: Array, *, level: float = LEVEL) -> Interval:
     if deviating(values) < FEW:
         return Interval(mean, *exact(mean, n, (1 - level) / 2), n)
     variance = float(values.var(ddof=1)) / n
+    # As many 0s and 1s as vary by as much: shares over an orbit vary less than these, and count for more samples.
     effective = mean * (1 - mean) / variance
     t = float(special.stdtrit(n - 1, 0.5 + level / 2))
     centre = (mean + t**2 / (2 * effective)) / (1 + t**2 / effective)
@@ -98,6 +100,7 @@ def ratio(above: Array, below: Array, *, seed: int, level: float = LEVEL, resamp
 
 
 def _ratio(above: Array, below: Array, scale: float | None, seed: int, level: float, resamples: int) -> Interval:
+    """:func:`ratio`; ``scale`` is how far a sample may differ from the usual one, None where only samples say."""
     n = len(above)
     if not below.mean() > 0:
         raise ValueError(f"ratio: got a divisor of mean {below.mean():g}, expected more than 0")
@@ -108,24 +111,27 @@ def _ratio(above: Array, below: Array, scale: float | None, seed: int, level: fl
     if n < 2 or limits is None:
         return none
     low, high = limits
-    found = usual(above)
-    if found is not None:
-        changes, differ = above - found[0], found[1]
+    commonest = usual(above)
+    if commonest is not None:
+        value, differ = commonest
+        changes = above - value
         if scale is None and differ == 0:
             return none
         largest = float(np.abs(changes).max())
         scale = largest * (1 + 1 / differ) if scale is None else max(scale, largest)
         shift = exact_shift(changes, scale, (1 - level) / 2)
-        low = min(low, (found[0] + shift[0]) / float(below.mean()))
-        high = max(high, (found[0] + shift[1]) / float(below.mean()))
+        low = min(low, (value + shift[0]) / float(below.mean()))
+        high = max(high, (value + shift[1]) / float(below.mean()))
+    # A squared distance has no negative mean; a bootstrap's t quantile does not know that.
     low = max(low, 0.0) if above.min() >= 0 else low
     return Interval(estimate, min(low, estimate), max(high, estimate), n)
 
 
 def quotient(means: Array) -> Array:
     """``means[..., 0] / means[..., 1]``, NaN where the divisor is not positive."""
-    found: Array = means[..., 0] / np.where(means[..., 1] > 0, means[..., 1], np.nan)
-    return found
+    # NaN, and no warning of a division by 0: :func:`studentised` leaves out replicates that are not finite.
+    ratios: Array = means[..., 0] / np.where(means[..., 1] > 0, means[..., 1], np.nan)
+    return ratios
 
 
 def quotient_slope(means: Array) -> Array:
@@ -154,9 +160,10 @@ def smallest_mean(values: Array, valid: Array | None = None, *, level: float = L
         raise ValueError(f"smallest_mean: got valid of shape {keep.shape}, expected that of values, {values.shape}")
     if not keep.any():
         raise ValueError("smallest_mean: no element has a valid sample, and no mean is the smallest of none")
-    values = np.where(keep, values, 0.0)
-    alone = [bounded_mean(row[mine], level=level) for row, mine in zip(values, keep, strict=True) if mine.any()]
+    values = np.where(keep, values, 0.0)  # what does not count may be NaN, and 0 * NaN is NaN
+    alone = [bounded_mean(row[counts], level=level) for row, counts in zip(values, keep, strict=True) if counts.any()]
     estimate = min(one.estimate for one in alone)
+    # The smallest is above a limit where all are: lower limits need no correction for how many there are.
     low = min(one.low for one in alone if one.low is not None)
     high = OfLeast.of(Elements.of(values, keep)).high((1 - level) / 2)
     return Interval(estimate, low, max(high, estimate), int(keep.any(axis=0).sum()))
@@ -182,11 +189,14 @@ def quantile(values: Array, q: float, *, level: float = LEVEL) -> Interval:
     estimate = float(np.quantile(values, q))
     below = (values <= estimate).mean(axis=0)
     independent = n
+    # Values of one orbit are alike: k n of them count for as many as have the variance seen, never for fewer than n.
     if deviating(below) >= FEW:
         independent = max(n, int(q * (1 - q) / (below.var(ddof=1) / n)))
     first, last = np.asarray(stats.binom.ppf([0.5 - level / 2, 0.5 + level / 2], independent, q))
     if first < 1 or last >= independent:
         return Interval(estimate, None, None, n)
+    # Ranks among ``independent`` values, spread over all of them and rounded outwards. np.partition and no sort: of
+    # millions of values two are wanted.
     ranks = math.floor((first - 1) / independent * values.size), math.ceil((last + 1) / independent * values.size - 1)
     ordered = np.partition(values, ranks, axis=None)
     return Interval(estimate, float(ordered[ranks[0]]), float(ordered[ranks[1]]), n)

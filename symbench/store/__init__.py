@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from symbench.columns import GALLERY, OBSERVATIONS, SAMPLES, VIEWS
 from symbench.errors import CellError, ConfigError, Problem, near_miss
+from symbench.paths import sha256_file
 from symbench.records import CellRecord, FileRecord, Manifest
 from symbench.store.cells import (
     files_of,
@@ -33,7 +34,6 @@ from symbench.store.files import (
     is_sealed,
     sealed,
     sha256_bytes,
-    sha256_file,
     stamp_of,
     write_text,
     written,
@@ -65,7 +65,7 @@ PART = 1024
 
 
 class Store:
-    """A results folder."""
+    """A results folder: the only code that reads and writes cells and manifests."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -73,13 +73,14 @@ class Store:
         self._cells: dict[str, tuple[Stamp, CellRecord | str]] = {}
 
     def check_writable(self) -> None:
-        """Create the folder and try it.
+        """Create the folder, and see that a file can be written there.
 
         Raises:
             ConfigError: it cannot be made or written to.
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
+            # By writing a file: os.access knows nothing of read-only mounts, quotas and access lists.
             with tempfile.TemporaryFile(dir=self.root):
                 pass
         except OSError as error:
@@ -93,21 +94,21 @@ class Store:
             ) from error
 
     def cell_folder(self, key: str) -> Path:
-        """``cells/<key[:2]>/<key>``."""
+        """The folder of a cell, ``cells/<key[:2]>/<key>``."""
         return self.root / "cells" / key[:2] / key
 
     def cell(self, key: str) -> CellRecord | None:
         """The record of a finished cell; None where there is none that can be used, see :meth:`fault`."""
-        found = self._read(key)
-        return found if isinstance(found, CellRecord) else None
+        record = self._read(key)
+        return record if isinstance(record, CellRecord) else None
 
     def fault(self, key: str) -> str | None:
         """Why a cell that is there counts as not measured: what was altered, or lost, or put in its place."""
-        found = self._read(key)
-        return found if isinstance(found, str) else None
+        record = self._read(key)
+        return record if isinstance(record, str) else None
 
     def _read(self, key: str) -> CellRecord | str | None:
-        """A cell's record, checked against its own digest, its place and all of its files; or what is wrong with it.
+        """A cell's record, checked against its digest, its folder and all of its files; or what is wrong with it.
 
         Copied folders, edited numbers and torn disks look like measurements otherwise. What has been read is read
         again only when ``cell.json`` has changed; its files are looked at every time, by size and times.
@@ -122,18 +123,20 @@ class Store:
         known = self._cells.get(key)
         if known is None or known[0] != stamp:
             known = self._cells[key] = (stamp, parsed(path, key))
-        found = known[1]
-        return found if isinstance(found, str) else self._altered(found) or found
+        # The record is remembered and the verdict on its files is not: a report asks for the same cell some hundred
+        # times, and a part may be lost in between, while cell.json stays as it was.
+        record = known[1]
+        return record if isinstance(record, str) else self._altered(record) or record
 
     def _altered(self, record: CellRecord) -> str | None:
-        """Which of a cell's files is not what was written."""
+        """The first of a cell's files that is missing or altered, in words; None where all are what was written."""
         folder = self.cell_folder(record.key)
         for file in files_of(record):
             try:
-                found = self._sums.of(folder / file.file)
+                sha256 = self._sums.of(folder / file.file)
             except OSError:
                 return f"{file.file} is missing"
-            if found != file.sha256:
+            if sha256 != file.sha256:
                 return f"{file.file} is not what was written"
         return None
 
@@ -180,11 +183,16 @@ class Store:
         return None if file is None else self._table(key, file, GALLERY)
 
     def _finished(self, key: str) -> CellRecord:
-        found = self._read(key)
-        if not isinstance(found, CellRecord):
-            got, where = found or "there is no such cell", str(self.cell_folder(key))
+        """The record of a cell, with all its files checked.
+
+        Raises:
+            ConfigError: it cannot be used.
+        """
+        record = self._read(key)
+        if not isinstance(record, CellRecord):
+            got, where = record or "there is no such cell", str(self.cell_folder(key))
             raise ConfigError(Problem(where, got, "a finished cell", "Run the suite again."))
-        return found
+        return record
 
     def _table(self, key: str, file: FileRecord, schema: pa.Schema) -> pa.Table:
         """A table whose file :meth:`_finished` has just checked."""
@@ -197,6 +205,8 @@ class Store:
         Raises:
             CellError: another process holds it for over a minute.
         """
+        # Beside the cell's folder and not in it, for :meth:`discard` removes that. The lock's file itself stays: one
+        # that is removed can be held by two, by who has it open and by who makes it anew.
         folder = self.root / "cells" / key[:2]
         folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -211,11 +221,12 @@ class Store:
         shutil.rmtree(self.cell_folder(key), ignore_errors=True)
 
     def write_cell(self, record: CellRecord) -> None:
-        """Close a cell."""
+        """Write a cell's record, which makes the cell a finished one: all of its files have to be there."""
         write_text(self.cell_folder(record.key) / "cell.json", sealed(record))
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Write or replace a run's manifest, and point ``latest`` at it."""
+        # In this order: who follows ``latest`` must always find a manifest there.
         write_text(self.root / "runs" / f"{manifest.run}.json", sealed(manifest))
         write_text(self.root / "latest", manifest.run + "\n")
 
@@ -238,6 +249,7 @@ class Store:
                 )
             run = latest.read_text(encoding="utf-8").strip()
         path = Path(run) if run.endswith(".json") else self.root / "runs" / f"{run}.json"
+        # The name goes into a path: "../../x" is no run, whether there is such a file or not.
         if not re.fullmatch(r"[\w.:-]+", path.stem) or not path.is_file():
             known = sorted(p.stem for p in (self.root / "runs").glob("*.json"))
             raise ConfigError(

@@ -12,12 +12,18 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from symbench.columns import GALLERY, OBSERVATIONS, SAMPLES, VIEWS
+from symbench.paths import sha256_file
 from symbench.records import CellRecord, FileRecord
-from symbench.store.files import content_key, is_sealed, sha256_file, written
+from symbench.store.files import content_key, is_sealed, written
 
 
 def parsed(path: Path, key: str) -> CellRecord | str:
-    """The record of a cell's file, or what is wrong with it."""
+    """The record of a cell's file, or what is wrong with it, in words.
+
+    Args:
+        path: its ``cell.json``.
+        key: the key that the folder's name says.
+    """
     try:
         data = json.loads(path.read_bytes())
         record = CellRecord.model_validate(data)
@@ -27,6 +33,8 @@ def parsed(path: Path, key: str) -> CellRecord | str:
         return f"cell.json is damaged: {error.errors()[0]['msg'] if isinstance(error, ValidationError) else error}"
     if not is_sealed(data):
         return "cell.json is not what was written: its digest differs"
+    # A digest alone does not help against a folder that was copied under another key: it is that of another cell's
+    # record, and right. Hence the key against the folder, and against the identity that it is the hash of.
     if record.key != key:
         return f"it is another cell's folder, {record.key[:12]}"
     if content_key(record.identity) != key:
@@ -80,9 +88,11 @@ def write_gallery(folder: Path, columns: Mapping[str, Any]) -> FileRecord:
 
 
 def _write_table(path: Path, columns: Mapping[str, Any], schema: pa.Schema) -> None:
+    """Write columns as a table of this schema, whole or not at all."""
     with written(path) as temporary:
         pq.write_table(pa.Table.from_arrays(_arrays(columns, schema), schema=schema), temporary, compression="zstd")
 
 
 def _arrays(columns: Mapping[str, Any], schema: pa.Schema) -> list[pa.Array]:
+    # ``from_pandas`` makes NaN a null: a metric that is undefined for a sample is missing, and no number.
     return [pa.array(columns[field.name], type=field.type, from_pandas=True) for field in schema]

@@ -12,14 +12,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from symbench.paths import sha256_file
 from symbench.records import Sealed
 
 Stamp = tuple[int, int, int, int, int]
-"""What changes when a file does: device, inode, size and the times of its contents and of its status."""
+"""What changes when a file does: device, inode, size and the times of its contents and of its status.
+
+The time of the status (ctime) is the one that no tool can set back: ``touch -d`` and ``rsync -t`` set the other."""
 
 
 def canonical(document: Any) -> str:
     """JSON with sorted keys and no spaces; NaN and infinity are refused."""
+    # ``ensure_ascii`` and the separators are part of every key ever written: a change of them makes all cells stale.
+    # Python writes floats with as many digits as it takes to read them back, on every platform the same.
     return json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
 
 
@@ -30,7 +35,7 @@ def content_key(document: Any) -> str:
 
 @contextlib.contextmanager
 def written(path: Path) -> Iterator[Path]:
-    """A temporary path that becomes ``path``, flushed, when the block ends well; gone when it does not.
+    """Write a file whole or not at all: gives a temporary path, which becomes ``path`` when the block ends well.
 
     What a link stands for is replaced, and the link stays; what is no file, as a pipe or a device, is written into.
     """
@@ -42,15 +47,18 @@ def written(path: Path) -> Iterator[Path]:
                 shutil.copyfileobj(file, out)
         return
     path = path.resolve() if path.is_symlink() else path
+    # In the same folder: ``replace`` is atomic within one file system, and a copy between two.
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
     try:
         yield temporary
+        # Without fsync, a file system may put the new name on the disk before the contents: after a power cut the
+        # file is there, and empty.
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        temporary.chmod(0o644)
+        temporary.chmod(0o644)  # mkstemp makes files that nobody else may read
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -68,16 +76,17 @@ def write_text(path: Path, text: str) -> None:
 
 
 def sealed(record: Sealed) -> str:
-    """A record as the text of its file, under the digest of everything else that stands there."""
+    """The text of a record's file: the record, and the digest of all of it."""
+    # Through JSON and back: what is digested has to be what a reader will parse, tuples as lists and keys as texts.
     data = json.loads(record.model_dump_json(exclude={"digest"}))
     return json.dumps({**data, "digest": content_key(data)}, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def is_sealed(data: object) -> bool:
-    """Whether a record's file, parsed, is what was written. The first version of them had no digest, and passes.
+    """Whether a record's file, parsed, is what was written, by its digest; one without a digest passes.
 
-    The digest is of what stands in the file, not of what a later version of the record makes of it. It cannot be lost
-    by damage: a key that is damaged is an unknown one, and refused.
+    The first version of records had none. The digest is of what stands in the file, not of what a later version of
+    the record makes of it. It cannot be lost by damage: a key that is damaged is an unknown one, and refused.
     """
     if not isinstance(data, dict) or data.get("digest") is None:
         return isinstance(data, dict)
@@ -89,7 +98,7 @@ def is_sealed(data: object) -> bool:
 
 
 def stamp_of(path: Path) -> Stamp:
-    """The stamp of a file.
+    """The stamp of a file: equal stamps mean, in all likelihood, that it has not changed in between.
 
     Raises:
         OSError: it is not there.
@@ -110,6 +119,8 @@ class Digests:
         Raises:
             OSError: it cannot be read.
         """
+        # The stamp is taken before the file is read: if it changes meanwhile, what is remembered is the digest of the
+        # new contents under the old stamp, which is taken anew, and never the other way round.
         stamp, known = stamp_of(path), self._known.get(path)
         if known is None or known[0] != stamp:
             known = self._known[path] = (stamp, sha256_file(path))
@@ -119,12 +130,3 @@ class Digests:
 def sha256_bytes(data: bytes) -> str:
     """SHA-256 of bytes."""
     return hashlib.sha256(data).hexdigest()
-
-
-def sha256_file(path: Path) -> str:
-    """SHA-256 of a file's bytes; empty where it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return ""

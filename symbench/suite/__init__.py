@@ -117,15 +117,15 @@ def _with_presets(source: Document) -> dict[str, Any]:
     symmetries = data.get("symmetries")
     if not isinstance(symmetries, dict):
         return data
-    found, problems = {}, []
+    entries, problems = {}, []
     for name, entry in symmetries.items():
-        found[name] = entry
+        entries[name] = entry
         if isinstance(entry, dict) and "preset" in entry:
-            found[name], wrong = presets.expanded(entry, partial(_where, source, name))
+            entries[name], wrong = presets.expanded(entry, partial(_where, source, name))
             problems += wrong
     if problems:
         raise SuiteError(problems)
-    return {**data, "symmetries": found}
+    return {**data, "symmetries": entries}
 
 
 def _where(source: Document, symmetry: str, key: str) -> str:
@@ -139,6 +139,7 @@ def _datasets(suite: Suite, source: Document) -> Iterator[Problem]:
 
 
 def _models(suite: Suite, source: Document) -> Iterator[Problem]:
+    """Every problem of the suite's models."""
     for name, entry in suite.models.items():
         place: Path_ = ("models", name)
         yield from _use(entry, suite, source, place, MODELS)
@@ -161,10 +162,10 @@ def _models(suite: Suite, source: Document) -> Iterator[Problem]:
 
 
 def _two_origins(entry: ModelEntry, source: Document, place: Path_) -> Iterator[Problem]:
-    """Weights that are to come from more than one place."""
-    found = MODELS.built_in(entry.use)
+    """The problem of an entry whose weights would come from more than one source."""
+    known = MODELS.built_in(entry.use)
     origins = [name for name, there in (("train", entry.train), ("weights", entry.weights)) if there]
-    if found and found[0].is_file and origins:
+    if known and known[0].is_file and origins:
         got = f"got {origins[0]} for a program that has its weights"
         yield Problem(source.where((*place, origins[0])), got, "the file alone")
     elif len(origins) == 2:
@@ -174,6 +175,7 @@ def _two_origins(entry: ModelEntry, source: Document, place: Path_) -> Iterator[
 
 
 def _symmetries(suite: Suite, source: Document) -> Iterator[Problem]:
+    """Every problem of the suite's symmetries."""
     leaves = _leaves(suite)
     for name, entry in suite.symmetries.items():
         place: Path_ = ("symmetries", name)
@@ -243,6 +245,7 @@ def _row_of(entry: DatasetEntry) -> DatasetRow | None:
 
 
 def _selectors(suite: Suite, source: Document) -> Iterator[Problem]:
+    """Every problem of what ``only:`` and ``except:`` select."""
     known: dict[str, list[str]] = {
         "model": list(suite.models),
         "dataset": list(suite.datasets),
@@ -258,6 +261,7 @@ def _selectors(suite: Suite, source: Document) -> Iterator[Problem]:
 def _use(
     entry: DatasetEntry | ModelEntry, suite: Suite, source: Document, place: Path_, table: Any
 ) -> Iterator[Problem]:
+    """The problems of what an entry's ``use:`` names, and of its options."""
     where = source.where((*place, "use"))
     code = code_of(entry, suite, where)
     try:
@@ -278,7 +282,7 @@ def _use(
 
 
 def _about_weights(entry: DatasetEntry | ModelEntry, error: ConfigError) -> Iterator[Problem]:
-    """An unknown name's problems; where it is that of a weights file, with the place for it."""
+    """The problems of an unknown model; where its name is a weights file's, with the key that this belongs under."""
     remedy = "Weights go into weights:, beside the network in use:."
     for problem in error.problems:
         yield replace(problem, remedy=remedy) if entry.use.endswith(WEIGHTS) else problem

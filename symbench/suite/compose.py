@@ -68,14 +68,14 @@ def composed(
 
 def _named(texts: Sequence[str], entries: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Entries under names of their own, made from what was typed."""
-    found: dict[str, dict[str, Any]] = {}
+    entries_by_name: dict[str, dict[str, Any]] = {}
     for text, entry in zip(texts, entries, strict=True):
         name = short_name(text)
         number = 2
-        while name in found:
+        while name in entries_by_name:
             name, number = f"{short_name(text)[:60]}-{number}", number + 1
-        found[name] = entry
-    return found
+        entries_by_name[name] = entry
+    return entries_by_name
 
 
 def short_name(text: str) -> str:
@@ -87,6 +87,7 @@ def short_name(text: str) -> str:
 
 
 def _dataset(text: str, folder: Path) -> dict[str, Any]:
+    """The entry of a dataset that was named: a folder, a file, code, or a name of the table."""
     path = Path(text)
     if stat.S_ISDIR(_mode(path, "--data")):
         return {"use": "images", "root": _relative(path, folder)}
@@ -96,14 +97,15 @@ def _dataset(text: str, folder: Path) -> dict[str, Any]:
     if ":" not in text:
         _check_name(text, "--data", "a folder or file that is here, or a dataset", DATASETS)
     entry = {"use": _moved(text, folder, "--data")}
-    found = DATASETS.built_in(text)
-    root = found[0].options.model_fields.get("root") if found else None
+    known = DATASETS.built_in(text)
+    root = known[0].options.model_fields.get("root") if known else None
     if root is not None and isinstance(root.default, str) and _relative(Path(), folder) != ".":
         entry["root"] = _relative(Path(root.default), folder)
     return entry
 
 
 def _model(text: str, folder: Path, size: int | None, pretrained: bool) -> dict[str, Any]:
+    """The entry of a model that was named: a program's file, code, or a name of the table."""
     path = Path(text)
     there = stat.S_ISREG(_mode(path, "--model"))
     if not there and ":" not in text:
@@ -115,8 +117,8 @@ def _model(text: str, folder: Path, size: int | None, pretrained: bool) -> dict[
 
 
 def _of_library(text: str) -> bool:
-    found = MODELS.built_in(text) if ":" not in text else None
-    return found is not None and found[0].library is not None
+    known = MODELS.built_in(text) if ":" not in text else None
+    return known is not None and known[0].library is not None
 
 
 def _symmetry(text: str) -> dict[str, Any]:
@@ -140,17 +142,17 @@ def _moved(text: str, folder: Path, option: str) -> str:
     file, colon, attribute = text.rpartition(":")
     if colon:
         return f"{_relative(Path(file), folder)}:{attribute}" if stat.S_ISREG(_mode(Path(file), option)) else text
-    library, _, place = text.partition("/")
-    if place.startswith(("./", "../")):
-        return f"{library}/./{_relative(Path(place), folder)}"
+    library, _, below = text.partition("/")
+    if below.startswith(("./", "../")):
+        return f"{library}/./{_relative(Path(below), folder)}"
     return text
 
 
 def _relative(path: Path, folder: Path) -> str:
     """A path as it is from a folder. A link at its end keeps its name: that of what it leads to may say nothing."""
-    found = Path(os.path.relpath(path.parent.resolve() / path.name, folder.resolve())).as_posix()
-    _check_text(found, "--save-suite")
-    return found
+    relative = Path(os.path.relpath(path.parent.resolve() / path.name, folder.resolve())).as_posix()
+    _check_text(relative, "--save-suite")
+    return relative
 
 
 def _mode(path: Path, option: str) -> int:

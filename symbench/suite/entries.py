@@ -42,7 +42,7 @@ Name = Annotated[str, Field(pattern=NAME)]
 
 
 class Entry(BaseModel):
-    """What all entries have. Keys beyond these are the options of the thing named."""
+    """Base of all entries of a suite: keys that are not declared are options of the thing that ``use:`` names."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -64,7 +64,7 @@ class DatasetEntry(Entry):
 
 
 class Recipe(Options):
-    """How a reference model is trained.
+    """How a built-in model is trained.
 
     ``on`` names a dataset of the suite, whose training split is used; ``augment`` a symmetry of the suite, from
     whose group one element is drawn for every sample of every batch.
@@ -169,12 +169,12 @@ class ModelEntry(Entry):
 
     @property
     def weights_file(self) -> str | None:
-        """The file that weights are read from."""
+        """The file that weights are read from, relative to the suite's folder; None where there is none."""
         return self.weights.file if isinstance(self.weights, Chosen) else self.weights
 
     @property
     def weights_key(self) -> str | None:
-        """Which of those in it."""
+        """The key or prefix of the weights in their file, where it holds several; else None."""
         return self.weights.key if isinstance(self.weights, Chosen) else None
 
 
@@ -244,16 +244,16 @@ class Suite(BaseModel):
 
     def resolved(self) -> dict[str, Any]:
         """The suite as plain data with every default filled in: what a manifest records."""
-        found = self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        document = self.model_dump(mode="json", by_alias=True, exclude_none=True)
         for kind in ("datasets", "models", "symmetries"):
             for name, entry in getattr(self, kind).items():
-                found[kind][name].update(entry.options)
-        return found
+                document[kind][name].update(entry.options)
+        return document
 
     def asked(self) -> str:
         """SHA-256 of what it asks to be measured: rules and the baseline may change without a new run."""
-        told = {key: value for key, value in self.resolved().items() if key not in {"gates", "baseline"}}
-        return content_key(told)
+        asked = {key: value for key, value in self.resolved().items() if key not in {"gates", "baseline"}}
+        return content_key(asked)
 
     def gates_at(self) -> list[str]:
         """File and line of each rule, the file relative to the working folder where it lies below."""
@@ -279,8 +279,8 @@ def uses_code(suite: Suite) -> Iterator[tuple[str, str]]:
     for kind, key, table in tables:
         for name, entry in getattr(suite, kind).items():
             use = getattr(entry, key)
-            found = table.built_in(use)
-            if ":" in use or (found[0].runs_code if found else "/" in use):
+            known = table.built_in(use)
+            if ":" in use or (known[0].runs_code if known else "/" in use):
                 yield suite.where(kind, name, key), use
     for name, symmetry in suite.symmetries.items():
         if symmetry.action is not None and (":" in symmetry.action or "/" in symmetry.action):
@@ -294,9 +294,9 @@ def check_code(suite: Suite) -> None:
         SuiteError: with all such entries.
     """
     remedy = "Leave --no-code out if you trust the suite."
-    found = [
+    problems = [
         Problem(where, f"got {quoted(use)}, which would run code of its own", "built-in names only", remedy)
         for where, use in uses_code(suite)
     ]
-    if found:
-        raise SuiteError(found)
+    if problems:
+        raise SuiteError(problems)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def problems_of_gates(suite: Suite, source: Document) -> Iterator[Problem]:
-    """What is wrong with the rules."""
+    """Every problem of the suite's rules: names that fit nothing, limits out of range, metrics that cannot drop."""
     kinds = {"model": list(suite.models), "dataset": list(suite.datasets), "symmetry": list(suite.symmetries)}
     for i, rule in enumerate(suite.gates):
         place: Path_ = ("gates", i)
@@ -26,6 +26,7 @@ def problems_of_gates(suite: Suite, source: Document) -> Iterator[Problem]:
 
 
 def _metrics(rule: Rule, source: Document, place: Path_) -> Iterator[Problem]:
+    """The problems of one rule's metrics and limit."""
     rows = dict(METRICS)
     wrong = list(unmatched(list(rule.metric), list(rows), source.where((*place, "metric")), METRICS.aliases()))
     yield from wrong

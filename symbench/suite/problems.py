@@ -36,15 +36,16 @@ EXPECTED = {
 """pydantic's error types in a reader's words; any other type keeps pydantic's message."""
 
 
-def problems_of(error: ValidationError, source: Document, place: Path_) -> list[Problem]:
-    """Every error of a validation, under ``place`` in the file."""
-    found = [_problem(dict(details), source, place) for details in error.errors()]
-    return list(dict.fromkeys(found))
+def problems_of(error: ValidationError, source: Document, keys: Path_) -> list[Problem]:
+    """Every error of a validation, under these keys of the file."""
+    problems = [_problem(dict(details), source, keys) for details in error.errors()]
+    return list(dict.fromkeys(problems))  # an entry that may be text or a mapping is wrong in two ways at once
 
 
-def _problem(details: dict[str, Any], source: Document, place: Path_) -> Problem:
+def _problem(details: dict[str, Any], source: Document, keys: Path_) -> Problem:
+    """One of pydantic's errors as a problem, with the line of the key that it is about."""
     steps = [step for step in details["loc"] if step not in {"[key]", "str", "list[str]"}]
-    path: Path_ = (*place, *steps)
+    path: Path_ = (*keys, *steps)
     kind, got, ctx = details["type"], details["input"], details.get("ctx", {})
     if kind == "extra_forbidden":
         names = _siblings(path)

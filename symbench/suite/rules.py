@@ -52,12 +52,12 @@ class Rule(Selector):
 
     @property
     def kind(self) -> Kind:
-        """Which limit it sets."""
+        """The kind of limit that the rule sets: ``at_least``, ``at_most``, ``max_drop`` or ``max_relative_drop``."""
         return next(kind for kind in KINDS if getattr(self, kind) is not None)
 
     @property
     def limit(self) -> float:
-        """The limit."""
+        """The rule's number, in the metric's unit or as a part of the baseline's value."""
         return float(getattr(self, self.kind))
 
     @property

@@ -61,11 +61,13 @@ class Marked(Arrays):
 
 def _spot(size: int, right: float) -> Tensor:
     """A Gaussian spot of height 1, ``right`` pixels from the centre, ``(size, size)``."""
-    places = torch.arange(size) - (size - 1) / 2
-    return torch.exp(-(places[:, None].square() + (places - right).square()) / (2 * WIDTH**2))
+    # From the centre that elements turn about, which lies between pixels where the size is even.
+    pixels = torch.arange(size) - (size - 1) / 2
+    return torch.exp(-(pixels[:, None].square() + (pixels - right).square()) / (2 * WIDTH**2))
 
 
 def _mark(mark: str, size: int) -> Tensor:
+    """The image of a mark, ``(size, size)``."""
     if mark != "pixel":
         return _spot(size, size / 6 if mark == "spot" else 0.0)
     image = torch.zeros(size, size)
@@ -74,7 +76,7 @@ def _mark(mark: str, size: int) -> Tensor:
 
 
 class KnownError(nn.Module):
-    """Gives out who a sample is and, times a weight, how it lies.
+    """A model whose equivariance error is known: it returns who a sample is and, times a weight, how it lies.
 
     As ``code``, which no group should move, its equivariance error is that of :func:`known_error`. Images also come
     out as ``maps``, which should move along, beside a pattern that does not: for the reading ``place`` of the same
@@ -91,30 +93,32 @@ class KnownError(nn.Module):
             self.outputs["maps"] = Image()
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        """Images ``(n, c, h, w)`` or sets ``(n, rows, c)``; codes ``(n, d)`` and the like."""
+        """The outputs for images ``(n, c, h, w)`` or sets ``(n, rows, c)``, by name."""
         if self.reading == "row":
             who, how = x[..., :-1].mean(1), x[..., -1]
             return {"code": torch.cat([who, self.weight * how], 1), "size": x.sum((1, 2))[:, None]}
         spots, mark = x[:, :-1], x[:, -1]
         spot = _spot(x.shape[-1], 0.0).to(x)
         who = spots.sum((2, 3))
+        # Divided by the sum, which resampling changes: what is left is who the sample is, and no element moves it.
         who = who / who.sum(1, keepdim=True)
-        found = {"code": torch.cat([who, self.weight * self._how(mark)], 1), "size": x.sum((1, 2, 3))[:, None]}
+        outputs = {"code": torch.cat([who, self.weight * self._how(mark)], 1), "size": x.sum((1, 2, 3))[:, None]}
         if self.reading == "place":
             pattern = (self.weight * _mark("pixel", x.shape[-1]).to(x)).expand(len(x), 1, -1, -1)
-            found["maps"] = torch.cat([spots / spot.square().sum().sqrt(), pattern], 1)
-        return found
+            outputs["maps"] = torch.cat([spots / spot.square().sum().sqrt(), pattern], 1)
+        return outputs
 
     def _how(self, mark: Tensor) -> Tensor:
-        """How the mark ``(n, h, w)`` lies, ``(n, d)``."""
+        """Read off how the mark lies: images ``(n, h, w)`` to numbers ``(n, d)`` that the group's elements change."""
         if self.reading == "place":
             return mark.flatten(1)
         size = mark.shape[-1]
-        places = (torch.arange(size, dtype=torch.float64) - (size - 1) / 2).to(mark)
+        pixels = (torch.arange(size, dtype=torch.float64) - (size - 1) / 2).to(mark)
         share = mark / mark.sum((1, 2), keepdim=True)
-        down, right = (share.sum(2) * places).sum(1), (share.sum(1) * places).sum(1)
+        down, right = (share.sum(2) * pixels).sum(1), (share.sum(1) * pixels).sum(1)
         if self.reading == "scale":
-            spread = (share.sum(2) * places.square()).sum(1) + (share.sum(1) * places.square()).sum(1)
+            # The second moment of a Gaussian spot is 2 width^2: its root is how many times the spot was enlarged.
+            spread = (share.sum(2) * pixels.square()).sum(1) + (share.sum(1) * pixels.square()).sum(1)
             return (spread / (2 * WIDTH**2)).sqrt()[:, None]
-        place = torch.stack([down, right], 1)
-        return place / (size / 6) if self.reading == "angle" else place
+        centroid = torch.stack([down, right], 1)
+        return centroid / (size / 6) if self.reading == "angle" else centroid

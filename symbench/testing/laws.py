@@ -17,12 +17,13 @@ TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
 
 def same_elements(group: Group, g: Tensor, h: Tensor) -> bool:
     """Whether two batches hold the same elements, up to rounding in float64."""
+    # By the size of g h^-1 and not by parameters: 359.9999 and 0 degrees are the same turn.
     a, b = group.canonical(g), group.canonical(h)
     return a.shape == b.shape and bool((group.size(group.compose(g, group.inverse(h))) <= 1e-6).all())
 
 
 def check_group(group: Group, *, generator: torch.Generator, count: int = 64) -> None:
-    """Associativity, identity, inverses, and what an enumeration claims.
+    """Check a group's axioms on drawn elements, and its enumeration if it has one.
 
     Args:
         group: the group.
@@ -39,23 +40,24 @@ def check_group(group: Group, *, generator: torch.Generator, count: int = 64) ->
     assert same_elements(group, group.compose(a, inverse), identity), f"{group.name}: a a^-1 is not e"
     assert same_elements(group, group.compose(inverse, a), identity), f"{group.name}: a^-1 a is not e"
     assert float(group.size(group.identity())[0]) == 0.0, f"{group.name}: the identity has a size"
-    if group.count is not None and group.count <= 5040:
+    if group.count is not None and group.count <= 5040:  # S_7; S_8 has 40,320 elements, and S_16 more than memory
         _check_enumeration(group)
 
 
 def _check_enumeration(group: Group) -> None:
-    listed = group.elements()
-    distinct = {tuple(row) for row in group.canonical(listed).tolist()}
-    assert len(listed) == group.count, f"{group.name} lists {len(listed)} elements and claims {group.count}"
-    assert len(distinct) == len(listed), f"{group.name} lists an element twice"
-    assert same_elements(group, listed[:1], group.identity()), f"{group.name} does not list the identity first"
-    labels = group.labels(listed)
+    """What a finite group's list of elements claims: as many as counted, each once, the identity first."""
+    elements = group.elements()
+    distinct = {tuple(row) for row in group.canonical(elements).tolist()}
+    assert len(elements) == group.count, f"{group.name} lists {len(elements)} elements and claims {group.count}"
+    assert len(distinct) == len(elements), f"{group.name} lists an element twice"
+    assert same_elements(group, elements[:1], group.identity()), f"{group.name} does not list the identity first"
+    labels = group.labels(elements)
     assert len(set(labels)) == len(labels), f"{group.name} gives two elements one label"
-    assert len(group.parameters(listed)) == len(listed), f"{group.name}: parameters are missing"
+    assert len(group.parameters(elements)) == len(elements), f"{group.name}: parameters are missing"
 
 
 def check_closed(group: Group, *, generator: torch.Generator, count: int = 64) -> None:
-    """Products of listed elements are listed: for finite groups."""
+    """A finite group's list of elements is closed: it holds every product of two of them."""
     known = {tuple(row) for row in group.canonical(group.elements()).tolist()}
     a, b = group.sample(count, generator=generator), group.sample(count, generator=generator)
     for row in group.canonical(group.compose(a, b)).tolist():
@@ -63,7 +65,10 @@ def check_closed(group: Group, *, generator: torch.Generator, count: int = 64) -
 
 
 def check_haar(group: Group, *, generator: torch.Generator, count: int = 40_000) -> None:
-    """The mean of every irrep's matrix and character is 0 within 4 standard errors; needs ``law == "Haar"``.
+    """Check that elements are drawn uniformly: irreps' matrices and characters have mean 0 within 4 standard errors.
+
+    Needs ``law == "Haar"``.
+
 
     Args:
         group: a compact group.
@@ -76,6 +81,8 @@ def check_haar(group: Group, *, generator: torch.Generator, count: int = 40_000)
         character = matrices.diagonal(dim1=-2, dim2=-1).sum(-1).to(torch.complex128)
         columns = torch.cat([entries, torch.view_as_real(character)], dim=1)
         deviation = columns.mean(0).abs()
+        # The character beside the entries: what is too small to show in any of them may add up in their sum. What
+        # does not vary has no standard error, and may miss 0 by rounding.
         allowed = 4 * columns.std(0) / count**0.5 + 1e-12
         worst = float((deviation / allowed).max())
         assert (deviation <= allowed).all(), (
@@ -84,7 +91,7 @@ def check_haar(group: Group, *, generator: torch.Generator, count: int = 40_000)
 
 
 def check_design(group: Group, count: int) -> None:
-    """The weights add up to 1 and every irrep of :meth:`Group.irreps` has weighted mean 0."""
+    """Check a design: its weights add up to 1, and every irrep of :meth:`Group.irreps` has weighted mean 0."""
     designed = group.design(count)
     assert designed is not None, f"{group.name} has no design"
     values, weights = designed
@@ -98,7 +105,9 @@ def check_design(group: Group, count: int) -> None:
 def check_action(
     action: Action, group: Group, x: Tensor, *, generator: torch.Generator, tolerance: float = 0.0, count: int = 12
 ) -> None:
-    """The left action's law, the identity, batches against single elements, per-sample against shared elements.
+    """Check an action: the law ``g(hx) = (gh)x``, the identity, and that batching changes nothing.
+
+    Elements are tried together, one by one, and one for each sample.
 
     Args:
         action: of ``group`` on values like ``x``.
@@ -110,11 +119,14 @@ def check_action(
     """
     g, h = group.sample(count, generator=generator), group.sample(count, generator=generator)
     assert torch.equal(action.act(group.identity(), x)[0], x), f"{group.name}: the identity moves something"
+    # All elements in one call and one by one: batching must change nothing, or results would depend on batch sizes.
     together = action.act(g, x)
     assert together.shape == (count, *x.shape), f"{group.name}: act gives {tuple(together.shape)}"
     rounding = TOLERANCE.get(x.dtype, 0.0) * float(x.abs().max()) if "resampled" in action.kinds(g) else 0.0
     for i in range(count):
         one, other = g[i : i + 1], h[i : i + 1]
+        # A left action, g(hx) = (gh)x. The right one, x[p], passes every other check here, and this one for abelian
+        # groups: it takes two elements that do not commute to tell them apart.
         twice = action.act(one, action.act(other, x)[0])[0]
         once = action.act(group.compose(one, other), x)[0]
         error = float((twice - once).norm() / x.norm()) if x.is_floating_point() else float((twice != once).any())
