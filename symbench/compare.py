@@ -13,7 +13,7 @@ import pyarrow as pa
 from symbench import estimates
 from symbench.estimates import Estimate
 from symbench.estimates.identical import same_numbers, same_observations, same_weights
-from symbench.metrics import METRICS
+from symbench.metrics import METRICS, MetricRow, Metrics, shown_in
 from symbench.records import CellRecord, CellStatus, CompareRecord, Manifest, PairRecord
 from symbench.statistics import Doubt, Mean, change, holm, mcnemar, relative_change
 from symbench.store import Store
@@ -21,12 +21,6 @@ from symbench.store import Store
 Mark = Literal["better", "worse", "same", "inconclusive", "not comparable", "only in A", "only in B"]
 MARKS: tuple[Mark, ...] = ("worse", "better", "inconclusive", "same", "not comparable", "only in A", "only in B")
 ALPHA = 0.05
-METRICS_SHOWN = (
-    "accuracy", "orbit_accuracy", "worst_element_accuracy", "worst_case_accuracy", "consistency", "kappa",
-    "mean_average_precision", "orbit_mean_average_precision", "micro_f1", "orbit_micro_f1", "cosine_similarity",
-    "recall_at_1", "equivariance_error", "loss", "orbit_loss", "parameters", "flops", "seconds_per_sample",
-)  # fmt: skip
-"""Metrics that are compared unless others are named."""
 
 
 class Measured(estimates.Cells, Protocol):
@@ -187,17 +181,14 @@ def worse_of(estimate: Estimate) -> int:
     return -1 if estimate.row.better == "higher" else 1
 
 
-def pair_cells(
-    before: Measured, after: Measured, a: CellRecord, b: CellRecord, metrics: Iterable[str]
-) -> Iterator[Paired]:
+def pair_cells(before: Measured, after: Measured, a: CellRecord, b: CellRecord, metrics: Metrics) -> Iterator[Paired]:
     """The estimates of one cell in two runs, those of the second in its order, then those that it lacks."""
-    wanted = list(metrics)
     reason = None if a.key == b.key else incomparable(a, b)
     hardware = other_hardware(a, b)
     controls = None if a.identity.get("controls") == b.identity.get("controls") else "other control samples"
     whole = a.key == b.key or (reason is None and same_weights(a, b) and same_observations(before, a, after, b))
-    first = {found.identity: found for found in estimates.of_cell(before, a, wanted)}
-    for found in estimates.of_cell(after, b, wanted):
+    first = {found.identity: found for found in estimates.of_cell(before, a, metrics)}
+    for found in estimates.of_cell(after, b, metrics):
         other = first.pop(found.identity, None)
         why = reason or (controls if found.row.scope == "control" else hardware if found.unit == "s" else None)
         same = other is not None and why is None and whole and same_numbers(other, found)
@@ -205,7 +196,7 @@ def pair_cells(
     yield from (Paired(found, None, reason) for found in first.values())
 
 
-def compare(before: Measured, after: Measured, metrics: Sequence[str] = METRICS_SHOWN) -> CompareRecord:
+def compare(before: Measured, after: Measured, metrics: Metrics | None = None) -> CompareRecord:
     """Every estimate of two runs side by side.
 
     ``better`` and ``worse`` are those whose two-sided p value, after Holm over all that can be compared, is below
@@ -214,20 +205,21 @@ def compare(before: Measured, after: Measured, metrics: Sequence[str] = METRICS_
     Args:
         before: A, the reference.
         after: B.
-        metrics: names of the metrics to compare.
+        metrics: to compare; by default those that their rows say are.
     """
+    chosen = shown_in("comparison") if metrics is None else metrics
     rows: list[PairRecord] = []
     sides = Timed(before), Timed(after)
     firsts = {(c.model, c.dataset, c.symmetry): c for c in before.cells}
     for cell in after.cells:
-        rows += _cell(sides, firsts.pop((cell.model, cell.dataset, cell.symmetry), None), cell, metrics)
+        rows += _cell(sides, firsts.pop((cell.model, cell.dataset, cell.symmetry), None), cell, chosen)
     for cell in firsts.values():
-        rows += _cell(sides, cell, None, metrics)
+        rows += _cell(sides, cell, None, chosen)
     return CompareRecord(before=before.name, after=after.name, rows=_marked(_once(rows)))
 
 
 def _cell(
-    sides: tuple[Timed, Timed], a: CellStatus | None, b: CellStatus | None, metrics: Sequence[str]
+    sides: tuple[Timed, Timed], a: CellStatus | None, b: CellStatus | None, metrics: Metrics
 ) -> Iterator[PairRecord]:
     names = a or b
     assert names is not None
@@ -325,6 +317,6 @@ def _marked(rows: list[PairRecord]) -> list[PairRecord]:
     return rows
 
 
-def metric_names(patterns: Sequence[str]) -> list[str]:
-    """The metrics that glob patterns fit, in the table's order."""
-    return [name for name, _ in METRICS if any(fnmatchcase(name, pattern) for pattern in patterns)]
+def named(patterns: Sequence[str]) -> dict[str, MetricRow]:
+    """The metrics that names or glob patterns fit, in the table's order."""
+    return {name: row for name, row in METRICS if any(fnmatchcase(name, pattern) for pattern in patterns)}

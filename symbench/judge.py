@@ -10,7 +10,7 @@ from symbench import baseline as baselines
 from symbench import compare as comparing
 from symbench import gate as gates
 from symbench.baseline import Baseline, NoBaseline
-from symbench.compare import METRICS_SHOWN, Measured, Recorded
+from symbench.compare import Measured, Recorded
 from symbench.errors import ConfigError, Problem
 from symbench.gate import Against, Policy
 from symbench.metrics import METRICS
@@ -57,7 +57,7 @@ def compare_runs(
     after: str | Measured,
     *,
     results: Path | str = "results",
-    metrics: Sequence[str] = METRICS_SHOWN,
+    metrics: Sequence[str] = (),
 ) -> CompareRecord:
     """Two runs, or a baseline and a run, paired on the same samples and elements.
 
@@ -65,17 +65,16 @@ def compare_runs(
         before: A: a run's id or manifest, or a baseline's file or ``git:REF:PATH``, or what :func:`measured` gave.
         after: B.
         results: the results folder, for ids.
-        metrics: names or globs.
+        metrics: names or globs; those that are compared without being asked for by default.
 
     Raises:
         ConfigError: there is no such run or metric.
     """
-    chosen = comparing.metric_names(metrics)
     for pattern in metrics:
-        if not comparing.metric_names([pattern]):
+        if not comparing.named([pattern]):
             raise ConfigError(Problem("--metric", f"{pattern!r} matches nothing", None, METRICS.near(pattern)))
     first, second = (measured(run, Path(results)) if isinstance(run, str) else run for run in (before, after))
-    return comparing.compare(first, second, chosen)
+    return comparing.compare(first, second, comparing.named(metrics) if metrics else None)
 
 
 def set_baseline(

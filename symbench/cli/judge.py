@@ -61,12 +61,11 @@ def compare(before: str, after: str, metric: tuple[str, ...], format: str, exit_
     status 3 where a cell was measured and cannot be used.
     """
     from symbench import judge
-    from symbench.compare import METRICS_SHOWN
     from symbench.report import pairs
     from symbench.terminal import show_pairs
 
     sides = [judge.measured(name, results) for name in (before, after)]
-    record = judge.compare_runs(*sides, metrics=metric or METRICS_SHOWN)
+    record = judge.compare_runs(*sides, metrics=metric)
     if format == "json":
         print_record(record)
     elif format == "text":

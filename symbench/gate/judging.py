@@ -31,14 +31,15 @@ from symbench.gate.match import (
     takes,
     within_floor,
 )
+from symbench.metrics import METRICS, MetricRow, Metrics, role_of
 from symbench.records import CellRecord, CellStatus, MatchRecord, Verdict
 from symbench.statistics import standing
 from symbench.suite.gates import metrics_of
 from symbench.suite.rules import RELATIVE, Rule
 
-UNMOVED = frozenset({"consistency", "kappa", "worst_of_m", "confidence_change", "equivariance_error"})
-"""Metrics that a model that has collapsed is good at."""
-COLLAPSE = ["predicted_classes", "chance_accuracy"]
+CLASSES, CHANCE = role_of("predicted classes"), role_of("chance")
+COLLAPSE = {name: METRICS.rows[name] for name in (CLASSES, CHANCE)}
+"""What tells whether a model has collapsed."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Judge:
     seen: dict[tuple[tuple[str, str, str, str | None], str], float | None] = field(default_factory=dict)
 
     @cached_property
-    def metrics(self) -> list[list[str]]:
+    def metrics(self) -> list[dict[str, MetricRow]]:
         """What each rule is about."""
         return [metrics_of(rule) for rule in self.rules]
 
@@ -95,8 +96,10 @@ class Judge:
                     told = self._record(i, cell, metric=metric, verdict=verdict, reason=reason)
                     yield Match(told, outcome="cell" if verdict == "error" else "undecided")
             return
-        wanted = list(dict.fromkeys(metric for i, _ in mine for metric in self.metrics[i]))
-        wanted += [metric for metric in COLLAPSE if UNMOVED & set(wanted) and metric not in wanted]
+        wanted = {name: row for i, _ in mine for name, row in self.metrics[i].items()}
+        if any(row.blind for row in wanted.values()):
+            wanted |= COLLAPSE
+        wanted = {name: row for name, row in METRICS if name in wanted}
         for pair in self._pairs(cell, record, wanted, any(rule.kind in RELATIVE for _, rule in mine)):
             if pair.after is not None and pair.after.metric in COLLAPSE:
                 place = cell.model, cell.dataset, cell.symmetry, pair.after.output
@@ -108,12 +111,8 @@ class Judge:
     @property
     def collapsed(self) -> list[str]:
         """What is said of models that predict one class only where a rule is on how much they stay the same."""
-        classes = {place: number for (place, metric), number in self.seen.items() if metric == "predicted_classes"}
-        found = [
-            place
-            for place, number in classes.items()
-            if number == 1 and self.seen.get((place, "chance_accuracy")) != 1
-        ]
+        classes = {place: number for (place, metric), number in self.seen.items() if metric == CLASSES}
+        found = [place for place, number in classes.items() if number == 1 and self.seen.get((place, CHANCE)) != 1]
         names = dict.fromkeys(f"{model} on {dataset} under {symmetry}" for model, dataset, symmetry, _ in found)
         return [f"{name} predicts one class only: that it stays the same says nothing" for name in names]
 
@@ -126,7 +125,7 @@ class Judge:
         self.once.add(key)
         return new
 
-    def _pairs(self, cell: CellStatus, record: CellRecord, metrics: list[str], relative: bool) -> Iterator[Paired]:
+    def _pairs(self, cell: CellStatus, record: CellRecord, metrics: Metrics, relative: bool) -> Iterator[Paired]:
         """The cell's estimates, beside the baseline's where a rule asks for them."""
         baseline = self.against.baseline
         if not relative or baseline is None:
@@ -210,7 +209,7 @@ class Judge:
 
     def _time(self, told: MatchRecord, limit: float, allowed: list[float]) -> Match:
         """A time: each cell took it once, and all of them must agree. ``allowed`` is the limit as often as known."""
-        mine = told.metric == "seconds_per_sample"
+        mine = told.metric == estimates.TIME
         taken = self.timed.times.get((told.model or "", told.dataset or ""), []) if mine else []
         if len(taken) < ENOUGH_TIMES:
             reason = f"timed in fewer than {ENOUGH_TIMES} cells: one time proves nothing"

@@ -98,12 +98,8 @@ def takes(rule: Rule, found: Estimate) -> bool:
     """Whether an estimate is one that the rule is about."""
     if not (found.primary if rule.elements is None else found.elements == rule.elements):
         return False
-    by_element = found.metric in PER_ELEMENT and not rule.element
+    by_element = found.row.per_element and not rule.element
     return by_element or rule.takes_element(found.value.element)
-
-
-PER_ELEMENT = frozenset({"element_accuracy", "lie_derivative", "lie_derivative_central", "lie_slope"})
-"""Metrics that have estimates for single elements or generators only: a rule without ``element:`` takes all."""
 
 
 def within_floor(found: Estimate, limit: float) -> bool:

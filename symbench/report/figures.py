@@ -15,6 +15,7 @@ import pandas as pd
 from matplotlib import rc_context
 
 from symbench.escape import csv_safe
+from symbench.metrics import shown_in
 from symbench.report import chance, curves, polar, ranks, shares, shifts, tradeoffs
 from symbench.report.style import STYLE, Sketch, span
 from symbench.report.tables import whole
@@ -107,7 +108,9 @@ def sketches(
     frame: pd.DataFrame, elements: Elements, units: Mapping[tuple[str, str], str], models: Sequence[str]
 ) -> Iterator[Sketch]:
     """Every figure, one kind after the other."""
-    moved = frame[frame["metric"].isin(list(curves.PANELS)) & frame["estimate"].notna() & frame["element"].notna()]
+    moved = frame[
+        frame["metric"].isin(list(shown_in("curve"))) & frame["estimate"].notna() & frame["element"].notna()
+    ]
     located: dict[tuple[str, str], pd.DataFrame] = {}
     for (symmetry, dataset), table in elements.items():
         mine = moved[(moved["symmetry"] == symmetry) & (moved["dataset"] == dataset)]
@@ -116,9 +119,9 @@ def sketches(
             merged = mine.merge(table.drop(columns=["kind"]), on="element")
             located[symmetry, dataset] = merged if math.isnan(level) else merged.assign(chance=level)
     for place, rows in located.items():
-        yield from _angles(place, rows[rows["metric"] == "element_accuracy"], models)
+        yield from _angles(place, rows[rows["metric"] == curves.AT_EACH], models)
     for place, rows in located.items():
-        yield from _shifts(place, rows[rows["metric"] == "element_accuracy"], models)
+        yield from _shifts(place, rows[rows["metric"] == curves.AT_EACH], models)
     for place, rows in located.items():
         yield from _sizes(place, rows, models, units.get(place, ""))
     yield from _accuracies(frame, models)
@@ -156,7 +159,7 @@ def _sizes(place: tuple[str, str], rows: pd.DataFrame, models: Sequence[str], un
     if data["size"].nunique() < curves.FEWEST_SIZES:
         return
     title = f"Over the size of the element: {place[0]} on {place[1]}"
-    accuracy = data[data["metric"] == "element_accuracy"]
+    accuracy = data[data["metric"] == curves.AT_EACH]
     told = span(accuracy) if len(accuracy) else ""
     alt = f"Accuracy and equivariance error over how far the element moves, one curve for each model. {told}"
     yield Sketch("sizes", _name("sizes", *place), title, alt, curves.figure_of(data, models, unit), data)
@@ -175,7 +178,7 @@ def _accuracies(frame: pd.DataFrame, models: Sequence[str]) -> Iterator[Sketch]:
         place, several = (found.symmetry, found.dataset), sum(_same(found, other) for other in ranked) > 1
         name = (*place, found.output) if several else place
         data = tradeoffs.with_costs(found.rows, frame, found.dataset)
-        best = ", ".join(data[data["front_parameters"]]["model"])
+        best = ", ".join(data[data[f"front_{tradeoffs.SIZE}"]]["model"])
         alt = "Accuracy against worst-case accuracy, and accuracy against parameters, FLOPs and throughput."
         alt += f" On the Pareto front of orbit accuracy and parameters: {best}." if best else ""
         title = f"Accuracy, robustness and cost: {found.symmetry} on {found.dataset}"

@@ -18,11 +18,14 @@ from markupsafe import Markup
 from symbench.escape import csv_safe
 from symbench.estimates import NOT_YET
 from symbench.gate.words import told, waits
+from symbench.metrics import MetricRow, Metrics, shown_in
 from symbench.records import CompareRecord, GateRecord
 from symbench.report import chance, faults, gallery, headlines, pairs, ranks, sheets, tables
 from symbench.report.figures import Drawn
 from symbench.report.inline import Inliner
 from symbench.report.material import Material, letter_of
+from symbench.report.numbers import scientific
+from symbench.report.ranks import CLEAN, ORBIT
 from symbench.report.sheets import Entry, Sheet
 from symbench.report.style import GLYPHS
 from symbench.report.tables import Board
@@ -157,16 +160,7 @@ def _figure(figure: Drawn, inliner: Inliner) -> dict[str, Any]:
     }  # fmt: skip
 
 
-GLANCED = {
-    "orbit_accuracy": "accuracy over the orbit, %",
-    "consistency": "consistency, %",
-    "recall_at_1": "recall at 1, %",
-    "equivariance_error": "E",
-}
-"""What is shown of a model at one glance: the first of these that its outputs have."""
-
-
-def glance(boards: Sequence[Board], models: Sequence[str]) -> SimpleNamespace:
+def glance(boards: Sequence[Board], models: Sequence[str], metrics: Metrics | None = None) -> SimpleNamespace:
     """One number for each model and symmetry: accuracy over the orbit, else consistency, recall at 1 or E.
 
     A bar's first value is how much is lost, between 0 and 1.
@@ -174,10 +168,10 @@ def glance(boards: Sequence[Board], models: Sequence[str]) -> SimpleNamespace:
     known: dict[tuple[str, str], Entry] = {}
     several = len({board.place[1:] for board in boards}) > 1
     repeated = len({board.place[0] for board in boards}) < len(boards)
-    columns, shown = [], set()
+    columns, shown, glanced = [], set(), shown_in("glance", metrics)
     for board in boards:
         heading = board.title if several and repeated else board.place[0]
-        metric = next((m for m in GLANCED if m in board.metrics), None)
+        metric = next((m for m in glanced if m in board.metrics), None)
         columns.append(heading)
         shown |= {metric} - {None}
         for name, why in board.failed:
@@ -187,11 +181,11 @@ def glance(boards: Sequence[Board], models: Sequence[str]) -> SimpleNamespace:
             values = dict(zip(board.metrics, cells, strict=True))
             if metric is not None and values[metric].estimate is not None:
                 text = values[metric].value + _doubt(board, name, values[metric], metric)
-                nothing = name in board.collapsed or _guessed(board, values.get("accuracy"))  # to lose
-                bar = None if nothing else (_lost(values, metric), 0.0, 0.0)
+                nothing = name in board.collapsed or _guessed(board, values.get(CLEAN))  # to lose
+                bar = None if nothing else (_lost(values, metric, glanced[metric]), 0.0, 0.0)
                 known[name, heading] = Entry(text, order=values[metric].estimate, bar=bar)
     rows = [(name, [known.get((name, heading), Entry("–")) for heading in columns]) for name in models]
-    note = " or ".join(words for metric, words in GLANCED.items() if metric in shown)
+    note = " or ".join(row.label or row.heading or name for name, row in glanced.items() if name in shown)
     data: list[dict[str, Any]] = [
         {"model": name} | {heading: entry.order for heading, entry in zip(columns, entries, strict=True)}
         for name, entries in rows
@@ -204,7 +198,7 @@ def _doubt(board: Board, name: str, cell: tables.Cell, metric: str) -> str:
     """What keeps a number from being good news: the model predicts one class only, or chance would do as well."""
     if name in board.collapsed:
         return " (one class)"
-    return " (chance)" if metric == "orbit_accuracy" and _guessed(board, cell) else ""
+    return " (chance)" if metric == ORBIT and _guessed(board, cell) else ""
 
 
 def _guessed(board: Board, cell: tables.Cell | None) -> bool:
@@ -214,11 +208,12 @@ def _guessed(board: Board, cell: tables.Cell | None) -> bool:
     return not chance.beaten(math.nan if cell.low is None else cell.low, cell.estimate, board.chance)
 
 
-def _lost(values: dict[str, tables.Cell], metric: str) -> float:
+def _lost(values: dict[str, tables.Cell], metric: str, row: MetricRow) -> float:
+    """How much is lost, from 0 to 1: of the accuracy as it is, or of the most that there can be."""
     value = values[metric].estimate or 0.0
-    if metric == "equivariance_error":
+    if row.better == "lower":
         return min(max(value, 0.0), 1.0)
-    whole = 1.0 if metric in {"consistency", "recall_at_1"} else (values["accuracy"].estimate or 0.0)
+    whole = (values[CLEAN].estimate or 0.0) if metric == ORBIT else row.limits[1] or 1.0
     return min(max(whole - value, 0.0), 1.0)
 
 
@@ -229,7 +224,7 @@ def costs(frame: pd.DataFrame, material: Material) -> Sheet:
     columns = ["model", *board.columns[1:], "trained"]
     lines, data = [], []
     for name, cells in board.rows:
-        entries = [sheets.entry(cell, metric) for cell, metric in zip(cells, board.metrics, strict=True)]
+        entries = [sheets.entry(cell, row) for cell, row in zip(cells, board.metrics.values(), strict=True)]
         recipe = recipes.get(name, "")
         lines.append(sheets.Line(name, [*entries, Entry(recipe or "–", order=recipe)], material.models.index(name)))
         numbers = {metric: cell.estimate for metric, cell in zip(board.metrics, cells, strict=True)}
@@ -241,7 +236,7 @@ def _gate(gate: GateRecord) -> dict[str, Any]:
     columns = ["verdict", "rule", "about", "estimate", "reason", "where"]
     rows = [
         (
-            rule.verdict, rule.name, rule.subject, "–" if rule.estimate is None else tables.scientific(rule.estimate),
+            rule.verdict, rule.name, rule.subject, "–" if rule.estimate is None else scientific(rule.estimate),
             "; ".join([told(rule), *rule.happened]), rule.where or "",
         )
         for rule in gate.rules

@@ -9,10 +9,13 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
+from symbench.metrics import role_of
 from symbench.report import chance
 from symbench.report.style import chance_line, legend, legend_inches, look
 
-STAGES = {"accuracy": "as it is", "orbit_accuracy": "orbit mean", "worst_case_accuracy": "worst case"}
+CLEAN, ORBIT, WORST = (role_of(role) for role in ("as it is", "orbit mean", "worst case"))
+STAGES = {CLEAN: "as it is", ORBIT: "orbit mean", WORST: "worst case"}
+"""The three accuracies, with what they are called along the axis."""
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
+from symbench.metrics import role_of
 from symbench.report.style import INK, gid
 
+MODEL, RESAMPLING = role_of("the model's share"), role_of("resampling's share")
 BARS = {  # hatches tell them apart in grey
     "model": ("the model's share", "#0072b2", ""),
     "resampling": ("resampling's", "#e69f00", "////"),
@@ -29,17 +31,17 @@ def of(group: pd.DataFrame) -> pd.DataFrame:
         ``model``, and for ``model``, ``resampling`` and ``floor`` as bars the columns ``<bar>_share``,
         ``<bar>_low`` and ``<bar>_high``; no rows where nothing is split.
     """
-    split = group[group["metric"].isin(["model_error", "remainder_error"]) & group["estimate"].notna()]
+    split = group[group["metric"].isin([MODEL, RESAMPLING]) & group["estimate"].notna()]
     rows = []
     for (model, output), mine in split.groupby(["model", "output"], sort=False):
         known = {str(row.metric): row for row in mine.itertuples()}
         if len(known) < 2:
             continue
         row: dict[str, Any] = {"model": str(model), "output": str(output)}
-        for bar, metric in (("model", "model_error"), ("resampling", "remainder_error")):
+        for bar, metric in (("model", MODEL), ("resampling", RESAMPLING)):
             found: Any = known[metric]
             row |= {f"{bar}_share": found.estimate, f"{bar}_low": found.low, f"{bar}_high": found.high}
-        own: Any = known["model_error"]
+        own: Any = known[MODEL]
         row |= {"floor_share": own.floor, "floor_low": np.nan, "floor_high": np.nan}
         rows.append(row)
     return pd.DataFrame(rows)

@@ -37,20 +37,16 @@ def _metrics(rule: Rule, source: Document, place: Path_) -> Iterator[Problem]:
     if wrong or rule.kind not in RELATIVE:
         return
     named = [name for name in taken if name in rule.metric]
-    some = any(can_drop(row) for row in taken.values())
+    some = any(row.can_drop for row in taken.values())
     for name in named or ([] if some else list(taken)):
-        if not can_drop(taken[name]):
+        if not taken[name].can_drop:
             direction = taken[name].better == "neither"
             why = "neither direction of it is worse" if direction else "two of it have no interval"
             got = f"got {rule.kind} for {quoted(name)}"
             yield Problem(source.where((*place, rule.kind)), got, f"at_least or at_most: {why}")
 
 
-def can_drop(row: MetricRow) -> bool:
-    """Whether a metric can be compared with a baseline's."""
-    return row.paired and row.better != "neither"
-
-
-def metrics_of(rule: Rule) -> list[str]:
+def metrics_of(rule: Rule) -> dict[str, MetricRow]:
     """The metrics that a rule is about, as far as they can be judged by it."""
-    return [name for name, row in METRICS if rule.takes_metric(name) and (rule.kind not in RELATIVE or can_drop(row))]
+    relative = rule.kind in RELATIVE
+    return {name: row for name, row in METRICS if rule.takes_metric(name) and (row.can_drop or not relative)}
