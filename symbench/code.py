@@ -124,12 +124,12 @@ class Code:
         Raises:
             ConfigError: the module cannot be imported, or has no such attribute.
         """
-        return self._attribute()(**arguments)
+        return self._callable()(**arguments)
 
     def signature_has(self, parameter: str) -> bool:
         """Whether the attribute takes a parameter of that name."""
         try:
-            return parameter in inspect.signature(self._attribute()).parameters
+            return parameter in inspect.signature(self._callable()).parameters
         except (TypeError, ValueError):  # it has none that can be read, as built-in functions may not
             return False
 
@@ -137,7 +137,12 @@ class Code:
         """The name of the module that it stands in, once it has been called."""
         return self.module if self.file is None else module_name(self.file)
 
-    def _attribute(self) -> Any:
+    def value(self) -> Any:
+        """Import the module and return the attribute.
+
+        Raises:
+            ConfigError: the module cannot be imported, or has no such attribute.
+        """
         with foreign(ConfigError, self.where, f"importing {self.module!r}"):
             module = self._module()
         found = getattr(module, self.attribute, None)
@@ -151,6 +156,10 @@ class Code:
                     near_miss(self.attribute, known),
                 )
             )
+        return found
+
+    def _callable(self) -> Any:
+        found = self.value()
         if not callable(found):
             raise ConfigError(
                 Problem(self.where, f"{self.attribute} is a {type(found).__name__}", "a function or class to call")

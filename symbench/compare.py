@@ -317,6 +317,13 @@ def _marked(rows: list[PairRecord]) -> list[PairRecord]:
     return rows
 
 
-def named(patterns: Sequence[str]) -> dict[str, MetricRow]:
-    """The metrics that names or glob patterns fit, in the table's order."""
-    return {name: row for name, row in METRICS if any(fnmatchcase(name, pattern) for pattern in patterns)}
+def named(patterns: Sequence[str], metrics: Metrics | None = None) -> dict[str, MetricRow]:
+    """The metrics that names or glob patterns fit, in the table's order.
+
+    Args:
+        patterns: the names or patterns.
+        metrics: those to choose from; the table and the plug-ins by default.
+    """
+    known = dict(METRICS) if metrics is None else metrics
+    fits = {name for name in known for pattern in patterns if name == pattern or fnmatchcase(name, pattern)}
+    return {name: row for name, row in known.items() if name in fits}

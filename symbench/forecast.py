@@ -11,7 +11,7 @@ from symbench.engines import local
 from symbench.engines.ledger import Ledger
 from symbench.environment import hardware
 from symbench.history import Guess, History, Work
-from symbench.metrics import METRICS
+from symbench.metrics.brought import names_in, with_code
 from symbench.plan.keys import Cell
 from symbench.plan.resolve import Plan
 from symbench.statistics import no_change, smallest_detectable_difference, unseen
@@ -233,17 +233,18 @@ class Margin:
 
 def margins(plan: Plan) -> list[Margin]:
     """What every rule could tell, over all matches of the gate."""
+    known = with_code(names_in(plan.suite.resolved()), plan.suite.folder)
     asked = [
-        (rule, [c for c in plan.cells if rule.matches(c.pair.names())], metrics_of(rule)) for rule in plan.suite.gates
+        (rule, [c for c in plan.cells if rule.matches(c.pair.names())], metrics_of(rule, known))
+        for rule in plan.suite.gates
     ]
     matches = sum(len(cells) * len(metrics) for _, cells, metrics in asked)
-    rows = dict(METRICS)
     found = []
     for rule, cells, metrics in asked:
-        if not cells or all(rows[metric].scope == "model" for metric in metrics):
+        if not cells or all(row.scope == "model" for row in metrics.values()):
             continue
         samples = min(len(plan.data[cell.pair.dataset].dataset) for cell in cells)
-        shares = all(rows[metric].unit == "share" for metric in metrics)
+        shares = all(row.unit == "share" for row in metrics.values())
         margin = rule.max_drop if shares else None
         seen = () if margin is None else tuple(detectable(samples, changed, matches) for changed in CHANGED)
         found.append(Margin(rule.name, samples, unseen(samples), margin, seen))

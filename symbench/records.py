@@ -151,6 +151,7 @@ class Manifest(Sealed):
     limit: int | None = None
     only: list[str] = Field(default_factory=list)
     gates_at: list[str] = Field(default_factory=list, description="file and line of each of the suite's rules")
+    suite_file: str | None = Field(default=None, description="the suite's file: its metrics' paths start from there")
     started: str
     finished: str | None = None
 

@@ -17,6 +17,7 @@ from symbench.errors import CellError
 from symbench.estimates.reading import Cells, outputs_of
 from symbench.metrics import METRICS, MetricRow, Metrics, role_of
 from symbench.metrics.base import Observed, Value
+from symbench.metrics.brought import of_manifest
 from symbench.records import CellRecord, CellStatus, Manifest
 from symbench.statistics import LEVEL
 
@@ -69,22 +70,29 @@ class Estimate:
         return self.metric, None if self.alone else self.output, self.elements, self.value.element
 
 
-def of_run(cells: Cells, manifest: Manifest) -> pd.DataFrame:
-    """Every estimate of a run, one row each, in the order of the plan. A failed cell is rows with its reason."""
+def of_run(cells: Cells, manifest: Manifest, metrics: Metrics | None = None) -> pd.DataFrame:
+    """Every estimate of a run, one row each, in the order of the plan. A failed cell is rows with its reason.
+
+    Args:
+        cells: where its files are.
+        manifest: the run.
+        metrics: of which; by default all that there are, those among them that the suite brings as code.
+    """
+    chosen = of_manifest(manifest) if metrics is None else metrics
     rows: list[dict[str, Any]] = []
     seen: set[tuple[str, str]] = set()
     taken = times(cells, manifest.cells)
     for cell in manifest.cells:
         record = cells.cell(cell.key) if cell.status != "failed" else None
         if record is None:
-            rows.extend(_failed(cell, cells.fault(cell.key)))
+            rows.extend(_failed(cell, cells.fault(cell.key), chosen))
             continue
         fresh = (cell.model, cell.dataset) not in seen
         seen.add((cell.model, cell.dataset))
         timed = with_seconds(record, taken.get((cell.model, cell.dataset), []))
         rows.extend(
             _row(cell, estimate) | _said(estimate, record)
-            for estimate in of_cell(cells, timed)
+            for estimate in of_cell(cells, timed, chosen)
             if fresh or estimate.row.scope != "model"
         )
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
@@ -200,9 +208,9 @@ def _finite(value: Value) -> Value:
     return replace(value, estimate=None, sampled=None, reason=f"the estimate is {value.estimate}", failed=True)
 
 
-def _failed(cell: CellStatus, fault: str | None) -> Iterator[dict[str, Any]]:
+def _failed(cell: CellStatus, fault: str | None, metrics: Metrics) -> Iterator[dict[str, Any]]:
     status = "failed" if cell.status == "failed" else "missing"
-    for name, metric in METRICS:
+    for name, metric in metrics.items():
         if metric.scope != "model":
             value = Value(None, reason=cell.reason or fault or NOT_YET)
             yield _row(cell, Estimate(name, metric, None, None, None, metric.unit, None, value), status)

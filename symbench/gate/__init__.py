@@ -13,6 +13,8 @@ from symbench.gate.decide import decided
 from symbench.gate.judging import Judge
 from symbench.gate.match import Against, Match, Policy
 from symbench.gate.words import FIRST
+from symbench.metrics import Metrics
+from symbench.metrics.brought import of_manifest
 from symbench.records import GateRecord, Verdict
 from symbench.statistics import Doubt
 from symbench.suite.rules import Rule
@@ -23,7 +25,15 @@ EXITS: dict[str, int] = {"config": 2, "fail": 1, "cell": 3, "undecided": 4}
 """The exit status of each kind of outcome; where several apply, the first of these."""
 
 
-def judge(run: Recorded, rules: Sequence[Rule], against: Against, policy: Policy, *, suite: str) -> GateRecord:
+def judge(
+    run: Recorded,
+    rules: Sequence[Rule],
+    against: Against,
+    policy: Policy,
+    *,
+    suite: str,
+    metrics: Metrics | None = None,
+) -> GateRecord:
     """Judge a run by rules.
 
     Args:
@@ -32,8 +42,10 @@ def judge(run: Recorded, rules: Sequence[Rule], against: Against, policy: Policy
         against: the baseline, or why there is none.
         policy: what counts as passed.
         suite: the suite's file, or its name, as commands take it.
+        metrics: that rules may be about; by default all that there are, and those that the suite brings.
     """
-    judging = Judge(run, rules, against, policy, suite)
+    known = of_manifest(run.manifest, run.store.root) if metrics is None else metrics
+    judging = Judge(run, rules, against, policy, suite, known)
     matches = [match for cell in run.cells for match in judging.cell(cell)]
     matches.sort(key=lambda match: match.record.rule)
     matches = _answered(matches) + [m for i in range(len(rules)) for m in judging.unmatched(i, matches)]

@@ -51,13 +51,14 @@ class Judge:
     against: Against
     policy: Policy
     suite: str
+    known: Metrics
     once: set[tuple[int, str, str, str]] = field(default_factory=set)
     seen: dict[tuple[tuple[str, str, str, str | None], str], float | None] = field(default_factory=dict)
 
     @cached_property
     def metrics(self) -> list[dict[str, MetricRow]]:
         """What each rule is about."""
-        return [metrics_of(rule) for rule in self.rules]
+        return [metrics_of(rule, self.known) for rule in self.rules]
 
     @cached_property
     def timed(self) -> Timed:
@@ -99,7 +100,7 @@ class Judge:
         wanted = {name: row for i, _ in mine for name, row in self.metrics[i].items()}
         if any(row.blind for row in wanted.values()):
             wanted |= COLLAPSE
-        wanted = {name: row for name, row in METRICS if name in wanted}
+        wanted = {name: row for name, row in self.known.items() if name in wanted}
         for pair in self._pairs(cell, record, wanted, any(rule.kind in RELATIVE for _, rule in mine)):
             if pair.after is not None and pair.after.metric in COLLAPSE:
                 place = cell.model, cell.dataset, cell.symmetry, pair.after.output

@@ -9,6 +9,8 @@ from string import ascii_uppercase
 
 import pandas as pd
 
+from symbench.metrics import Metrics
+from symbench.metrics.brought import of_manifest
 from symbench.records import CellStatus, Manifest
 from symbench.report.outputs import side_by_side
 from symbench.store import Store
@@ -42,12 +44,14 @@ class Material:
         frame: all estimates, models by their names in the report.
         models: these names, in the order of the suites.
         cells: every cell, models by their names in the report.
+        metrics: that may be shown, those among them that the suites bring as code.
     """
 
     parts: list[Part]
     frame: pd.DataFrame
     models: list[str]
     cells: list[CellStatus]
+    metrics: Metrics
 
     @cached_property
     def shown(self) -> pd.DataFrame:
@@ -101,12 +105,16 @@ def letter_of(number: int) -> str:
     return ascii_uppercase[number] if number < len(ascii_uppercase) else str(number + 1)
 
 
-def of(runs: Sequence[tuple[Store, Manifest, pd.DataFrame]]) -> Material:
+def of(runs: Sequence[tuple[Store, Manifest, pd.DataFrame]], metrics: Metrics | None = None) -> Material:
     """Put runs together. A model that is the same in all runs that have it, cell by cell, is there once.
 
     Args:
         runs: each with its estimates.
+        metrics: that may be shown; by default all that there are, and those that the suites bring.
     """
+    known = metrics
+    if known is None:
+        known = {name: row for store, run, _ in runs for name, row in of_manifest(run, store.root).items()}
     letters = [letter_of(i) for i in range(len(runs))] if len(runs) > 1 else [""]
     keys: dict[str, list[frozenset[tuple[str, str, str]]]] = {}
     for _, manifest, _ in runs:
@@ -127,4 +135,4 @@ def of(runs: Sequence[tuple[Store, Manifest, pd.DataFrame]]) -> Material:
             cell.model_copy(update={"model": names[cell.model]}) for cell in manifest.cells if cell.model in fresh
         ]
     together = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
-    return Material(parts, together, list(dict.fromkeys(cell.model for cell in cells)), cells)
+    return Material(parts, together, list(dict.fromkeys(cell.model for cell in cells)), cells, known)

@@ -81,7 +81,7 @@ def render(
         comparisons: of later runs with the first.
     """
     frame, models = material.shown, material.models
-    boards, ranked = tables.boards(frame), ranks.of(tables.whole(frame))
+    boards, ranked = tables.boards(frame, material.metrics), ranks.of(tables.whole(frame))
     attribution = sheets.of_boards("attribution-table", "attribution", faults.boards(frame), models)
     walls = gallery.walls([(part.store, part.manifest, part.names) for part in material.parts])
     failed = [(c.model, c.dataset, c.symmetry, c.reason or "") for c in material.cells if c.status == "failed"]
@@ -104,7 +104,7 @@ def render(
             *((_summary(number, record) + ".", _tone(record)) for number, record in enumerate(comparisons)),
             *headlines.of(material.cells, frame, boards, ranked, gate),
         ],
-        glance=glance(boards, models),
+        glance=glance(boards, models, material.metrics),
         comparisons=[_comparison(number, record) for number, record in enumerate(comparisons)],
         leaderboard=sheets.leaderboard(boards, models),
         choices={
@@ -219,7 +219,7 @@ def _lost(values: dict[str, tables.Cell], metric: str, row: MetricRow) -> float:
 
 def costs(frame: pd.DataFrame, material: Material) -> Sheet:
     """What each model costs, training included."""
-    board = tables.costs(frame)
+    board = tables.costs(frame, material.metrics)
     recipes = material.recipes
     columns = ["model", *board.columns[1:], "trained"]
     lines, data = [], []
