@@ -90,6 +90,7 @@ class CellRecord(Sealed):
         description="field, task, form of scores, unit and null limit of each output, with what was noticed"
     )
     size_unit: str
+    family: str | None = Field(default=None, description="of the symmetry's group: which form its elements have")
     elements_how: Literal["enumeration", "design", "draw", "per sample"]
     elements: list[ElementRecord]
     parts: list[PartRecord]

@@ -162,6 +162,12 @@ def factors(name: str) -> list[str]:
     return sorted(part.strip() for part in name.split(PRODUCT))
 
 
+def built_in_family(name: str) -> str | None:
+    """The family of a group of our own, or of a product of such, by its name; None for others. Imports no plug-in."""
+    known = [GROUPS.built_in(part) for part in factors(name)]
+    return PRODUCT.join(sorted(found[0].family for found in known if found)) if all(known) else None
+
+
 def load(name: str, options: dict[str, object], *, where: str = "") -> Group:
     """The group called ``name``; ``options`` holds those of all factors.
 

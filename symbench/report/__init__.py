@@ -14,9 +14,9 @@ from symbench.errors import ConfigError, Problem, near_miss, one_of
 from symbench.escape import csv_safe
 from symbench.metrics import Metrics, shown_in
 from symbench.records import CompareRecord, GateRecord, Manifest
-from symbench.report import faults, figures, latex, markdown, page, pairs, tables
+from symbench.report import drawing, faults, latex, markdown, page, pairs, tables
 from symbench.report import material as materials
-from symbench.report.figures import Drawn
+from symbench.report.drawing import Drawn
 from symbench.report.material import Material
 from symbench.store import Store, write_text
 
@@ -123,8 +123,8 @@ def _write(material: Material, folder: Path, formats: Sequence[str], gate: GateR
     frame = material.frame
     texts: dict[str, str] = {}
     drawn: list[Drawn] = []
-    if {"html", *figures.KINDS} & set(formats):
-        drawn = figures.draw(material.shown, material.elements(), material.units(), folder, formats, material.models)
+    if {"html", *drawing.KINDS} & set(formats):
+        drawn = drawing.draw(material.scenes(), folder, formats)
     comparisons = compared(material) if {"html", "md", "csv"} & set(formats) else []
     costs = tables.costs(frame, material.metrics)
     boards, split = tables.boards(frame, material.metrics), faults.boards(material.shown)

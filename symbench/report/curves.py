@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from symbench.metrics import MetricRow, role_of, shown_in
-from symbench.report.style import chance_line, gid, legend, legend_inches, look
+from symbench.metrics import MetricRow, Metrics, role_of, shown_in
+from symbench.report.scene import Scene
+from symbench.report.style import Sketch, chance_line, gid, legend, legend_inches, look, span
 
 AT_EACH = role_of("each element")
 AXES = {"moved": "places moved"}
 FEWEST_SIZES = 2
+
+
+def sketches(scene: Scene) -> Iterator[Sketch]:
+    """A plot for a symmetry whose elements move by different amounts."""
+    rows = scene.at_elements
+    data = by_size(rows)
+    data = data.assign(chance=rows["chance"].iloc[0]) if "chance" in rows and len(rows) else data
+    if data["size"].nunique() < FEWEST_SIZES:
+        return
+    accuracy = data[data["metric"] == AT_EACH]
+    spans = span(accuracy) if len(accuracy) else ""
+    alt = f"Accuracy and equivariance error over how far the element moves, one curve for each model. {spans}"
+    figure = figure_of(data, scene.models, scene.unit, scene.metrics)
+    yield Sketch(f"Over the size of the element: {scene.name}", alt, figure, data)
 
 
 def by_size(rows: pd.DataFrame) -> pd.DataFrame:
@@ -34,15 +49,16 @@ def by_size(rows: pd.DataFrame) -> pd.DataFrame:
     return found.reset_index().sort_values(["model", "metric", "size"], kind="stable")
 
 
-def figure_of(data: pd.DataFrame, models: Sequence[str], unit: str) -> Figure:
+def figure_of(data: pd.DataFrame, models: Sequence[str], unit: str, metrics: Metrics | None = None) -> Figure:
     """A panel for accuracy and one for E, as far as they are measured; bands are 95 % intervals.
 
     Args:
         data: rows of :func:`by_size`, and ``chance`` where there are labels.
         models: all of the report's, in the order of their looks.
         unit: of sizes.
+        metrics: those that there are; the table's by default.
     """
-    panels = {name: row for name, row in shown_in("curve").items() if (data["metric"] == name).any()}
+    panels = {name: row for name, row in shown_in("curve", metrics).items() if (data["metric"] == name).any()}
     names = [name for name in models if (data["model"] == name).any()]
     figure = Figure(figsize=(2.9 * len(panels) + legend_inches(names), 2.7), layout="constrained")
     grid: Any = figure.subplots(1, len(panels), squeeze=False)

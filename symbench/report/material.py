@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from string import ascii_uppercase
 
 import pandas as pd
 
+from symbench.groups import built_in_family
 from symbench.metrics import Metrics
 from symbench.metrics.brought import of_manifest
-from symbench.records import CellStatus, Manifest
+from symbench.records import CellRecord, CellStatus, Manifest
 from symbench.report.outputs import side_by_side
+from symbench.report.scene import Elements, Scene, Spot, scenes
 from symbench.store import Store
 
 
@@ -70,9 +72,13 @@ class Material:
                     found[part.names[model]] = f"{recipe.get('epochs', '?')} epochs on {recipe.get('on', '?')}{more}"
         return found
 
-    def elements(self) -> dict[tuple[str, str], pd.DataFrame]:
-        """The elements of every symmetry on every dataset, with their parameters as columns."""
-        found: dict[tuple[str, str], pd.DataFrame] = {}
+    def scenes(self) -> Iterator[Scene]:
+        """What figures are drawn from."""
+        return scenes(self.shown, self.elements(), self.models, self.metrics)
+
+    def elements(self) -> dict[Spot, Elements]:
+        """The elements of every symmetry on every dataset, those of all runs together."""
+        found: dict[Spot, Elements] = {}
         for part in self.parts:
             seen = set()
             for cell in part.manifest.cells:
@@ -84,20 +90,18 @@ class Material:
                 rows = pd.DataFrame(
                     [{"element": e.label, "kind": e.kind, "size": e.size, **e.parameters} for e in record.elements]
                 )
-                known = [found[place]] if place in found else []
-                found[place] = pd.concat([*known, rows]).drop_duplicates("element", ignore_index=True)
+                first = found.get(place, Elements(rows, record.size_unit, family_of(record)))
+                rows = pd.concat([first.rows, rows]).drop_duplicates("element", ignore_index=True)
+                found[place] = replace(first, rows=rows)
         return found
 
-    def units(self) -> dict[tuple[str, str], str]:
-        """The units of these elements' sizes."""
-        found: dict[tuple[str, str], str] = {}
-        for part in self.parts:
-            for cell in part.manifest.cells:
-                place = (cell.symmetry, cell.dataset)
-                record = part.store.cell(cell.key) if cell.status != "failed" and place not in found else None
-                if record is not None:
-                    found[place] = record.size_unit
-        return found
+
+def family_of(record: CellRecord) -> str | None:
+    """The family of the group that a cell is about; of older cells by the group's name, where it is one of ours."""
+    if record.family is not None:
+        return record.family
+    group = (record.identity.get("symmetry") or {}).get("group")
+    return built_in_family(group) if isinstance(group, str) else None
 
 
 def letter_of(number: int) -> str:

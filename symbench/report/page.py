@@ -21,7 +21,8 @@ from symbench.gate.words import told, waits
 from symbench.metrics import MetricRow, Metrics, shown_in
 from symbench.records import CompareRecord, GateRecord
 from symbench.report import chance, faults, gallery, headlines, pairs, ranks, sheets, tables
-from symbench.report.figures import Drawn
+from symbench.report.drawing import Drawn
+from symbench.report.figures import FIGURES, FigureRow
 from symbench.report.inline import Inliner
 from symbench.report.material import Material, letter_of
 from symbench.report.numbers import scientific
@@ -30,29 +31,6 @@ from symbench.report.sheets import Entry, Sheet
 from symbench.report.style import GLYPHS
 from symbench.report.tables import Board
 
-DRAWN = (
-    (
-        "polar", "Over angles", "polar",
-        "Accuracy is the radius; the angle is counter-clockwise. Bands are 95 % intervals, and the dotted circle is "
-        "chance: always predicting the most frequent label.",
-    ),
-    (
-        "shifts", "Over shifts", "shifts",
-        "Accuracy at each shift; the unshifted place is framed, and dots across the scale are chance.",
-    ),
-    (
-        "sizes", "Over sizes", "sizes",
-        "Means over the elements that move as far; bands, of accuracy only, are the means of their intervals. The "
-        "dotted line is chance: always predicting the most frequent label.",
-    ),
-    (
-        "tradeoffs", "Trade-offs", "tradeoffs",
-        "Filled marks are accuracy over the orbit, hollow ones accuracy as it is. Rings and the grey line are the "
-        "Pareto front: no other model is better at no more cost. Models that are no better than chance, the dotted "
-        "line, are left out of it.",
-    ),
-)  # fmt: skip
-"""Sections that hold nothing but figures: id, name, kind of figure, and what to know."""
 SHORT = {
     "level", "replica", "better", "status", "reason", "n", "k", "unit", "floor", "output", "weight", "elements",
     "chance",
@@ -61,12 +39,21 @@ SHORT = {
 WALLS_OPEN = 30
 
 
-SECTIONS = {
-    "summary": "Summary", "comparison-0": "Comparison", "leaderboard": "Leaderboard", "robustness": "Ranks",
-    **{name: heading for name, heading, _, _ in DRAWN}, "attribution": "Whose fault", "gallery": "Gallery",
-    "cost": "Cost", "gate": "Gate", "failed": "Failures", "provenance": "Provenance",
+def figure_sections() -> dict[str, FigureRow]:
+    """The sections that hold nothing but figures, each with the first row that names it."""
+    found: dict[str, FigureRow] = {}
+    for _, row in FIGURES:
+        if row.section not in BEFORE | AFTER:
+            found.setdefault(row.section, row)
+    return found
+
+
+BEFORE = {"summary": "Summary", "comparison-0": "Comparison", "leaderboard": "Leaderboard", "robustness": "Ranks"}
+AFTER = {
+    "attribution": "Whose fault", "gallery": "Gallery", "cost": "Cost", "gate": "Gate", "failed": "Failures",
+    "provenance": "Provenance",
 }  # fmt: skip
-"""What the page may have, in its order: id and heading."""
+"""What the page may have before and after the sections of figures, in its order: id and heading."""
 
 
 def render(
@@ -85,13 +72,14 @@ def render(
     attribution = sheets.of_boards("attribution-table", "attribution", faults.boards(frame), models)
     walls = gallery.walls([(part.store, part.manifest, part.names) for part in material.parts])
     failed = [(c.model, c.dataset, c.symmetry, c.reason or "") for c in material.cells if c.status == "failed"]
-    kinds = {figure.kind for figure in drawn}
+    filled, own = {figure.section for figure in drawn}, figure_sections()
     there = {
-        "comparison-0": comparisons, "robustness": ranked, "attribution": attribution or "attribution" in kinds,
+        "comparison-0": comparisons, "robustness": ranked, "attribution": attribution or "attribution" in filled,
         "gallery": walls, "gate": gate, "failed": failed,
-        **{name: kind in kinds for name, _, kind, _ in DRAWN},
+        **{name: name in filled for name in own},
     }  # fmt: skip
-    present = {name: heading for name, heading in SECTIONS.items() if there.get(name, True)}
+    sections = BEFORE | {name: row.heading for name, row in own.items()} | AFTER
+    present = {name: heading for name, heading in sections.items() if there.get(name, True)}
     inliner = Inliner()
     script, css = (_asset(name) for name in ("page.js", "page.css"))
     return _environment().get_template("page.html.j2").render(
@@ -113,7 +101,7 @@ def render(
         },
         ranks=sheets.ranking(ranked, models),
         figures=[_figure(figure, inliner) for figure in drawn],
-        drawn=DRAWN,
+        figure_sections=own,
         faults=attribution,
         walls=_by_place(walls),
         walls_open=len(walls) <= WALLS_OPEN,
@@ -154,7 +142,7 @@ def _figure(figure: Drawn, inliner: Inliner) -> dict[str, Any]:
     data = figure.data[[name for name in figure.data.columns if name not in SHORT]]
     csv = csv_safe(data).to_csv(index=False, float_format="%.6g")
     return {
-        "kind": figure.kind, "title": figure.title, "name": figure.name,
+        "section": figure.section, "title": figure.title, "name": figure.name,
         "svg": inliner(figure.svg, figure.alt),
         "csv": f"data:text/csv;charset=utf-8;base64,{base64.b64encode(csv.encode()).decode()}",
     }  # fmt: skip

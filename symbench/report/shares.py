@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from symbench.metrics import role_of
-from symbench.report.style import INK, gid
+from symbench.report.scene import Scene
+from symbench.report.style import INK, Sketch, gid
 
 MODEL, RESAMPLING = role_of("the model's share"), role_of("resampling's share")
 BARS = {  # hatches tell them apart in grey
@@ -19,6 +20,18 @@ BARS = {  # hatches tell them apart in grey
     "resampling": ("resampling's", "#e69f00", "////"),
     "floor": ("floor: three times the reference's own error", "#b9bec4", ""),
 }
+
+
+def sketches(scene: Scene) -> Iterator[Sketch]:
+    """A plot for a symmetry under which some model's E is split."""
+    split = of(scene.estimates)
+    if split.empty:
+        return
+    alt = "Bars of the model's share of E, resampling's share and the floor, for each model. " + " ".join(
+        f"{row.model}: {row.model_share:.3g}, {row.resampling_share:.3g} and {row.floor_share:.3g}."
+        for row in split.head(12).itertuples()
+    )
+    yield Sketch(f"Whose fault: {scene.name}", alt, figure_of(split, scene.models), split)
 
 
 def of(group: pd.DataFrame) -> pd.DataFrame:

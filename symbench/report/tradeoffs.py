@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,10 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from symbench.metrics import METRICS, role_of
 from symbench.report import chance
-from symbench.report.ranks import CLEAN, ORBIT, STAGES, WORST
-from symbench.report.style import INK, MUTED, chance_line, legend, legend_inches, look
+from symbench.report.ranks import CLEAN, ORBIT, STAGES, WORST, of
+from symbench.report.scene import Scene
+from symbench.report.style import INK, MUTED, Sketch, chance_line, legend, legend_inches, look
+from symbench.report.tables import whole
 
 FRONT = 1.6
 """The width of its line."""
@@ -72,6 +74,19 @@ def with_costs(ranked: pd.DataFrame, frame: pd.DataFrame, dataset: str) -> pd.Da
         low = found["throughput_low"].tolist() if name == "throughput" else None
         found[f"front_{name}"] = front(robust, (sign * found[name]).tolist(), low)
     return found
+
+
+def sketches(scene: Scene) -> Iterator[Sketch]:
+    """A plot for each output that has the three accuracies."""
+    ranked = of(whole(scene.estimates))
+    for found in ranked:
+        data = with_costs(found.rows, scene.report, scene.dataset)
+        best = ", ".join(data[data[f"front_{SIZE}"]]["model"])
+        alt = "Accuracy against worst-case accuracy, and accuracy against parameters, FLOPs and throughput."
+        alt += f" On the Pareto front of orbit accuracy and parameters: {best}." if best else ""
+        more = (found.output,) if len(ranked) > 1 else ()
+        title = f"Accuracy, robustness and cost: {scene.name}"
+        yield Sketch(title, alt, figure_of(data, scene.models), data, more)
 
 
 def _above_chance(found: pd.DataFrame, metric: str) -> list[float]:
