@@ -10,11 +10,11 @@ from symbench import baseline as baselines
 from symbench import compare as comparing
 from symbench import gate as gates
 from symbench.baseline import Baseline, NoBaseline
-from symbench.compare import Measured, Recorded
 from symbench.errors import ConfigError, Problem
 from symbench.gate import Against, Policy
 from symbench.metrics import METRICS, Metrics, shown_in
 from symbench.metrics.brought import REFUSED, names_in, of_manifest, with_code
+from symbench.pairing.runs import Measured, Recorded
 from symbench.records import BaselineRecord, CompareRecord, GateRecord, Manifest
 from symbench.store import Store
 from symbench.suite import Suite

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from symbench.compare import Recorded
 from symbench.estimates import BOOTSTRAP_SEED
 from symbench.estimates.reading import Cells, outputs_of
+from symbench.gate.match import Sides
 from symbench.metrics.accuracy import accuracy, orbit_means
 from symbench.metrics.base import Observed, Value
 from symbench.metrics.equivariance import equivariance_error
+from symbench.pairing.runs import Recorded, names_of
 from symbench.records import CellRecord, MatchRecord
 from symbench.statistics import Array, change
+from symbench.suite.rules import RELATIVE
 
 MOST_CELLS = 20
 """Cells that are explained: their observations are read once more."""
@@ -67,6 +69,27 @@ class Explainer:
         pictures = cell.gallery_file is not None
         shown = [f"what breaks worst, in pictures: {report_command(self.run)}"] if pictures else []
         return [*found.always, *(found.of_errors if match.unit.startswith("E") else found.of_shares), *shown]
+
+
+def explained(sides: Sides, records: Iterable[MatchRecord]) -> Iterator[MatchRecord]:
+    """The records, those that failed with what happened.
+
+    Args:
+        sides: the run and the baseline.
+        records: with their verdicts.
+    """
+    explainer, baseline = Explainer(sides.run), sides.against.baseline
+    cells = {tuple(names_of(cell).values()): cell for cell in sides.run.cells}
+    others = {tuple(names_of(cell).values()): cell for cell in baseline.cells} if baseline else {}
+    for record in records:
+        place = (record.model or "", record.dataset or "", record.symmetry or "")
+        cell = sides.after.record(cells.get(place)) if record.verdict == "fail" else None
+        if cell is None:
+            yield record
+            continue
+        relative = record.kind in RELATIVE and record.before is not None
+        other = sides.before.record(others.get(place)) if relative and sides.before else None
+        yield record.model_copy(update={"happened": explainer.of(record, cell, baseline, other)})
 
 
 def report_command(run: Recorded) -> str:

@@ -9,10 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from symbench.compare import Recorded, compare
+from symbench.compare import compare
 from symbench.errors import ConfigError, Problem, near_miss, one_of
 from symbench.escape import csv_safe
 from symbench.metrics import Metrics, shown_in
+from symbench.pairing.runs import Recorded
 from symbench.records import CompareRecord, GateRecord, Manifest
 from symbench.report import drawing, faults, latex, markdown, page, pairs, tables
 from symbench.report import material as materials
