@@ -25,7 +25,7 @@ class Question:
     Attributes:
         doubt: the number, with what is known about the true one.
         margin: the largest value that passes.
-        difference: whether the number is a change, not a standing.
+        difference: whether the number is a change since a baseline, not the estimate itself.
     """
 
     doubt: Doubt

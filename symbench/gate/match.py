@@ -108,7 +108,7 @@ class Match:
     Attributes:
         ruled: the rule.
         metric: its metric, or the rule's patterns where none is meant.
-        cell: the cell; None where the rule found none.
+        cell: the cell; None where the rule is on no cell that is there.
         pair: the estimate in the run and in the baseline.
         ruling: where there is no estimate.
         element: the pattern that no element's label fits.
@@ -189,7 +189,7 @@ def _pairs(sides: Sides, cell: CellStatus, record: CellRecord, metrics: Metrics,
     baseline = sides.against.baseline
     if not relative or baseline is None or sides.before is None:
         why = sides.against.broken
-        yield from (Paired(None, found, why) for found in estimates.of_cell(sides.run, record, metrics))
+        yield from (Paired(None, estimate, why) for estimate in estimates.of_cell(sides.run, record, metrics))
         return
     other = next((c for c in baseline.cells if names_of(c) == names_of(cell)), None)
     before = sides.before.record(other)
@@ -198,7 +198,7 @@ def _pairs(sides: Sides, cell: CellStatus, record: CellRecord, metrics: Metrics,
         return
     fault = sides.before.fault(other) or (other and other.reason) or "not measured"
     why = f"the baseline's cell cannot be used: {fault}" if other else "the baseline has no such cell"
-    yield from (Paired(None, found, why) for found in estimates.of_cell(sides.run, record, metrics))
+    yield from (Paired(None, estimate, why) for estimate in estimates.of_cell(sides.run, record, metrics))
 
 
 def once(matches: Iterable[Match], taken: set[tuple[int, str, str, str]]) -> Iterator[Match]:

@@ -46,11 +46,11 @@ class BroughtRow(MetricRow):
 
 def names_in(suite: Mapping[str, Any]) -> list[str]:
     """The metrics of a suite, as plain data, that are code: its own, and those of its rules."""
-    ruled = [pattern for rule in suite.get("gates", []) for pattern in _listed(rule.get("metric", []))]
+    ruled = [pattern for rule in suite.get("gates", []) for pattern in _as_list(rule.get("metric", []))]
     return [name for name in dict.fromkeys([*suite.get("metrics", []), *ruled]) if ":" in name]
 
 
-def _listed(patterns: str | list[str]) -> list[str]:
+def _as_list(patterns: str | list[str]) -> list[str]:
     return [patterns] if isinstance(patterns, str) else patterns
 
 
@@ -65,10 +65,10 @@ def row_of(name: str, folder: Path) -> MetricRow:
     code.check()
     thing = code.value()
     if isinstance(thing, MetricRow):
-        known = {field.name: getattr(thing, field.name) for field in fields(MetricRow)}
+        values = {field.name: getattr(thing, field.name) for field in fields(MetricRow)}
         start = folder if code.file is None else code.file.parent
         inner = Code.parse(thing.path, folder=start, where=f"metric {name}")
-        return BroughtRow(**known, function=thing.load() if inner is None else inner.value())
+        return BroughtRow(**values, function=thing.load() if inner is None else inner.value())
     if not callable(thing):
         got = f"{code.attribute} is a {type(thing).__name__}"
         raise ConfigError(Problem(f"metric {name}", got, "a MetricRow, or a function of Observed"))
@@ -87,7 +87,7 @@ def with_code(
         no_code: load none of them.
         results: a folder of data, which no code is taken from.
     """
-    found: dict[str, MetricRow] = dict(METRICS)
+    known: dict[str, MetricRow] = dict(METRICS)
     for name in names:
         file = (folder / name.rpartition(":")[0]).resolve()
         try:
@@ -95,10 +95,10 @@ def with_code(
                 raise ConfigError(Problem(f"metric {name}", REFUSED))
             if results is not None and file.is_relative_to(results.resolve()):
                 raise ConfigError(Problem(f"metric {name}", "its code lies among results, which are data"))
-            found[name] = row_of(name, folder)
+            known[name] = row_of(name, folder)
         except ConfigError as error:
-            found[name] = BroughtRow(name, name, faults=tuple(error.problems))
-    return found
+            known[name] = BroughtRow(name, name, faults=tuple(error.problems))
+    return known
 
 
 def of_manifest(manifest: Manifest, results: Path | None = None, *, no_code: bool = False) -> Metrics:

@@ -36,8 +36,8 @@ class Timed:
         """The record of a cell that is measured."""
         if cell is None or cell.status == "failed":
             return None
-        found = self.measured.cell(cell.key)
-        return found and estimates.with_seconds(found, self.times.get((cell.model, cell.dataset), []))
+        record = self.measured.cell(cell.key)
+        return record and estimates.with_seconds(record, self.times.get((cell.model, cell.dataset), []))
 
     def fault(self, cell: CellStatus | None) -> str | None:
         """Why a cell that is there counts as not measured."""
@@ -84,8 +84,8 @@ class Recorded:
 
 def faults(measured: Measured) -> list[str]:
     """What of a run counts as not measured although it is there, a sentence each."""
-    found = ((cell, measured.fault(cell.key)) for cell in measured.cells if cell.status != "failed")
-    return [f"{'/'.join(names_of(c).values())} (cell {c.key[:12]}): {fault}" for c, fault in found if fault]
+    each = ((cell, measured.fault(cell.key)) for cell in measured.cells if cell.status != "failed")
+    return [f"{'/'.join(names_of(c).values())} (cell {c.key[:12]}): {fault}" for c, fault in each if fault]
 
 
 def names_of(cell: CellStatus) -> dict[str, str]:

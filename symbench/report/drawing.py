@@ -54,18 +54,18 @@ class Drawn:
     paths: list[Path]
 
 
-def draw(found: Iterable[Scene], folder: Path, formats: Sequence[str]) -> list[Drawn]:
+def draw(scenes: Iterable[Scene], folder: Path, formats: Sequence[str]) -> list[Drawn]:
     """Draw every figure that suits, and write it in every format with its data beside it.
 
     Args:
-        found: what to draw from.
+        scenes: what to draw from.
         folder: where to.
         formats: ``svg``, ``png``, ``pdf`` are written; ``html`` wants the SVG.
     """
     drawn = []
     with rc_context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")  # names may be in any script
-        for section, name, sketch in sketches(found):
+        for section, name, sketch in sketches(scenes):
             wanted = [kind for kind in KINDS if kind in formats or (kind == "svg" and "html" in formats)]
             sketch.figure.draw_without_rendering()
             sketch.figure.set_layout_engine("none")  # laid out once, the same in every format
@@ -95,16 +95,16 @@ def _drawn(sketch: Sketch, kind: str) -> bytes:
     return buffer.getvalue()
 
 
-def sketches(found: Iterable[Scene], table: Table[FigureRow] = FIGURES) -> Iterator[tuple[str, str, Sketch]]:
+def sketches(scenes: Iterable[Scene], table: Table[FigureRow] = FIGURES) -> Iterator[tuple[str, str, Sketch]]:
     """Every figure with its section and the stem of its files, one row of the table after the other.
 
     Args:
-        found: what to draw from.
+        scenes: what to draw from.
         table: of the figures that there are.
     """
-    known = list(found)
+    every = list(scenes)
     for name, row in table:
-        for scene in known:
+        for scene in every:
             if row.suits(scene.family, scene.tasks):
                 for sketch in _guarded(name, row, scene):
                     yield row.section, _name(name, scene.symmetry, scene.dataset, *sketch.more), sketch

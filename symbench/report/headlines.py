@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from symbench.gate.words import FIRST, facts, waits
-from symbench.gate.words import change as told_of
+from symbench.gate.words import change as change_of
 from symbench.records import CellStatus, GateRecord
 from symbench.report import chance
 from symbench.report.numbers import percent
@@ -74,7 +74,7 @@ def _gate(gate: GateRecord) -> str:
     )
     failed = next((rule for rule in gate.rules if rule.verdict == "fail"), None)
     why = (
-        f" {failed.metric} of {failed.subject}: {told_of(failed) or facts(failed) or failed.reason}."
+        f" {failed.metric} of {failed.subject}: {change_of(failed) or facts(failed) or failed.reason}."
         if failed is not None
         else ""
     )

@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from symbench.escape import csv_safe
 from symbench.estimates import NOT_YET
-from symbench.gate.words import told, waits
+from symbench.gate.words import sentence, waits
 from symbench.metrics import MetricRow, Metrics, shown_in
 from symbench.records import CompareRecord, GateRecord
 from symbench.report import chance, faults, gallery, headlines, pairs, ranks, sheets, tables
@@ -225,7 +225,7 @@ def _gate(gate: GateRecord) -> dict[str, Any]:
     rows = [
         (
             rule.verdict, rule.name, rule.subject, "–" if rule.estimate is None else scientific(rule.estimate),
-            "; ".join([told(rule), *rule.happened]), rule.where or "",
+            "; ".join([sentence(rule), *rule.happened]), rule.where or "",
         )
         for rule in gate.rules
     ]  # fmt: skip
