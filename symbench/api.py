@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from symbench.execution.ledger import Ledger
     from symbench.forecast import Forecast
+    from symbench.metrics import Metrics
     from symbench.plan.workspace import Workspace
 
 DEFAULT_RESULTS = Path("results")
@@ -31,10 +33,24 @@ DEFAULT_RESULTS = Path("results")
 
 @dataclass(frozen=True)
 class Run:
-    """A run on disk, finished or not."""
+    """A run on disk, finished or not.
+
+    Attributes:
+        store: the results folder.
+        manifest: what was asked for and what became of it.
+        no_code: load no metric that its suite brings as code; their estimates then say so.
+    """
 
     store: Store
     manifest: Manifest
+    no_code: bool = False
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        """The metrics that there are, those among them that its suite brings."""
+        from symbench.metrics.brought import of_manifest
+
+        return of_manifest(self.manifest, self.store.root, no_code=self.no_code)
 
     @property
     def failed(self) -> list[CellStatus]:
@@ -50,7 +66,7 @@ class Run:
         """Every estimate, one row each, with the columns of ``symbench.estimates.COLUMNS``."""
         from symbench import estimates
 
-        return estimates.of_run(self.store, self.manifest)
+        return estimates.of_run(self.store, self.manifest, self.metrics)
 
 
 @dataclass(frozen=True)
@@ -193,8 +209,13 @@ def run(
         raise StoreError(Problem(where, got, None, remedy)) from error
 
 
-def open_run(run: str | None = None, *, results: Path | str = DEFAULT_RESULTS) -> Run:
+def open_run(run: str | None = None, *, results: Path | str = DEFAULT_RESULTS, no_code: bool = False) -> Run:
     """A run by its id or the path of its manifest; the newest where none is named.
+
+    Args:
+        run: the id or path.
+        results: the results folder, where ``run`` is an id.
+        no_code: load no metric that its suite brings as code.
 
     Raises:
         ConfigError: there is no such run.
@@ -203,7 +224,7 @@ def open_run(run: str | None = None, *, results: Path | str = DEFAULT_RESULTS) -
         store = Store(Path(run).resolve().parent.parent)
     else:
         store = Store(Path(results))
-    return Run(store, store.manifest(run))
+    return Run(store, store.manifest(run), no_code)
 
 
 def write_report(
@@ -243,7 +264,12 @@ def write_report(
     frames = [frame] if frame is not None and len(runs) == 1 else [opened.estimates() for opened in runs]
     folder = Path(output) if output else report_folder(runs)
     parts = [(opened.store, opened.manifest, each) for opened, each in zip(runs, frames, strict=True)]
-    return reports.write_several(parts, folder, formats or reports.FORMATS, gate=gate)
+    return reports.write_several(parts, folder, formats or reports.FORMATS, gate=gate, metrics=metrics_of(runs))
+
+
+def metrics_of(runs: Sequence[Run]) -> Metrics:
+    """The metrics of some runs' report."""
+    return {name: row for run in runs for name, row in run.metrics.items()}
 
 
 def report_folder(runs: Sequence[Run]) -> Path:

@@ -25,8 +25,9 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from symbench import estimates
-from symbench.columns import OBSERVATIONS, SAMPLES
+from symbench.columns import COLUMNS, OBSERVATIONS, SAMPLES
 from symbench.errors import ConfigError, Problem
+from symbench.metrics import shown_in
 from symbench.records import (
     SCHEMA_VERSION,
     BaselineCell,
@@ -38,26 +39,13 @@ from symbench.records import (
 )
 from symbench.store import Store, canonical, is_sealed, sealed, sha256_bytes, sha256_file, write_text, written
 
-FLOATS = ("loss", "score", "confidence", "deviation_sq", "unrelated_sq", "cosine", "retrieved")
+FLOATS = [column.name for column in COLUMNS if column.kept and column.kept_field.type == pa.float32()]
 """Columns that are kept in float32."""
-DROPPED = ("target_probability",)
+DROPPED = [column.name for column in COLUMNS if not column.kept]
 AVERAGED = "averaged_prediction"
 CELLS = b"symbench.cells"
-SUMMARY = (
-    "accuracy", "orbit_accuracy", "worst_element_accuracy", "worst_case_accuracy", "consistency", "kappa",
-    "mean_average_precision", "orbit_mean_average_precision", "orbit_micro_f1", "cosine_similarity", "recall_at_1",
-    "equivariance_error", "model_error", "orbit_loss",
-)  # fmt: skip
-"""Metrics that a reviewer sees in the JSON."""
 
-SCHEMA = pa.schema(
-    [
-        pa.field(field.name, pa.float32() if field.name in FLOATS else field.type, nullable=field.nullable)
-        for field in OBSERVATIONS
-        if field.name not in DROPPED
-    ]
-    + [pa.field(AVERAGED, pa.int32())]
-)
+SCHEMA = pa.schema([column.kept_field for column in COLUMNS if column.kept] + [pa.field(AVERAGED, pa.int32())])
 
 
 def refusals(manifest: Manifest, store: Store) -> list[Problem]:
@@ -132,7 +120,7 @@ def _on_one_line(match: re.Match[str]) -> str:
 def _summary(store: Store, cell: CellStatus, record: CellRecord) -> BaselineCell:
     first = next(iter(record.outputs))
     numbers: dict[str, list[float | None]] = {}
-    for found in estimates.of_cell(store, record, SUMMARY):
+    for found in estimates.of_cell(store, record, shown_in("baseline")):
         value = found.value
         if found.output == first and found.primary and value.element is None and value.estimate is not None:
             interval = value.interval(seed=estimates.BOOTSTRAP_SEED)
@@ -148,7 +136,7 @@ def _write_observations(store: Store, records: Sequence[CellRecord], path: Path)
     packed = zlib.compress(canonical([r.model_dump(mode="json") for r in unique.values()]).encode(), 9)
     schema = SCHEMA.with_metadata({CELLS: packed})
     options: dict[str, Any] = {"compression": "zstd", "compression_level": 9, "use_dictionary": _words(schema)}
-    options["use_byte_stream_split"] = list(FLOATS)
+    options["use_byte_stream_split"] = FLOATS
     with written(path) as temporary, pq.ParquetWriter(temporary, schema, **options) as writer:
         for key in unique:
             table = _kept(store, key).cast(SCHEMA)
@@ -161,7 +149,7 @@ def _words(schema: pa.Schema) -> list[str]:
 
 def _kept(store: Store, key: str) -> pa.Table:
     """A cell's observations and controls, ordered, with the orbit's averages in the identity's rows."""
-    table = pa.concat_tables([store.observations(key), store.controls(key)]).drop_columns(list(DROPPED))
+    table = pa.concat_tables([store.observations(key), store.controls(key)]).drop_columns(DROPPED)
     table = table.sort_by(
         [("control", "ascending"), ("output", "ascending"), ("element", "ascending"), ("sample", "ascending")]
     )

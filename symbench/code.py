@@ -125,12 +125,12 @@ class Code:
         Raises:
             ConfigError: the module cannot be imported, or has no such attribute.
         """
-        return self._attribute()(**arguments)
+        return self._callable()(**arguments)
 
     def signature_has(self, parameter: str) -> bool:
         """Whether the attribute takes a parameter of that name."""
         try:
-            return parameter in inspect.signature(self._attribute()).parameters
+            return parameter in inspect.signature(self._callable()).parameters
         except (TypeError, ValueError):  # it has none that can be read, as built-in functions may not
             return False
 
@@ -154,7 +154,7 @@ class Code:
         """The name in ``sys.modules`` of the referenced module, once it has been imported."""
         return self.module if self.file is None else module_name(self.file)
 
-    def _attribute(self) -> Any:
+    def _callable(self) -> Any:
         """The function or class that the reference names.
 
         Raises:

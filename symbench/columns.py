@@ -2,30 +2,67 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pyarrow as pa
 
-OBSERVATIONS = pa.schema(
-    [
-        pa.field("control", pa.string()),
-        pa.field("output", pa.string(), nullable=False),
-        pa.field("sample", pa.int32(), nullable=False),
-        pa.field("element", pa.int32(), nullable=False),
-        pa.field("prediction", pa.int32()),
-        pa.field("target", pa.int32()),
-        pa.field("correct", pa.bool_()),
-        pa.field("valid", pa.bool_(), nullable=False),
-        pa.field("loss", pa.float64()),
-        pa.field("score", pa.float64()),
-        pa.field("confidence", pa.float64()),
-        pa.field("target_probability", pa.float64()),
-        pa.field("deviation_sq", pa.float64()),
-        pa.field("unrelated_sq", pa.float64()),
-        pa.field("cosine", pa.float64()),
-        pa.field("retrieved", pa.float64()),
-        pa.field("label_scores", pa.list_(pa.float32())),
-        pa.field("label_targets", pa.list_(pa.bool_())),
-    ]
+FLOAT = pa.float64()
+SINGLE = pa.float32()
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the observations, and all that readers ask of it.
+
+    Attributes:
+        name: its name; that of an attribute of ``symbench.metrics.base.Observed`` where metrics see it.
+        type: of its values.
+        nullable: whether there are tasks, or controls, that have no such thing.
+        seen: whether metrics see it, as an array ``(elements, samples)``.
+        kept: whether baselines keep it; in single precision where it is a number with a fraction.
+    """
+
+    name: str
+    type: pa.DataType
+    nullable: bool = True
+    seen: bool = True
+    kept: bool = True
+
+    @property
+    def field(self) -> pa.Field:
+        """As cells have it."""
+        return pa.field(self.name, self.type, nullable=self.nullable)
+
+    @property
+    def kept_field(self) -> pa.Field:
+        """As baselines have it."""
+        return self.field.with_type(SINGLE) if self.type == FLOAT else self.field
+
+
+COLUMNS = (
+    Column("control", pa.string(), seen=False),
+    Column("output", pa.string(), nullable=False, seen=False),
+    Column("sample", pa.int32(), nullable=False, seen=False),
+    Column("element", pa.int32(), nullable=False, seen=False),
+    Column("prediction", pa.int32()),
+    Column("target", pa.int32()),
+    Column("correct", pa.bool_()),
+    Column("valid", pa.bool_(), nullable=False),
+    Column("loss", FLOAT),
+    Column("score", FLOAT, seen=False),
+    Column("confidence", FLOAT),
+    Column("target_probability", FLOAT, seen=False, kept=False),
+    Column("deviation_sq", FLOAT),
+    Column("unrelated_sq", FLOAT),
+    Column("cosine", FLOAT),
+    Column("retrieved", FLOAT),
+    Column("label_scores", pa.list_(pa.float32())),
+    Column("label_targets", pa.list_(pa.bool_())),
 )
+"""The columns of the observations. To add one: write it in a task, put it here, and into ``Observed``."""
+SEEN = tuple(column.name for column in COLUMNS if column.seen)
+
+OBSERVATIONS = pa.schema([column.field for column in COLUMNS])
 """One row per (control, output, sample, element). ``control`` is null for the measurement itself.
 
 A multi-label output has the log-odds of each label in ``label_scores``, and is ``correct`` where all labels are. An

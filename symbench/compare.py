@@ -3,209 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
-import pyarrow as pa
 
-from symbench import estimates
 from symbench.estimates import Estimate
-from symbench.estimates.identical import same_numbers, same_observations, same_weights
-from symbench.metrics import METRICS
-from symbench.records import CellRecord, CellStatus, CompareRecord, Manifest, PairRecord
-from symbench.statistics import Confidence, Mean, change, holm, mcnemar, relative_change
-from symbench.store import Store
+from symbench.metrics import METRICS, MetricRow, Metrics, shown_in
+from symbench.pairing.difference import Paired, pair_cells, sign_of_worse
+from symbench.pairing.runs import Measured, Timed, names_of
+from symbench.records import CellStatus, CompareRecord, PairRecord
+from symbench.statistics import Mean, holm, mcnemar
 
 Mark = Literal["better", "worse", "same", "inconclusive", "not comparable", "only in A", "only in B"]
 MARKS: tuple[Mark, ...] = ("worse", "better", "inconclusive", "same", "not comparable", "only in A", "only in B")
 ALPHA = 0.05
-METRICS_SHOWN = (
-    "accuracy", "orbit_accuracy", "worst_element_accuracy", "worst_case_accuracy", "consistency", "kappa",
-    "mean_average_precision", "orbit_mean_average_precision", "micro_f1", "orbit_micro_f1", "cosine_similarity",
-    "recall_at_1", "equivariance_error", "loss", "orbit_loss", "parameters", "flops", "seconds_per_sample",
-)  # fmt: skip
-"""Metrics that are compared unless others are named."""
 
 
-class Measured(estimates.Cells, Protocol):
-    """A run or a baseline: its cells, and where they are."""
-
-    @property
-    def name(self) -> str:
-        """What messages call it."""
-
-    @property
-    def cells(self) -> Sequence[CellStatus]:
-        """Its cells, measured or not."""
-
-
-class Timed:
-    """The records of a run or a baseline, each with its model's time over all cells, which took one each."""
-
-    def __init__(self, measured: Measured) -> None:
-        self.measured = measured
-        self.times = estimates.times(measured, measured.cells)
-
-    def record(self, cell: CellStatus | None) -> CellRecord | None:
-        """The record of a cell that is measured."""
-        if cell is None or cell.status == "failed":
-            return None
-        found = self.measured.cell(cell.key)
-        return found and estimates.with_seconds(found, self.times.get((cell.model, cell.dataset), []))
-
-    def fault(self, cell: CellStatus | None) -> str | None:
-        """Why a cell that is there counts as not measured."""
-        return None if cell is None or cell.status == "failed" else self.measured.fault(cell.key)
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """A run in a results folder."""
-
-    store: Store
-    manifest: Manifest
-
-    @property
-    def name(self) -> str:
-        """Its id."""
-        return self.manifest.run
-
-    @property
-    def cells(self) -> Sequence[CellStatus]:
-        """Its cells, measured or not."""
-        return self.manifest.cells
-
-    def cell(self, key: str) -> CellRecord | None:
-        """The record of a finished cell, if it is there."""
-        return self.store.cell(key)
-
-    def fault(self, key: str) -> str | None:
-        """Why a cell that is there counts as not measured."""
-        return self.store.fault(key)
-
-    def observations(self, key: str) -> pa.Table:
-        """All observations of a finished cell."""
-        return self.store.observations(key)
-
-    def samples(self, key: str) -> pa.Table:
-        """The table of whole orbits of a finished cell."""
-        return self.store.samples(key)
-
-    def controls(self, key: str) -> pa.Table:
-        """The rows of a finished cell's controls."""
-        return self.store.controls(key)
-
-
-def incomparable(before: CellRecord, after: CellRecord) -> str | None:
-    """Why two cells are not of the same samples, elements and numbers; None where they are."""
-    a, b = before.identity, after.identity
-    for words, path in (
-        ("another dataset", ("dataset",)),
-        ("another rule of which labels elements keep", ("valid",)),
-        ("other elements of the symmetry", ("symmetry",)),
-        ("another version of the measurement", ("versions",)),
-        ("other samples", ("limit",)),
-        ("another order of the samples", ("seed",)),
-        ("measured on other outputs", ("scores",)),
-    ):
-        if a.get(path[0]) != b.get(path[0]):
-            return words
-    one, two = a["numerics"], b["numerics"]
-    changed = [key for key in sorted({*one, *two}) if one.get(key) != two.get(key)]
-    if changed:
-        return f"other numerics: {', '.join(f'{key} {one.get(key)} and {two.get(key)}' for key in changed)}"
-    if before.tasks != after.tasks:
-        return "other outputs"
-    return None if before.samples == after.samples else "other samples"
-
-
-def other_hardware(before: CellRecord, after: CellRecord) -> str | None:
-    """Why times of two cells cannot be compared; None where they can."""
-    for key in ("device", "processor", "threads", "platform", "batch"):
-        a, b = before.environment.get(key), after.environment.get(key)
-        if a is None or a != b:
-            return f"other hardware: {key} {a or 'unknown'} and {b or 'unknown'}"
-    return None
-
-
-def at_floor(found: Estimate) -> bool:
-    """Whether a number that should be low is no more than repeating and precision change it by."""
-    value, low = found.value.estimate, found.row.better == "lower" and found.unit != "share"
-    return low and value is not None and found.floor is not None and value <= found.floor
-
-
-@dataclass(frozen=True)
-class Paired:
-    """One estimate in two runs.
-
-    Attributes:
-        before: the first's; None where it has none.
-        after: the second's.
-        reason: why there is nothing to compare.
-        identical: both are of the same cell, or of the same weights and observations, and functions of the very same
-            values.
-    """
-
-    before: Estimate | None
-    after: Estimate | None
-    reason: str | None = None
-    identical: bool = False
-
-    @property
-    def either(self) -> Estimate:
-        """One of the two."""
-        found = self.after or self.before
-        assert found is not None
-        return found
-
-    def confidence(self, relative: float | None = None) -> Confidence | None:
-        """How much worse the second is, with what is known about it; None without two numbers to pair.
-
-        Args:
-            relative: how much worse than this part of the first's value, instead.
-
-        Raises:
-            ValueError: they are of other samples.
-        """
-        if self.before is None or self.after is None:
-            return None
-        a, b = self.before.value, self.after.value
-        if a.estimate is None or b.estimate is None:
-            return None
-        worse = worse_of(self.after)
-        if a.sampled is None or b.sampled is None:
-            return Confidence(worse * (b.estimate - a.estimate), None, None, b.n or 0, 0.0)
-        if relative is not None:
-            return relative_change(a.sampled, b.sampled, worse, relative, seed=estimates.BOOTSTRAP_SEED)
-        return change(a.sampled, b.sampled, worse, seed=estimates.BOOTSTRAP_SEED)
-
-
-def worse_of(estimate: Estimate) -> int:
-    """1 where more is worse, -1 where less is."""
-    return -1 if estimate.row.better == "higher" else 1
-
-
-def pair_cells(
-    before: Measured, after: Measured, a: CellRecord, b: CellRecord, metrics: Iterable[str]
-) -> Iterator[Paired]:
-    """The estimates of one cell in two runs, those of the second in its order, then those that it lacks."""
-    wanted = list(metrics)
-    reason = None if a.key == b.key else incomparable(a, b)
-    hardware = other_hardware(a, b)
-    controls = None if a.identity.get("controls") == b.identity.get("controls") else "other control samples"
-    whole = a.key == b.key or (reason is None and same_weights(a, b) and same_observations(before, a, after, b))
-    first = {found.identity: found for found in estimates.of_cell(before, a, wanted)}
-    for found in estimates.of_cell(after, b, wanted):
-        other = first.pop(found.identity, None)
-        why = reason or (controls if found.row.scope == "control" else hardware if found.unit == "s" else None)
-        same = other is not None and why is None and whole and same_numbers(other, found)
-        yield Paired(other, found, why, identical=same and found.unit != "s")
-    yield from (Paired(found, None, reason) for found in first.values())
-
-
-def compare(before: Measured, after: Measured, metrics: Sequence[str] = METRICS_SHOWN) -> CompareRecord:
+def compare(before: Measured, after: Measured, metrics: Metrics | None = None) -> CompareRecord:
     """Every estimate of two runs side by side.
 
     ``better`` and ``worse`` are those whose two-sided p value, after Holm over all that can be compared, is below
@@ -214,20 +29,21 @@ def compare(before: Measured, after: Measured, metrics: Sequence[str] = METRICS_
     Args:
         before: A, the reference.
         after: B.
-        metrics: names of the metrics to compare.
+        metrics: to compare; by default those that their rows say are.
     """
+    chosen = shown_in("comparison") if metrics is None else metrics
     rows: list[PairRecord] = []
     sides = Timed(before), Timed(after)
     firsts = {(c.model, c.dataset, c.symmetry): c for c in before.cells}
     for cell in after.cells:
-        rows += _cell(sides, firsts.pop((cell.model, cell.dataset, cell.symmetry), None), cell, metrics)
+        rows += _cell(sides, firsts.pop((cell.model, cell.dataset, cell.symmetry), None), cell, chosen)
     for cell in firsts.values():
-        rows += _cell(sides, cell, None, metrics)
+        rows += _cell(sides, cell, None, chosen)
     return CompareRecord(before=before.name, after=after.name, rows=_marked(_once(rows)))
 
 
 def _cell(
-    sides: tuple[Timed, Timed], a: CellStatus | None, b: CellStatus | None, metrics: Sequence[str]
+    sides: tuple[Timed, Timed], a: CellStatus | None, b: CellStatus | None, metrics: Metrics
 ) -> Iterator[PairRecord]:
     names = a or b
     assert names is not None
@@ -248,17 +64,6 @@ def _cell(
             yield _row(names, pair)
 
 
-def faults(measured: Measured) -> list[str]:
-    """What of a run counts as not measured although it is there, a sentence each."""
-    found = ((cell, measured.fault(cell.key)) for cell in measured.cells if cell.status != "failed")
-    return [f"{'/'.join(names_of(c).values())} (cell {c.key[:12]}): {fault}" for c, fault in found if fault]
-
-
-def names_of(cell: CellStatus) -> dict[str, str]:
-    """Its names, by their kind."""
-    return {"model": cell.model, "dataset": cell.dataset, "symmetry": cell.symmetry}
-
-
 def _row(cell: CellStatus, pair: Paired) -> PairRecord:
     found = pair.either
     a, b = (None if e is None else e.value.estimate for e in (pair.before, pair.after))
@@ -276,18 +81,24 @@ def _row(cell: CellStatus, pair: Paired) -> PairRecord:
     if pair.identical:
         same = {"difference": 0.0, "low": 0.0, "high": 0.0, "mark": "same", "reason": "identical"}
         return row.model_copy(update=same)
-    confidence = pair.confidence()
-    assert confidence is not None
+    doubt = pair.difference()
+    assert doubt is not None
     if found.value.sampled is None:
-        undecided = found.row.better == "neither" or found.unit == "s"
-        mark = "same" if a == b else "inconclusive" if undecided else "worse" if confidence.estimate > 0 else "better"
+        mark = "same" if a == b else _mark_of_number(found, doubt.estimate)
         return row.model_copy(update={**numbers, "mark": mark, "reason": "a number without an interval"})
-    if confidence.low is not None and confidence.high is not None:
-        ends = sorted((worse_of(found) * confidence.low, worse_of(found) * confidence.high))
+    if doubt.low is not None and doubt.high is not None:
+        ends = sorted((sign_of_worse(found) * doubt.low, sign_of_worse(found) * doubt.high))
         numbers |= {"low": ends[0], "high": ends[1]}
-        numbers["p_value"] = min(1.0, 2 * min(confidence.p_above(0.0), confidence.p_below(0.0)))
+        numbers["p_value"] = min(1.0, 2 * min(doubt.p_above(0.0), doubt.p_below(0.0)))
     numbers |= _mcnemar(pair)
     return row.model_copy(update=numbers)
+
+
+def _mark_of_number(estimate: Estimate, worse: float) -> Mark:
+    """Of a number without an interval that changed: a count says which way, a single time says nothing."""
+    if estimate.row.better == "neither" or estimate.unit == "s":
+        return "inconclusive"
+    return "worse" if worse > 0 else "better"
 
 
 def _mcnemar(pair: Paired) -> dict[str, object]:
@@ -325,6 +136,13 @@ def _marked(rows: list[PairRecord]) -> list[PairRecord]:
     return rows
 
 
-def metric_names(patterns: Sequence[str]) -> list[str]:
-    """The metrics that glob patterns fit, in the table's order."""
-    return [name for name, _ in METRICS if any(fnmatchcase(name, pattern) for pattern in patterns)]
+def named(patterns: Sequence[str], metrics: Metrics | None = None) -> dict[str, MetricRow]:
+    """The metrics that names or glob patterns fit, in the table's order.
+
+    Args:
+        patterns: the names or patterns.
+        metrics: those to choose from; the table and the plug-ins by default.
+    """
+    known = dict(METRICS) if metrics is None else metrics
+    fits = {name for name in known for pattern in patterns if name == pattern or fnmatchcase(name, pattern)}
+    return {name: row for name, row in known.items() if name in fits}

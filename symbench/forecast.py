@@ -11,7 +11,7 @@ from symbench.environment import hardware
 from symbench.execution.ledger import Ledger
 from symbench.execution.samples import needs
 from symbench.history import Guess, History, Work
-from symbench.metrics import METRICS
+from symbench.metrics.brought import names_in, with_code
 from symbench.plan.document import Cell, Plan
 from symbench.plan.workspace import Workspace
 from symbench.statistics import no_change, smallest_detectable_difference, unseen
@@ -234,18 +234,19 @@ class Margin:
 
 def margins(plan: Plan) -> list[Margin]:
     """What every rule could tell, over all matches of the gate."""
+    known = with_code(names_in(plan.suite.resolved()), plan.suite.folder)
     asked = [
-        (rule, [c for c in plan.cells if rule.matches(c.pair.names())], metrics_of(rule)) for rule in plan.suite.gates
+        (rule, [c for c in plan.cells if rule.matches(c.pair.names())], metrics_of(rule, known))
+        for rule in plan.suite.gates
     ]
     matches = sum(len(cells) * len(metrics) for _, cells, metrics in asked)
-    rows = dict(METRICS)
     found = []
     for rule, cells, metrics in asked:
         counts = [count for cell in cells if (count := plan.data[cell.pair.dataset].count)]  # 0 where unreadable
-        if not counts or all(rows[metric].scope == "model" for metric in metrics):
+        if not counts or all(row.scope == "model" for row in metrics.values()):
             continue
         samples = min(counts)
-        shares = all(rows[metric].unit == "share" for metric in metrics)
+        shares = all(row.unit == "share" for row in metrics.values())
         margin = rule.max_drop if shares else None
         seen = () if margin is None else tuple(detectable(samples, changed, matches) for changed in CHANGED)
         found.append(Margin(rule.name, samples, unseen(samples), margin, seen))

@@ -10,13 +10,15 @@ from symbench import baseline as baselines
 from symbench import compare as comparing
 from symbench import gate as gates
 from symbench.baseline import Baseline, NoBaseline
-from symbench.compare import METRICS_SHOWN, Measured, Recorded
 from symbench.errors import ConfigError, Problem
 from symbench.gate import Against, Policy
-from symbench.metrics import METRICS
+from symbench.metrics import METRICS, Metrics, shown_in
+from symbench.metrics.brought import REFUSED, names_in, of_manifest, with_code
+from symbench.pairing.runs import Measured, Recorded
 from symbench.records import BaselineRecord, CompareRecord, GateRecord, Manifest
 from symbench.store import Store
 from symbench.suite import Suite
+from symbench.suite.entries import NOT_MEASURED
 from symbench.suite.rules import Rule
 
 
@@ -57,7 +59,8 @@ def compare_runs(
     after: str | Measured,
     *,
     results: Path | str = "results",
-    metrics: Sequence[str] = METRICS_SHOWN,
+    metrics: Sequence[str] = (),
+    no_code: bool = False,
 ) -> CompareRecord:
     """Two runs, or a baseline and a run, paired on the same samples and elements.
 
@@ -65,17 +68,26 @@ def compare_runs(
         before: A: a run's id or manifest, or a baseline's file or ``git:REF:PATH``, or what :func:`measured` gave.
         after: B.
         results: the results folder, for ids.
-        metrics: names or globs.
+        metrics: names or globs; those that are compared without being asked for by default.
+        no_code: load no metric that the runs' suites bring as code.
 
     Raises:
         ConfigError: there is no such run or metric.
     """
-    chosen = comparing.metric_names(metrics)
-    for pattern in metrics:
-        if not comparing.metric_names([pattern]):
-            raise ConfigError(Problem("--metric", f"{pattern!r} matches nothing", None, METRICS.near(pattern)))
     first, second = (measured(run, Path(results)) if isinstance(run, str) else run for run in (before, after))
+    known = {name: row for side in (second, first) for name, row in _metrics(side, no_code=no_code).items()}
+    for pattern in metrics:
+        if not comparing.named([pattern], known):
+            raise ConfigError(Problem("--metric", f"{pattern!r} matches nothing", None, METRICS.near(pattern)))
+    chosen = comparing.named(metrics, known) if metrics else shown_in("comparison", known)
     return comparing.compare(first, second, chosen)
+
+
+def _metrics(side: Measured, *, no_code: bool) -> Metrics:
+    """The metrics that there are for a run, those among them that its suite brings; a baseline brings none."""
+    if isinstance(side, Recorded):
+        return of_manifest(side.manifest, side.store.root, no_code=no_code)
+    return dict(METRICS)
 
 
 def set_baseline(
@@ -128,6 +140,7 @@ def judge_run(
     suite: Suite | Path | str | None = None,
     baseline: str | None = None,
     policy: Policy | None = None,
+    no_code: bool = False,
 ) -> GateRecord:
     """Judge a run by the rules of its suite.
 
@@ -138,6 +151,7 @@ def judge_run(
         baseline: a baseline's file, ``git:REF:PATH``, or a run; by default the suite's, or
             ``RESULTS/baselines/SUITE.json``.
         policy: what counts as passed.
+        no_code: refuse rules on metrics that the suite brings as code.
 
     Raises:
         ConfigError: there is no such run, or no rule.
@@ -151,16 +165,36 @@ def judge_run(
         if found.manifest.asked not in {None, loaded.asked()}:
             got = f"{found.name} is a run of another version of {loaded.name!r}"
             raise ConfigError(Problem("--suite", got, "a run of this one", "Run the suite again."))
-        told = {**found.manifest.suite, "gates": loaded.resolved()["gates"], "baseline": loaded.baseline}
-        manifest = found.manifest.model_copy(update={"suite": told, "gates_at": loaded.gates_at()})
+        now = loaded.resolved()
+        told = {**found.manifest.suite, **{key: now.get(key) for key in NOT_MEASURED}}
+        rules_at = {"gates_at": loaded.gates_at(), "suite_file": loaded.shown_file}
+        manifest = found.manifest.model_copy(update={"suite": told, **rules_at})
         found = Recorded(found.store, manifest)
     rules = [Rule.model_validate(rule) for rule in found.manifest.suite.get("gates", [])]
     if not rules:
         remedy = "Add rules under gates:, and name the suite with --suite or run it again."
         raise ConfigError(Problem(str(found.manifest.suite["name"]), "the suite has no gates", "a rule", remedy))
+    folder = loaded.folder if loaded is not None else Path(_file(found.manifest)).parent
     return gates.judge(
-        found, rules, _against(found, baseline, Path(results)), policy or Policy(), suite=_file(found.manifest)
+        found,
+        rules,
+        _against(found, baseline, Path(results)),
+        policy or Policy(),
+        suite=_file(found.manifest),
+        metrics=_ruled(found, folder, no_code=no_code),
     )
+
+
+def _ruled(run: Recorded, folder: Path, *, no_code: bool) -> Metrics:
+    """The metrics that rules may be about, those among them that the suite in ``folder`` brings.
+
+    Raises:
+        ConfigError: there are such, and no code is to be run.
+    """
+    names = names_in(run.manifest.suite)
+    if names and no_code:
+        raise ConfigError([Problem(f"metric {name}", REFUSED) for name in names])
+    return with_code(names, folder, results=run.store.root)
 
 
 def _loaded(suite: Suite | Path | str | None) -> Suite | None:
@@ -182,6 +216,8 @@ def _newest(suite: Suite, results: Path) -> str | None:
 
 def _file(manifest: Manifest) -> str:
     """The suite as commands take it."""
+    if manifest.suite_file is not None:
+        return manifest.suite_file
     return manifest.gates_at[0].rpartition(":")[0] if manifest.gates_at else f"{manifest.suite['name']}.yaml"
 
 

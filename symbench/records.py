@@ -93,6 +93,7 @@ class CellRecord(Sealed):
         description="field, task, form of scores, unit and null limit of each output, with what was noticed"
     )
     size_unit: str
+    family: str | None = Field(default=None, description="of the symmetry's group: which form its elements have")
     elements_how: Literal["enumeration", "design", "draw", "per sample"]
     elements: list[ElementRecord]
     parts: list[PartRecord]
@@ -154,6 +155,7 @@ class Manifest(Sealed):
     limit: int | None = None
     only: list[str] = Field(default_factory=list)
     gates_at: list[str] = Field(default_factory=list, description="file and line of each of the suite's rules")
+    suite_file: str | None = Field(default=None, description="the suite's file: its metrics' paths start from there")
     started: str
     finished: str | None = None
 

@@ -1,10 +1,10 @@
-"""Names to things: the tables of groups, actions, datasets, models and metrics, and the plug-ins beside them.
+"""Names to things: tables of groups, actions, datasets, models, metrics and figures, and the plug-ins beside them.
 
 A table is a dictionary of rows, and a row is light: an import path that is followed on first use, one line
 of summary, and a pydantic model of the options. Nothing here imports torch, so a suite is checked and
 listed without it. A plug-in offers rows through the entry points ``symbench.groups``, ``symbench.datasets``,
-``symbench.models`` and ``symbench.metrics`` and is named ``distribution/entry``; the slash keeps it from
-ever shadowing a built-in.
+``symbench.models``, ``symbench.metrics`` and ``symbench.figures`` and is named ``distribution/entry``; the slash
+keeps it from ever shadowing a built-in.
 """
 
 from __future__ import annotations

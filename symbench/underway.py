@@ -18,6 +18,7 @@ from symbench.plan.document import Cell, Plan
 from symbench.plan.workspace import Workspace
 from symbench.records import CellStatus, Manifest
 from symbench.store import Store
+from symbench.suite.entries import NOT_MEASURED
 
 
 @dataclass
@@ -98,7 +99,12 @@ class Underway:
             except ConfigError:
                 continue
             if [cell.key for cell in manifest.cells] == keys and _measured(manifest.suite) == _measured(suite):
-                rules = {"suite": suite, "asked": self.plan.asked, "gates_at": self.plan.suite.gates_at()}
+                rules = {
+                    "suite": suite,
+                    "asked": self.plan.asked,
+                    "gates_at": self.plan.suite.gates_at(),
+                    "suite_file": self.plan.suite.shown_file,
+                }
                 return manifest.model_copy(update=rules)
         return None
 
@@ -116,13 +122,14 @@ class Underway:
             limit=self.plan.limit,
             only=[self.only] if self.only else [],
             gates_at=self.plan.suite.gates_at(),
+            suite_file=self.plan.suite.shown_file,
             started=earlier.started if earlier else _now(),
         )
 
 
 def _measured(suite: dict[str, Any]) -> dict[str, Any]:
-    """What of a suite is measured: rules and the baseline may change without a new run."""
-    return {key: value for key, value in suite.items() if key not in {"gates", "baseline"}}
+    """What of a suite is measured: rules, metrics and the baseline may change without a new run."""
+    return {key: value for key, value in suite.items() if key not in NOT_MEASURED}
 
 
 def _status(cell: Cell, status: str, reason: str | None) -> CellStatus:

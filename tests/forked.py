@@ -16,9 +16,9 @@ from typing import Any, NoReturn
 from symbench import api, cli, forecast, judge, report
 from symbench.engines import local
 from symbench.gate import junit, markdown, sarif
-from symbench.report import figures, page, pairs
+from symbench.report import drawing, page, pairs
 
-READY = (api, forecast, judge, report, local, junit, markdown, sarif, figures, page, pairs)
+READY = (api, forecast, judge, report, local, junit, markdown, sarif, drawing, page, pairs)
 
 
 def opened(how: str) -> int:

@@ -158,6 +158,7 @@ def _cell(
     unmoved = {name: values[:samples] for name, values in columns.items()}
     record = CellRecord(
         key=key, identity=identity, samples=samples, outputs=outputs, size_unit="degrees" if "angle_deg" in elements[0].parameters else "px",
+        family="plane" if "angle_deg" in elements[0].parameters else "translations",
         elements_how="design", elements=elements,
         parts=[PartRecord(file=path.name, first=0, last=samples - 1, sha256=sha256_file(path))],
         samples_file=write_samples(folder, [{

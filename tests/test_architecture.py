@@ -154,6 +154,27 @@ def test_the_test_of_cycles_can_fail(text: str) -> None:
     assert cycles(graph) == [["symbench.plan.keys", "symbench.plan.resolve", "symbench.plan.training"]]
 
 
+VERDICT = ("match", "draft", "decide", "question", "explain", "words", "__init__")
+"""The files of the gate, each of which hands on to later ones."""
+
+
+def backwards(name: str, text: str) -> list[str]:
+    """The later files on the way to a verdict that one of them imports."""
+    stems = re.findall(r"^from symbench\.gate\.(\w+) import", text, re.MULTILINE)
+    return [stem for stem in stems if stem in VERDICT and VERDICT.index(stem) >= VERDICT.index(name)]
+
+
+@pytest.mark.parametrize("name", VERDICT)
+def test_the_way_to_a_verdict_goes_one_way(name: str) -> None:
+    assert backwards(name, (PACKAGE / "gate" / f"{name}.py").read_text()) == []
+
+
+def test_the_test_of_that_way_can_fail() -> None:
+    assert backwards("match", "from symbench.gate.question import case_of\nfrom symbench.gate.text import x") == [
+        "question"
+    ]
+
+
 def placeless(text: str) -> list[str]:
     """Calls that look a name up in a table without saying where it was given."""
     calls = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call))

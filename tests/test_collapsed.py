@@ -16,9 +16,11 @@ from conftest import ROOT, CaseOf
 from test_metrics import observed, value
 
 import symbench as sb
-from symbench.report import chance, figures, headlines, ranks, sheets, tables, tradeoffs
+from symbench.metrics import METRICS
+from symbench.report import chance, drawing, headlines, ranks, sheets, tables, tradeoffs
 from symbench.report.page import glance
 from symbench.report.places import Places
+from symbench.report.scene import Elements, scenes
 
 MODELS = ["constant", "guesses", "upright", "total"]
 
@@ -273,9 +275,11 @@ def test_figures_without_labels_have_none(shown: Shown) -> None:
         elements = (
             rows[["element"]].drop_duplicates().assign(kind="permutation", size=range(rows["element"].nunique()))
         )
-        drawn = list(figures.sketches(frame, {(str(symmetry), str(dataset)): elements}, {}, MODELS))
-        assert all("chance" not in sketch.data or sketch.data["chance"].isna().all() for sketch in drawn)
-        assert not any("Chance" in sketch.alt for sketch in drawn)
+        known = {(str(symmetry), str(dataset)): Elements(elements)}
+        drawn = list(drawing.sketches(scenes(frame, known, MODELS, METRICS.rows)))
+        assert drawn
+        assert all("chance" not in sketch.data or sketch.data["chance"].isna().all() for *_, sketch in drawn)
+        assert not any("Chance" in sketch.alt for *_, sketch in drawn)
 
 
 # The page.

@@ -134,8 +134,8 @@ def test_a_baseline_has_the_estimates_of_its_run(two: tuple[Path, str, str], tmp
     key = run.manifest.cells[0].key
     record = run.store.cell(key)
     assert record is not None
-    names = [name for name, row in METRICS if row.scope != "model"]
-    pairs = [list(estimates.of_cell(cells, record, names)) for cells in (run.store, kept)]
+    metrics = {name: row for name, row in METRICS if row.scope != "model"}
+    pairs = [list(estimates.of_cell(cells, record, metrics)) for cells in (run.store, kept)]
     assert len(pairs[0]) >= 30
     for a, b in zip(*pairs, strict=True):
         assert a.identity == b.identity
@@ -215,8 +215,9 @@ def test_the_golden_baseline_of_schema_version_1_is_read(tmp_path: Path) -> None
     record = kept.cell(cell.key)
     assert record is not None
     from symbench import estimates
+    from symbench.compare import named
 
-    found = {e.metric: e for e in estimates.of_cell(kept, record, ["worst_case_accuracy"]) if e.primary}
+    found = {e.metric: e for e in estimates.of_cell(kept, record, named(["worst_case_accuracy"])) if e.primary}
     expected = kept.record.cells[0].estimates["worst_case_accuracy"][0]
     assert found["worst_case_accuracy"].value.estimate == pytest.approx(expected, rel=1e-5)
     for file in GOLDEN.glob("baseline-1.*"):

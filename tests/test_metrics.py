@@ -378,3 +378,15 @@ def test_opposite_outputs_exceed_one() -> None:
 def test_a_single_sample_has_no_null() -> None:
     a = torch.ones(2, 1, 3, dtype=torch.float64)
     assert null_of(a, a).isnan().all()
+
+
+def test_every_column_that_metrics_see_is_taken_by_elements() -> None:
+    """A column is declared once: what reads it and what takes some elements of it follow."""
+    from dataclasses import fields
+
+    from symbench.columns import SEEN
+
+    assert set(SEEN) <= {field.name for field in fields(Observed)}
+    arrays = {name: RNG.random((K + 1, N)) for name in SEEN}
+    taken = observed(**arrays).only("resampled")
+    assert all(np.array_equal(getattr(taken, name), arrays[name][[0, 3, 4, 5]]) for name in SEEN)

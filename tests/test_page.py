@@ -26,7 +26,6 @@ from symbench.estimates import of_run
 from symbench.records import CompareRecord, Manifest, PairRecord
 from symbench.report import (
     curves,
-    figures,
     gallery,
     headlines,
     pairs,
@@ -399,7 +398,7 @@ def test_ranks_share_the_better_place() -> None:
     found.rows["accuracy_high"] += 0.1
     told = headlines._turned([found], places)
     assert told == [("a is best as it is and loses to c over the orbit, under s.", "warn")]
-    assert figures._columns(found.rows) == "a: 90, 20, 10 %; b: 90, 50, 10 %; c: 80, 70, 30 %."
+    assert ranks.in_words(found.rows) == "a: 90, 20, 10 %; b: 90, 50, 10 %; c: 80, 70, 30 %."
 
 
 def test_sizes_are_averaged_by_hand() -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 
 import symbench as sb
 from symbench.report import tables
-from symbench.report.tables import count, percent, scientific, seconds
+from symbench.report.numbers import count, percent, scientific, seconds
 
 SYMMETRIES = ("turns", "rotations", "mixed", "shifts")
 

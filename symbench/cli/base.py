@@ -124,8 +124,8 @@ def show(opened: Run, json: bool, frame: Any = None) -> None:
     if json:
         print_json(reports.document(opened.manifest, frame))
     else:
-        cost = tables.costs(frame)
-        show_boards([*tables.boards(frame), *([cost] if cost.rows else [])])
+        cost = tables.costs(frame, opened.metrics)
+        show_boards([*tables.boards(frame, opened.metrics), *([cost] if cost.rows else [])])
 
 
 def tell_left_out(faults: Sequence[str]) -> bool:

@@ -19,6 +19,7 @@ from symbench.cli.base import (
     cli,
     json_option,
     name_damaged,
+    no_code_option,
     print_json,
     print_record,
     results_option,
@@ -52,8 +53,11 @@ run_argument = click.argument("run", required=False, shell_complete=complete.run
     help="How to print it; the worst rows first.",
 )
 @click.option("--exit-code", is_flag=True, help="Exit 1 where something got worse, 3 where B lacks what A has.")
+@no_code_option
 @results_option
-def compare(before: str, after: str, metric: tuple[str, ...], format: str, exit_code: bool, results: Path) -> int:
+def compare(
+    before: str, after: str, metric: tuple[str, ...], format: str, exit_code: bool, no_code: bool, results: Path
+) -> int:
     """Compare two runs, or a baseline and a run, on the same samples and elements.
 
     A and B are ids, manifests, baseline files or git:REF:PATH. A difference counts as better or worse where it is
@@ -61,12 +65,11 @@ def compare(before: str, after: str, metric: tuple[str, ...], format: str, exit_
     status 3 where a cell was measured and cannot be used.
     """
     from symbench import judge
-    from symbench.compare import METRICS_SHOWN
     from symbench.report import pairs
     from symbench.terminal import show_pairs
 
     sides = [judge.measured(name, results) for name in (before, after)]
-    record = judge.compare_runs(*sides, metrics=metric or METRICS_SHOWN)
+    record = judge.compare_runs(*sides, metrics=metric, no_code=no_code)
     if format == "json":
         print_record(record)
     elif format == "text":
@@ -197,6 +200,7 @@ file_option = Place(file=True)
 )
 @click.option("--sarif", type=file_option, metavar="FILE", help="Write SARIF, pointing at the suite's lines.")
 @click.option("--annotations", is_flag=True, help="Print workflow commands that annotate the suite, to stderr.")
+@no_code_option
 @results_option
 @json_option
 def gate(
@@ -206,6 +210,7 @@ def gate(
     inconclusive: Literal["fail", "warn", "pass"] | None,
     no_baseline: Literal["fail", "pass"] | None,
     annotations: bool,
+    no_code: bool,
     results: Path,
     json: bool,
     **files: Path | None,
@@ -220,7 +225,7 @@ def gate(
     from symbench.gate.annotations import render as annotations_of
 
     policy = Policy(inconclusive, no_baseline)
-    record = judge.judge_run(run, results=results, suite=suite, baseline=baseline, policy=policy)
+    record = judge.judge_run(run, results=results, suite=suite, baseline=baseline, policy=policy, no_code=no_code)
     lost = _write(record, files)
     if lost and record.exit_code == 0:  # a verdict that asks for something stands
         record = record.model_copy(update={"exit_code": EXIT_WRONG})

@@ -15,6 +15,7 @@ from symbench.cli.base import (
     cli,
     json_option,
     name_damaged,
+    no_code_option,
     print_json,
     results_option,
     show,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 @click.option("--format", "format", help="Of html,md,csv,json,latex,png,svg,pdf, with commas between. [default: all]")
 @click.option("--open", "open", is_flag=True, help="Show the page in a browser.")
 @click.option("--exit-code", is_flag=True, help="Exit 3 where a cell failed or is not measured yet.")
+@no_code_option
 @json_option
 def report(
     runs: tuple[str, ...],
@@ -44,6 +46,7 @@ def report(
     format: str | None,
     open: bool,
     exit_code: bool,
+    no_code: bool,
     json: bool,
 ) -> int:
     """Write a run's report: a page of HTML, Markdown, CSV, JSON, LaTeX and figures.
@@ -56,11 +59,13 @@ def report(
 
     chosen = [name.strip() for name in format.split(",")] if format else list(reports.FORMATS)
     reports.check_formats(chosen)
-    opened = [api.open_run(run, results=results) for run in runs or (None,)]
+    opened = [api.open_run(run, results=results, no_code=no_code) for run in runs or (None,)]
     frames = [run.estimates() for run in opened]
     gate = _judged(opened[0]) if len(opened) == 1 and "html" in chosen else None
     parts = [(run.store, run.manifest, frame) for run, frame in zip(opened, frames, strict=True)]
-    files = reports.write_several(parts, output or api.report_folder(opened), chosen, gate=gate)
+    files = reports.write_several(
+        parts, output or api.report_folder(opened), chosen, gate=gate, metrics=api.metrics_of(opened)
+    )
     if json:
         documents = [reports.document(run.manifest, frame) for run, frame in zip(opened, frames, strict=True)]
         print_json(reports.together(documents))
@@ -85,7 +90,7 @@ def _judged(run: Run) -> GateRecord | None:
     if not run.manifest.suite.get("gates"):
         return None
     try:
-        return judge.judge_run(run.manifest.run, results=run.store.root)
+        return judge.judge_run(run.manifest.run, results=run.store.root, no_code=run.no_code)
     except ConfigError as error:
         tell(f"no gate in the report: {error}")
         return None

@@ -15,8 +15,9 @@ import pandas as pd
 from symbench.code import foreign
 from symbench.errors import CellError
 from symbench.estimates.reading import Cells, outputs_of
-from symbench.metrics import METRICS, MetricRow
+from symbench.metrics import METRICS, MetricRow, Metrics, role_of
 from symbench.metrics.base import Observed, Value
+from symbench.metrics.brought import of_manifest
 from symbench.records import CellRecord, CellStatus, Manifest
 from symbench.statistics import LEVEL
 
@@ -28,9 +29,8 @@ COLUMNS = (
 )  # fmt: skip
 """The columns, one row for each estimate. ``status`` is ``ok``, ``undefined`` (with a reason) or ``failed``; ``task``
 is what the output is for, and ``remark`` what was taken for granted of it, in the row of its E."""
-REMARKED = "equivariance_error"
-"""The metric that every output has once."""
-
+TIME = role_of("time")
+"""What every cell of a model measures once, and reports as one number: the metric, and the fact of that name."""
 BOOTSTRAP_SEED = 0
 NOT_YET = "not measured yet"
 """The reason of a planned cell."""
@@ -70,22 +70,29 @@ class Estimate:
         return self.metric, None if self.alone else self.output, self.elements, self.value.element
 
 
-def of_run(cells: Cells, manifest: Manifest) -> pd.DataFrame:
-    """Every estimate of a run, one row each, in the order of the plan. A failed cell is rows with its reason."""
+def of_run(cells: Cells, manifest: Manifest, metrics: Metrics | None = None) -> pd.DataFrame:
+    """Every estimate of a run, one row each, in the order of the plan. A failed cell is rows with its reason.
+
+    Args:
+        cells: where its files are.
+        manifest: the run.
+        metrics: of which; by default all that there are, those among them that the suite brings as code.
+    """
+    chosen = of_manifest(manifest) if metrics is None else metrics
     rows: list[dict[str, Any]] = []
     seen: set[tuple[str, str]] = set()
     taken = times(cells, manifest.cells)
     for cell in manifest.cells:
         record = cells.cell(cell.key) if cell.status != "failed" else None
         if record is None:
-            rows.extend(_failed(cell, cells.fault(cell.key)))
+            rows.extend(_failed(cell, cells.fault(cell.key), chosen))
             continue
         fresh = (cell.model, cell.dataset) not in seen
         seen.add((cell.model, cell.dataset))
         timed = with_seconds(record, taken.get((cell.model, cell.dataset), []))
         rows.extend(
             _row(cell, estimate) | _said(estimate, record)
-            for estimate in of_cell(cells, timed)
+            for estimate in of_cell(cells, timed, chosen)
             if fresh or estimate.row.scope != "model"
         )
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
@@ -98,7 +105,7 @@ def of_run(cells: Cells, manifest: Manifest) -> pd.DataFrame:
 def _said(estimate: Estimate, record: CellRecord) -> dict[str, Any]:
     """What the record says of the estimate's output; layers are no outputs."""
     known = record.outputs.get(estimate.output or "", {})
-    first = estimate.metric == REMARKED and estimate.primary and estimate.value.element is None
+    first = estimate.row.role == "deviation" and estimate.primary and estimate.value.element is None
     return {"task": known.get("task"), "remark": known.get("remark") if first else None}
 
 
@@ -107,7 +114,7 @@ def times(cells: Cells, planned: Iterable[CellStatus]) -> dict[tuple[str, str], 
     found: dict[tuple[str, str], list[float]] = {}
     for cell in planned:
         record = cells.cell(cell.key) if cell.status != "failed" else None
-        seconds = record.facts.get("seconds_per_sample") if record is not None else None
+        seconds = record.facts.get(TIME) if record is not None else None
         if seconds is not None:
             found.setdefault((cell.model, cell.dataset), []).append(seconds)
     return found
@@ -120,7 +127,7 @@ def with_seconds(record: CellRecord, taken: list[float]) -> CellRecord:
     """
     if not taken:
         return record
-    facts: dict[str, float | None] = {"seconds_per_sample": float(np.median(taken))}
+    facts: dict[str, float | None] = {TIME: float(np.median(taken))}
     for name, end in (("seconds_low", min), ("seconds_high", max)):
         own = record.facts.get(name)
         known = taken if own is None else [*taken, own]
@@ -128,16 +135,15 @@ def with_seconds(record: CellRecord, taken: list[float]) -> CellRecord:
     return record.model_copy(update={"facts": {**record.facts, **facts}})
 
 
-def of_cell(cells: Cells, record: CellRecord, metrics: Iterable[str] | None = None) -> Iterator[Estimate]:
+def of_cell(cells: Cells, record: CellRecord, metrics: Metrics | None = None) -> Iterator[Estimate]:
     """The estimates of one cell, without their intervals.
 
     Args:
         cells: where its files are.
         record: the cell.
-        metrics: their names; all by default.
+        metrics: of which; all that there are by default.
     """
-    wanted = None if metrics is None else set(metrics)
-    chosen = [(name, row) for name, row in METRICS if wanted is None or name in wanted]
+    chosen = list((dict(METRICS) if metrics is None else metrics).items())
     for output, whole in outputs_of(cells, record):
         first = output == next(iter(record.outputs))
         found: list[list[Estimate]] = [[] for _ in chosen]
@@ -202,9 +208,9 @@ def _finite(value: Value) -> Value:
     return replace(value, estimate=None, sampled=None, reason=f"the estimate is {value.estimate}", failed=True)
 
 
-def _failed(cell: CellStatus, fault: str | None) -> Iterator[dict[str, Any]]:
+def _failed(cell: CellStatus, fault: str | None, metrics: Metrics) -> Iterator[dict[str, Any]]:
     status = "failed" if cell.status == "failed" else "missing"
-    for name, metric in METRICS:
+    for name, metric in metrics.items():
         if metric.scope != "model":
             value = Value(None, reason=cell.reason or fault or NOT_YET)
             yield _row(cell, Estimate(name, metric, None, None, None, metric.unit, None, value), status)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from symbench.columns import SEEN
 from symbench.metrics.base import Observed
 from symbench.records import CellRecord
 from symbench.statistics import Array
@@ -58,51 +59,42 @@ def observed(observations: pa.Table, samples: pa.Table, record: CellRecord, outp
     sample = table["sample"].to_numpy()
     order = np.lexsort((sample, table["element"].to_numpy()))
 
-    def column(name: str) -> Array | None:
-        if table[name].null_count == len(table):
-            return None
-        values: Array = table[name].cast(pa.float64()).to_numpy()[order].reshape(shape)
-        return values
-
-    def lists(name: str) -> Array | None:
-        if table[name].null_count == len(table):
-            return None
-        flat = table[name].combine_chunks().flatten().cast(pa.float64()).to_numpy(zero_copy_only=False)
-        values: Array = flat.reshape(len(table), -1)[order].reshape(*shape, -1)
-        return values
-
-    deviation, unrelated = column("deviation_sq"), column("unrelated_sq")
-    scores, targets = lists("label_scores"), lists("label_targets")
-    correct = column("correct")
-    if scores is not None and targets is not None:
-        correct = ((scores > 0) == targets).mean(axis=-1)
+    arrays = {name: _array(table[name], order, shape) for name in SEEN}
+    deviation, unrelated = arrays["deviation_sq"], arrays["unrelated_sq"]
     if deviation is None:
         raise AssertionError(f"{record.key}: no deviations")
+    if unrelated is None:
+        arrays["unrelated_sq"] = np.full_like(deviation, np.nan)
+    scores, targets = arrays["label_scores"], arrays["label_targets"]
+    if scores is not None and targets is not None:  # of several labels: the share that is right
+        arrays["correct"] = ((scores > 0) == targets).mean(axis=-1)
     weights = np.array([e.weight for e in record.elements])
+    known: dict[str, Any] = {**arrays, "valid": arrays["valid"] == 1}
     return Observed(
-        correct=correct,
+        **known,
         task=record.outputs[output]["task"],
-        label_scores=scores,
-        label_targets=targets,
-        cosine=column("cosine"),
-        retrieved=column("retrieved"),
         samples=sample[order[: record.samples]],
-        prediction=column("prediction"),
-        target=column("target"),
-        confidence=column("confidence"),
         averaged=_averaged(samples, output),
-        loss=column("loss"),
-        deviation_sq=deviation,
-        unrelated_sq=np.full_like(deviation, np.nan) if unrelated is None else unrelated,
         weights=weights / weights.sum(),
         labels=[e.label for e in record.elements],
         kinds=[e.kind for e in record.elements],
         null_limit_sq=record.outputs[output]["null_limit_sq"],
-        valid=table["valid"].to_numpy()[order].reshape(shape),
         controls={},
         facts=record.facts,
         remarks=record.remarks,
     )
+
+
+def _array(column: pa.ChunkedArray, order: Array, shape: tuple[int, int]) -> Array | None:
+    """A column as float64 ``(k, n)``, or ``(k, n, labels)`` where it holds lists; None where nothing is in it."""
+    if column.null_count == len(column):
+        return None
+    if pa.types.is_list(column.type):
+        flat = column.combine_chunks().flatten().cast(pa.float64()).to_numpy(zero_copy_only=False)
+        values: Array = flat.reshape(len(column), -1)[order].reshape(*shape, -1)
+    else:
+        values = column.cast(pa.float64()).to_numpy()[order].reshape(shape)
+    return values
 
 
 def with_controls(seen: Observed, rows: pd.DataFrame, record: CellRecord, output: str) -> Observed:

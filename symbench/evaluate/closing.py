@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
+from symbench import actions
 from symbench.columns import OBSERVATIONS
 from symbench.evaluate.clock import Clock
 from symbench.evaluate.controls import Controls
@@ -207,6 +208,7 @@ def _record(
         samples=len(order),
         outputs={r.task.output: describe_output(job, r) for r in listed},
         size_unit=job.prepared.group.size_unit,
+        family=actions.family(job.prepared.entry_group) or None,
         elements_how=job.prepared.elements.how,
         elements=_elements(job, order),
         parts=files.parts,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import special
 
-from symbench.records import Verdict
+from symbench.records import MatchRecord, Verdict
 from symbench.statistics import LEVEL, Confidence, holm, smallest_detectable_difference
 
 ALPHA = 0.05
@@ -24,7 +25,7 @@ class Question:
     Attributes:
         confidence: the number, with what is known about the true one.
         margin: the largest value that passes.
-        difference: whether the number is a change, not an absolute one.
+        difference: whether the number is a change since a baseline, not the estimate itself.
     """
 
     confidence: Confidence
@@ -54,6 +55,47 @@ class Answer:
     p_adjusted: float
     detectable: float | None
     needed: int | None
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a match asks, with all that is known of it: a question to be decided, or a verdict already.
+
+    Attributes:
+        record: of the match.
+        question: None where the record has its verdict.
+        outcome: what it counts as where it does not pass.
+        waits: it compares with a baseline, and there is none yet.
+    """
+
+    record: MatchRecord
+    question: Question | None = None
+    outcome: str = "undecided"
+    waits: bool = False
+
+
+def with_verdicts(cases: Sequence[Case]) -> list[Case]:
+    """Cases with their verdicts: all questions are decided together, as Holm's correction wants them."""
+    answers = iter(decided([case.question for case in cases if case.question is not None]))
+    return [case if case.question is None else _answered(case, case.question, next(answers)) for case in cases]
+
+
+def _answered(case: Case, question: Question, answer: Answer) -> Case:
+    numbers = {name: getattr(answer, name) for name in ("p_value", "p_adjusted", "detectable", "needed")}
+    reason = _reason(answer.verdict, question.confidence, question.margin)
+    update = {"verdict": answer.verdict, "reason": reason, **numbers}
+    return replace(case, record=case.record.model_copy(update=update))
+
+
+def _reason(verdict: Verdict, confidence: Confidence, margin: float) -> str:
+    if verdict == "pass":
+        return "the interval is within the limit"
+    if verdict == "fail":
+        return "beyond the limit, by more than chance and the number of rules explain"
+    if confidence.high is None:
+        return "there is no interval"
+    side = "beyond the limit" if confidence.estimate > margin else "within the limit"
+    return f"the number is {side}, but its interval reaches across"
 
 
 def decided(questions: list[Question]) -> list[Answer]:

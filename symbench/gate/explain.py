@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from symbench.compare import Recorded
 from symbench.estimates import BOOTSTRAP_SEED
 from symbench.estimates.reading import Cells, outputs_of
+from symbench.gate.match import Sides
 from symbench.metrics.accuracy import accuracy, orbit_means
 from symbench.metrics.base import Observed, Value
 from symbench.metrics.equivariance import equivariance_error
+from symbench.pairing.runs import Recorded, names_of
 from symbench.records import CellRecord, MatchRecord
 from symbench.statistics import Array, change
+from symbench.suite.rules import RELATIVE
 
 MOST_CELLS = 20
 """Cells that are explained: their observations are read once more."""
@@ -24,8 +26,8 @@ SURE = 0.025
 
 
 @dataclass(frozen=True)
-class Told:
-    """What is told of one cell: of all rules, of those on errors, and of those on everything else."""
+class Sentences:
+    """What is said of one output of a cell: to all rules, to those on errors, and to those on everything else."""
 
     always: list[str]
     of_errors: list[str]
@@ -38,11 +40,11 @@ class Explainer:
 
     Attributes:
         run: the run.
-        kept: what is told of each output of a cell, alone or beside the baseline's.
+        kept: what is said of each output of a cell, alone or beside the baseline's.
     """
 
     run: Recorded
-    kept: dict[tuple[str, str, bool], Told] = field(default_factory=dict)
+    kept: dict[tuple[str, str, bool], Sentences] = field(default_factory=dict)
 
     def of(self, match: MatchRecord, cell: CellRecord, baseline: Cells | None, other: CellRecord | None) -> list[str]:
         """Sentences about a failed match.
@@ -62,11 +64,32 @@ class Explainer:
             after = dict(outputs_of(self.run.store, cell))
             before = {} if baseline is None or other is None else dict(outputs_of(baseline, other))
             for output, seen in after.items():
-                self.kept[cell.key, output, other is not None] = _told(cell, before.get(output), seen)
-        found = self.kept[place]
+                self.kept[cell.key, output, other is not None] = _sentences(cell, before.get(output), seen)
+        known = self.kept[place]
         pictures = cell.gallery_file is not None
         shown = [f"what breaks worst, in pictures: {report_command(self.run)}"] if pictures else []
-        return [*found.always, *(found.of_errors if match.unit.startswith("E") else found.of_shares), *shown]
+        return [*known.always, *(known.of_errors if match.unit.startswith("E") else known.of_shares), *shown]
+
+
+def explained(sides: Sides, records: Iterable[MatchRecord]) -> Iterator[MatchRecord]:
+    """The records, those that failed with what happened.
+
+    Args:
+        sides: the run and the baseline.
+        records: with their verdicts.
+    """
+    explainer, baseline = Explainer(sides.run), sides.against.baseline
+    cells = {tuple(names_of(cell).values()): cell for cell in sides.run.cells}
+    others = {tuple(names_of(cell).values()): cell for cell in baseline.cells} if baseline else {}
+    for record in records:
+        place = (record.model or "", record.dataset or "", record.symmetry or "")
+        cell = sides.after.record(cells.get(place)) if record.verdict == "fail" else None
+        if cell is None:
+            yield record
+            continue
+        relative = record.kind in RELATIVE and record.before is not None
+        other = sides.before.record(others.get(place)) if relative and sides.before else None
+        yield record.model_copy(update={"happened": explainer.of(record, cell, baseline, other)})
 
 
 def report_command(run: Recorded) -> str:
@@ -75,10 +98,10 @@ def report_command(run: Recorded) -> str:
     return shlex.join(["symbench", "report", run.name, *results])
 
 
-def _told(cell: CellRecord, before: Observed | None, after: Observed) -> Told:
+def _sentences(cell: CellRecord, before: Observed | None, after: Observed) -> Sentences:
     moved = [] if before is None else _moved(before, after)
     named = cell.elements_how != "per sample"
-    return Told(
+    return Sentences(
         moved,
         list(_worst_error(before, after)) if named else [],
         [*(_worst_share(before, after) if named else ()), *_worst_class(before, after)],
@@ -89,12 +112,12 @@ def _moved(before: Observed, after: Observed) -> list[str]:
     """Whether it is the symmetry that moved, or what the model gets right as it is."""
     found = []
     a, b = equivariance_error(before)[0], equivariance_error(after)[0]
-    if (told := _step(a, b, 1)) is not None:
-        found.append(f"symmetry {told} (E {a.estimate:.3g} -> {b.estimate:.3g})")
+    if (step := _step(a, b, 1)) is not None:
+        found.append(f"symmetry {step} (E {a.estimate:.3g} -> {b.estimate:.3g})")
     a, b = accuracy(before)[0], accuracy(after)[0]
-    if (told := _step(a, b, -1)) is not None:
+    if (step := _step(a, b, -1)) is not None:
         ends = " -> ".join(f"{100 * (one.estimate or 0.0):.1f}" for one in (a, b))
-        found.append(f"unmoved accuracy itself {told} ({ends} %)")
+        found.append(f"unmoved accuracy itself {step} ({ends} %)")
     return [", ".join(found)] if found else []
 
 

@@ -6,7 +6,7 @@ from junitparser import Attr, Error, Failure, TestCase
 from junitparser.xunit2 import JUnitXml, TestSuite
 
 from symbench.escape import one_line, printable
-from symbench.gate.words import details, level, place, qualified, title, told, unexplained, worst_first
+from symbench.gate.words import details, level, place, qualified, sentence, title, unexplained, worst_first
 from symbench.records import GateRecord, MatchRecord
 
 DECLARATION = '<?xml version="1.0" encoding="utf-8"?>'
@@ -50,13 +50,13 @@ def _case(match: MatchRecord, record: GateRecord, taken: dict[str, int]) -> Case
     loud = level(match, record)
     if loud == "error":
         kind = Failure if match.verdict in {"fail", "inconclusive"} else Error
-        result = kind(one_line(told(match)), match.verdict)
+        result = kind(one_line(sentence(match)), match.verdict)
         result.text = printable(details(match))
         case.result = [result]
     elif loud is not None:
         case.system_out = printable(f"{match.verdict}: {match.reason}\n{details(match)}")
     else:
-        case.system_out = printable(told(match))
+        case.system_out = printable(sentence(match))
     return case
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from symbench.escape import markdown as escape
 from symbench.escape import markdown_code
-from symbench.gate.words import blind, counts, headline, titles, told, worst_first
+from symbench.gate.words import blind, counts, headline, sentence, titles, worst_first
 from symbench.records import GateRecord, MatchRecord
 
 LIMIT = 1_000_000
@@ -56,7 +56,7 @@ def _notes(record: GateRecord) -> list[str]:
 
 def _row(match: MatchRecord, name: str) -> str:
     warning = [f"warning: {blind(match)}"] if blind(match) else []
-    found = "<br>".join(escape(text) for text in (told(match), *match.happened, *warning))
+    found = "<br>".join(escape(text) for text in (sentence(match), *match.happened, *warning))
     replay = markdown_code(match.replay) if match.replay and match.verdict != "pass" else ""
     word = match.verdict if match.verdict == "pass" else f"**{match.verdict}**"
     return f"| {word} | {escape(name)} | {found} | {replay} |"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from symbench.escape import one_line
-from symbench.gate.words import blind, counts, headline, titles, told, worst_first
+from symbench.gate.words import blind, counts, headline, sentence, titles, worst_first
 from symbench.records import GateRecord
 
 
@@ -13,7 +13,7 @@ def lines(record: GateRecord) -> list[str]:
     width = max((len(match.verdict) for match in record.rules), default=0)
     rows = []
     for match in worst_first(record):
-        rows.append((match.verdict.upper(), f"{named[id(match)]}: {told(match)}"))
+        rows.append((match.verdict.upper(), f"{named[id(match)]}: {sentence(match)}"))
         rows += [("", sentence) for sentence in match.happened]
         if match.verdict != "pass" and match.replay:
             rows.append(("", f"run just this cell: {match.replay}"))

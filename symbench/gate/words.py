@@ -29,7 +29,7 @@ def worst_first(record: GateRecord) -> list[MatchRecord]:
 
 
 def level(match: MatchRecord, record: GateRecord) -> Level | None:
-    """How loudly it is told: ``error`` where it keeps the gate from passing, None where it passed."""
+    """How loudly it is said: ``error`` where it keeps the gate from passing, None where it passed."""
     if match.verdict == "pass":
         return None
     if match.verdict == "inconclusive" and record.inconclusive in {"warn", "pass"}:
@@ -57,9 +57,9 @@ FIRST = "'symbench baseline set --reason TEXT' makes this run what later ones ar
 
 def counts(matches: Iterable[MatchRecord], record: GateRecord) -> str:
     """How many there are of each verdict: ``1 fail, 2 inconclusive (counted as warn), 5 pass``."""
-    found = Counter(match.verdict for match in matches)
+    number = Counter(match.verdict for match in matches)
     counted = f" (counted as {record.inconclusive})" if record.inconclusive else ""
-    parts = [f"{found[v]:,} {v}{counted if v == 'inconclusive' else ''}" for v in ORDER if found[v]]
+    parts = [f"{number[v]:,} {v}{counted if v == 'inconclusive' else ''}" for v in ORDER if number[v]]
     return ", ".join(parts) or "nothing judged"
 
 
@@ -194,7 +194,7 @@ def change(match: MatchRecord) -> str:
     if absolute or match.change is None or match.before is None or match.estimate is None:
         return ""
     shown = Shown.of(match)
-    sign = -1.0 if match.change < 0 else 1.0  # a change for the better is told as one
+    sign = -1.0 if match.change < 0 else 1.0  # a change for the better is said as one
     low, high = (match.change_low, match.change_high) if sign > 0 else (match.change_high, match.change_low)
     interval = shown.interval(None if low is None else sign * low, None if high is None else sign * high)
     ends = " to ".join(shown.value(shown.bare(value)) for value in (match.before, match.estimate))
@@ -220,12 +220,12 @@ def facts(match: MatchRecord) -> str:
     return f"{text} ({chances(match)})" if chances(match) else text
 
 
-def told(match: MatchRecord) -> str:
-    """What was found, the reason where that alone does not say why, what would decide it, and what went unseen."""
-    found = facts(match)
+def sentence(match: MatchRecord) -> str:
+    """The numbers, the reason where they do not say why, what would decide it, and what went unseen."""
+    numbers = facts(match)
     clear = match.verdict in {"pass", "fail"} and match.p_value is not None
-    why = "" if clear and found else match.reason
-    return "; ".join(part for part in (found, why, deciding(match), blindness(match)) if part)
+    why = "" if clear and numbers else match.reason
+    return "; ".join(part for part in (numbers, why, deciding(match), blindness(match)) if part)
 
 
 def deciding(match: MatchRecord) -> str:
@@ -260,7 +260,7 @@ def blindness(match: MatchRecord) -> str:
 def message(match: MatchRecord) -> str:
     """What was found, what happened, and how to run just this cell, on a line each."""
     replay = [f"run just this cell: {match.replay}"] if match.replay else []
-    return "\n".join([told(match), *match.happened, *replay])
+    return "\n".join([sentence(match), *match.happened, *replay])
 
 
 def blind(match: MatchRecord) -> str:

@@ -177,6 +177,12 @@ def factors(name: str) -> list[str]:
     return sorted(part.strip() for part in name.split(PRODUCT))
 
 
+def built_in_family(name: str) -> str | None:
+    """The family of a group of our own, or of a product of such, by its name; None for others. Imports no plug-in."""
+    known = [GROUPS.built_in(part) for part in factors(name)]
+    return PRODUCT.join(sorted(found[0].family for found in known if found)) if all(known) else None
+
+
 def row_of(name: str, *, where: str = "", folder: Path = HERE) -> GroupRow:
     """The row of a group that is no product: one of the table, or what code brings, which is then imported.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from symbench.columns import SEEN
 from symbench.statistics import Array, Interval, Sampled
 
 
@@ -111,21 +112,7 @@ class Observed:
             weights[0] = 0.0
         weights = weights[keep] / weights.sum()
         arrays: dict[str, Any] = {
-            name: None if (values := getattr(self, name)) is None else values[keep]
-            for name in (
-                "correct",
-                "prediction",
-                "target",
-                "confidence",
-                "loss",
-                "deviation_sq",
-                "unrelated_sq",
-                "valid",
-                "label_scores",
-                "label_targets",
-                "cosine",
-                "retrieved",
-            )
+            name: None if (values := getattr(self, name)) is None else values[keep] for name in SEEN
         }
         return replace(
             self,

@@ -9,13 +9,15 @@ from typing import Any
 
 import pandas as pd
 
-from symbench.compare import Recorded, compare
+from symbench.compare import compare
 from symbench.errors import ConfigError, Problem, near_miss, one_of
 from symbench.escape import csv_safe
+from symbench.metrics import Metrics, shown_in
+from symbench.pairing.runs import Recorded
 from symbench.records import CompareRecord, GateRecord, Manifest
-from symbench.report import faults, figures, latex, markdown, page, pairs, tables
+from symbench.report import drawing, faults, latex, markdown, page, pairs, tables
 from symbench.report import material as materials
-from symbench.report.figures import Drawn
+from symbench.report.drawing import Drawn
 from symbench.report.material import Material
 from symbench.store import Store, write_text
 
@@ -84,6 +86,7 @@ def write_several(
     formats: Sequence[str] = FORMATS,
     *,
     gate: GateRecord | None = None,
+    metrics: Metrics | None = None,
 ) -> list[Path]:
     """Write one report of one or several runs; several are compared with the first.
 
@@ -92,6 +95,7 @@ def write_several(
         folder: made if need be.
         formats: of :data:`FORMATS`.
         gate: what a gate decided, for the page to show.
+        metrics: that may be shown; by default all that there are, and those that the suites bring as code.
 
     Returns:
         The files, the page to read first.
@@ -100,7 +104,7 @@ def write_several(
         ConfigError: an unknown format, or the folder cannot be written.
     """
     check_formats(formats)
-    material = materials.of(runs)
+    material = materials.of(runs, metrics)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         return _write(material, folder, formats, gate)
@@ -113,21 +117,22 @@ def write_several(
 def compared(material: Material) -> list[CompareRecord]:
     """Every later run, compared with the first."""
     first, *later = [Recorded(part.store, part.manifest) for part in material.parts]
-    return [compare(first, other) for other in later]
+    return [compare(first, other, shown_in("comparison", material.metrics)) for other in later]
 
 
 def _write(material: Material, folder: Path, formats: Sequence[str], gate: GateRecord | None) -> list[Path]:
     frame = material.frame
     texts: dict[str, str] = {}
     drawn: list[Drawn] = []
-    if {"html", *figures.KINDS} & set(formats):
-        drawn = figures.draw(material.shown, material.elements(), material.units(), folder, formats, material.models)
+    if {"html", *drawing.KINDS} & set(formats):
+        drawn = drawing.draw(material.scenes(), folder, formats)
     comparisons = compared(material) if {"html", "md", "csv"} & set(formats) else []
-    boards, split = tables.boards(frame), faults.boards(material.shown)
+    costs = tables.costs(frame, material.metrics)
+    boards, split = tables.boards(frame, material.metrics), faults.boards(material.shown)
     if "html" in formats:
         texts["report.html"] = page.render(material, drawn, gate, comparisons)
     if "md" in formats:
-        texts["report.md"] = markdown.render(material, boards, split, tables.costs(frame), drawn, comparisons)
+        texts["report.md"] = markdown.render(material, boards, split, costs, drawn, comparisons)
     if "csv" in formats:
         texts["estimates.csv"] = csv_safe(frame).to_csv(index=False)
         for number, record in enumerate(comparisons):
@@ -137,7 +142,7 @@ def _write(material: Material, folder: Path, formats: Sequence[str], gate: GateR
         documents = [document(part.manifest, part.frame) for part in material.parts]
         texts["estimates.json"] = json.dumps(together(documents), allow_nan=False, indent=1) + "\n"
     if "latex" in formats:
-        own = {f"{latex.name(board)}.tex": latex.table(board) for board in [*boards, *split, tables.costs(frame)]}
+        own = {f"{latex.name(board)}.tex": latex.table(board) for board in [*boards, *split, costs]}
         texts |= own | {"tables.tex": latex.whole(list(own))}
     for name, text in texts.items():
         write_text(folder / name, text)

@@ -7,6 +7,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from symbench.metrics import role_of
+
+CHANCE, CLASSES = role_of("chance"), role_of("predicted classes")
+
 
 def level(rows: pd.DataFrame) -> float:
     """The accuracy of always predicting the most frequent label; NaN without labels, or where there is only one.
@@ -14,7 +18,7 @@ def level(rows: pd.DataFrame) -> float:
     Args:
         rows: estimates of one dataset.
     """
-    found = rows.loc[rows["metric"] == "chance_accuracy", "estimate"].dropna()
+    found = rows.loc[rows["metric"] == CHANCE, "estimate"].dropna()
     share = float(found.iloc[0]) if len(found) else math.nan
     return share if share < 1 else math.nan
 
@@ -51,8 +55,8 @@ def one_class(rows: pd.DataFrame) -> list[str]:
     Args:
         rows: estimates of one output under one symmetry.
     """
-    counts = rows[(rows["metric"] == "predicted_classes") & (rows["estimate"] == 1)]
-    labels = rows.loc[rows["metric"] == "chance_accuracy", "estimate"]
+    counts = rows[(rows["metric"] == CLASSES) & (rows["estimate"] == 1)]
+    labels = rows.loc[rows["metric"] == CHANCE, "estimate"]
     return [] if (labels == 1).any() else list(dict.fromkeys(counts["model"].astype(str)))
 
 

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pandas as pd
 
-from symbench.report.tables import Board, Cell, cell_of, percent, scientific
+from symbench.metrics import METRICS, MetricRow, shown_in
+from symbench.report.tables import LAYER, SHARE, Board, Cell, cell_of, headings
 
-Show = Callable[[float], str]
-SPLIT: tuple[tuple[str, str, Show], ...] = (
-    ("split_error", "E", scientific),
-    ("model_error", "the model's share", scientific),
-    ("remainder_error", "resampling's", scientific),
-    ("cross_term", "cross term, E²", scientific),
-    ("reference_error", "the reference's own error", scientific),
-    ("round_trip_consistency", "survive a round trip %", percent),
-)
-LIE: tuple[tuple[str, str, Show], ...] = (
-    ("lie_slope", "slope of E", scientific),
-    ("lie_derivative", "Lie derivative", scientific),
-    ("lie_derivative_central", "by differences", scientific),
-)
 SPLIT_NOTE = (
     "E² is the model's share² plus resampling's² plus the cross term, so never subtract one from another. The "
     "model's share is measured with Fourier interpolation on a canvas with room around, on some samples and "
@@ -45,16 +32,15 @@ def boards(frame: pd.DataFrame) -> list[Board]:
 
 
 def _split(place: str, group: pd.DataFrame) -> Board:
-    mine = group[group["metric"].isin([metric for metric, *_ in SPLIT])]
+    split = shown_in("split")
+    mine = group[group["metric"].isin(list(split))]
     measured = mine[mine["estimate"].notna()]
-    rows = [(name, [cell_of(known.get(m), show) for m, _, show in SPLIT]) for name, known in _by_model(measured)]
-    share = mine[(mine["metric"] == "model_error") & mine["estimate"].isna()]
+    rows = [(name, [cell_of(known.get(m), row) for m, row in split.items()]) for name, known in _by_model(measured)]
+    share = mine[(mine["metric"] == SHARE) & mine["estimate"].isna()]
     absent = share[share["reason"].str.startswith("not attributable", na=False)]
     reasons = [(str(row.model), str(row.reason)) for row in absent.itertuples()]
-    columns = ["model", *(heading for _, heading, _ in SPLIT)]
-    return Board(
-        f"Whose fault: {place}", SPLIT_NOTE, "", columns, rows, reasons, metrics=[metric for metric, *_ in SPLIT]
-    )
+    columns = ["model", *headings(split)]
+    return Board(f"Whose fault: {place}", SPLIT_NOTE, "", columns, rows, reasons, metrics=split)
 
 
 def _by_model(rows: pd.DataFrame) -> Iterator[tuple[str, dict[str, object]]]:
@@ -65,32 +51,34 @@ def _by_model(rows: pd.DataFrame) -> Iterator[tuple[str, dict[str, object]]]:
 
 
 def _lie(place: str, group: pd.DataFrame) -> Board:
-    mine = group[group["metric"].isin([metric for metric, *_ in LIE]) & group["element"].notna()]
+    lie = shown_in("generators")
+    mine = group[group["metric"].isin(list(lie)) & group["element"].notna()]
     several = mine["output"].nunique() > 1
     rows = []
     for (model, output, generator), part in mine.groupby(["model", "output", "element"], sort=False):
         known = {str(row.metric): row for row in part.itertuples()}
         name = f"{model}, {output}, {generator}" if several else f"{model}, {generator}"
-        rows.append((name, [_with_reason(known.get(m), show) for m, _, show in LIE]))
+        rows.append((name, [_with_reason(known.get(m), row) for m, row in lie.items()]))
     return Board(
         f"Infinitely small: {place}",
         LIE_NOTE,
         "",
-        ["model, generator", *(h for _, h, _ in LIE)],
+        ["model, generator", *headings(lie)],
         rows,
         [],
         [],
-        [m for m, *_ in LIE],
+        lie,
     )
 
 
-def _with_reason(row: object, show: Show) -> Cell:
-    found = cell_of(row, show)
+def _with_reason(row: object, metric: MetricRow) -> Cell:
+    found = cell_of(row, metric)
     reason = getattr(row, "reason", None)
     return Cell(found.value, str(reason)) if isinstance(reason, str) and found.value == "–" else found
 
 
 def _layers(place: str, group: pd.DataFrame) -> Board:
-    mine = group[(group["metric"] == "layer_error") & group["estimate"].notna()]
-    rows = [(f"{row.model}, {row.output}", [cell_of(row, scientific)]) for row in mine.itertuples()]
-    return Board(f"Layer by layer: {place}", LAYER_NOTE, "", ["model, layer", "E"], rows, [], [], ["layer_error"])
+    layer = METRICS.rows[LAYER]
+    mine = group[(group["metric"] == LAYER) & group["estimate"].notna()]
+    rows = [(f"{row.model}, {row.output}", [cell_of(row, layer)]) for row in mine.itertuples()]
+    return Board(f"Layer by layer: {place}", LAYER_NOTE, "", ["model, layer", "E"], rows, [], [], {LAYER: layer})

@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image
 
 from symbench.records import Manifest
-from symbench.report.tables import percent, scientific
+from symbench.report.numbers import percent, scientific
 from symbench.store import Store
 
 SIDE, SMALL_SIDE = 112, 72

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 import pandas as pd
 
 from symbench.gate.words import FIRST, facts, waits
-from symbench.gate.words import change as told_of
+from symbench.gate.words import change as change_of
 from symbench.records import CellStatus, GateRecord
 from symbench.report import chance
+from symbench.report.numbers import percent
 from symbench.report.places import Places
-from symbench.report.ranks import Ranked
-from symbench.report.tables import Board, percent, where_exact, whole
+from symbench.report.ranks import CLEAN, ORBIT, Ranked
+from symbench.report.tables import EXACTNESS, Board, where_exact, whole
 
 ENOUGH = 4
 """Sentences, where there is that much to say; the rest stand in the leaderboard."""
@@ -73,7 +74,7 @@ def _gate(gate: GateRecord) -> str:
     )
     failed = next((rule for rule in gate.rules if rule.verdict == "fail"), None)
     why = (
-        f" {failed.metric} of {failed.subject}: {told_of(failed) or facts(failed) or failed.reason}."
+        f" {failed.metric} of {failed.subject}: {change_of(failed) or facts(failed) or failed.reason}."
         if failed is not None
         else ""
     )
@@ -89,13 +90,13 @@ def _collapsed(frame: pd.DataFrame, places: Places) -> list[tuple[str, str]]:
         collapsed, level = chance.one_class(rows), chance.level(rows)
         for model in collapsed:
             one.setdefault(model, []).append(places.name(str(symmetry), str(dataset), str(output)))
-        for row in rows[(rows["metric"] == "accuracy") & rows["estimate"].notna()].to_dict("records"):
+        for row in rows[(rows["metric"] == CLEAN) & rows["estimate"].notna()].to_dict("records"):
             if row["model"] not in collapsed and not chance.beaten(row["low"], row["estimate"], level):
                 shown = f"{row['model']} on {dataset} ({percent(row['estimate'])} %, chance {percent(level)} %)"
                 guessing.setdefault((row["model"], str(dataset)), shown)
     found = []
     if one:
-        counts = mine[mine["metric"] == "predicted_classes"]["model"].value_counts()
+        counts = mine[mine["metric"] == chance.CLASSES]["model"].value_counts()
         named = [m if len(under) == counts[m] else f"{m} under {' and '.join(under)}" for m, under in one.items()]
         found.append((f"Predicts one class only, so that staying the same says nothing: {_some(named)}.", "bad"))
     if guessing:
@@ -106,17 +107,17 @@ def _collapsed(frame: pd.DataFrame, places: Places) -> list[tuple[str, str]]:
 def _breaks(ranked: Sequence[Ranked], places: Places) -> list[tuple[str, str]]:
     """What loses most, and what nothing moves; what is no better than chance has nothing to lose."""
     every = [(row, found) for found in ranked for row in found.rows.to_dict("records")]
-    rows = [pair for pair in every if chance.beaten(pair[0]["accuracy_low"], pair[0]["accuracy"], pair[0]["chance"])]
+    rows = [pair for pair in every if chance.beaten(pair[0][f"{CLEAN}_low"], pair[0][CLEAN], pair[0]["chance"])]
     if not rows:
         return []
-    row, found = max(rows, key=lambda pair: pair[0]["accuracy"] - pair[0]["orbit_accuracy"])
-    clean, orbit = float(row["accuracy"]), float(row["orbit_accuracy"])
+    row, found = max(rows, key=lambda pair: pair[0][CLEAN] - pair[0][ORBIT])
+    clean, orbit = float(row[CLEAN]), float(row[ORBIT])
     if clean - orbit < 0.005:
         if all(math.isnan(one["chance"]) for one, _ in rows) and len(rows) < len(every):
             return []  # of what is better than chance nothing is known
         who = "No model" if len(rows) == len(every) else "No model that is better than chance"
         return [(f"{who} loses more than half a point of accuracy over any orbit.", "good")]
-    doubt = chance.words(row["orbit_accuracy_low"], orbit, row["orbit_accuracy_high"], row["chance"])
+    doubt = chance.words(row[f"{ORBIT}_low"], orbit, row[f"{ORBIT}_high"], row["chance"])
     text = f"What breaks most is {row['model']} under {places.name(found.symmetry, found.dataset, found.output)}:"
     text += f" {percent(clean)} % as it is, {percent(orbit)} % over the orbit{doubt}."
     return [(text, "bad")]
@@ -126,15 +127,15 @@ def _turned(ranked: Sequence[Ranked], places: Places) -> list[tuple[str, str]]:
     """Where the best model as it is is beaten over the orbit, beyond doubt; it led in doubt where intervals meet."""
     changed, beaten = [], []
     for one in ranked:
-        clean = one.rows.iloc[int(one.rows["accuracy"].argmax())]
-        robust = one.rows.iloc[int(one.rows["orbit_accuracy"].argmax())]
-        if not clean["orbit_accuracy_high"] < robust["orbit_accuracy_low"]:
+        clean = one.rows.iloc[int(one.rows[CLEAN].argmax())]
+        robust = one.rows.iloc[int(one.rows[ORBIT].argmax())]
+        if not clean[f"{ORBIT}_high"] < robust[f"{ORBIT}_low"]:
             continue
-        if not chance.beaten(robust["orbit_accuracy_low"], robust["orbit_accuracy"], robust["chance"]):
+        if not chance.beaten(robust[f"{ORBIT}_low"], robust[ORBIT], robust["chance"]):
             continue
         first, second = clean["model"], robust["model"]
         place = places.name(one.symmetry, one.dataset, one.output)
-        if robust["accuracy_high"] < clean["accuracy_low"]:
+        if robust[f"{CLEAN}_high"] < clean[f"{CLEAN}_low"]:
             changed.append(f"under {place} from {first} to {second}")
         else:
             beaten.append(f"{first} is best as it is and loses to {second} over the orbit, under {place}")
@@ -146,7 +147,7 @@ def _exact(frame: pd.DataFrame, places: Places) -> list[str]:
     """Each model that is exact somewhere, and where: what holds on one dataset may not hold on another."""
     found: dict[str, list[str]] = {}
     for (dataset, symmetry), group in frame[frame["symmetry"].notna()].groupby(["dataset", "symmetry"], sort=False):
-        rows = group[(group["metric"] == "equivariance_error_float64") & group["estimate"].notna()]
+        rows = group[(group["metric"] == EXACTNESS) & group["estimate"].notna()]
         for row in rows[rows["reason"].astype("string").str.startswith("exact", na=False)].itertuples():
             place = places.name(str(symmetry), str(dataset), str(row.output)) + where_exact(group)
             found.setdefault(str(row.model), []).append(place)

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from symbench.compare import Recorded, faults
 from symbench.errors import ConfigError, Problem
+from symbench.pairing.runs import Recorded, faults
 from symbench.records import CellRecord, CellStatus, Manifest
 from symbench.store import Store, canonical, read_manifest
 

@@ -14,7 +14,7 @@ from symbench.report.material import Material, letter_of
 from symbench.report.tables import Board
 
 if TYPE_CHECKING:
-    from symbench.report.figures import Drawn
+    from symbench.report.drawing import Drawn
 
 
 def render(

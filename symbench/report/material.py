@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from string import ascii_uppercase
 
 import pandas as pd
 
-from symbench.records import CellStatus, Manifest
+from symbench.groups import built_in_family
+from symbench.metrics import Metrics
+from symbench.metrics.brought import of_manifest
+from symbench.records import CellRecord, CellStatus, Manifest
 from symbench.report.outputs import side_by_side
+from symbench.report.scene import Elements, Scene, Spot, scenes
 from symbench.store import Store
 
 
@@ -42,12 +46,14 @@ class Material:
         frame: all estimates, models by their names in the report.
         models: these names, in the order of the suites.
         cells: every cell, models by their names in the report.
+        metrics: that may be shown, those among them that the suites bring as code.
     """
 
     parts: list[Part]
     frame: pd.DataFrame
     models: list[str]
     cells: list[CellStatus]
+    metrics: Metrics
 
     @cached_property
     def shown(self) -> pd.DataFrame:
@@ -66,9 +72,13 @@ class Material:
                     found[part.names[model]] = f"{recipe.get('epochs', '?')} epochs on {recipe.get('on', '?')}{more}"
         return found
 
-    def elements(self) -> dict[tuple[str, str], pd.DataFrame]:
-        """The elements of every symmetry on every dataset, with their parameters as columns."""
-        found: dict[tuple[str, str], pd.DataFrame] = {}
+    def scenes(self) -> Iterator[Scene]:
+        """What figures are drawn from."""
+        return scenes(self.shown, self.elements(), self.models, self.metrics)
+
+    def elements(self) -> dict[Spot, Elements]:
+        """The elements of every symmetry on every dataset, those of all runs together."""
+        found: dict[Spot, Elements] = {}
         for part in self.parts:
             seen = set()
             for cell in part.manifest.cells:
@@ -80,20 +90,18 @@ class Material:
                 rows = pd.DataFrame(
                     [{"element": e.label, "kind": e.kind, "size": e.size, **e.parameters} for e in record.elements]
                 )
-                known = [found[place]] if place in found else []
-                found[place] = pd.concat([*known, rows]).drop_duplicates("element", ignore_index=True)
+                first = found.get(place, Elements(rows, record.size_unit, family_of(record)))
+                rows = pd.concat([first.rows, rows]).drop_duplicates("element", ignore_index=True)
+                found[place] = replace(first, rows=rows)
         return found
 
-    def units(self) -> dict[tuple[str, str], str]:
-        """The units of these elements' sizes."""
-        found: dict[tuple[str, str], str] = {}
-        for part in self.parts:
-            for cell in part.manifest.cells:
-                place = (cell.symmetry, cell.dataset)
-                record = part.store.cell(cell.key) if cell.status != "failed" and place not in found else None
-                if record is not None:
-                    found[place] = record.size_unit
-        return found
+
+def family_of(record: CellRecord) -> str | None:
+    """The family of the group that a cell is about; of older cells by the group's name, where it is one of ours."""
+    if record.family is not None:
+        return record.family
+    group = (record.identity.get("symmetry") or {}).get("group")
+    return built_in_family(group) if isinstance(group, str) else None
 
 
 def letter_of(number: int) -> str:
@@ -101,12 +109,16 @@ def letter_of(number: int) -> str:
     return ascii_uppercase[number] if number < len(ascii_uppercase) else str(number + 1)
 
 
-def of(runs: Sequence[tuple[Store, Manifest, pd.DataFrame]]) -> Material:
+def of(runs: Sequence[tuple[Store, Manifest, pd.DataFrame]], metrics: Metrics | None = None) -> Material:
     """Put runs together. A model that is the same in all runs that have it, cell by cell, is there once.
 
     Args:
         runs: each with its estimates.
+        metrics: that may be shown; by default all that there are, and those that the suites bring.
     """
+    known = metrics
+    if known is None:
+        known = {name: row for store, run, _ in runs for name, row in of_manifest(run, store.root).items()}
     letters = [letter_of(i) for i in range(len(runs))] if len(runs) > 1 else [""]
     keys: dict[str, list[frozenset[tuple[str, str, str]]]] = {}
     for _, manifest, _ in runs:
@@ -127,4 +139,4 @@ def of(runs: Sequence[tuple[Store, Manifest, pd.DataFrame]]) -> Material:
             cell.model_copy(update={"model": names[cell.model]}) for cell in manifest.cells if cell.model in fresh
         ]
     together = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
-    return Material(parts, together, list(dict.fromkeys(cell.model for cell in cells)), cells)
+    return Material(parts, together, list(dict.fromkeys(cell.model for cell in cells)), cells, known)

@@ -17,39 +17,20 @@ from markupsafe import Markup
 
 from symbench.escape import csv_safe
 from symbench.estimates import NOT_YET
-from symbench.gate.words import told, waits
+from symbench.gate.words import sentence, waits
+from symbench.metrics import MetricRow, Metrics, shown_in
 from symbench.records import CompareRecord, GateRecord
 from symbench.report import chance, faults, gallery, headlines, pairs, ranks, sheets, tables
-from symbench.report.figures import Drawn
+from symbench.report.drawing import Drawn
+from symbench.report.figures import FIGURES, FigureRow
 from symbench.report.inline import Inliner
 from symbench.report.material import Material, letter_of
+from symbench.report.numbers import scientific
+from symbench.report.ranks import CLEAN, ORBIT
 from symbench.report.sheets import Entry, Sheet
 from symbench.report.style import GLYPHS
 from symbench.report.tables import Board
 
-DRAWN = (
-    (
-        "polar", "Over angles", "polar",
-        "Accuracy is the radius; the angle is counter-clockwise. Bands are 95 % intervals, and the dotted circle is "
-        "chance: always predicting the most frequent label.",
-    ),
-    (
-        "shifts", "Over shifts", "shifts",
-        "Accuracy at each shift; the unshifted place is framed, and dots across the scale are chance.",
-    ),
-    (
-        "sizes", "Over sizes", "sizes",
-        "Means over the elements that move as far; bands, of accuracy only, are the means of their intervals. The "
-        "dotted line is chance: always predicting the most frequent label.",
-    ),
-    (
-        "tradeoffs", "Trade-offs", "tradeoffs",
-        "Filled marks are accuracy over the orbit, hollow ones accuracy as it is. Rings and the grey line are the "
-        "Pareto front: no other model is better at no more cost. Models that are no better than chance, the dotted "
-        "line, are left out of it.",
-    ),
-)  # fmt: skip
-"""Sections that hold nothing but figures: id, name, kind of figure, and what to know."""
 SHORT = {
     "level", "replica", "better", "status", "reason", "n", "k", "unit", "floor", "output", "weight", "elements",
     "chance",
@@ -58,12 +39,21 @@ SHORT = {
 WALLS_OPEN = 30
 
 
-SECTIONS = {
-    "summary": "Summary", "comparison-0": "Comparison", "leaderboard": "Leaderboard", "robustness": "Ranks",
-    **{name: heading for name, heading, _, _ in DRAWN}, "attribution": "Whose fault", "gallery": "Gallery",
-    "cost": "Cost", "gate": "Gate", "failed": "Failures", "provenance": "Provenance",
+def figure_sections() -> dict[str, FigureRow]:
+    """The sections that hold nothing but figures, each with the first row that names it."""
+    found: dict[str, FigureRow] = {}
+    for _, row in FIGURES:
+        if row.section not in BEFORE | AFTER:
+            found.setdefault(row.section, row)
+    return found
+
+
+BEFORE = {"summary": "Summary", "comparison-0": "Comparison", "leaderboard": "Leaderboard", "robustness": "Ranks"}
+AFTER = {
+    "attribution": "Whose fault", "gallery": "Gallery", "cost": "Cost", "gate": "Gate", "failed": "Failures",
+    "provenance": "Provenance",
 }  # fmt: skip
-"""What the page may have, in its order: id and heading."""
+"""What the page may have before and after the sections of figures, in its order: id and heading."""
 
 
 def render(
@@ -78,17 +68,18 @@ def render(
         comparisons: of later runs with the first.
     """
     frame, models = material.shown, material.models
-    boards, ranked = tables.boards(frame), ranks.of(tables.whole(frame))
+    boards, ranked = tables.boards(frame, material.metrics), ranks.of(tables.whole(frame))
     attribution = sheets.of_boards("attribution-table", "attribution", faults.boards(frame), models)
     walls = gallery.walls([(part.store, part.manifest, part.names) for part in material.parts])
     failed = [(c.model, c.dataset, c.symmetry, c.reason or "") for c in material.cells if c.status == "failed"]
-    kinds = {figure.kind for figure in drawn}
+    filled, own = {figure.section for figure in drawn}, figure_sections()
     there = {
-        "comparison-0": comparisons, "robustness": ranked, "attribution": attribution or "attribution" in kinds,
+        "comparison-0": comparisons, "robustness": ranked, "attribution": attribution or "attribution" in filled,
         "gallery": walls, "gate": gate, "failed": failed,
-        **{name: kind in kinds for name, _, kind, _ in DRAWN},
+        **{name: name in filled for name in own},
     }  # fmt: skip
-    present = {name: heading for name, heading in SECTIONS.items() if there.get(name, True)}
+    sections = BEFORE | {name: row.heading for name, row in own.items()} | AFTER
+    present = {name: heading for name, heading in sections.items() if there.get(name, True)}
     inliner = Inliner()
     script, css = (_asset(name) for name in ("page.js", "page.css"))
     return _environment().get_template("page.html.j2").render(
@@ -101,7 +92,7 @@ def render(
             *((_summary(number, record) + ".", _tone(record)) for number, record in enumerate(comparisons)),
             *headlines.of(material.cells, frame, boards, ranked, gate),
         ],
-        glance=glance(boards, models),
+        glance=glance(boards, models, material.metrics),
         comparisons=[_comparison(number, record) for number, record in enumerate(comparisons)],
         leaderboard=sheets.leaderboard(boards, models),
         choices={
@@ -110,7 +101,7 @@ def render(
         },
         ranks=sheets.ranking(ranked, models),
         figures=[_figure(figure, inliner) for figure in drawn],
-        drawn=DRAWN,
+        figure_sections=own,
         faults=attribution,
         walls=_by_place(walls),
         walls_open=len(walls) <= WALLS_OPEN,
@@ -151,22 +142,13 @@ def _figure(figure: Drawn, inliner: Inliner) -> dict[str, Any]:
     data = figure.data[[name for name in figure.data.columns if name not in SHORT]]
     csv = csv_safe(data).to_csv(index=False, float_format="%.6g")
     return {
-        "kind": figure.kind, "title": figure.title, "name": figure.name,
+        "section": figure.section, "title": figure.title, "name": figure.name,
         "svg": inliner(figure.svg, figure.alt),
         "csv": f"data:text/csv;charset=utf-8;base64,{base64.b64encode(csv.encode()).decode()}",
     }  # fmt: skip
 
 
-GLANCED = {
-    "orbit_accuracy": "accuracy over the orbit, %",
-    "consistency": "consistency, %",
-    "recall_at_1": "recall at 1, %",
-    "equivariance_error": "E",
-}
-"""What is shown of a model at one glance: the first of these that its outputs have."""
-
-
-def glance(boards: Sequence[Board], models: Sequence[str]) -> SimpleNamespace:
+def glance(boards: Sequence[Board], models: Sequence[str], metrics: Metrics | None = None) -> SimpleNamespace:
     """One number for each model and symmetry: accuracy over the orbit, else consistency, recall at 1 or E.
 
     A bar's first value is how much is lost, between 0 and 1.
@@ -174,10 +156,10 @@ def glance(boards: Sequence[Board], models: Sequence[str]) -> SimpleNamespace:
     known: dict[tuple[str, str], Entry] = {}
     several = len({board.place[1:] for board in boards}) > 1
     repeated = len({board.place[0] for board in boards}) < len(boards)
-    columns, shown = [], set()
+    columns, shown, glanced = [], set(), shown_in("glance", metrics)
     for board in boards:
         heading = board.title if several and repeated else board.place[0]
-        metric = next((m for m in GLANCED if m in board.metrics), None)
+        metric = next((m for m in glanced if m in board.metrics), None)
         columns.append(heading)
         shown |= {metric} - {None}
         for name, why in board.failed:
@@ -187,11 +169,11 @@ def glance(boards: Sequence[Board], models: Sequence[str]) -> SimpleNamespace:
             values = dict(zip(board.metrics, cells, strict=True))
             if metric is not None and values[metric].estimate is not None:
                 text = values[metric].value + _doubt(board, name, values[metric], metric)
-                nothing = name in board.collapsed or _guessed(board, values.get("accuracy"))  # to lose
-                bar = None if nothing else (_lost(values, metric), 0.0, 0.0)
+                nothing = name in board.collapsed or _guessed(board, values.get(CLEAN))  # to lose
+                bar = None if nothing else (_lost(values, metric, glanced[metric]), 0.0, 0.0)
                 known[name, heading] = Entry(text, order=values[metric].estimate, bar=bar)
     rows = [(name, [known.get((name, heading), Entry("–")) for heading in columns]) for name in models]
-    note = " or ".join(words for metric, words in GLANCED.items() if metric in shown)
+    note = " or ".join(row.label or row.heading or name for name, row in glanced.items() if name in shown)
     data: list[dict[str, Any]] = [
         {"model": name} | {heading: entry.order for heading, entry in zip(columns, entries, strict=True)}
         for name, entries in rows
@@ -204,7 +186,7 @@ def _doubt(board: Board, name: str, cell: tables.Cell, metric: str) -> str:
     """What keeps a number from being good news: the model predicts one class only, or chance would do as well."""
     if name in board.collapsed:
         return " (one class)"
-    return " (chance)" if metric == "orbit_accuracy" and _guessed(board, cell) else ""
+    return " (chance)" if metric == ORBIT and _guessed(board, cell) else ""
 
 
 def _guessed(board: Board, cell: tables.Cell | None) -> bool:
@@ -214,22 +196,23 @@ def _guessed(board: Board, cell: tables.Cell | None) -> bool:
     return not chance.beaten(math.nan if cell.low is None else cell.low, cell.estimate, board.chance)
 
 
-def _lost(values: dict[str, tables.Cell], metric: str) -> float:
+def _lost(values: dict[str, tables.Cell], metric: str, row: MetricRow) -> float:
+    """How much is lost, from 0 to 1: of the accuracy as it is, or of the most that there can be."""
     value = values[metric].estimate or 0.0
-    if metric == "equivariance_error":
+    if row.better == "lower":
         return min(max(value, 0.0), 1.0)
-    whole = 1.0 if metric in {"consistency", "recall_at_1"} else (values["accuracy"].estimate or 0.0)
+    whole = (values[CLEAN].estimate or 0.0) if metric == ORBIT else row.limits[1] or 1.0
     return min(max(whole - value, 0.0), 1.0)
 
 
 def costs(frame: pd.DataFrame, material: Material) -> Sheet:
     """What each model costs, training included."""
-    board = tables.costs(frame)
+    board = tables.costs(frame, material.metrics)
     recipes = material.recipes
     columns = ["model", *board.columns[1:], "trained"]
     lines, data = [], []
     for name, cells in board.rows:
-        entries = [sheets.entry(cell, metric) for cell, metric in zip(cells, board.metrics, strict=True)]
+        entries = [sheets.entry(cell, row) for cell, row in zip(cells, board.metrics.values(), strict=True)]
         recipe = recipes.get(name, "")
         lines.append(sheets.Line(name, [*entries, Entry(recipe or "–", order=recipe)], material.models.index(name)))
         numbers = {metric: cell.estimate for metric, cell in zip(board.metrics, cells, strict=True)}
@@ -241,8 +224,8 @@ def _gate(gate: GateRecord) -> dict[str, Any]:
     columns = ["verdict", "rule", "about", "estimate", "reason", "where"]
     rows = [
         (
-            rule.verdict, rule.name, rule.subject, "–" if rule.estimate is None else tables.scientific(rule.estimate),
-            "; ".join([told(rule), *rule.happened]), rule.where or "",
+            rule.verdict, rule.name, rule.subject, "–" if rule.estimate is None else scientific(rule.estimate),
+            "; ".join([sentence(rule), *rule.happened]), rule.where or "",
         )
         for rule in gate.rules
     ]  # fmt: skip

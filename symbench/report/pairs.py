@@ -10,7 +10,7 @@ from symbench.compare import MARKS
 from symbench.escape import csv_text
 from symbench.escape import markdown as escaped
 from symbench.records import CompareRecord, PairRecord
-from symbench.report.tables import count, percent, scientific, seconds
+from symbench.report.numbers import count, percent, scientific, seconds
 
 
 def headings(letter: str = "B") -> tuple[str, ...]:

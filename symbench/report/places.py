@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from symbench.metrics import role_of
+
+LAYER = role_of("layer")
+
 Place = tuple[str, str, str]
 """Symmetry, dataset, output."""
 
@@ -23,7 +27,7 @@ class Places:
     @classmethod
     def of(cls, frame: pd.DataFrame) -> Places:
         """Of a table of estimates."""
-        mine = frame[frame["symmetry"].notna() & (frame["metric"] != "layer_error")]
+        mine = frame[frame["symmetry"].notna() & (frame["metric"] != LAYER)]
         rows = mine[["symmetry", "dataset", "output"]].drop_duplicates().fillna("").itertuples(index=False)
         return cls(frozenset((str(symmetry), str(dataset), str(output)) for symmetry, dataset, output in rows))
 

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from symbench.report.style import chance_line, gid, legend, legend_inches, look
+from symbench.report.curves import AT_EACH
+from symbench.report.scene import Scene
+from symbench.report.style import Sketch, chance_line, gid, legend, legend_inches, look, span
 
 FEWEST_ANGLES = 8
 """Below this a polar curve says less than the table."""
 
 
-def suits(elements: pd.DataFrame) -> bool:
-    """Whether elements are rotations, and enough of them."""
-    turns = "angle_deg" in elements and not {"mirror", "dy_px", "scale"} & set(elements)
-    return turns and elements["angle_deg"].nunique() >= FEWEST_ANGLES
+def sketches(scene: Scene) -> Iterator[Sketch]:
+    """A plot for a symmetry whose elements are rotations, and enough of them."""
+    data = scene.at_elements[scene.at_elements["metric"] == AT_EACH]
+    if "mirror" in data or "angle_deg" not in data or data["angle_deg"].nunique() < FEWEST_ANGLES:
+        return
+    title = f"Accuracy over angle: {scene.name}"
+    alt = f"Polar plot of accuracy against the angle of rotation, one curve for each model. {span(data)}"
+    yield Sketch(title, alt, figure_of(data, scene.models), data)
 
 
 def figure_of(data: pd.DataFrame, models: Sequence[str]) -> Figure:

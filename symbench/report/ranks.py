@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
+from symbench.metrics import role_of
 from symbench.report import chance
-from symbench.report.style import chance_line, legend, legend_inches, look
+from symbench.report.scene import Scene
+from symbench.report.style import Sketch, chance_line, legend, legend_inches, look
+from symbench.report.tables import whole
 
-STAGES = {"accuracy": "as it is", "orbit_accuracy": "orbit mean", "worst_case_accuracy": "worst case"}
+CLEAN, ORBIT, WORST = (role_of(role) for role in ("as it is", "orbit mean", "worst case"))
+STAGES = {CLEAN: "as it is", ORBIT: "orbit mean", WORST: "worst case"}
+"""The three accuracies, with what they are called along the axis."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,28 @@ def of(whole: pd.DataFrame) -> list[Ranked]:
             rows[f"{metric}_rank"] = pd.Series(estimate).round(12).rank(ascending=False, method="min").astype("Int64")
         found.append(Ranked(str(dataset), str(symmetry), str(output), rows))
     return found
+
+
+def sketches(scene: Scene) -> Iterator[Sketch]:
+    """A plot for each output that has the three accuracies."""
+    ranked = of(whole(scene.estimates))
+    for found in ranked:
+        alt = "Accuracy in three columns, as it is, over the orbit and in the worst case, a line for each model. "
+        alt += in_words(found.rows)
+        more = (found.output,) if len(ranked) > 1 else ()
+        title = f"As it is, over the orbit, in the worst case: {scene.name}"
+        yield Sketch(title, alt, figure_of(found.rows, scene.models), found.rows, more)
+
+
+def in_words(rows: pd.DataFrame, most: int = 12) -> str:
+    """Each model's three accuracies, and chance."""
+    each = [
+        f"{row['model']}: {', '.join(f'{100 * row[metric]:.0f}' for metric in STAGES)} %"
+        for row in rows.head(most).to_dict("records")
+    ]
+    rest = [f"and {len(rows) - most} more models"] if len(rows) > most else []
+    level = float(rows["chance"].iloc[0])
+    return "; ".join([*each, *rest]) + "." + ("" if math.isnan(level) else f" Chance is {100 * level:.0f} %.")
 
 
 def figure_of(rows: pd.DataFrame, models: Sequence[str]) -> Figure:

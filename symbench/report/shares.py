@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,13 +10,28 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from symbench.report.style import INK, gid
+from symbench.metrics import role_of
+from symbench.report.scene import Scene
+from symbench.report.style import INK, Sketch, gid
 
+MODEL, RESAMPLING = role_of("the model's share"), role_of("resampling's share")
 BARS = {  # hatches tell them apart in grey
     "model": ("the model's share", "#0072b2", ""),
     "resampling": ("resampling's", "#e69f00", "////"),
     "floor": ("floor: three times the reference's own error", "#b9bec4", ""),
 }
+
+
+def sketches(scene: Scene) -> Iterator[Sketch]:
+    """A plot for a symmetry under which some model's E is split."""
+    split = of(scene.estimates)
+    if split.empty:
+        return
+    alt = "Bars of the model's share of E, resampling's share and the floor, for each model. " + " ".join(
+        f"{row.model}: {row.model_share:.3g}, {row.resampling_share:.3g} and {row.floor_share:.3g}."
+        for row in split.head(12).itertuples()
+    )
+    yield Sketch(f"Whose fault: {scene.name}", alt, figure_of(split, scene.models), split)
 
 
 def of(group: pd.DataFrame) -> pd.DataFrame:
@@ -29,17 +44,17 @@ def of(group: pd.DataFrame) -> pd.DataFrame:
         ``model``, and for ``model``, ``resampling`` and ``floor`` as bars the columns ``<bar>_share``,
         ``<bar>_low`` and ``<bar>_high``; no rows where nothing is split.
     """
-    split = group[group["metric"].isin(["model_error", "remainder_error"]) & group["estimate"].notna()]
+    split = group[group["metric"].isin([MODEL, RESAMPLING]) & group["estimate"].notna()]
     rows = []
     for (model, output), mine in split.groupby(["model", "output"], sort=False):
         known = {str(row.metric): row for row in mine.itertuples()}
         if len(known) < 2:
             continue
         row: dict[str, Any] = {"model": str(model), "output": str(output)}
-        for bar, metric in (("model", "model_error"), ("resampling", "remainder_error")):
+        for bar, metric in (("model", MODEL), ("resampling", RESAMPLING)):
             found: Any = known[metric]
             row |= {f"{bar}_share": found.estimate, f"{bar}_low": found.low, f"{bar}_high": found.high}
-        own: Any = known["model_error"]
+        own: Any = known[MODEL]
         row |= {"floor_share": own.floor, "floor_low": np.nan, "floor_high": np.nan}
         rows.append(row)
     return pd.DataFrame(rows)

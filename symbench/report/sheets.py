@@ -13,15 +13,12 @@ import pandas as pd
 
 from symbench.escape import csv_safe
 from symbench.estimates import NOT_YET
+from symbench.metrics import METRICS, MetricRow
 from symbench.report import chance
-from symbench.report.ranks import STAGES, Ranked
-from symbench.report.tables import COLUMNS, Board, Cell, percent
+from symbench.report.numbers import percent
+from symbench.report.ranks import CLEAN, STAGES, Ranked
+from symbench.report.tables import Board, Cell, headings
 
-SHARES = {
-    "accuracy", "orbit_accuracy", "worst_element_accuracy", "worst_case_accuracy", "consistency", "kappa",
-    "round_trip_consistency", "mean_average_precision", "orbit_mean_average_precision", "micro_f1", "orbit_micro_f1",
-    "recall_at_1",
-}  # fmt: skip
 LEAST_E = 1e-8
 
 
@@ -103,7 +100,7 @@ def _link(kind: str, text: str) -> str:
     return f"data:{kind};charset=utf-8;base64,{base64.b64encode(text.encode()).decode()}"
 
 
-def entry(cell: Cell, metric: str) -> Entry:
+def entry(cell: Cell, metric: MetricRow) -> Entry:
     """A cell of a board, with its interval drawn where there is a scale for it."""
     bar = None
     if cell.estimate is not None:
@@ -114,11 +111,11 @@ def entry(cell: Cell, metric: str) -> Entry:
     return Entry(cell.value, cell.detail, cell.estimate, bar)
 
 
-def _position(value: float, metric: str) -> float:
-    """Where on a scale from 0 to 1; NaN for metrics without one. E is on a logarithmic one."""
-    if metric in SHARES:
+def _position(value: float, metric: MetricRow) -> float:
+    """Where on a scale from 0 to 1; NaN for metrics without one. What is in units of E is on a logarithmic one."""
+    if metric.limits[1] == 1 and metric.limits[0] in {None, 0.0}:
         return min(max(value, 0.0), 1.0)
-    if metric in {"equivariance_error", "split_error", "model_error", "remainder_error", "reference_error"}:
+    if metric.unit == "E":
         scaled = 1 - math.log10(max(value, LEAST_E)) / math.log10(LEAST_E)
         return min(max(scaled, 0.0), 1.0)
     return math.nan
@@ -126,15 +123,16 @@ def _position(value: float, metric: str) -> float:
 
 def leaderboard(boards: Sequence[Board], models: Sequence[str]) -> Sheet:
     """Every board in one table, with the same columns."""
-    measured = {metric for board in boards for metric in board.metrics}
-    chosen = [(metric, heading) for metric, heading, _ in COLUMNS if metric in measured]
+    measured = {metric: row for board in boards for metric, row in board.metrics.items()}
+    order = {name: number for number, (name, _) in enumerate(METRICS)}
+    chosen = dict(sorted(measured.items(), key=lambda column: order.get(column[0], len(order))))
     groups, data = [], []
     for board in boards:
         lines = []
         symmetry, dataset, output = board.place
         for name, cells in board.rows:
             known = dict(zip(board.metrics, cells, strict=True))
-            entries = [entry(known.get(metric, Cell("–")), metric) for metric, _ in chosen]
+            entries = [entry(known.get(metric, Cell("–")), row) for metric, row in chosen.items()]
             lines.append(Line(name, entries, models.index(name), symmetry, dataset))
             place = {"model": name, "symmetry": symmetry, "dataset": dataset, "output": output}
             data.append(place | _numbers(known))
@@ -149,7 +147,7 @@ def leaderboard(boards: Sequence[Board], models: Sequence[str]) -> Sheet:
             for name, why in board.failed
         ]
         groups.append(Group(board.title, lines, ". ".join([board.note, *board.verdicts]), board.summary))
-    return Sheet("leaderboard", "leaderboard", ["model", *(h for _, h in chosen)], groups, data, filters=True)
+    return Sheet("leaderboard", "leaderboard", ["model", *headings(chosen)], groups, data, filters=True)
 
 
 def _numbers(known: Mapping[str, Cell]) -> dict[str, float | None]:
@@ -174,7 +172,7 @@ def ranking(ranked: Sequence[Ranked], models: Sequence[str]) -> Sheet:
 
 
 def _rank(row: Mapping[Any, Any], metric: str) -> Entry:
-    value, rank, first = float(row[metric]), int(row[f"{metric}_rank"]), int(row["accuracy_rank"])
+    value, rank, first = float(row[metric]), int(row[f"{metric}_rank"]), int(row[f"{CLEAN}_rank"])
     moved = first - rank
     change = f", {'up' if moved > 0 else 'down'} {abs(moved)}" if moved else ""
     ends = [float(row[f"{metric}_{side}"]) for side in ("low", "high")]
@@ -196,7 +194,7 @@ def of_boards(name: str, title: str, boards: Sequence[Board], models: Sequence[s
         for board in members:
             lines = []
             for label, cells in board.rows:
-                entries = [entry(cell, metric) for cell, metric in zip(cells, board.metrics, strict=True)]
+                entries = [entry(cell, row) for cell, row in zip(cells, board.metrics.values(), strict=True)]
                 lines.append(Line(label, entries, _model_of(label, models)))
                 data.append(
                     {"table": board.title, columns[0]: label} | _numbers(dict(zip(board.metrics, cells, strict=True)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,16 +10,25 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from symbench.report.style import MANY, PAPER, chance_line, gid
+from symbench.report.curves import AT_EACH
+from symbench.report.scene import Scene
+from symbench.report.style import MANY, PAPER, Sketch, chance_line, gid, span
 
 QUARTERS = [0, 0.25, 0.5, 0.75, 1]
 
 
-def suits(elements: pd.DataFrame) -> bool:
-    """Whether elements are shifts in the plane by whole pixels, and nothing else."""
-    if not {"dy_px", "dx_px"} <= set(elements) or {"angle_deg", "scale"} & set(elements):
-        return False
-    shifts = elements[["dy_px", "dx_px"]].to_numpy(dtype=float)
+def sketches(scene: Scene) -> Iterator[Sketch]:
+    """A heat map for a symmetry whose elements are shifts in the plane by whole pixels."""
+    data = scene.at_elements[scene.at_elements["metric"] == AT_EACH]
+    if data.empty or not {"dy_px", "dx_px"} <= set(data) or not _on_grid(data):
+        return
+    title = f"Accuracy over shifts: {scene.name}"
+    alt = f"Heat maps of accuracy over vertical and horizontal shifts, one for each model. {span(data)}"
+    yield Sketch(title, alt, figure_of(data, scene.models), data)
+
+
+def _on_grid(data: pd.DataFrame) -> bool:
+    shifts = data[["dy_px", "dx_px"]].to_numpy(dtype=float)
     return bool(np.isfinite(shifts).all() and (shifts == np.round(shifts)).all() and np.abs(shifts).max() >= 1)
 
 

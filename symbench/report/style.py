@@ -53,20 +53,18 @@ class Sketch:
     """A figure before it is written.
 
     Attributes:
-        kind: which of the report's sections it is for.
-        name: of its files.
         title: its heading.
         alt: what it shows, for those who do not see it.
         figure: itself.
         data: what it was drawn from.
+        more: what tells it from others of one symmetry and dataset, for the names of its files.
     """
 
-    kind: str
-    name: str
     title: str
     alt: str
     figure: Figure
     data: pd.DataFrame
+    more: tuple[str, ...] = ()
 
 
 def look(i: int) -> dict[str, Any]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
+from symbench.metrics import METRICS, MetricRow, Metrics, role_of, shown_in
 from symbench.metrics.equivariance import AS_IT_RUNS
 from symbench.report import chance
+from symbench.report.numbers import WRITTEN, percent, scientific
 from symbench.report.outputs import side_by_side
 from symbench.report.places import Places
 
@@ -59,120 +61,67 @@ class Board:
     rows: list[tuple[str, list[Cell]]]
     failed: list[tuple[str, str]]
     verdicts: list[str] = field(default_factory=list)
-    metrics: list[str] = field(default_factory=list)
+    metrics: Metrics = field(default_factory=dict)
     place: tuple[str, str, str] = ("", "", "")
     chance: float = math.nan
     collapsed: tuple[str, ...] = ()
 
 
-def percent(value: float) -> str:
-    """``98.4`` for 0.984; more digits close to 100, so that 99.96 is not shown as 100."""
-    shown = f"{100 * value:.1f}"
-    return f"{min(100 * value, 99.99):.2f}" if shown == "100.0" and value < 1 else shown
-
-
-def scientific(value: float) -> str:
-    """Three digits: ``0.402``, ``7.1e-08``."""
-    if value == 0:
-        return "0"
-    return f"{value:.3f}" if 1e-3 <= abs(value) < 1000 else f"{value:.1e}"
-
-
-def count(value: float) -> str:
-    """``23,394``, ``23.2 M``, ``1.1 G``."""
-    for limit, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M")):
-        if value >= limit:
-            return f"{value / limit:.3g} {letter}"
-    return f"{value:,.0f}"
-
-
-def seconds(value: float) -> str:
-    """``435 µs``, ``1.2 ms``, ``15.7 s``."""
-    for limit, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
-        if value >= limit:
-            return f"{value / limit:.3g} {unit}"
-    return f"{value * 1e9:.3g} ns"
-
-
-COLUMNS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
-    ("accuracy", "accuracy %", percent),
-    ("orbit_accuracy", "orbit %", percent),
-    ("worst_element_accuracy", "worst element %", percent),
-    ("worst_case_accuracy", "worst case %", percent),
-    ("consistency", "consistency %", percent),
-    ("kappa", "kappa", lambda v: f"{v:.3f}"),
-    ("mean_average_precision", "mAP %", percent),
-    ("orbit_mean_average_precision", "orbit mAP %", percent),
-    ("micro_f1", "F1 %", percent),
-    ("orbit_micro_f1", "orbit F1 %", percent),
-    ("recall_at_1", "recall@1 %", percent),
-    ("cosine_similarity", "cosine", lambda v: f"{v:.3f}"),
-    ("loss", "loss", scientific),
-    ("orbit_loss", "orbit loss", scientific),
-    ("equivariance_error", "E", scientific),
-    ("absolute_error_max", "max deviation", scientific),
-)
-LOSSES = {"loss", "orbit_loss"}
-KEPT = {"kappa": "consistency", "equivariance_error": "equivariance_error"}
-"""Columns that stand there beside another, or always, even where no model has a value: the reason is then shown."""
-LEFT_OUT = {"multi-label": {"worst_case_accuracy", "kappa", "absolute_error_max"}}
-"""By task, what its tables have no room for; estimates.csv has it."""
+CLEAN, WORST, RETRIEVAL, DEVIATION, EXACTNESS, EXCLUDED, LAYER, SHARE, OPERATIONS = (
+    role_of(role)
+    for role in (
+        "as it is", "worst element", "retrieval", "deviation", "exactness", "excluded pairs", "layer",
+        "the model's share", "operations",
+    )
+)  # fmt: skip
 NOTES = {
     "binary": "one number for two classes, predicted above a probability of one half",
     "multi-label": "accuracy and consistency are over the labels of each sample, and F1 is over all labels together",
     "embedding": "recall@1 is the share of moved samples whose nearest unmoved embedding is their own",
 }
 """By task, what its numbers are of."""
-COSTS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
-    ("parameters", "parameters", count),
-    ("trainable_parameters", "trainable", count),
-    ("flops", "FLOPs per sample", count),
-    ("seconds_per_sample", "time per sample", seconds),
-    ("training_seconds", "training", seconds),
-)
 
 
-def boards(frame: pd.DataFrame) -> list[Board]:
-    """A board for every (dataset, symmetry, output), in the order of the run."""
+def boards(frame: pd.DataFrame, metrics: Metrics | None = None) -> list[Board]:
+    """A board for every (dataset, symmetry, output), in the order of the run.
+
+    Args:
+        frame: estimates.
+        metrics: that may have a column; by default the table's and the plug-ins'.
+    """
+    known = dict(METRICS) if metrics is None else metrics
     frame = side_by_side(frame)
     with_symmetry = frame[frame["symmetry"].notna() & frame["element"].isna()]
     found, places = [], Places.of(frame)
     for (dataset, symmetry), group in with_symmetry.groupby(["dataset", "symmetry"], sort=False):
-        measured = group[group["elements"].notna() & (group["metric"] != "layer_error")]
+        measured = group[group["elements"].notna() & (group["metric"] != LAYER)]
         failed = group[group["status"].isin(["failed", "missing"])].drop_duplicates("model")
         reasons = [(str(row.model), str(row.reason)) for row in failed.itertuples()]
         outputs = list(measured["output"].unique()) or [None]
         for output in outputs:
             mine = measured[measured["output"] == output]
             place = (str(symmetry), str(dataset), str(output) if len(outputs) > 1 else "")
-            found.append(_board(place, places.name(place[0], place[1], place[2] or None), mine, reasons))
+            found.append(_board(place, places.name(place[0], place[1], place[2] or None), mine, reasons, known))
     return found
 
 
-def _board(place: tuple[str, str, str], name: str, group: pd.DataFrame, failed: list[tuple[str, str]]) -> Board:
+def _board(
+    place: tuple[str, str, str], name: str, group: pd.DataFrame, failed: list[tuple[str, str]], known: Metrics
+) -> Board:
     over_all = whole(group)
     values = over_all.pivot_table(index="model", columns="metric", values="estimate", sort=False)
-    classes = "accuracy" in values and values["accuracy"].notna().any()
     tasks = set(group["task"].dropna())
-    hidden = set.intersection(*(LEFT_OUT.get(task, set()) for task in tasks)) if tasks else set()
-    columns = [
-        (metric, heading, show)
-        for metric, heading, show in COLUMNS
-        if _has(values, over_all, metric) and not (classes and metric in LOSSES) and metric not in hidden
-    ]
-    key = next(
-        (
-            m
-            for m in ("orbit_accuracy", "consistency", "recall_at_1", "orbit_loss", "equivariance_error")
-            if m in values
-        ),
-        None,
-    )
+    columns = {
+        metric: row
+        for metric, row in shown_in("table", known).items()
+        if _has(values, over_all, metric, row) and not (tasks and tasks <= set(row.not_for))
+    }
+    key = next((metric for metric in shown_in("ranking", known) if metric in values), None)
     if key is not None:
-        values = values.sort_values(key, ascending=key in {"orbit_loss", "equivariance_error"}, kind="stable")
+        values = values.sort_values(key, ascending=known[key].better == "lower", kind="stable")
     lookup = {(str(row.model), str(row.metric)): row for row in over_all.itertuples()}
     rows = [
-        (str(model), [cell_of(lookup.get((str(model), metric)), show) for metric, _, show in columns])
+        (str(model), [cell_of(lookup.get((str(model), metric)), row) for metric, row in columns.items()])
         for model in values.index
     ]
     level, collapsed = chance.level(over_all), chance.one_class(over_all)
@@ -180,26 +129,32 @@ def _board(place: tuple[str, str, str], name: str, group: pd.DataFrame, failed: 
         f"{place[0]} on {place[1]}" + (f", {place[2]}" if place[2] else ""),
         _note(over_all, group),
         _summary(name, values, lookup, level, collapsed, tasks),
-        ["model", *(h for _, h, _ in columns)],
+        ["model", *headings(columns)],
         rows,
         failed,
         [*_verdicts(group), *_taken(group)],
-        [metric for metric, *_ in columns],
+        columns,
         place,
         level,
         tuple(collapsed),
     )
 
 
-def _has(values: pd.DataFrame, over_all: pd.DataFrame, metric: str) -> bool:
+def _has(values: pd.DataFrame, over_all: pd.DataFrame, metric: str, row: MetricRow) -> bool:
     """Whether a column is shown: some model has a value, or it stands beside one that is shown."""
-    beside = KEPT.get(metric)
-    return metric in values or (beside in {metric, *values} and bool((over_all["metric"] == metric).any()))
+    if row.instead_of in values and values[row.instead_of].notna().any():
+        return False
+    return metric in values or (row.beside in {metric, *values} and bool((over_all["metric"] == metric).any()))
+
+
+def headings(columns: Metrics) -> list[str]:
+    """What stands above the columns of metrics."""
+    return [row.heading or name for name, row in columns.items()]
 
 
 def _verdicts(group: pd.DataFrame) -> list[str]:
     """Which models are exact, which are broken and by what; models of one verdict share a sentence."""
-    rows = group[group["metric"] == "equivariance_error_float64"]
+    rows = group[group["metric"] == EXACTNESS]
     rows = rows[rows["estimate"].notna() | rows["reason"].astype("string").str.contains(AS_IT_RUNS, na=False)]
     by_words: dict[str, list[str]] = {}
     for row in rows.itertuples():
@@ -236,8 +191,9 @@ def whole(frame: pd.DataFrame) -> pd.DataFrame:
     return mine[of_all | ~mixed]
 
 
-def cell_of(row: object, show: Callable[[float], str]) -> Cell:
+def cell_of(row: object, metric: MetricRow) -> Cell:
     """An estimate's row, as a table shows it: at the floor where it is no more than that."""
+    show = WRITTEN[metric.written_as]
     if row is None:
         return Cell("–")
     estimate, low, high = (float(getattr(row, name)) for name in ("estimate", "low", "high"))
@@ -246,7 +202,7 @@ def cell_of(row: object, show: Callable[[float], str]) -> Cell:
     floor = float(getattr(row, "floor", math.nan))
     ends = (None, None) if math.isnan(low) else (low, high)
     if estimate <= floor and getattr(row, "better", "") == "lower":
-        words = "not resolved below" if getattr(row, "metric", "") == "model_error" else "at the floor,"
+        words = "not resolved below" if metric.floor == "reference" else "at the floor,"
         return Cell(show(estimate), f"{words} {show(floor)}", estimate, *ends)
     return Cell(show(estimate), "" if math.isnan(low) else f"[{show(low)}, {show(high)}]", estimate, *ends)
 
@@ -258,7 +214,7 @@ def _note(over_all: pd.DataFrame, group: pd.DataFrame) -> str:
     kinds = [kind for kind in ("permutation", "exact", "lossy", "resampled") if (group["elements"] == kind).any()]
     n = int(over_all["n"].dropna().max()) if over_all["n"].notna().any() else 0
     text = f"{k} elements besides the identity, {' and '.join(kinds)}; {n} samples"
-    excluded = over_all[(over_all["metric"] == "excluded_pairs") & (over_all["estimate"] > 0)]["estimate"]
+    excluded = over_all[(over_all["metric"] == EXCLUDED) & (over_all["estimate"] > 0)]["estimate"]
     if len(excluded):
         text += f"; {int(excluded.iloc[0])} pairs whose label the element changes leave accuracy"
     more = chance.note(chance.one_class(over_all), chance.level(over_all))
@@ -280,24 +236,24 @@ def _summary(
     tasks: set[str],
 ) -> str:
     """The best model at its worst element, and the one that falls farthest; what chance could do is called that."""
-    if "worst_element_accuracy" not in values or values["worst_element_accuracy"].isna().all():
-        if "equivariance_error" not in values or values["equivariance_error"].isna().all():
+    if WORST not in values or values[WORST].isna().all():
+        if DEVIATION not in values or values[DEVIATION].isna().all():
             return ""
-        if tasks == {"embedding"} and "recall_at_1" in values and values["recall_at_1"].notna().any():
-            best = values["recall_at_1"].idxmax()
-            found = f"{percent(values.loc[best, 'recall_at_1'])} % of moved samples"
+        if tasks == {"embedding"} and RETRIEVAL in values and values[RETRIEVAL].notna().any():
+            best = values[RETRIEVAL].idxmax()
+            found = f"{percent(values.loc[best, RETRIEVAL])} % of moved samples"
             return f"Under {place}, {best} finds {found} again among the unmoved ones."
-        best = values["equivariance_error"].idxmin()
+        best = values[DEVIATION].idxmin()
         only = ", and it predicts one class only" if best in collapsed else ""
-        least = scientific(values.loc[best, "equivariance_error"])
+        least = scientific(values.loc[best, DEVIATION])
         return f"Under {place}, {best} deviates least: E = {least}{only}."
-    worst = values["worst_element_accuracy"]
-    drops = values["accuracy"] - worst
+    worst = values[WORST]
+    drops = values[CLEAN] - worst
     best, fallen = worst.idxmax(), drops.idxmax()
     of = "% of labels" if tasks == {"multi-label"} else "%"
 
     def said(model: str) -> tuple[str, str]:
-        row = lookup[model, "worst_element_accuracy"]
+        row = lookup[model, WORST]
         return f"{percent(worst[model])} {of}", chance.words(row.low, row.estimate, row.high, level)
 
     shown, doubt = said(best)
@@ -305,17 +261,18 @@ def _summary(
     text = f"Under {place}, {best} is right on {shown} {even}{doubt}"
     text += ", and predicts one class only" if best in collapsed else ""
     if len(values) == 1 or fallen == best or not drops[fallen] > 0:
-        return f"{text} ({percent(values.loc[best, 'accuracy'])} % unmoved)."
+        return f"{text} ({percent(values.loc[best, CLEAN])} % unmoved)."
     shown, doubt = said(fallen)
-    return f"{text}; {fallen} falls from {percent(values.loc[fallen, 'accuracy'])} % to {shown}{doubt}."
+    return f"{text}; {fallen} falls from {percent(values.loc[fallen, CLEAN])} % to {shown}{doubt}."
 
 
-def costs(frame: pd.DataFrame) -> Board:
+def costs(frame: pd.DataFrame, metrics: Metrics | None = None) -> Board:
     """What each model costs, on the first dataset that it met."""
     model_rows = frame[frame["symmetry"].isna()].drop_duplicates(["model", "metric"])
     lookup = {(row.model, row.metric): row for row in model_rows.itertuples()}
+    columns = shown_in("costs", metrics)
     rows = [
-        (str(model), [cell_of(lookup.get((model, metric)), show) for metric, _, show in COSTS])
+        (str(model), [cell_of(lookup.get((model, metric)), row) for metric, row in columns.items()])
         for model in model_rows["model"].unique()
     ]
     times = "Times are those of warm forward passes on the machine that measured: their median, and their middle half"
@@ -323,15 +280,15 @@ def costs(frame: pd.DataFrame) -> Board:
         "cost",
         times if rows else "nothing measured",
         "",
-        ["model", *(h for _, h, _ in COSTS)],
+        ["model", *headings(columns)],
         rows,
         [],
         _remarks(model_rows),
-        [metric for metric, *_ in COSTS],
+        columns,
     )
 
 
 def _remarks(rows: pd.DataFrame) -> list[str]:
     """What is said of counts of operations, model by model."""
-    chosen = rows[(rows["metric"] == "flops") & rows["estimate"].notna() & rows["reason"].notna()]
+    chosen = rows[(rows["metric"] == OPERATIONS) & rows["estimate"].notna() & rows["reason"].notna()]
     return [f"{row.model}: FLOPs {row.reason}" for row in chosen.itertuples()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,20 +12,18 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from symbench.metrics import METRICS, role_of
 from symbench.report import chance
-from symbench.report.style import INK, MUTED, chance_line, legend, legend_inches, look
+from symbench.report.ranks import CLEAN, ORBIT, STAGES, WORST, of
+from symbench.report.scene import Scene
+from symbench.report.style import INK, MUTED, Sketch, chance_line, legend, legend_inches, look
+from symbench.report.tables import whole
 
 FRONT = 1.6
 """The width of its line."""
-COSTS = {
-    "parameters": "parameters",
-    "flops": "FLOPs per sample",
-    "throughput": "samples per second",
-}
-MEASURES = (
-    "accuracy", "accuracy_low", "accuracy_high", "orbit_accuracy", "orbit_accuracy_low", "orbit_accuracy_high",
-    "worst_case_accuracy", "worst_case_accuracy_low", "worst_case_accuracy_high",
-)  # fmt: skip
+SIZE, OPERATIONS, TIME = (role_of(role) for role in ("size", "operations", "time"))
+COSTS = {name: METRICS.rows[name].heading for name in (SIZE, OPERATIONS)} | {"throughput": "samples per second"}
+MEASURES = [f"{metric}{end}" for metric in STAGES for end in ("", "_low", "_high")]
 
 
 def front(good: Sequence[float], cheap: Sequence[float], low: Sequence[float] | None = None) -> list[bool]:
@@ -60,22 +58,35 @@ def with_costs(ranked: pd.DataFrame, frame: pd.DataFrame, dataset: str) -> pd.Da
         frame: all estimates.
         dataset: on which they were timed.
     """
-    own = frame[frame["symmetry"].isna() & frame["metric"].isin(["parameters", "flops", "seconds_per_sample"])]
+    own = frame[frame["symmetry"].isna() & frame["metric"].isin([SIZE, OPERATIONS, TIME])]
     own = own[own["dataset"] == dataset].drop_duplicates(["model", "metric"])
     costs = own.pivot(index="model", columns="metric", values="estimate")
-    longest = own[own["metric"] == "seconds_per_sample"].set_index("model")["high"]
+    longest = own[own["metric"] == TIME].set_index("model")["high"]
     found = ranked[["model", "chance", *MEASURES]].copy()
-    for name in ("parameters", "flops", "seconds_per_sample"):
+    for name in (SIZE, OPERATIONS, TIME):
         found[name] = found["model"].map(costs[name]).astype(float) if name in costs else np.nan
-    found["throughput"] = 1 / found.pop("seconds_per_sample").replace(0.0, np.nan)
+    found["throughput"] = 1 / found.pop(TIME).replace(0.0, np.nan)
     found["throughput_low"] = 1 / found["model"].map(longest).astype(float).replace(0.0, np.nan)
-    robust, clean = _above_chance(found, "orbit_accuracy"), _above_chance(found, "accuracy")
-    found["front_accuracy"] = front(found["worst_case_accuracy"].tolist(), clean)
+    robust, clean = _above_chance(found, ORBIT), _above_chance(found, CLEAN)
+    found[f"front_{CLEAN}"] = front(found[WORST].tolist(), clean)
     for name in COSTS:
         sign = 1 if name == "throughput" else -1
         low = found["throughput_low"].tolist() if name == "throughput" else None
         found[f"front_{name}"] = front(robust, (sign * found[name]).tolist(), low)
     return found
+
+
+def sketches(scene: Scene) -> Iterator[Sketch]:
+    """A plot for each output that has the three accuracies."""
+    ranked = of(whole(scene.estimates))
+    for found in ranked:
+        data = with_costs(found.rows, scene.report, scene.dataset)
+        best = ", ".join(data[data[f"front_{SIZE}"]]["model"])
+        alt = "Accuracy against worst-case accuracy, and accuracy against parameters, FLOPs and throughput."
+        alt += f" On the Pareto front of orbit accuracy and parameters: {best}." if best else ""
+        more = (found.output,) if len(ranked) > 1 else ()
+        title = f"Accuracy, robustness and cost: {scene.name}"
+        yield Sketch(title, alt, figure_of(data, scene.models), data, more)
 
 
 def _above_chance(found: pd.DataFrame, metric: str) -> list[float]:
@@ -120,10 +131,10 @@ def _signs(costs: bool) -> list[Line2D]:
 
 def _accuracies(axes: Any, data: pd.DataFrame, models: Sequence[str]) -> None:
     axes.plot([0, 100], [0, 100], linestyle="--", color=MUTED, linewidth=0.8, zorder=0)
-    _line(axes, data, "accuracy", "worst_case_accuracy", "front_accuracy", 100.0)
+    _line(axes, data, CLEAN, WORST, f"front_{CLEAN}", 100.0)
     for row in data.to_dict("records"):
-        point = (100 * row["accuracy"], 100 * row["worst_case_accuracy"])
-        _point(axes, models.index(row["model"]), point, _ends(row, "accuracy"), _ends(row, "worst_case_accuracy"))
+        point = (100 * row[CLEAN], 100 * row[WORST])
+        _point(axes, models.index(row["model"]), point, _ends(row, CLEAN), _ends(row, WORST))
     axes.set_xlabel("accuracy as it is, %")
     axes.set_ylabel("worst case, %")
     axes.set_xlim(0, 104)
@@ -134,15 +145,15 @@ def _accuracies(axes: Any, data: pd.DataFrame, models: Sequence[str]) -> None:
 
 def _cost(axes: Any, data: pd.DataFrame, cost: str, models: Sequence[str]) -> None:
     axes.set_xscale("log")
-    _line(axes, data, cost, "orbit_accuracy", f"front_{cost}", 1.0)
+    _line(axes, data, cost, ORBIT, f"front_{cost}", 1.0)
     for row in data.to_dict("records"):
         i, x = models.index(row["model"]), row[cost]
-        clean, robust = 100 * row["accuracy"], 100 * row["orbit_accuracy"]
+        clean, robust = 100 * row[CLEAN], 100 * row[ORBIT]
         color, marker, gid = (look(i)[name] for name in ("color", "marker", "gid"))
         axes.add_line(Line2D([x, x], [clean, robust], color=color, linewidth=0.8, linestyle=":", gid=gid))
         hollow = {"marker": marker, "markersize": 4.5, "markerfacecolor": "none"}
         axes.add_line(Line2D([x], [clean], color=color, gid=gid, **hollow))
-        _point(axes, i, (x, robust), [], _ends(row, "orbit_accuracy"))
+        _point(axes, i, (x, robust), [], _ends(row, ORBIT))
     axes.set_ylim(0, 104)
     chance_line(axes, data, 100.0)
     axes.set_xlabel(COSTS[cost] + (", more is better" if cost == "throughput" else ""))
@@ -189,6 +200,6 @@ def _line(axes: Any, data: pd.DataFrame, x: str, y: str, marked: str, factor: fl
     """The front as a staircase, and a ring around every point that is on it."""
     best = data[data[marked]].sort_values(x)
     xs, ys = factor * best[x].to_numpy(dtype=float), 100 * best[y].to_numpy(dtype=float)
-    where = "pre" if x in {"throughput", "accuracy"} else "post"
+    where = "pre" if x in {"throughput", CLEAN} else "post"
     axes.plot(xs, ys, drawstyle=f"steps-{where}", color=MUTED, linewidth=FRONT, zorder=0)
     axes.plot(xs, ys, "o", markersize=10, markerfacecolor="none", markeredgecolor=MUTED, markeredgewidth=0.8)

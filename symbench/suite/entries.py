@@ -217,8 +217,15 @@ class Controls(Options):
     samples: Annotated[int, Field(ge=2, le=100_000)] = 256
 
 
+NOT_MEASURED = frozenset({"gates", "baseline", "metrics"})
+"""Keys of a suite that read what was measured, and do not change it."""
+
+
 class Suite(BaseModel):
-    """A suite, checked: every name exists and every option is in range."""
+    """A suite, checked: every name exists and every option is in range.
+
+    ``metrics`` are those of the user's own, as ``file.py:attribute``: every other one is there anyway.
+    """
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False, arbitrary_types_allowed=True
@@ -234,6 +241,7 @@ class Suite(BaseModel):
     controls: Controls = Controls()
     baseline: str | None = None
     gates: list[Rule] = Field(default_factory=list)
+    metrics: list[str] = Field(default_factory=list)
     scores: Literal["probabilities", "logits"] = "probabilities"
     folder: Path = Field(default=Path(), exclude=True)
     source: Document | None = Field(default=None, exclude=True)
@@ -251,17 +259,23 @@ class Suite(BaseModel):
         return document
 
     def asked(self) -> str:
-        """SHA-256 of what it asks to be measured: rules and the baseline may change without a new run."""
-        asked = {key: value for key, value in self.resolved().items() if key not in {"gates", "baseline"}}
+        """SHA-256 of what it asks to be measured: rules, metrics and the baseline may change without a new run."""
+        asked = {key: value for key, value in self.resolved().items() if key not in NOT_MEASURED}
         return content_key(asked)
 
     def gates_at(self) -> list[str]:
         """File and line of each rule, the file relative to the working folder where it lies below."""
         if self.source is None:
             return []
+        return [encodable(f"{self.shown_file}:{self.source.line(('gates', i))}") for i in range(len(self.gates))]
+
+    @property
+    def shown_file(self) -> str | None:
+        """Its file, relative to the working folder where it lies below; None where it was made without one."""
+        if self.source is None:
+            return None
         path = self.source.path.resolve()
-        shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-        return [encodable(f"{shown}:{self.source.line(('gates', i))}") for i in range(len(self.gates))]
+        return encodable(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))
 
 
 def code_of(entry: DatasetEntry | ModelEntry, suite: Suite, where: str) -> Code | None:
@@ -285,6 +299,10 @@ def uses_code(suite: Suite) -> Iterator[tuple[str, str]]:
     for name, symmetry in suite.symmetries.items():
         if symmetry.action is not None and (":" in symmetry.action or "/" in symmetry.action):
             yield suite.where("symmetries", name, "action"), symmetry.action
+    yield from ((suite.where("metrics"), name) for name in suite.metrics)
+    for i, rule in enumerate(suite.gates):
+        where = f"gates.{i}.metric" if suite.source is None else suite.source.where(("gates", i, "metric"))
+        yield from ((where, name) for name in rule.metric if ":" in name or "/" in name)
 
 
 def check_code(suite: Suite) -> None:

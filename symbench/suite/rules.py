@@ -75,7 +75,7 @@ class Rule(Selector):
 
     def takes_metric(self, metric: str) -> bool:
         """Whether it is about this metric."""
-        return any(fnmatchcase(metric, pattern) for pattern in self.metric)
+        return any(metric == pattern or fnmatchcase(metric, pattern) for pattern in self.metric)
 
     def takes_element(self, label: str | None) -> bool:
         """Whether it is about this element; None stands for all of them."""

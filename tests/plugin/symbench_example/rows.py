@@ -6,11 +6,13 @@ from typing import Annotated
 
 from pydantic import Field
 
+from symbench.actions import ActionRow
 from symbench.datasets import DatasetRow
 from symbench.groups import GroupRow
 from symbench.metrics import MetricRow
 from symbench.models import ModelRow
 from symbench.registry import Options
+from symbench.report.figures import FigureRow
 
 
 class StripesOptions(Options):
@@ -20,8 +22,20 @@ class StripesOptions(Options):
 
 
 HALF_TURN = GroupRow("symbench_example.things:HalfTurn", "the turn by 180 degrees", Options, "plane")
+SPINS = GroupRow(
+    "symbench_example.things:Spins", "twelve spins", Options, "spins", actions=("symbench_example.rows:SPIN",)
+)
+SPIN = ActionRow("symbench_example.things:SpinImage", "roll the rows of the image", Options, "spins", "Image")
 STRIPES = DatasetRow("symbench_example.things:stripes", "horizontal or vertical stripes", StripesOptions)
 AVERAGE = ModelRow("symbench_example.things:Average", "two logits from the mean of the pixels")
 CERTAINTY = MetricRow(
     "symbench_example.things:certainty", "share of samples with no deviation", Options, "share", "higher"
+)
+SPINNING = FigureRow(
+    "symbench_example.drawings:spinning",
+    "what spins come to",
+    section="spinning",
+    heading="Spins",
+    text="What spins come to.",
+    families=("spins",),
 )

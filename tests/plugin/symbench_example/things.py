@@ -5,10 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from symbench.actions.base import Action, Kind, Move
 from symbench.datasets.base import Arrays
 from symbench.fields import Category, Image
+from symbench.groups.base import Group
 from symbench.groups.cyclic import Cyclic
 from symbench.metrics.base import Observed, Value
+from symbench.registry import Options
 from symbench.statistics import Mean
 
 
@@ -18,6 +21,33 @@ class HalfTurn(Cyclic):
     def __init__(self) -> None:
         super().__init__(2)
         self.name = "example/halfturn"
+
+
+class Spins(Cyclic):
+    """Twelve spins, whose parameter has the name of an angle: it is none of the plane."""
+
+    def __init__(self) -> None:
+        super().__init__(12)
+        self.name = "example/spins"
+
+
+class SpinImage(Action):
+    """Rolls the rows of an image of nine by three at every spin."""
+
+    def __init__(self, group: Group, options: Options) -> None:
+        del group, options
+
+    def check(self, shape: tuple[int, ...]) -> str | None:
+        """Nine rows, so that twelve spins are none."""
+        return None if shape[-2] == 9 else "it has no nine rows"
+
+    def kinds(self, g: Tensor) -> list[Kind]:
+        """Rows are moved as they are."""
+        return ["permutation"] * len(g)
+
+    def bind(self, g: Tensor, like: Tensor) -> Move:
+        """A copy of the image for each spin."""
+        return lambda x: torch.stack([x.roll(3 * int(spin), dims=-2) for spin in g])
 
 
 def stripes(*, samples: int) -> Arrays:
