@@ -16,9 +16,10 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import crop, rotate
 
 from symbench import actions, groups, testing
-from symbench.actions import ACTIONS, TurnOptions, ZoomOptions
+from symbench.actions import ACTIONS
 from symbench.actions.base import Action
 from symbench.actions.border import disc_mask
+from symbench.actions.options import TurnOptions, ZoomOptions
 from symbench.actions.plane import TurnImage
 from symbench.fields import Image
 from symbench.groups.base import Group

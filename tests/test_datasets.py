@@ -12,10 +12,11 @@ from PIL import Image as Pil
 from scipy.spatial.distance import pdist
 from sklearn.datasets import load_digits
 
-from symbench.datasets import DATASETS, TorchvisionOptions
+from symbench.datasets import DATASETS
 from symbench.datasets.base import Arrays, resize
 from symbench.datasets.items import Items
 from symbench.datasets.pixels import to_image
+from symbench.domains.images.tables.datasets import TorchvisionOptions
 from symbench.domains.sets.data import mean_distance
 from symbench.errors import ConfigError, DataError
 from symbench.fields import Category, Image, Scalar

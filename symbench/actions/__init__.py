@@ -12,8 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from symbench.actions.lookup import Lookup, family, rows
-from symbench.actions.options import BorderOptions, ResampleOptions, ShiftOptions, TurnOptions, ZoomOptions
-from symbench.actions.table import ACTIONS, FAMILIES, ActionRow, Family
+from symbench.actions.table import ACTIONS, ActionRow, Family, families
 from symbench.fields import Declared, Field
 from symbench.registry import checked_options
 
@@ -21,21 +20,7 @@ if TYPE_CHECKING:
     from symbench.actions.base import Action
     from symbench.groups.base import Group
 
-__all__ = [
-    "ACTIONS",
-    "FAMILIES",
-    "ActionRow",
-    "BorderOptions",
-    "Family",
-    "Lookup",
-    "ResampleOptions",
-    "ShiftOptions",
-    "TurnOptions",
-    "ZoomOptions",
-    "family",
-    "load",
-    "rows",
-]
+__all__ = ["ACTIONS", "ActionRow", "Family", "Lookup", "families", "family", "load", "rows"]
 
 
 def load(

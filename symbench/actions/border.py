@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
-from symbench.actions import BorderOptions, ResampleOptions, TurnOptions
 from symbench.actions.base import Action
+from symbench.actions.options import BorderOptions, ResampleOptions, TurnOptions
 
 
 class FramedAction(Action):

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from symbench.actions.table import ACTIONS, FAMILIES, ActionRow, Family
+from symbench.actions.table import ACTIONS, ActionRow, Family, families
 from symbench.code import Code
 from symbench.errors import ConfigError, ImpossiblePair, Problem, near_miss, one_of
 from symbench.fields import Declared, Field, Places, Value
@@ -171,11 +171,11 @@ class Lookup:
 
 def _family_of(group: str, folder: Path) -> Family:
     """What the family of a group leaves alone: of a plug-in's own, what its row says; of a product, what both do."""
-    name = family(group, folder=folder)
-    if name in FAMILIES:
-        return FAMILIES[name]
+    name, known = family(group, folder=folder), families()
+    if name in known:
+        return known[name]
     parts = [row_of(part, folder=folder) for part in factors(group)]
-    alone = [FAMILIES[row.family].alone if row.family in FAMILIES else frozenset(row.alone) for row in parts]
+    alone = [known[row.family].alone if row.family in known else frozenset(row.alone) for row in parts]
     return Family(frozenset.intersection(*alone))
 
 

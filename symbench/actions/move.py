@@ -8,10 +8,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from symbench.actions import ResampleOptions
 from symbench.actions.base import Generator, Kind, Move
 from symbench.actions.border import FramedAction
 from symbench.actions.fourier import derivative, rotate, shift, spin
+from symbench.actions.options import ResampleOptions
 from symbench.actions.resample import Reader, fill_value, neighbours, reader, reference_options, with_room
 from symbench.groups.rigid import SE2, turned, wrapped
 

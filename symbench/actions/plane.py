@@ -8,10 +8,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from symbench.actions import TurnOptions
 from symbench.actions.base import Generator, Kind, Move
 from symbench.actions.border import FramedAction
 from symbench.actions.fourier import rotate, spin
+from symbench.actions.options import TurnOptions
 from symbench.actions.resample import Reader, fill_value, neighbours, reader, reference_options, with_room
 from symbench.groups.plane import PlaneGroup
 

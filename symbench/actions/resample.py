@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample, pad
 
-from symbench.actions import ResampleOptions
 from symbench.actions.filters import Filters
 from symbench.actions.fourier import padded_size
+from symbench.actions.options import ResampleOptions
 
 AROUND = 2
 """Pixels around a place that a circular border repeats for ``grid_sample``."""

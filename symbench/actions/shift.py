@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from symbench.actions import ShiftOptions
 from symbench.actions.base import Kind, Move, take
 from symbench.actions.border import FramedAction
 from symbench.actions.filters import folded
+from symbench.actions.options import ShiftOptions
 from symbench.groups.translation import Translations
 
 

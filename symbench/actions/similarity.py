@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from symbench.actions import ZoomOptions
 from symbench.actions.base import Generator, Kind, Move
 from symbench.actions.border import FramedAction
 from symbench.actions.filters import radius
+from symbench.actions.options import ZoomOptions
 from symbench.actions.plane import TurnImage, exact, exact_or, source_pixels
 from symbench.actions.resample import reader
 from symbench.groups.plane import PlaneGroup

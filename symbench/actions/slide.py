@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from symbench.actions import ResampleOptions
 from symbench.actions.base import Generator, Kind, Move
 from symbench.actions.border import FramedAction
 from symbench.actions.fourier import derivative, shift
+from symbench.actions.options import ResampleOptions
 from symbench.actions.resample import Reader, fill_value, reader, reference_options, with_room
 from symbench.groups.slide import PlaneTranslations
 

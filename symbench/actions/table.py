@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from symbench.actions.options import ResampleOptions, ShiftOptions, TurnOptions, ZoomOptions
-from symbench.registry import Options, Row, Table
+from symbench.registry import Options, Row, Table, domains
 
 
 @dataclass(frozen=True)
@@ -38,80 +37,22 @@ class Family:
     relabels: bool = False
 
 
-SHIFTS = Family(frozenset({"Axis", "Index", "Vector", "PseudoVector"}))
-FAMILIES: dict[str, Family] = {
-    "plane": Family(),
-    "rigid": Family(),
-    "scalings": Family(),
-    "plane x scalings": Family(),
-    "translations": SHIFTS,
-    "slides": SHIFTS,
-    "symmetric": Family(frozenset(), relabels=True),
-}
-"""Our own families. A plug-in's group names in its row what its family leaves alone."""
+FAMILIES: dict[str, Family] = {"symmetric": Family(frozenset(), relabels=True)}
+"""Families of no domain; see :func:`families`. A plug-in's group names in its row what its family leaves alone."""
+
+
+def families() -> dict[str, Family]:
+    """All families of our own, by name."""
+    found = dict(FAMILIES)
+    for domain in domains():
+        found.update(getattr(domain, "FAMILIES", {}))
+    return found
 
 
 ACTIONS = Table(
     "action",
     ActionRow,
     {
-        "turn": ActionRow(
-            "symbench.actions.plane:TurnImage",
-            "rotate and mirror about the centre of the image",
-            TurnOptions,
-            "plane",
-            "Grid",
-            version=2,
-        ),
-        "shift": ActionRow(
-            "symbench.actions.shift:ShiftImage", "move by whole pixels", ShiftOptions, "translations", "Grid"
-        ),
-        "slide": ActionRow(
-            "symbench.actions.slide:SlideImage",
-            "move by fractions of a pixel",
-            ResampleOptions,
-            "slides",
-            "Grid",
-            version=2,
-        ),
-        "move": ActionRow(
-            "symbench.actions.move:MoveImage",
-            "rotate about the centre and move, in one interpolation",
-            ResampleOptions,
-            "rigid",
-            "Grid",
-            version=2,
-        ),
-        "zoom": ActionRow(
-            "symbench.actions.zoom:ZoomImage",
-            "enlarge or reduce about the centre of the image",
-            ZoomOptions,
-            "scalings",
-            "Grid",
-        ),
-        "turn-and-zoom": ActionRow(
-            "symbench.actions.similarity:TurnAndZoomImage",
-            "rotate or mirror and zoom about the centre of the image, in one interpolation",
-            ZoomOptions,
-            "plane x scalings",
-            "Grid",
-        ),
-        "patches": ActionRow(
-            "symbench.actions.permute:PermutePatches",
-            "S<n> moves the n = m x m equal patches of the image",
-            Options,
-            "symmetric",
-            "Grid",
-            named=True,
-        ),
-        "pixels": ActionRow(
-            "symbench.actions.permute:PermutePixels",
-            "S<n> moves the n = h x w pixels of the image",
-            Options,
-            "symmetric",
-            "Grid",
-            named=True,
-        ),
         "rows": ActionRow(
             "symbench.actions.permute:PermutePlaces",
             "S<n> moves the places along the axis of the leaf it is on",
@@ -126,20 +67,6 @@ ACTIONS = Table(
             Options,
             "symmetric",
             "Index",
-        ),
-        "turn-vectors": ActionRow(
-            "symbench.actions.vectors:TurnVectors",
-            "rotate and mirror vectors of the plane",
-            Options,
-            "plane",
-            "Vector",
-        ),
-        "turn-pseudovectors": ActionRow(
-            "symbench.actions.vectors:TurnPseudoVectors",
-            "the same of vectors that a mirror turns round besides",
-            Options,
-            "plane",
-            "PseudoVector",
         ),
     },
 )

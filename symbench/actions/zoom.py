@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from symbench.actions import ZoomOptions
 from symbench.actions.base import Kind, Move
 from symbench.actions.border import FramedAction
 from symbench.actions.filters import folded, kernel, radius
+from symbench.actions.options import ZoomOptions
 from symbench.actions.resample import fill_value, neighbours
 from symbench.groups.scaling import Scalings
 

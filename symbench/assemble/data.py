@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from symbench.code import foreign
-from symbench.datasets import DATASETS, ItemsOptions
+from symbench.datasets import DATASETS
 from symbench.datasets.base import Canvas, Dataset
 from symbench.datasets.items import Items
 from symbench.datasets.padding import checked
+from symbench.domains.images.tables.datasets import ItemsOptions
 from symbench.errors import (
     CellError,
     ConfigError,

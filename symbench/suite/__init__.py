@@ -16,8 +16,9 @@ from pydantic import ValidationError
 
 from symbench import actions, document, presets
 from symbench.code import Code
-from symbench.datasets import DATASETS, DatasetRow, ItemsOptions
+from symbench.datasets import DATASETS, DatasetRow
 from symbench.document import Document, Path_
+from symbench.domains.images.tables.datasets import ItemsOptions
 from symbench.errors import ConfigError, Problem, SuiteError, near_miss, one_of, quoted
 from symbench.fields import Field, Image
 from symbench.groups import GROUPS, factors

@@ -1,0 +1,90 @@
+"""How groups of the plane move pixels, and vectors on and off them."""
+
+from __future__ import annotations
+
+from symbench.actions import ActionRow, Family
+from symbench.actions.options import ResampleOptions, ShiftOptions, TurnOptions, ZoomOptions
+from symbench.registry import Options
+
+SHIFTS = Family(frozenset({"Axis", "Index", "Vector", "PseudoVector"}))
+FAMILIES: dict[str, Family] = {
+    "plane": Family(),
+    "rigid": Family(),
+    "scalings": Family(),
+    "plane x scalings": Family(),
+    "translations": SHIFTS,
+    "slides": SHIFTS,
+}
+ACTIONS = {
+    "turn": ActionRow(
+        "symbench.actions.plane:TurnImage",
+        "rotate and mirror about the centre of the image",
+        TurnOptions,
+        "plane",
+        "Grid",
+        version=2,
+    ),
+    "shift": ActionRow(
+        "symbench.actions.shift:ShiftImage", "move by whole pixels", ShiftOptions, "translations", "Grid"
+    ),
+    "slide": ActionRow(
+        "symbench.actions.slide:SlideImage",
+        "move by fractions of a pixel",
+        ResampleOptions,
+        "slides",
+        "Grid",
+        version=2,
+    ),
+    "move": ActionRow(
+        "symbench.actions.move:MoveImage",
+        "rotate about the centre and move, in one interpolation",
+        ResampleOptions,
+        "rigid",
+        "Grid",
+        version=2,
+    ),
+    "zoom": ActionRow(
+        "symbench.actions.zoom:ZoomImage",
+        "enlarge or reduce about the centre of the image",
+        ZoomOptions,
+        "scalings",
+        "Grid",
+    ),
+    "turn-and-zoom": ActionRow(
+        "symbench.actions.similarity:TurnAndZoomImage",
+        "rotate or mirror and zoom about the centre of the image, in one interpolation",
+        ZoomOptions,
+        "plane x scalings",
+        "Grid",
+    ),
+    "patches": ActionRow(
+        "symbench.actions.patches:PermutePatches",
+        "S<n> moves the n = m x m equal patches of the image",
+        Options,
+        "symmetric",
+        "Grid",
+        named=True,
+    ),
+    "pixels": ActionRow(
+        "symbench.actions.patches:PermutePixels",
+        "S<n> moves the n = h x w pixels of the image",
+        Options,
+        "symmetric",
+        "Grid",
+        named=True,
+    ),
+    "turn-vectors": ActionRow(
+        "symbench.actions.vectors:TurnVectors",
+        "rotate and mirror vectors of the plane",
+        Options,
+        "plane",
+        "Vector",
+    ),
+    "turn-pseudovectors": ActionRow(
+        "symbench.actions.vectors:TurnPseudoVectors",
+        "the same of vectors that a mirror turns round besides",
+        Options,
+        "plane",
+        "PseudoVector",
+    ),
+}

@@ -1,0 +1,141 @@
+"""Where images come from, and the options of each."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator
+from pydantic import Field as Limits
+from pydantic_core import PydanticCustomError
+
+from symbench.datasets import DatasetRow, Split
+from symbench.registry import Options
+
+
+class DigitsOptions(Options):
+    """``digits``: 1,797 handwritten digits, 450 of them for testing."""
+
+    split: Split = "test"
+    size: Annotated[int, Limits(ge=9, le=257)] = 33
+
+
+def _rising(value: object) -> object:
+    """A list of two numbers, the second the larger, as a pair."""
+    pair = tuple(value) if isinstance(value, (list, tuple)) else ()
+    if len(pair) != 2 or not all(isinstance(end, (int, float)) and not isinstance(end, bool) for end in pair):
+        raise PydanticCustomError("range", "what black and white are stored as, such as [0, 4095]")
+    if not pair[0] < pair[1]:
+        raise PydanticCustomError("range", "black and white, the smaller number first")
+    return pair
+
+
+Range = Annotated[tuple[float, float], BeforeValidator(_rising)]
+Layout = Literal["auto", "nchw", "nhwc"]
+
+
+class ItemsOptions(Options):
+    """Data of a user's own code: what black and white are stored as, and where the channels of an array are."""
+
+    range: Range | None = None
+    layout: Layout = "auto"
+
+
+class TorchvisionOptions(Options):
+    """``torchvision/<NAME>``: any labelled image set of torchvision, read from ``root``."""
+
+    split: Split = "test"
+    root: str = "data"
+    download: bool = False
+
+
+Channels = Literal[1, 3]
+
+
+class ImagesOptions(Options):
+    """``images``: a folder of images, with a sub-folder for each class or without labels.
+
+    ``labels: none`` takes everything below it as unlabelled. ``{split}`` in ``root`` stands for the split.
+    """
+
+    root: str
+    split: Split = "test"
+    labels: Literal["folders", "none"] = "folders"
+    channels: Channels = 3
+
+
+class CsvOptions(Options):
+    """``csv``: a table with a column of paths, relative to its file, and one of labels if there are any."""
+
+    path: str
+    split: Split = "test"
+    image: str = "image"
+    label: str | None = None
+    delimiter: Annotated[str, Limits(min_length=1, max_length=1)] = ","
+    channels: Channels = 3
+
+
+class ArraysOptions(Options):
+    """``arrays``: images, and labels if there are any, in a ``.npz``, ``.npy`` or ``.safetensors`` file."""
+
+    path: str
+    split: Split = "test"
+    images: str = "images"
+    labels: str | None = None
+    layout: Layout = "auto"
+    range: Range | None = None
+
+
+class HuggingfaceOptions(Options):
+    """``huggingface``: a folder that Hugging Face's ``datasets`` saved, or the name of a dataset in its cache."""
+
+    path: str
+    split: str = "test"
+    image: str = "image"
+    label: str | None = None
+    channels: Channels = 3
+    download: bool = False
+
+
+DATASETS = {
+    "digits": DatasetRow(
+        "symbench.datasets.digits:load",
+        "scikit-learn's handwritten digits, 33 x 33, 10 classes",
+        DigitsOptions,
+    ),
+    "images": DatasetRow(
+        "symbench.datasets.images:load",
+        "a folder of images: a sub-folder for each class, or unlabelled",
+        ImagesOptions,
+        aliases=("folder", "imagefolder", "image-folder", "directory", "photos", "pictures", "jpg", "png"),
+    ),
+    "csv": DatasetRow(
+        "symbench.datasets.csv:load",
+        "a CSV file with a column of image files and one of labels",
+        CsvOptions,
+        aliases=("tsv", "table", "dataframe", "excel"),
+    ),
+    "arrays": DatasetRow(
+        "symbench.datasets.arrays:load",
+        "images in a .npz, .npy or .safetensors file",
+        ArraysOptions,
+        aliases=("npz", "npy", "numpy", "array", "tensor", "tensors", "safetensors"),
+    ),
+    "huggingface": DatasetRow(
+        "symbench.datasets.huggingface:load",
+        "images of Hugging Face's datasets, from a folder or its cache",
+        HuggingfaceOptions,
+        aliases=("hf", "hub", "datasets", "load_dataset"),
+    ),
+    "huggingface/<PATH>": DatasetRow(
+        "symbench.datasets.huggingface:load",
+        "the same by the name of the dataset, such as huggingface/cifar10",
+        HuggingfaceOptions,
+        aliases=("hf/<PATH>", "datasets/<PATH>"),
+    ),
+    "torchvision/<NAME>": DatasetRow(
+        "symbench.datasets.torchvision:load",
+        "a labelled image set of torchvision.datasets, such as torchvision/FashionMNIST",
+        TorchvisionOptions,
+        aliases=("MNIST", "FashionMNIST", "KMNIST", "CIFAR10", "CIFAR100", "SVHN", "STL10", "ImageNet"),
+    ),
+}
