@@ -13,28 +13,28 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from symbench.api import Choices, Run, load_suite, open_run, run, write_report
-    from symbench.errors import CellError, ConfigError, Interrupted, SymbenchError
-    from symbench.judge import compare_runs, judge_run, set_baseline
-    from symbench.suite import Suite
+    from symbench.base.errors import CellError, ConfigError, Interrupted, SymbenchError
+    from symbench.face.api import Choices, Run, load_suite, open_run, run, write_report
+    from symbench.measure.suite import Suite
+    from symbench.read.judge import compare_runs, judge_run, set_baseline
 
 __version__ = "0.1.0"
 
 _WHERE = {
-    "CellError": "symbench.errors",
-    "Choices": "symbench.api",
-    "ConfigError": "symbench.errors",
-    "Interrupted": "symbench.errors",
-    "Run": "symbench.api",
-    "Suite": "symbench.suite",
-    "SymbenchError": "symbench.errors",
-    "compare_runs": "symbench.judge",
-    "judge_run": "symbench.judge",
-    "load_suite": "symbench.api",
-    "open_run": "symbench.api",
-    "run": "symbench.api",
-    "set_baseline": "symbench.judge",
-    "write_report": "symbench.api",
+    "CellError": "symbench.base.errors",
+    "Choices": "symbench.face.api",
+    "ConfigError": "symbench.base.errors",
+    "Interrupted": "symbench.base.errors",
+    "Run": "symbench.face.api",
+    "Suite": "symbench.measure.suite",
+    "SymbenchError": "symbench.base.errors",
+    "compare_runs": "symbench.read.judge",
+    "judge_run": "symbench.read.judge",
+    "load_suite": "symbench.face.api",
+    "open_run": "symbench.face.api",
+    "run": "symbench.face.api",
+    "set_baseline": "symbench.read.judge",
+    "write_report": "symbench.face.api",
 }
 
 __all__ = [

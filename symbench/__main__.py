@@ -1,6 +1,6 @@
 """``python -m symbench``."""
 
-from symbench.cli import main
+from symbench.face.cli import main
 
 if __name__ == "__main__":
     main()

@@ -13,10 +13,11 @@ import os
 import sys
 from typing import Any, NoReturn
 
-from symbench import api, cli, forecast, judge, report
-from symbench.engines import local
-from symbench.gate import junit, markdown, sarif
-from symbench.report import drawing, page, pairs
+from symbench.face import api, cli, forecast
+from symbench.measure.engines import local
+from symbench.read import judge, report
+from symbench.read.gate import junit, markdown, sarif
+from symbench.read.report import drawing, page, pairs
 
 READY = (api, forecast, judge, report, local, junit, markdown, sarif, drawing, page, pairs)
 

@@ -11,10 +11,18 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from symbench.columns import OBSERVATIONS
-from symbench.records import CellRecord, CellStatus, ElementRecord, GateRecord, Manifest, MatchRecord, PartRecord
-from symbench.statistics import Array
-from symbench.store import Store, content_key, sha256_file, write_controls, write_gallery, write_part, write_samples
+from symbench.algebra.statistics import Array
+from symbench.base.columns import OBSERVATIONS
+from symbench.base.records import CellRecord, CellStatus, ElementRecord, GateRecord, Manifest, MatchRecord, PartRecord
+from symbench.measure.store import (
+    Store,
+    content_key,
+    sha256_file,
+    write_controls,
+    write_gallery,
+    write_part,
+    write_samples,
+)
 
 HOSTILE = (
     "<script>alert(1)</script>",

@@ -12,16 +12,18 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from symbench import actions, groups, testing
-from symbench.actions import ACTIONS, fourier
-from symbench.actions.base import Action
-from symbench.actions.border import disc_mask
-from symbench.actions.permute import PermutePlaces
-from symbench.actions.zoom import zoom_matrix
-from symbench.errors import ImpossiblePair
-from symbench.fields import Category, Field, Image, Nodes, Scalar
-from symbench.groups.base import Group
-from symbench.registry import Options
+from symbench.algebra import actions, groups
+from symbench.algebra.actions import ACTIONS
+from symbench.algebra.actions.base import Action
+from symbench.algebra.actions.permute import PermutePlaces
+from symbench.algebra.fields import Category, Field, Image, Nodes, Scalar
+from symbench.algebra.groups.base import Group
+from symbench.base.errors import ImpossiblePair
+from symbench.base.registry import Options
+from symbench.domains.images.actions import fourier
+from symbench.domains.images.actions.border import disc_mask
+from symbench.domains.images.actions.zoom import zoom_matrix
+from symbench.face import testing
 
 SET = Nodes("items", Scalar())
 

@@ -19,16 +19,16 @@ from test_pretrained import offline, saved, source
 from torchvision.models import get_model, get_model_weights
 
 from symbench import open_run
-from symbench.api import Choices, prepare
-from symbench.assemble.labels import Labels, match
-from symbench.datasets import DATASETS
-from symbench.datasets.base import Aligned, Arrays
-from symbench.errors import ConfigError, DataError
-from symbench.events import Advanced, Event, Finished, Note, Started
-from symbench.fields import Category, Image
-from symbench.models.huggingface import Huggingface
-from symbench.models.timm import Timm
-from symbench.models.torchvision import Torchvision, imagenet_names
+from symbench.algebra.fields import Category, Image
+from symbench.base.errors import ConfigError, DataError
+from symbench.base.events import Advanced, Event, Finished, Note, Started
+from symbench.domains.common.datasets import DATASETS
+from symbench.domains.common.datasets.base import Aligned, Arrays
+from symbench.domains.images.models.huggingface import Huggingface
+from symbench.domains.images.models.timm import Timm
+from symbench.domains.images.models.torchvision import Torchvision, imagenet_names
+from symbench.face.api import Choices, prepare
+from symbench.measure.assemble.labels import Labels, match
 
 __all__ = ["offline", "saved"]
 

@@ -17,19 +17,20 @@ import symbench
 PACKAGE = ROOT / "symbench"
 
 
-def levels() -> dict[str, int]:
-    """The level table of README, room to number."""
-    found = {}
-    for line in (ROOT / "README.md").read_text().splitlines():
-        row = re.fullmatch(r"\| (\d+) \| ((?:`[\w./]+`(?:, )?)+) \|.*\|", line)
-        if row:
-            for name in re.findall(r"`([\w./]+)`", row[2]):
-                found[name.rstrip("/").removesuffix(".py")] = int(row[1])
-    return found
+FLOORS = ("base", "algebra", "domains", "measure", "read", "face")
+"""From the ground up: a module imports its own floor and lower ones."""
+DOORS = {"fields", "testing"}
+"""Files at the top that only pass on, under names that stay."""
+
+
+def floors_in_readme() -> list[str]:
+    """The floors that README's table shows, from the ground up."""
+    rows = [re.fullmatch(r"\| `(\w+)/` \|.*\|", line) for line in (ROOT / "README.md").read_text().splitlines()]
+    return [row[1] for row in rows if row][::-1]
 
 
 def imports(path: Path, text: str | None = None) -> set[str]:
-    """Every room of symbench that a file imports, anywhere in it, type checking included."""
+    """Every floor that a file imports, anywhere in it, type checking included."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text() if text is None else text)):
         if isinstance(node, ast.Import):
@@ -41,7 +42,7 @@ def imports(path: Path, text: str | None = None) -> set[str]:
         else:
             continue
         found |= {name.split(".")[1] for name in names if name.startswith("symbench.")}
-    return found & set(levels())
+    return found & {*FLOORS, *DOORS}
 
 
 def room(path: Path) -> str:
@@ -49,39 +50,37 @@ def room(path: Path) -> str:
 
 
 def violations(source: str, imported: set[str]) -> list[str]:
-    table = levels()
-    return [
-        f"{source} ({table[source]}) imports {other} ({table[other]})"
-        for other in imported
-        if other != source and table[other] >= table[source]
-    ]
+    """The imports that lead upwards; doors are for those outside."""
+    table = {**{name: i for i, name in enumerate(FLOORS)}, **dict.fromkeys(DOORS, len(FLOORS))}
+    return [f"{source} imports {other}" for other in imported if table[other] > table[source]]
 
 
 FILES = [p for p in sorted(PACKAGE.rglob("*.py")) if p.name not in {"__main__.py"} and p != PACKAGE / "__init__.py"]
 
 
-def test_every_room_has_a_level() -> None:
-    assert {room(p) for p in FILES} == set(levels())
+def test_every_file_stands_on_a_floor_that_readme_shows() -> None:
+    assert {room(p) for p in FILES} == {*FLOORS, *DOORS}
+    assert floors_in_readme() == list(FLOORS)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_modules_import_lower_levels_only(path: Path) -> None:
+def test_modules_import_their_own_floor_and_lower_ones(path: Path) -> None:
     assert violations(room(path), imports(path)) == []
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        "from symbench import cli",
-        "import symbench.plan.pairs",
-        "from symbench.report.tables import boards",
-        "from .plan import pairs",
-        "from . import cli",
-        "def f():\n    from symbench import train",
+        "from symbench import face",
+        "import symbench.read.compare",
+        "from symbench.read.report.tables import boards",
+        "from symbench import testing",
+        "from ..face import cli",
+        "def f():\n    from symbench.face import api",
     ],
 )
 def test_the_test_above_can_fail(text: str) -> None:
-    assert violations("measure", imports(PACKAGE / "measure.py", text))
+    assert violations("measure", imports(PACKAGE / "measure" / "train.py", text))
 
 
 def name_of(path: Path) -> str:
@@ -131,27 +130,34 @@ def test_no_modules_import_one_another() -> None:
     assert cycles(graph) == []
 
 
-TYPES_ONLY = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from symbench.plan.{} import Plan\n"
+TYPES_ONLY = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from symbench.measure.plan.{} import Plan\n"
 BACK = {
     "for types": TYPES_ONLY.format("resolve"),
-    "at the top": "import symbench.plan.resolve",
-    "from the package": "from symbench.plan import resolve",
+    "at the top": "import symbench.measure.plan.resolve",
+    "from the package": "from symbench.measure.plan import resolve",
     "relative": "from .resolve import Plan",
-    "late": "def f():\n    from symbench.plan.resolve import resolve",
+    "late": "def f():\n    from symbench.measure.plan.resolve import resolve",
 }
 
 
 @pytest.mark.parametrize("text", BACK.values(), ids=BACK)
 def test_the_test_of_cycles_can_fail(text: str) -> None:
     """As plan/training.py once did, a module takes a type from the one that imports it."""
-    known = {"symbench.plan", "symbench.plan.resolve", "symbench.plan.training", "symbench.plan.keys"}
+    known = {
+        "symbench.measure.plan",
+        "symbench.measure.plan.resolve",
+        "symbench.measure.plan.training",
+        "symbench.measure.plan.keys",
+    }
     sources = {
-        "symbench.plan.resolve": "from symbench.plan.keys import cell_of",
-        "symbench.plan.keys": "from symbench.plan import training",
-        "symbench.plan.training": text,
+        "symbench.measure.plan.resolve": "from symbench.measure.plan.keys import cell_of",
+        "symbench.measure.plan.keys": "from symbench.measure.plan import training",
+        "symbench.measure.plan.training": text,
     }
     graph = {name: modules_imported(source, name, known) for name, source in sources.items()}
-    assert cycles(graph) == [["symbench.plan.keys", "symbench.plan.resolve", "symbench.plan.training"]]
+    assert cycles(graph) == [
+        ["symbench.measure.plan.keys", "symbench.measure.plan.resolve", "symbench.measure.plan.training"]
+    ]
 
 
 VERDICT = ("match", "draft", "decide", "question", "explain", "words", "__init__")
@@ -160,19 +166,19 @@ VERDICT = ("match", "draft", "decide", "question", "explain", "words", "__init__
 
 def backwards(name: str, text: str) -> list[str]:
     """The later files on the way to a verdict that one of them imports."""
-    stems = re.findall(r"^from symbench\.gate\.(\w+) import", text, re.MULTILINE)
+    stems = re.findall(r"^from symbench\.read\.gate\.(\w+) import", text, re.MULTILINE)
     return [stem for stem in stems if stem in VERDICT and VERDICT.index(stem) >= VERDICT.index(name)]
 
 
 @pytest.mark.parametrize("name", VERDICT)
 def test_the_way_to_a_verdict_goes_one_way(name: str) -> None:
-    assert backwards(name, (PACKAGE / "gate" / f"{name}.py").read_text()) == []
+    assert backwards(name, (PACKAGE / "read" / "gate" / f"{name}.py").read_text()) == []
 
 
 def test_the_test_of_that_way_can_fail() -> None:
-    assert backwards("match", "from symbench.gate.question import case_of\nfrom symbench.gate.text import x") == [
-        "question"
-    ]
+    assert backwards(
+        "match", "from symbench.read.gate.question import case_of\nfrom symbench.read.gate.text import x"
+    ) == ["question"]
 
 
 def placeless(text: str) -> list[str]:
@@ -217,7 +223,7 @@ def test_light_commands_import_nothing_heavy(command: str, folder: Folder, symbe
     words = [latest if word == "latest" else word for word in command.split()]
     arguments = [*words, *(["--results", str(folder.results)] if has_results else [])]
     code = (
-        "import sys\nfrom symbench import cli\n"
+        "import sys\nfrom symbench.face import cli\n"
         f"status = cli._status({arguments!r})\n"
         f"heavy = sorted({LIGHT[command]!r} & set(sys.modules))\n"
         "sys.stderr.write(f'heavy: {heavy}')\nsys.exit(status or bool(heavy))"

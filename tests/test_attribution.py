@@ -12,8 +12,8 @@ from conftest import Folder
 from filters import Filter, load, truth
 from test_evaluate import run
 
-from symbench import actions, groups
-from symbench.fields import Image
+from symbench.algebra import actions, groups
+from symbench.algebra.fields import Image
 
 EIGHTH = [45.0, 135.0, 225.0, 315.0]
 HERE = Path(__file__).parent

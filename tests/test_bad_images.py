@@ -19,12 +19,12 @@ from conftest import Symbench
 from PIL import Image as Pil
 from PIL import ImageOps, PngImagePlugin
 
-from symbench.datasets import decode
-from symbench.datasets.decode import Unreadable, framed, measure
-from symbench.datasets.images import load as load_images
-from symbench.errors import ConfigError, DataError
-from symbench.evaluate.job import seeded_order
-from symbench.store import Store
+from symbench.base.errors import ConfigError, DataError
+from symbench.domains.images.datasets import decode
+from symbench.domains.images.datasets.decode import Unreadable, framed, measure
+from symbench.domains.images.datasets.images import load as load_images
+from symbench.measure.evaluate.job import seeded_order
+from symbench.measure.store import Store
 
 RGB = photos.picture(1)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from symbench.statistics import Array
-from symbench.statistics.betting import BETS, Wealth
+from symbench.algebra.statistics import Array
+from symbench.algebra.statistics.betting import BETS, Wealth
 
 
 def drops(rng: np.random.Generator, n: int, kind: str) -> tuple[Array, float]:

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from symbench.statistics import Array, Mean, change, unseen
-from symbench.statistics.bounded import BoundedMeans
-from symbench.statistics.dirichlet import exceeding, upper_quantile
+from symbench.algebra.statistics import Array, Mean, change, unseen
+from symbench.algebra.statistics.bounded import BoundedMeans
+from symbench.algebra.statistics.dirichlet import exceeding, upper_quantile
 
 TAIL = 0.025
 

@@ -13,7 +13,7 @@ import pytest
 from conftest import Symbench
 from test_model_files import exports
 
-from symbench.store import Store
+from symbench.measure.store import Store
 
 __all__ = ["exports"]
 

@@ -15,8 +15,8 @@ from browser import CHROMIUM, Page, browser
 from conftest import ROOT
 from PIL import Image
 
-from symbench import report
-from symbench.estimates import of_run
+from symbench.read import report
+from symbench.read.estimates import of_run
 
 AXE = gzip.decompress((ROOT / "tests" / "vendor" / "axe-4.14.1.min.js.gz").read_bytes()).decode()
 CLIPPED = """

@@ -13,9 +13,9 @@ import pytest
 from conftest import Folder
 from test_evaluate import record, run
 
-from symbench.evaluate.moves import Moves
-from symbench.measure import squared_distances
-from symbench.testing import known_error
+from symbench.algebra.comparison import squared_distances
+from symbench.face.testing import known_error
+from symbench.measure.evaluate.moves import Moves
 
 EXACT_CASES = {
     "C4": ("place", "pixel", "{group: C4, on: image}"),
@@ -38,7 +38,7 @@ RESAMPLED = {
 
 def measure(folder: Folder, reading: str, mark: str, symmetry: str, weight: float, size: int) -> pd.DataFrame:
     (folder.path / "known.py").write_text(
-        f"from symbench.testing import KnownError, Marked\ndef load():\n    return Marked({mark!r}, size={size})\n"
+        f"from symbench.face.testing import KnownError, Marked\ndef load():\n    return Marked({mark!r}, size={size})\n"
         f"def build():\n    return KnownError({reading!r}, {weight})\n"
     )
     folder.suite.write_text(
@@ -94,15 +94,15 @@ def test_resampled_elements_are_measured_within_a_hundredth(folder: Folder, case
 ORIGINAL = Moves.of
 BROKEN: dict[str, tuple[str, Callable[..., Any]]] = {
     "a deviation half a percent off": (
-        "symbench.evaluate.part.squared_distances",
+        "symbench.measure.evaluate.part.squared_distances",
         lambda moved, expected: squared_distances(moved, expected) * 1.01,
     ),
     "pairs with oneself": (
-        "symbench.evaluate.closing.unrelated",
+        "symbench.measure.evaluate.closing.unrelated",
         lambda sums, dot, deviation, count: sums.moved_sq + sums.expected_sq - 2 * dot,
     ),
     "an element twice": (
-        "symbench.evaluate.moves.Moves.of",
+        "symbench.measure.evaluate.moves.Moves.of",
         lambda moves, block, leaves: ORIGINAL(
             moves, replace(block, elements=block.elements[:1].expand_as(block.elements)), leaves
         ),

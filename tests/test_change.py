@@ -13,9 +13,8 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from symbench import statistics
-from symbench.gate.decide import Question, decided
-from symbench.statistics import (
+from symbench.algebra import statistics
+from symbench.algebra.statistics import (
     Array,
     Confidence,
     Interval,
@@ -28,7 +27,8 @@ from symbench.statistics import (
     change,
     relative_change,
 )
-from symbench.statistics.bounded import BoundedMeans
+from symbench.algebra.statistics.bounded import BoundedMeans
+from symbench.read.gate.decide import Question, decided
 
 N = 200
 RNG = np.random.default_rng(0)

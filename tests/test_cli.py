@@ -15,7 +15,7 @@ import pytest
 import torch
 from conftest import ROOT, Folder, Symbench, subprocess_symbench
 
-from symbench import cli
+from symbench.face import cli
 
 
 def assert_refused(ran: object, *parts: str) -> None:
@@ -89,7 +89,8 @@ def test_new_writes_a_suite_that_is_right_and_never_overwrites(tmp_path: Path, s
 
 @pytest.mark.parametrize("kind", ["groups", "actions", "datasets", "models", "metrics"])
 def test_list_names_everything_with_one_line(symbench: Symbench, kind: str) -> None:
-    from symbench import actions, datasets, groups, metrics, models
+    from symbench.algebra import actions, groups, metrics
+    from symbench.domains.common import datasets, models
 
     table = {
         "groups": groups.GROUPS,
@@ -243,7 +244,7 @@ def test_a_bug_of_ours_exits_70_and_says_so(symbench: Symbench, monkeypatch: pyt
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("symbench.terminal.show_columns", broken)
+    monkeypatch.setattr("symbench.face.terminal.show_columns", broken)
     ran = symbench("list")
     assert ran.code == 70
     assert "bug of symbench" in ran.err

@@ -16,11 +16,11 @@ from conftest import ROOT, CaseOf
 from test_metrics import observed, value
 
 import symbench as sb
-from symbench.metrics import METRICS
-from symbench.report import chance, drawing, headlines, ranks, sheets, tables, tradeoffs
-from symbench.report.page import glance
-from symbench.report.places import Places
-from symbench.report.scene import Elements, scenes
+from symbench.algebra.metrics import METRICS
+from symbench.read.report import chance, drawing, headlines, ranks, sheets, tables, tradeoffs
+from symbench.read.report.page import glance
+from symbench.read.report.places import Places
+from symbench.read.report.scene import Elements, scenes
 
 MODELS = ["constant", "guesses", "upright", "total"]
 

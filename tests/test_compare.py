@@ -14,9 +14,10 @@ from conftest import ROOT, Symbench
 from statsmodels.stats.contingency_tables import mcnemar
 from test_gate import Scene
 
-from symbench import baseline, compare_runs, open_run
-from symbench.errors import ConfigError
-from symbench.records import CompareRecord
+from symbench import compare_runs, open_run
+from symbench.base.errors import ConfigError
+from symbench.base.records import CompareRecord
+from symbench.read import baseline
 
 GOLDEN = ROOT / "tests" / "golden"
 
@@ -124,8 +125,8 @@ def test_cells_of_one_side_only(tmp_path: Path, symbench: Symbench) -> None:
 
 
 def test_a_baseline_has_the_estimates_of_its_run(two: tuple[Path, str, str], tmp_path: Path) -> None:
-    from symbench import estimates
-    from symbench.metrics import METRICS
+    from symbench.algebra.metrics import METRICS
+    from symbench.read import estimates
 
     results, first, _ = two
     run = open_run(first, results=results)
@@ -214,8 +215,8 @@ def test_the_golden_baseline_of_schema_version_1_is_read(tmp_path: Path) -> None
     cell = kept.cells[0]
     record = kept.cell(cell.key)
     assert record is not None
-    from symbench import estimates
-    from symbench.compare import named
+    from symbench.read import estimates
+    from symbench.read.compare import named
 
     found = {e.metric: e for e in estimates.of_cell(kept, record, named(["worst_case_accuracy"])) if e.primary}
     expected = kept.record.cells[0].estimates["worst_case_accuracy"][0]
@@ -229,11 +230,11 @@ def test_the_golden_baseline_of_schema_version_1_is_read(tmp_path: Path) -> None
 
 
 def test_same_means_the_same_numbers_not_the_same_estimate() -> None:
-    from symbench.estimates import Estimate
-    from symbench.estimates.identical import same_numbers
-    from symbench.metrics import METRICS
-    from symbench.metrics.base import Value
-    from symbench.statistics import Mean
+    from symbench.algebra.metrics import METRICS
+    from symbench.algebra.metrics.base import Value
+    from symbench.algebra.statistics import Mean
+    from symbench.read.estimates import Estimate
+    from symbench.read.estimates.identical import same_numbers
 
     def of(values: list[float]) -> Estimate:
         row = METRICS.find("accuracy")[0]

@@ -16,14 +16,14 @@ from conftest import MODEL, Folder, Symbench
 from test_evaluate import few_timed
 from torch import Tensor
 
-from symbench import suite
-from symbench.api import Choices, prepare
-from symbench.doctor import folder_facts
-from symbench.document import parse
-from symbench.errors import ConfigError
-from symbench.events import Event, Note
-from symbench.models.base import Model
-from symbench.suite.compose import composed, short_name
+from symbench.base.document import parse
+from symbench.base.errors import ConfigError
+from symbench.base.events import Event, Note
+from symbench.domains.common.models.base import Model
+from symbench.face.api import Choices, prepare
+from symbench.face.doctor import folder_facts
+from symbench.measure import suite
+from symbench.measure.suite.compose import composed, short_name
 
 
 @pytest.fixture

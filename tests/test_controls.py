@@ -9,10 +9,10 @@ import torch
 from conftest import Folder, Symbench
 from test_evaluate import pick, record, run
 
-from symbench.models.p4_cnn import P4Cnn
+from symbench.domains.images.models.p4_cnn import P4Cnn
 
 P4 = (
-    "from symbench.models.p4_cnn import P4Cnn\nimport torch\n"
+    "from symbench.domains.images.models.p4_cnn import P4Cnn\nimport torch\n"
     "def build(size=33):\n    torch.manual_seed(0)\n    return P4Cnn(shape=(1, size, size), outputs=10, width=4)\n"
 )
 
@@ -80,7 +80,7 @@ def test_a_layer_is_measured_as_by_hand(folder: Folder) -> None:
     found = frame[frame["metric"] == "layer_error"].iloc[0]
     assert found["output"] == "1"
     _, rows = record(folder)
-    from symbench.datasets.digits import load
+    from symbench.domains.images.datasets.digits import load
 
     samples = sorted(rows["sample"].unique())
     x = load(split="test", size=17).batch(samples).leaves["image"]
@@ -115,7 +115,7 @@ def test_a_layer_of_another_field_than_declared_is_a_reason(folder: Folder) -> N
 
 
 def test_sixes_and_nines_leave_accuracy_near_half_turns(folder: Folder) -> None:
-    from symbench.datasets.digits import load
+    from symbench.domains.images.datasets.digits import load
 
     folder.suite.write_text(
         "version: 1\nname: valid\ndatasets: {digits: {use: digits, size: 17}}\nmodels: {cnn: {use: cnn}}\n"
@@ -142,13 +142,13 @@ def test_sixes_and_nines_leave_accuracy_near_half_turns(folder: Folder) -> None:
 
 
 def sb_observations(folder: Folder, key: str) -> pd.DataFrame:
-    from symbench.store import Store
+    from symbench.measure.store import Store
 
     return Store(folder.results).observations(key).to_pandas()
 
 
 RULE = (
-    "from symbench.testing import Blobs\n\n\nclass Pairs:\n"
+    "from symbench.face.testing import Blobs\n\n\nclass Pairs:\n"
     "    def __init__(self):\n        self.blobs = Blobs(24)\n"
     "    def __len__(self):\n        return 24\n"
     "    def __getitem__(self, i):\n        b = self.blobs.batch([i])\n"

@@ -15,14 +15,15 @@ from torch.nn.functional import interpolate, pad
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import crop, rotate
 
-from symbench import actions, groups, testing
-from symbench.actions import ACTIONS
-from symbench.actions.base import Action
-from symbench.actions.border import disc_mask
-from symbench.actions.options import TurnOptions, ZoomOptions
-from symbench.actions.plane import TurnImage
-from symbench.fields import Image
-from symbench.groups.base import Group
+from symbench.algebra import actions, groups
+from symbench.algebra.actions import ACTIONS
+from symbench.algebra.actions.base import Action
+from symbench.algebra.fields import Image
+from symbench.algebra.groups.base import Group
+from symbench.domains.images.actions.border import disc_mask
+from symbench.domains.images.actions.options import TurnOptions, ZoomOptions
+from symbench.domains.images.actions.plane import TurnImage
+from symbench.face import testing
 
 
 def build(name: str, **options: Any) -> tuple[Group, Action]:

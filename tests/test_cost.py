@@ -12,10 +12,11 @@ from conftest import Case, CaseOf
 from test_running import loaded, records
 from torch import nn
 
-from symbench import estimates, judge_run, open_run
-from symbench.evaluate.job import seeded_order
-from symbench.models.running import plain_kernels
-from symbench.report import tables, tradeoffs
+from symbench import judge_run, open_run
+from symbench.domains.common.models.running import plain_kernels
+from symbench.measure.evaluate.job import seeded_order
+from symbench.read import estimates
+from symbench.read.report import tables, tradeoffs
 
 # 15 tokens of width 24 in 3 heads of 8; a multiply-add is two operations
 EMBED, HEAD = 2 * 15 * 15 * 24, 2 * 24 * 2
@@ -119,7 +120,7 @@ def test_kernels_are_plain_for_a_while_only() -> None:
 
 @pytest.fixture
 def times(case: CaseOf, monkeypatch: pytest.MonkeyPatch) -> Case:
-    from symbench.evaluate import cost
+    from symbench.measure.evaluate import cost
 
     counted: list[str] = []
 

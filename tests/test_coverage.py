@@ -16,8 +16,8 @@ import pytest
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from symbench import statistics
-from symbench.statistics import FEW, Array, Interval
+from symbench.algebra import statistics
+from symbench.algebra.statistics import FEW, Array, Interval
 
 pytestmark = pytest.mark.slow
 

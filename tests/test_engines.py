@@ -14,19 +14,19 @@ from conftest import Folder
 from test_plan import tables
 
 import symbench as sb
-from symbench.api import prepare
-from symbench.datasets.base import Canvas
-from symbench.engines import ENGINES, load
-from symbench.engines.base import Report, Task
-from symbench.errors import ConfigError, DataError, Problem
-from symbench.events import Event, Note, once
-from symbench.execution.context import Context
-from symbench.execution.samples import prepare_samples
-from symbench.execution.worker import measured
-from symbench.plan.document import Cell
-from symbench.plan.workspace import Workspace
-from symbench.registry import Row
-from symbench.testing import Blobs
+from symbench.base.errors import ConfigError, DataError, Problem
+from symbench.base.events import Event, Note, once
+from symbench.base.registry import Row
+from symbench.domains.common.datasets.base import Canvas
+from symbench.face.api import prepare
+from symbench.face.testing import Blobs
+from symbench.measure.engines import ENGINES, load
+from symbench.measure.engines.base import Report, Task
+from symbench.measure.execution.context import Context
+from symbench.measure.execution.samples import prepare_samples
+from symbench.measure.execution.worker import measured
+from symbench.measure.plan.document import Cell
+from symbench.measure.plan.workspace import Workspace
 
 
 class Sent:
@@ -76,7 +76,7 @@ def test_engines_have_the_one_method(name: str) -> None:
 
 
 def test_the_table_of_engines_is_light() -> None:
-    code = "import sys, symbench.engines; sys.exit('torch' in sys.modules)"
+    code = "import sys, symbench.measure.engines; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=120, check=False).returncode == 0
 
 

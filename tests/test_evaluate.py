@@ -15,8 +15,8 @@ from conftest import MODEL, Folder, Symbench
 from torch import Tensor, nn
 
 import symbench as sb
-from symbench.records import CellRecord, ProbeRecord
-from symbench.store import PART, Store
+from symbench.base.records import CellRecord, ProbeRecord
+from symbench.measure.store import PART, Store
 
 CONV = """
 import torch
@@ -54,7 +54,7 @@ def test_everything_agrees_with_a_plain_loop(folder: Folder) -> None:
     namespace: dict[str, Any] = {}
     exec(CONV, namespace)
     model = namespace["build"]().eval()
-    from symbench.testing import Blobs
+    from symbench.face.testing import Blobs
 
     batch = Blobs(24).batch(range(24))
     x, y = batch.leaves["image"], batch.targets["label"]
@@ -142,7 +142,7 @@ def test_circular_network_is_exact_under_circular_shifts(folder: Folder) -> None
 MAPS = """
 import torch
 from torch import nn
-from symbench.fields import Image
+from symbench.algebra.fields import Image
 
 class Net(nn.Module):
     outputs = {"maps": Image()}
@@ -229,7 +229,7 @@ def test_many_parts_agree_with_one(folder: Folder, monkeypatch: pytest.MonkeyPat
     run(folder)
     _, whole = record(folder)
     for module in ("__init__", "reference", "controls"):
-        name = "symbench.evaluate" if module == "__init__" else f"symbench.evaluate.{module}"
+        name = "symbench.measure.evaluate" if module == "__init__" else f"symbench.measure.evaluate.{module}"
         monkeypatch.setattr(f"{name}.PART", 7)
     other = Folder(folder.path / "other")
     other.path.mkdir()
@@ -289,7 +289,7 @@ def test_size_is_the_canvas(folder: Folder) -> None:
 
 @pytest.mark.parametrize("samples", [1, 2])
 def test_tiny_datasets(folder: Folder, samples: int) -> None:
-    folder.write(data=f"from symbench.testing import Blobs\ndef load():\n    return Blobs({samples})\n")
+    folder.write(data=f"from symbench.face.testing import Blobs\ndef load():\n    return Blobs({samples})\n")
     frame = run(folder)
     assert pick(frame, "consistency") == 1
     if samples == 1:
@@ -392,7 +392,7 @@ class Counting(nn.Module):
 def few_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     """No passes for timing alone: how many there are would depend on the machine."""
     for budget in ("LONG", "SHORT"):
-        monkeypatch.setattr(f"symbench.evaluate.cost.{budget}", 0.0)
+        monkeypatch.setattr(f"symbench.measure.evaluate.cost.{budget}", 0.0)
 
 
 def test_a_second_run_does_nothing_and_a_deleted_cell_is_computed_alone(
@@ -442,7 +442,7 @@ def test_editing_a_models_file_recomputes_its_cells_and_no_others(folder: Folder
     ],
 )
 def test_whatever_changes_a_result_changes_the_key(folder: Folder, old: str, new: str) -> None:
-    from symbench.api import prepare
+    from symbench.face.api import prepare
 
     before = prepare(folder.suite, sb.Choices())[0].plan.cells[0].key
     text = folder.suite.read_text()
@@ -459,7 +459,7 @@ def test_whatever_changes_a_result_changes_the_key(folder: Folder, old: str, new
 
 def test_an_interrupted_run_resumes_with_the_parts_it_has(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("", ".reference", ".controls"):
-        monkeypatch.setattr(f"symbench.evaluate{module}.PART", 5)
+        monkeypatch.setattr(f"symbench.measure.evaluate{module}.PART", 5)
     few_timed(monkeypatch)
     folder.suite.write_text(folder.suite.read_text().replace("model.py:build", "test_evaluate:Counting"))
     monkeypatch.setattr(Counting, "passes", 0)
@@ -508,7 +508,7 @@ def build():
 def stopped_half_way(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A run that stopped after two parts of five; the folder of what it left behind."""
     for module in ("", ".reference", ".controls"):
-        monkeypatch.setattr(f"symbench.evaluate{module}.PART", 5)
+        monkeypatch.setattr(f"symbench.measure.evaluate{module}.PART", 5)
     asked = iter([False] * 7 + [True])
     with pytest.raises(sb.Interrupted, match="stopped after 2 of 5 parts"):
         sb.run(folder.suite, choices=sb.Choices(results=folder.results), stopped=lambda: next(asked))
@@ -567,7 +567,7 @@ def test_a_part_that_is_not_what_was_written_is_measured_again(
 
 @pytest.mark.parametrize("content", ["{", '{"checkpoint": null}', '{"checkpoint": null, "probe": {"samples": 3}}'])
 def test_a_note_that_cannot_be_read_begins_the_cell_again(tmp_path: Path, content: str) -> None:
-    from symbench.evaluate.scratch import Scratch
+    from symbench.measure.evaluate.scratch import Scratch
 
     scratch = Scratch(tmp_path / "scratch")
     scratch.begin("abc", ProbeRecord(samples=[0], outputs={}))
@@ -634,7 +634,7 @@ def test_an_exact_model_is_exact_in_float64_and_at_the_floor_in_float32(folder: 
 def test_lower_precision_inside_is_undetermined(folder: Folder) -> None:
     inside = "class Inner(nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.net = [P4Cnn(shape=(1, 17, 17), outputs=10, width=4).eval()]\n        self.scale = nn.Parameter(torch.ones(1))\n    def forward(self, x):\n        return self.net[0](x.float()).to(x.dtype) * self.scale\n"
     folder.write(
-        model=f"import torch\nfrom torch import nn\nfrom symbench.models.p4_cnn import P4Cnn\n{inside}def build():\n    return Inner()\n"
+        model=f"import torch\nfrom torch import nn\nfrom symbench.domains.images.models.p4_cnn import P4Cnn\n{inside}def build():\n    return Inner()\n"
     )
     folder.suite.write_text(folder.suite.read_text().replace('"data.py:load"', "digits, size: 17"))
     frame = run(folder, limit=60)
@@ -701,7 +701,7 @@ FAILS = {
     ),
     "a path for a name": (
         HEAD.replace(
-            "    def", "    from symbench.fields import Scalar\n    outputs = {'../x': Scalar()}\n    def", 1
+            "    def", "    from symbench.algebra.fields import Scalar\n    outputs = {'../x': Scalar()}\n    def", 1
         ),
         "declares an output '../x'",
     ),
@@ -722,7 +722,7 @@ FAILS = {
     "an unknown field": (
         HEAD.replace(
             "    def",
-            "    from symbench.fields import Nodes, Point\n    outputs = {'p': Nodes('p', Point())}\n    def",
+            "    from symbench.algebra.fields import Nodes, Point\n    outputs = {'p': Nodes('p', Point())}\n    def",
             1,
         )
         + "    def forward(self, x):\n        return x.flatten(2)\n",
@@ -757,7 +757,7 @@ def test_wrong_models_fail_their_cells_and_never_the_run(folder: Folder, symbenc
 def test_a_broken_dataset_fails_its_cells_and_no_others(
     folder: Folder, symbench: Symbench, data: str, message: str
 ) -> None:
-    (folder.path / "broken.py").write_text(f"from symbench.testing import Blobs\n{data}")
+    (folder.path / "broken.py").write_text(f"from symbench.face.testing import Blobs\n{data}")
     edit(folder, "models:\n", '  bad: {use: "broken.py:D"}\nmodels:\n')
     ran = symbench("run", folder.suite, "--results", folder.results)
     assert ran.code == 3, ran.err
@@ -779,7 +779,7 @@ def test_a_module_with_extra_state_is_no_obstacle(folder: Folder) -> None:
 @pytest.mark.parametrize("body", ["return -1", "raise OSError('gone')"])
 def test_a_dataset_without_a_length_fails_its_cells(folder: Folder, symbench: Symbench, body: str) -> None:
     (folder.path / "broken.py").write_text(
-        f"from symbench.testing import Blobs\nclass D(Blobs):\n    def __len__(self):\n        {body}\n"
+        f"from symbench.face.testing import Blobs\nclass D(Blobs):\n    def __len__(self):\n        {body}\n"
     )
     edit(folder, "models:\n", '  bad: {use: "broken.py:D"}\nmodels:\n')
     ran = symbench("run", folder.suite, "--results", folder.results)
@@ -828,7 +828,7 @@ def test_adding_to_every_logit_changes_nothing(folder: Folder, scores: str) -> N
 @pytest.mark.parametrize("use", ["mlp, width: 4", '"model.py:build"'])
 def test_a_broken_dataset_does_not_spoil_a_model_for_the_others(folder: Folder, symbench: Symbench, use: str) -> None:
     (folder.path / "broken.py").write_text(
-        "from symbench.testing import Blobs\nclass D(Blobs):\n    def batch(self, i, canvas=None):\n        raise OSError('gone')\n"
+        "from symbench.face.testing import Blobs\nclass D(Blobs):\n    def batch(self, i, canvas=None):\n        raise OSError('gone')\n"
     )
     text = folder.suite.read_text().replace("datasets:\n", 'datasets:\n  bad: {use: "broken.py:D"}\n')
     folder.suite.write_text(text.replace('use: "model.py:build"', f"use: {use}"))
@@ -841,12 +841,12 @@ def test_a_broken_dataset_does_not_spoil_a_model_for_the_others(folder: Folder, 
 
 
 def test_weights_that_code_loads_itself_are_part_of_the_key(folder: Folder) -> None:
-    from symbench.api import prepare
+    from symbench.face.api import prepare
 
     folder.write(
-        model="import torch\nfrom pathlib import Path\nfrom symbench.testing import Brightness\ndef build():\n    m = Brightness()\n    m.load_state_dict(torch.load(Path(__file__).parent / 'w.pt'))\n    return m\n"
+        model="import torch\nfrom pathlib import Path\nfrom symbench.face.testing import Brightness\ndef build():\n    m = Brightness()\n    m.load_state_dict(torch.load(Path(__file__).parent / 'w.pt'))\n    return m\n"
     )
-    from symbench.testing import Brightness
+    from symbench.face.testing import Brightness
 
     keys = []
     for scale in (1.0, 2.0):
@@ -917,7 +917,7 @@ def test_a_run_killed_early_is_reported_as_it_stands(folder: Folder, symbench: S
 
 def test_regressions_of_one_number_without_an_axis(folder: Folder) -> None:
     folder.write(
-        data="import torch\nfrom symbench.datasets.base import Arrays\nfrom symbench.fields import Image, Scalar\n"
+        data="import torch\nfrom symbench.domains.common.datasets.base import Arrays\nfrom symbench.algebra.fields import Image, Scalar\n"
         "def load():\n    x = torch.rand(9, 1, 5, 5)\n    return Arrays({'image': x}, {'y': x.mean((1, 2, 3))}, fields={'image': Image()}, target_fields={'y': Scalar()})\n",
         model="from torch import nn\nclass Net(nn.Module):\n    def forward(self, x):\n        return x.mean((1, 2, 3))\ndef build():\n    return Net()\n",
     )

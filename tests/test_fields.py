@@ -11,16 +11,13 @@ import torch
 from conftest import CaseOf
 from torch import Tensor
 
-from symbench import actions, groups, testing
-from symbench.actions import ACTIONS, Lookup
-from symbench.actions.base import Action
-from symbench.actions.declared import DeclaredAction
-from symbench.actions.permute import PermutePlaces, Rename
-from symbench.actions.vectors import TurnVectors
-from symbench.datasets.base import Arrays
-from symbench.datasets.padding import checked
-from symbench.errors import ConfigError, ImpossiblePair
-from symbench.fields import (
+from symbench.algebra import actions, groups
+from symbench.algebra.actions import ACTIONS, Lookup
+from symbench.algebra.actions.base import Action
+from symbench.algebra.actions.declared import DeclaredAction
+from symbench.algebra.actions.permute import PermutePlaces, Rename
+from symbench.algebra.comparison import PerPlace, Totals, Whole
+from symbench.algebra.fields import (
     Axis,
     Category,
     Embedding,
@@ -36,10 +33,14 @@ from symbench.fields import (
     channels,
     classes,
 )
-from symbench.groups.base import Group
-from symbench.measure import PerPlace, Totals, Whole
-from symbench.models.inputs import takes
-from symbench.registry import Options
+from symbench.algebra.groups.base import Group
+from symbench.base.errors import ConfigError, ImpossiblePair
+from symbench.base.registry import Options
+from symbench.domains.common.datasets.base import Arrays
+from symbench.domains.common.datasets.padding import checked
+from symbench.domains.common.models.inputs import takes
+from symbench.domains.images.actions.vectors import TurnVectors
+from symbench.face import testing
 
 NODES, EDGES, FRAMES, PIXELS = Axis("nodes"), Axis("edges"), Axis("frames"), Grid("image")
 ON_NODES = Scalar().over(NODES)
@@ -493,9 +494,9 @@ def test_pieces_of_a_group_stand_apart(case: CaseOf) -> None:
 
 def test_augmentation_turns_targets_with_the_inputs(case: CaseOf) -> None:
     """Forces were off by 10: inputs were turned and targets were not."""
-    from symbench.assemble import load_dataset, prepare
-    from symbench.objective import augmented
-    from symbench.suite import load
+    from symbench.measure.assemble import load_dataset, prepare
+    from symbench.measure.objective import augmented
+    from symbench.measure.suite import load
 
     net = case("space")
     suite = load(net.path / "suite.yaml")
@@ -547,7 +548,7 @@ def test_a_suite_brings_actions_of_its_own_for_our_groups(case: CaseOf) -> None:
     """C4 about the third axis of space, on points and vectors: our group, the suite's rows."""
     net = case("space")
     code = (
-        "import torch\nfrom symbench.actions import ActionRow\nfrom symbench.actions.vectors import TurnVectors\n\n"
+        "import torch\nfrom symbench.algebra.actions import ActionRow\nfrom symbench.domains.images.actions.vectors import TurnVectors\n\n"
         "class About(TurnVectors):\n"
         "    def matrices(self, g):\n"
         "        m = super().matrices(g)\n"

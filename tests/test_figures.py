@@ -14,14 +14,14 @@ from matplotlib.figure import Figure
 from test_plugin import installed
 
 from symbench import open_run
-from symbench.groups import built_in_family
-from symbench.metrics import METRICS, role_of
-from symbench.registry import Table
-from symbench.report import drawing
-from symbench.report.figures import FIGURES, FigureRow
-from symbench.report.material import family_of
-from symbench.report.scene import Elements, Scene, scenes
-from symbench.report.style import Sketch
+from symbench.algebra.groups import built_in_family
+from symbench.algebra.metrics import METRICS, role_of
+from symbench.base.registry import Table
+from symbench.read.report import drawing
+from symbench.read.report.figures import FIGURES, FigureRow
+from symbench.read.report.material import family_of
+from symbench.read.report.scene import Elements, Scene, scenes
+from symbench.read.report.style import Sketch
 
 __all__ = ["installed"]
 
@@ -136,8 +136,8 @@ def test_a_figure_that_raises_leaves_its_reason() -> None:
 @pytest.mark.parametrize("name", list(FIGURES.rows))
 def test_rows_of_figures(name: str) -> None:
     """They load, and name families that groups have and tasks that outputs have."""
-    from symbench.groups import GROUPS
-    from symbench.tasks import TASKS
+    from symbench.algebra.groups import GROUPS
+    from symbench.measure.tasks import TASKS
 
     row = FIGURES.rows[name]
     assert callable(row.load())

@@ -18,9 +18,9 @@ from PIL import Image as Pil
 from safetensors.numpy import save_file
 
 from symbench import open_run
-from symbench.datasets import DATASETS
-from symbench.errors import ConfigError, DataError
-from symbench.fields import Category
+from symbench.algebra.fields import Category
+from symbench.base.errors import ConfigError, DataError
+from symbench.domains.common.datasets import DATASETS
 
 
 def load(name: str, folder: Path, **options: Any) -> Any:
@@ -487,7 +487,7 @@ def test_hugging_face_rows_that_name_files(tmp_path: Path, library: Any) -> None
     files = photos.folders(tmp_path / "photos", 4)
     features = library.Features({"image": library.Image()})
     named = library.Dataset.from_dict({"image": [str(file) for file in files]}, features=features)
-    from symbench.datasets.huggingface import Rows
+    from symbench.domains.images.datasets.huggingface import Rows
 
     source = Rows(named.cast_column("image", library.Image(decode=False)), "image")
     assert source.read(2) == files[2].read_bytes()

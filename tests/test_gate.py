@@ -16,8 +16,8 @@ from conftest import Ran, Symbench
 from junitparser import JUnitXml
 
 from symbench import judge_run, open_run
-from symbench.records import CellRecord, GateRecord
-from symbench.store import Store
+from symbench.base.records import CellRecord, GateRecord
+from symbench.measure.store import Store
 
 SUITE = """\
 version: 1
@@ -35,7 +35,7 @@ gates:
 """
 DROP = "- {metric: worst_case_accuracy, max_drop: 0.05}"
 DATA = (
-    "from symbench.testing import Blobs\n\n\n"
+    "from symbench.face.testing import Blobs\n\n\n"
     "def load(split='test', samples=24, seed=0):\n    return Blobs(samples, seed=seed)\n"
 )
 MODEL = """\
@@ -388,12 +388,12 @@ def test_the_same_weights_on_other_terms_come_to_the_same_verdict(
     whose margin is more than the floor."""
     import torch
 
-    from symbench.judge import compare_runs
-    from symbench.testing import Blobs
+    from symbench.face.testing import Blobs
+    from symbench.read.judge import compare_runs
 
     scene.promote(skew=2.0)
     threads, other = torch.get_num_threads(), scene.path / "other"
-    for name in ("symbench.evaluate", "symbench.evaluate.reference"):
+    for name in ("symbench.measure.evaluate", "symbench.measure.evaluate.reference"):
         monkeypatch.setattr(f"{name}.PART", 64)
     try:
         torch.set_num_threads(1)
@@ -432,7 +432,7 @@ def rewritten(scene: Scene, **columns: Any) -> None:
     """Other observations under the same key, as of a recipe that was trained anew and came out otherwise."""
     import pyarrow.parquet as pq
 
-    from symbench.store import sha256_file
+    from symbench.measure.store import sha256_file
 
     path = next((scene.results / "cells").rglob("cell.json"))
     cell = json.loads(path.read_text())
@@ -509,9 +509,9 @@ def test_a_broken_file_of_the_run_is_a_verdict(scene: Scene) -> None:
 
 def test_a_metric_whose_interval_fails_is_an_error(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """A plug-in's, for one: its numbers are no shares, and it says they are."""
-    from symbench.metrics import accuracy
-    from symbench.metrics.base import Observed, Value
-    from symbench.statistics import Mean
+    from symbench.algebra.metrics import accuracy
+    from symbench.algebra.metrics.base import Observed, Value
+    from symbench.algebra.statistics import Mean
 
     def wrong(seen: Observed) -> list[Value]:
         return [Value.of(Mean(np.linspace(4, 6, len(seen.samples))))]

@@ -18,10 +18,10 @@ from conftest import ROOT
 from junitparser import JUnitXml
 from markdown_it import MarkdownIt
 
-from symbench import escape
-from symbench.gate import junit, markdown, sarif, text
-from symbench.gate.annotations import render as annotations_of
-from symbench.records import GateRecord, MatchRecord
+from symbench.base import escape
+from symbench.base.records import GateRecord, MatchRecord
+from symbench.read.gate import junit, markdown, sarif, text
+from symbench.read.gate.annotations import render as annotations_of
 
 SCHEMAS = ROOT / "tests" / "schemas"
 VERDICTS = ("fail", "error", "missing", "not comparable", "inconclusive", "pass")

@@ -10,14 +10,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from symbench import groups, testing
-from symbench.errors import ConfigError, UnknownName
-from symbench.groups import GROUPS
-from symbench.groups.base import Group, choose
-from symbench.groups.dihedral import Dihedral
-from symbench.groups.rotation import SO2
-from symbench.groups.symmetric import Symmetric
-from symbench.groups.views import Against, draw_each
+from symbench.algebra import groups
+from symbench.algebra.groups import GROUPS
+from symbench.algebra.groups.base import Group, choose
+from symbench.algebra.groups.symmetric import Symmetric
+from symbench.algebra.groups.views import Against, draw_each
+from symbench.base.errors import ConfigError, UnknownName
+from symbench.domains.images.groups.dihedral import Dihedral
+from symbench.domains.images.groups.rotation import SO2
+from symbench.face import testing
 
 EXAMPLES: dict[str, list[str]] = {
     "C<n>": ["C2", "C4", "C7"],

@@ -12,8 +12,8 @@ import pytest
 from conftest import MODEL, Folder, Symbench
 
 import symbench as sb
-from symbench.history import APART, OTHER_SIZE, OTHER_SYMMETRY, Guess
-from symbench.store import Store, content_key
+from symbench.face.history import APART, OTHER_SIZE, OTHER_SYMMETRY, Guess
+from symbench.measure.store import Store, content_key
 
 IMAGES = 24 * 4
 """Through the model under four turns, of 24 samples; the controls run on the 24 as well."""
@@ -114,7 +114,7 @@ def test_another_model_data_or_machine_tells_nothing(
         assert forecast(measured, symbench)[1]["turns"]["seconds"] is None
     measured.suite.write_text(text)
     assert forecast(measured, symbench)[1]["turns"]["seconds"] == pytest.approx(10)
-    monkeypatch.setattr("symbench.environment.processor", lambda: "another")
+    monkeypatch.setattr("symbench.base.environment.processor", lambda: "another")
     assert forecast(measured, symbench)[1]["turns"]["seconds"] is None
 
 

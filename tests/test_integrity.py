@@ -17,9 +17,9 @@ from conftest import Folder, Symbench, subprocess_symbench
 from PIL import Image
 
 from symbench import open_run
-from symbench.datasets import cache
-from symbench.datasets.images import load as load_images
-from symbench.store import Store, content_key, is_sealed, write_text
+from symbench.domains.common.datasets import cache
+from symbench.domains.images.datasets.images import load as load_images
+from symbench.measure.store import Store, content_key, is_sealed, write_text
 
 SUITE = """\
 version: 1

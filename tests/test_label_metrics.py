@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, f1_score
 
-from symbench.metrics import METRICS
-from symbench.metrics.base import Observed, Value
-from symbench.metrics.labels import average_precision
-from symbench.statistics import Array
+from symbench.algebra.metrics import METRICS
+from symbench.algebra.metrics.base import Observed, Value
+from symbench.algebra.metrics.labels import average_precision
+from symbench.algebra.statistics import Array
 
 RNG = np.random.default_rng(5)
 K, N, LABELS = 3, 80, 4

@@ -14,9 +14,9 @@ import torch
 from conftest import CaseOf
 from torch import Tensor, nn
 
-from symbench.errors import ConfigError
-from symbench.fields import Field, Image, Nodes, Scalar
-from symbench.testing import assert_equivariant
+from symbench.algebra.fields import Field, Image, Nodes, Scalar
+from symbench.base.errors import ConfigError
+from symbench.face.testing import assert_equivariant
 
 NODES = Nodes("nodes", Scalar())
 ITEMS = Nodes("items", Scalar())

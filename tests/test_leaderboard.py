@@ -9,9 +9,9 @@ import pytest
 from conftest import Symbench
 from test_gate import Scene
 
-from symbench.errors import ConfigError
-from symbench.report.leaderboard import together
-from symbench.store import Store
+from symbench.base.errors import ConfigError
+from symbench.measure.store import Store
+from symbench.read.report.leaderboard import together
 
 
 def test_the_newest_measurement_of_every_cell_counts(tmp_path: Path, symbench: Symbench) -> None:

@@ -11,9 +11,9 @@ import torch
 from conftest import Folder
 from test_evaluate import record, run
 
-from symbench import actions, groups
-from symbench.fields import Image
-from symbench.store import Store
+from symbench.algebra import actions, groups
+from symbench.algebra.fields import Image
+from symbench.measure.store import Store
 
 
 def suite(folder: Folder, models: str, symmetry: str, data: str) -> pd.DataFrame:
@@ -41,7 +41,7 @@ def test_an_analytic_model_has_its_closed_form(folder: Folder, case: str) -> Non
     """The code's only part that moves is ``w`` times a place: its derivative has length w for each generator."""
     reading, symmetry, generators, speed = ANALYTIC[case]
     (folder.path / "known.py").write_text(
-        "from symbench.testing import KnownError, Marked\ndef load():\n    return Marked('spot', size=61)\n"
+        "from symbench.face.testing import KnownError, Marked\ndef load():\n    return Marked('spot', size=61)\n"
         f"def build():\n    return KnownError({reading!r}, {WEIGHT})\n"
     )
     frame = suite(folder, "  known: {use: 'known.py:build'}\n", symmetry, "use: 'known.py:load'")
@@ -103,7 +103,7 @@ def test_three_real_networks_agree_with_central_differences(folder: Folder, symm
     (folder.path / "vit.py").write_text(VIT)
     models = "  vit: {use: 'vit.py:Vit'}\n  smooth: {use: 'vit.py:Smooth'}\n  cnn: {use: 'relu.py:build'}\n"
     (folder.path / "relu.py").write_text(
-        "from symbench.models.cnn import Cnn\ndef build():\n    return Cnn(shape=(1, 21, 21), outputs=10, width=8)\n"
+        "from symbench.domains.images.models.cnn import Cnn\ndef build():\n    return Cnn(shape=(1, 21, 21), outputs=10, width=8)\n"
     )
     frame = suite(folder, models, symmetry, "use: 'data.py:load'")
     forward, central = (

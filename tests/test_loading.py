@@ -15,9 +15,9 @@ from safetensors.torch import save_model
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from symbench.errors import ConfigError
-from symbench.models.loading import load_into
-from symbench.models.weights import read
+from symbench.base.errors import ConfigError
+from symbench.domains.common.models.loading import load_into
+from symbench.domains.common.models.weights import read
 
 State = dict[str, Tensor]
 

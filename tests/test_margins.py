@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from symbench.gate.decide import ALPHA, Question, decided
-from symbench.statistics import Array, Confidence, Mean, Smallest, change
-from symbench.statistics.bounded import BoundedMeans
-from symbench.statistics.confidence import TAIL, of_mean
+from symbench.algebra.statistics import Array, Confidence, Mean, Smallest, change
+from symbench.algebra.statistics.bounded import BoundedMeans
+from symbench.algebra.statistics.confidence import TAIL, of_mean
+from symbench.read.gate.decide import ALPHA, Question, decided
 
 SIZES = (60, 100, 450, 2000)
 CHANGED = (0.005, 0.02, 0.1, 0.5)

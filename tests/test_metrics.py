@@ -10,10 +10,10 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, cohen_kappa_score
 
-from symbench.measure import Whole, squared_distances, unrelated
-from symbench.metrics import METRICS
-from symbench.metrics.base import Observed
-from symbench.metrics.consistency import chance_of_difference
+from symbench.algebra.comparison import Whole, squared_distances, unrelated
+from symbench.algebra.metrics import METRICS
+from symbench.algebra.metrics.base import Observed
+from symbench.algebra.metrics.consistency import chance_of_difference
 
 RNG = np.random.default_rng(0)
 K, N, CLASSES = 5, 60, 4
@@ -384,7 +384,7 @@ def test_every_column_that_metrics_see_is_taken_by_elements() -> None:
     """A column is declared once: what reads it and what takes some elements of it follow."""
     from dataclasses import fields
 
-    from symbench.columns import SEEN
+    from symbench.base.columns import SEEN
 
     assert set(SEEN) <= {field.name for field in fields(Observed)}
     arrays = {name: RNG.random((K + 1, N)) for name in SEEN}

@@ -20,10 +20,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import symbench as package
-from symbench.errors import ConfigError, ModelError
-from symbench.models.base import Model
-from symbench.models.onnx import external_files
-from symbench.models.program import Batches, Program
+from symbench.base.errors import ConfigError, ModelError
+from symbench.domains.common.models.base import Model
+from symbench.domains.common.models.onnx import external_files
+from symbench.domains.common.models.program import Batches, Program
 
 SIDE = 17
 
@@ -79,7 +79,7 @@ def build():
     return Net()
 """
 DATA = """\
-from symbench.testing import Blobs
+from symbench.face.testing import Blobs
 
 
 def load(channels=3, size=17):

@@ -10,14 +10,14 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from symbench.code import Code
-from symbench.errors import ConfigError, ModelError
-from symbench.fields import Scalar
-from symbench.models import MODELS
-from symbench.models.base import Model, Normalisation, declared_outputs
-from symbench.models.loading import load_into
-from symbench.models.p4_cnn import P4Cnn, P4Conv
-from symbench.models.weights import read
+from symbench.algebra.fields import Scalar
+from symbench.base.code import Code
+from symbench.base.errors import ConfigError, ModelError
+from symbench.domains.common.models import MODELS
+from symbench.domains.common.models.base import Model, Normalisation, declared_outputs
+from symbench.domains.common.models.loading import load_into
+from symbench.domains.common.models.weights import read
+from symbench.domains.images.models.p4_cnn import P4Cnn, P4Conv
 
 
 def build(name: str, shape: tuple[int, ...], **options: Any) -> nn.Module:

@@ -1,4 +1,4 @@
-"""How often a gate errs: the whole decision of :func:`symbench.gate.decide.decided`, on simulated runs.
+"""How often a gate errs: the whole decision of :func:`symbench.read.gate.decide.decided`, on simulated runs.
 
 Every simulation is one gate of J matches on the same n samples, whose difficulty they share, before and after:
 worst-case accuracy, accuracy over orbits and E in turn. What is asked, each up to the Monte-Carlo error:
@@ -31,9 +31,7 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from symbench.gate import decide
-from symbench.gate.decide import Question, decided
-from symbench.statistics import (
+from symbench.algebra.statistics import (
     RESAMPLES,
     Array,
     Confidence,
@@ -44,6 +42,8 @@ from symbench.statistics import (
     change,
     smallest_detectable_difference,
 )
+from symbench.read.gate import decide
+from symbench.read.gate.decide import Question, decided
 
 pytestmark = pytest.mark.slow
 

@@ -13,8 +13,8 @@ import torch
 from conftest import ROOT, Case, CaseOf
 from sklearn.metrics import accuracy_score, average_precision_score, f1_score, log_loss
 
-from symbench.records import CellRecord
-from symbench.report.tables import boards
+from symbench.base.records import CellRecord
+from symbench.read.report.tables import boards
 
 
 def module_of(file: str) -> Any:

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from conftest import ROOT, Folder, Symbench
 
-from symbench.judge import judge_run
-from symbench.metrics.brought import row_of
+from symbench.algebra.metrics.brought import row_of
+from symbench.read.judge import judge_run
 
 CODE = ROOT / "tests" / "cases" / "own_metrics" / "steady.py"
 STEADY, LARGEST, RAISING = "steady.py:STEADY", "steady.py:largest", "steady.py:raising"

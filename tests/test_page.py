@@ -20,24 +20,16 @@ import pytest
 from conftest import Symbench
 from PIL import Image
 
-from symbench import open_run, report
-from symbench.escape import csv_safe, csv_text, latex
-from symbench.estimates import of_run
-from symbench.records import CompareRecord, Manifest, PairRecord
-from symbench.report import (
-    curves,
-    gallery,
-    headlines,
-    pairs,
-    ranks,
-    sheets,
-    tables,
-    tradeoffs,
-)
-from symbench.report import latex as tex
-from symbench.report.inline import Inliner
-from symbench.report.places import Places
-from symbench.store import Store
+from symbench import open_run
+from symbench.base.escape import csv_safe, csv_text, latex
+from symbench.base.records import CompareRecord, Manifest, PairRecord
+from symbench.measure.store import Store
+from symbench.read import report
+from symbench.read.estimates import of_run
+from symbench.read.report import curves, gallery, headlines, pairs, ranks, sheets, tables, tradeoffs
+from symbench.read.report import latex as tex
+from symbench.read.report.inline import Inliner
+from symbench.read.report.places import Places
 
 GATE = made.gate(" ".join(made.HOSTILE))
 VOID = {"meta", "link", "br", "img", "input"}

@@ -20,13 +20,14 @@ import torch
 from conftest import ROOT, Symbench
 
 import symbench
-from symbench.datasets import cache, facts, pictures, remembered
-from symbench.datasets.base import Readable
-from symbench.datasets.decode import DECODED
-from symbench.datasets.images import load as load_images
-from symbench.datasets.pictures import Pictures
-from symbench.errors import ConfigError, DataError, Interrupted
-from symbench.events import Advanced, Event, Finished, Started
+from symbench.base.errors import ConfigError, DataError, Interrupted
+from symbench.base.events import Advanced, Event, Finished, Started
+from symbench.domains.common.datasets import cache
+from symbench.domains.common.datasets.base import Readable
+from symbench.domains.images.datasets import facts, pictures, remembered
+from symbench.domains.images.datasets.decode import DECODED
+from symbench.domains.images.datasets.images import load as load_images
+from symbench.domains.images.datasets.pictures import Pictures
 
 
 @pytest.fixture(autouse=True)
@@ -372,9 +373,9 @@ def test_damaged_caches_are_filled_anew(tmp_path: Path, counted: Counted, damage
 
 FILL = """\
 import sys, zlib
-from symbench.datasets import pictures
-from symbench.datasets.decode import DECODED
-from symbench.datasets.images import load
+from symbench.domains.images.datasets import pictures
+from symbench.domains.images.datasets.decode import DECODED
+from symbench.domains.images.datasets.images import load
 pictures.CHUNK = 32
 data = load(root=sys.argv[1], split="test", labels="folders", channels=3)
 data.prepare(range(len(data)), [16, 24])
@@ -397,7 +398,7 @@ def test_processes_share_the_work(tmp_path: Path) -> None:
 MEASURE = """\
 import sys
 from pathlib import Path
-from symbench.datasets.images import load
+from symbench.domains.images.datasets.images import load
 
 def anonymous():
     lines = Path("/proc/self/smaps_rollup").read_text().splitlines()

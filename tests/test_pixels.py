@@ -12,10 +12,10 @@ from conftest import CaseOf, Folder, Symbench
 from PIL import Image as Pil
 from torch.nn.functional import interpolate
 
-from symbench.datasets.arrays import load as load_arrays
-from symbench.datasets.items import Items
-from symbench.datasets.pixels import to_image
-from symbench.errors import DataError
+from symbench.base.errors import DataError
+from symbench.domains.images.datasets.arrays import load as load_arrays
+from symbench.domains.images.datasets.items import Items
+from symbench.domains.images.datasets.pixels import to_image
 
 TWELVE_BITS = np.linspace(0, 4095, 4 * 15 * 15).reshape(4, 15, 15).astype(np.uint16)
 

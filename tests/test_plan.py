@@ -14,11 +14,11 @@ import torch
 from conftest import Folder, Symbench
 
 import symbench as sb
-from symbench import plan as planning
-from symbench.api import prepare
-from symbench.errors import DataError, ModelError, Problem, SymbenchError
-from symbench.plan.workspace import Workspace
-from symbench.suite import load
+from symbench.base.errors import DataError, ModelError, Problem, SymbenchError
+from symbench.face.api import prepare
+from symbench.measure import plan as planning
+from symbench.measure.plan.workspace import Workspace
+from symbench.measure.suite import load
 
 SUITE = """\
 version: 1
@@ -37,22 +37,22 @@ import pickle, sys
 from pathlib import Path
 
 plan, results = pickle.loads(Path(sys.argv[1]).read_bytes()), Path(sys.argv[2])
-assert not {"symbench.plan.workspace", "symbench.plan.resolve"} & set(sys.modules), "reading a plan loads nothing"
+assert not {"symbench.measure.plan.workspace", "symbench.measure.plan.resolve"} & set(sys.modules), "reading a plan loads nothing"
 
-from symbench import engines
-from symbench.engines.base import Task
-from symbench.events import ignore
-from symbench.execution.context import Context
-from symbench.execution.ledger import Ledger
-from symbench.execution.loading import Settings
-from symbench.plan.workspace import Workspace
-from symbench.store import Store
+from symbench.measure import engines
+from symbench.measure.engines.base import Task
+from symbench.base.events import ignore
+from symbench.measure.execution.context import Context
+from symbench.measure.execution.ledger import Ledger
+from symbench.measure.execution.loading import Settings
+from symbench.measure.plan.workspace import Workspace
+from symbench.measure.store import Store
 
 failed = []
 context = Context(Workspace(plan), Ledger(Store(results), Settings("cpu")), {}, ignore, lambda: False)
 tasks = pickle.loads(pickle.dumps([Task(plan, cell) for cell in plan.cells]))
 engines.load("local").run(tasks, context, lambda cell, reason: failed.append(reason))
-assert "symbench.plan.resolve" not in sys.modules, "a plan is not made again to be carried out"
+assert "symbench.measure.plan.resolve" not in sys.modules, "a plan is not made again to be carried out"
 sys.exit(next((reason for reason in failed if reason is not None), 0))
 """
 
@@ -174,7 +174,7 @@ def test_errors_keep_their_problems_when_they_are_sent(error: type[SymbenchError
 def test_data_without_a_length_leaves_a_rule_nothing_to_tell(folder: Folder, symbench: Symbench) -> None:
     """Its cells will fail, and that is all there is to say."""
     folder.write(
-        data="from symbench.testing import Blobs\n\n\nclass Lost(Blobs):\n    def __len__(self):\n        raise RuntimeError('lost')\n\n\ndef load():\n    return Lost(24)\n"
+        data="from symbench.face.testing import Blobs\n\n\nclass Lost(Blobs):\n    def __len__(self):\n        raise RuntimeError('lost')\n\n\ndef load():\n    return Lost(24)\n"
     )
     folder.suite.write_text(
         folder.suite.read_text() + "gates:\n- {metric: accuracy, max_drop: 0.1, against: baseline}\n"

@@ -93,7 +93,7 @@ def test_a_broken_plug_in_is_an_error_only_where_it_is_used(
     assert symbench("run", folder.suite, "--results", folder.results).code == 0
     for name, message in (
         ("broken/net", "cannot be imported"),
-        ("broken/int", "expected a symbench.models.ModelRow"),
+        ("broken/int", "expected a symbench.domains.common.models.ModelRow"),
     ):
         folder.suite.write_text(
             SUITE.replace("example/average", name)

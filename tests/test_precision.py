@@ -8,7 +8,7 @@ from conftest import CaseOf
 from test_running import loaded, records
 from torch import Tensor, nn
 
-from symbench.evaluate.precision import Narrowed, half_format
+from symbench.measure.evaluate.precision import Narrowed, half_format
 
 BROKEN, EXACT = "broken: precision does not matter", "exact: "
 

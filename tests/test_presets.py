@@ -15,9 +15,9 @@ from test_evaluate import pick, record, run
 from torch import Tensor, nn
 from torch.nn.functional import affine_grid, grid_sample
 
-from symbench.models.base import Model
-from symbench.presets import PRESETS
-from symbench.store import Store
+from symbench.domains.common.models.base import Model
+from symbench.domains.images.presets import PRESETS
+from symbench.measure.store import Store
 
 SIZE, SAMPLES = 21, 30
 NET = """
@@ -231,7 +231,7 @@ def test_so2(folder: Folder) -> None:
     """torchvision's rotation of the masked image."""
     from torchvision.transforms.functional import InterpolationMode, rotate
 
-    from symbench.actions.border import apply_disc
+    from symbench.domains.images.actions.border import apply_disc
 
     x = apply_disc(images(SIZE), 4.0, 0.0)
     frame = measure(folder, "so2-7")

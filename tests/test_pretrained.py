@@ -23,19 +23,19 @@ from torch import Tensor, nn
 from torchvision.models import get_model, get_model_weights
 
 import symbench as package
-from symbench import assemble
-from symbench import suite as suites
-from symbench.api import Choices, prepare
-from symbench.assemble.model import describe, with_preprocessing
-from symbench.datasets.items import Items
-from symbench.document import parse
-from symbench.errors import ConfigError, ModelError
-from symbench.models import MODELS
-from symbench.models.base import Model, Normalisation
-from symbench.models.huggingface import Huggingface
-from symbench.models.source import Description
-from symbench.models.timm import Timm
-from symbench.models.torchvision import Torchvision
+from symbench.base.document import parse
+from symbench.base.errors import ConfigError, ModelError
+from symbench.domains.common.models import MODELS
+from symbench.domains.common.models.base import Model, Normalisation
+from symbench.domains.common.models.source import Description
+from symbench.domains.images.datasets.items import Items
+from symbench.domains.images.models.huggingface import Huggingface
+from symbench.domains.images.models.timm import Timm
+from symbench.domains.images.models.torchvision import Torchvision
+from symbench.face.api import Choices, prepare
+from symbench.measure import assemble
+from symbench.measure import suite as suites
+from symbench.measure.assemble.model import describe, with_preprocessing
 
 IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
 SUITE = """\
@@ -48,7 +48,7 @@ symmetries: {{shifts: {{group: translations, on: image, reach: 1, border: zero, 
 controls: {{samples: 4}}
 """
 DATA = """\
-from symbench.testing import Blobs
+from symbench.face.testing import Blobs
 
 
 class Grey(Blobs):

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from conftest import ROOT, Quick, subprocess_symbench
 
-from symbench.metrics import METRICS
+from symbench.algebra.metrics import METRICS
 
 pytestmark = pytest.mark.slow
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, Quick
 
-from symbench import suite
-from symbench.plan import pairs
+from symbench.measure import suite
+from symbench.measure.plan import pairs
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"(?:`([\w-]+\.(?:py|yaml))`:\n\n)?```(\w+)\n(.*?)```", README, flags=re.S)

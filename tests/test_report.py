@@ -11,8 +11,8 @@ from conftest import Folder
 from PIL import Image
 
 import symbench as sb
-from symbench.report import tables
-from symbench.report.numbers import count, percent, scientific, seconds
+from symbench.read.report import tables
+from symbench.read.report.numbers import count, percent, scientific, seconds
 
 SYMMETRIES = ("turns", "rotations", "mixed", "shifts")
 
@@ -68,7 +68,7 @@ def test_tables_agree(reported: Path) -> None:
         check_names=False,
         rtol=1e-12,
     )
-    from symbench.estimates import COLUMNS
+    from symbench.read.estimates import COLUMNS
 
     assert list(frame.columns) == list(COLUMNS)
     assert list(document["estimates"][0]) == list(COLUMNS)

@@ -14,14 +14,15 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import affine
 
-from symbench import actions, groups, testing
-from symbench.actions.base import Action
-from symbench.actions.border import disc_mask
-from symbench.actions.move import MoveImage
-from symbench.errors import ConfigError
-from symbench.fields import Image
-from symbench.groups.base import choose
-from symbench.groups.rigid import SE2, wrapped
+from symbench.algebra import actions, groups
+from symbench.algebra.actions.base import Action
+from symbench.algebra.fields import Image
+from symbench.algebra.groups.base import choose
+from symbench.base.errors import ConfigError
+from symbench.domains.images.actions.border import disc_mask
+from symbench.domains.images.actions.move import MoveImage
+from symbench.domains.images.groups.rigid import SE2, wrapped
+from symbench.face import testing
 
 
 def build(**options: Any) -> tuple[SE2, MoveImage]:

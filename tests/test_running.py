@@ -15,9 +15,9 @@ from conftest import ROOT, Case, CaseOf
 from torch import Tensor, nn
 
 from symbench import open_run
-from symbench.errors import ModelError
-from symbench.models.base import Model
-from symbench.records import CellRecord
+from symbench.base.errors import ModelError
+from symbench.base.records import CellRecord
+from symbench.domains.common.models.base import Model
 
 
 def loaded(name: str, file: str = "model") -> Any:

@@ -13,12 +13,12 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from symbench import actions, groups
-from symbench.actions.base import Action
-from symbench.errors import ConfigError
-from symbench.fields import Image
-from symbench.groups.base import Group, choose
-from symbench.suite import load
+from symbench.algebra import actions, groups
+from symbench.algebra.actions.base import Action
+from symbench.algebra.fields import Image
+from symbench.algebra.groups.base import Group, choose
+from symbench.base.errors import ConfigError
+from symbench.measure.suite import load
 
 Array = npt.NDArray[np.float64]
 

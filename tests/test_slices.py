@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from symbench.slices import slices
+from symbench.base.slices import slices
 
 
 @pytest.mark.parametrize(("count", "size"), [(0, 3), (1, 3), (3, 3), (7, 3), (7, 1), (2, 100)])

@@ -10,8 +10,8 @@ import pytest
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from symbench import statistics
-from symbench.statistics import Interval
+from symbench.algebra import statistics
+from symbench.algebra.statistics import Interval
 
 
 def limits(found: Interval) -> tuple[float, float]:

@@ -11,8 +11,8 @@ import sys
 import pytest
 from conftest import CaseOf, Folder, Symbench
 
-from symbench import store as stores
-from symbench.errors import Problem, described
+from symbench.base.errors import Problem, described
+from symbench.measure import store as stores
 
 FLIPS = "  flips: {group: D1, on: image}"
 
@@ -80,7 +80,7 @@ def test_whatever_reaches_the_edge_is_never_a_verdict(
     def raising(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("symbench.terminal.show_columns", raising)
+    monkeypatch.setattr("symbench.face.terminal.show_columns", raising)
     ran = symbench("list")
     assert ran.code == 70
     assert "bug of symbench" in ran.err

@@ -10,16 +10,10 @@ import pyarrow as pa
 import pytest
 from conftest import ROOT, Folder, Symbench
 
-from symbench.columns import GALLERY, OBSERVATIONS, SAMPLES, VIEWS
-from symbench.errors import ConfigError
-from symbench.records import (
-    BaselineRecord,
-    CellRecord,
-    CompareRecord,
-    GateRecord,
-    Manifest,
-)
-from symbench.store import Store, canonical, content_key, written
+from symbench.base.columns import GALLERY, OBSERVATIONS, SAMPLES, VIEWS
+from symbench.base.errors import ConfigError
+from symbench.base.records import BaselineRecord, CellRecord, CompareRecord, GateRecord, Manifest
+from symbench.measure.store import Store, canonical, content_key, written
 
 SCHEMAS = ROOT / "symbench" / "schemas"
 

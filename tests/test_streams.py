@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from symbench.cli import streams
+from symbench.face.cli import streams
 
 SYMBENCH = f"{sys.executable} -m symbench"
 BROKEN = {
@@ -150,7 +150,7 @@ def test_the_status_is_the_commands(forked: Forked, command: str, status: int, k
 
 
 def test_every_command_is_among_them() -> None:
-    from symbench.cli import cli
+    from symbench.face.cli import cli
 
     named = {words.split()[0] for words, *_ in COMMANDS}
     assert named >= set(cli.commands)

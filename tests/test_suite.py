@@ -12,16 +12,17 @@ from typing import Any
 import pytest
 from conftest import ROOT
 
-from symbench import document, suite
-from symbench.datasets import DATASETS
-from symbench.errors import ConfigError, SuiteError
-from symbench.groups import GROUPS
-from symbench.metrics import METRICS
-from symbench.models import MODELS
-from symbench.plan import pairs, parse_only
-from symbench.presets import PRESETS
-from symbench.registry import Table
-from symbench.suite import entries
+from symbench.algebra.groups import GROUPS
+from symbench.algebra.metrics import METRICS
+from symbench.base import document
+from symbench.base.errors import ConfigError, SuiteError
+from symbench.base.registry import Table
+from symbench.domains.common.datasets import DATASETS
+from symbench.domains.common.models import MODELS
+from symbench.domains.images.presets import PRESETS
+from symbench.measure import suite
+from symbench.measure.plan import pairs, parse_only
+from symbench.measure.suite import entries
 
 QUICK = (ROOT / "suites" / "quick.yaml").read_text()
 
@@ -41,7 +42,7 @@ def test_defaults_are_filled_in() -> None:
 
 def test_checking_a_suite_imports_no_torch() -> None:
     code = (
-        "import sys; from symbench import suite, plan; plan.pairs(suite.load(sys.argv[1])); "
+        "import sys; from symbench.measure import suite, plan; plan.pairs(suite.load(sys.argv[1])); "
         "assert 'torch' not in sys.modules and 'pandas' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code, str(ROOT / "suites" / "quick.yaml")], check=True, timeout=60)

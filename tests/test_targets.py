@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import tensor
 
-from symbench.datasets.arrays import ImageArray
-from symbench.datasets.items import Items
-from symbench.errors import ConfigError, DataError
-from symbench.fields import Category, Field, MultiLabel, Scalar
+from symbench.algebra.fields import Category, Field, MultiLabel, Scalar
+from symbench.base.errors import ConfigError, DataError
+from symbench.domains.images.datasets.arrays import ImageArray
+from symbench.domains.images.datasets.items import Items
 
 IMAGE = torch.zeros(1, 3, 3)
 

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy, cross_entropy
 
-from symbench.errors import ModelError
-from symbench.fields import (
+from symbench.algebra.fields import (
     Category,
     Embedding,
     Field,
@@ -24,13 +23,14 @@ from symbench.fields import (
     Scalar,
     Undeclared,
 )
-from symbench.models.outputs import read
-from symbench.tasks import TASKS, Open, Task, Unfit, Views, pair
-from symbench.tasks.binary import Binary
-from symbench.tasks.classification import Classification
-from symbench.tasks.embedding import Embedding as EmbeddingTask
-from symbench.tasks.multi_label import MultiLabelling
-from symbench.tasks.regression import Regression
+from symbench.base.errors import ModelError
+from symbench.domains.common.models.outputs import read
+from symbench.measure.tasks import TASKS, Open, Task, Unfit, Views, pair
+from symbench.measure.tasks.binary import Binary
+from symbench.measure.tasks.classification import Classification
+from symbench.measure.tasks.embedding import Embedding as EmbeddingTask
+from symbench.measure.tasks.multi_label import MultiLabelling
+from symbench.measure.tasks.regression import Regression
 
 LABEL, LABELS, NUMBER = {"label": Category(3)}, {"label": MultiLabel(3)}, {"y": Scalar()}
 EPS = torch.finfo(torch.float32).eps

@@ -11,7 +11,7 @@ import pytest
 from conftest import Case, CaseOf
 from junitparser import JUnitXml
 
-from symbench.records import GateRecord, MatchRecord
+from symbench.base.records import GateRecord, MatchRecord
 
 SWAPPED = "order: [1, 0]"
 

@@ -11,9 +11,9 @@ import torch
 from conftest import CaseOf
 from torch.utils.data import ConcatDataset, Dataset, Subset, random_split
 
-from symbench.assemble.labels import match
-from symbench.datasets.items import Items
-from symbench.datasets.wrappers import declared
+from symbench.domains.common.datasets.wrappers import declared
+from symbench.domains.images.datasets.items import Items
+from symbench.measure.assemble.labels import match
 
 
 class Pets(Dataset[Any]):

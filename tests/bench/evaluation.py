@@ -17,8 +17,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import symbench
 from bench.table import Figure, say
-from symbench.evaluate.exactness import FEW, nearby
-from symbench.testing import Blobs
+from symbench.face.testing import Blobs
+from symbench.measure.evaluate.exactness import FEW, nearby
 
 SAMPLES, CONTROLS, SIZE, BATCH, ROUNDS = 384, 16, 65, 32, 3
 SUITE = """\

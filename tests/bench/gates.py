@@ -23,7 +23,7 @@ GATES: list[dict[str, Any]] = [
 CODE = """
 import resource, sys, time
 start = time.perf_counter()
-from symbench import cli
+from symbench.face import cli
 status = cli._status(sys.argv[1:])
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 print(status, time.perf_counter() - start, peak, "torch" in sys.modules, file=sys.stderr)

@@ -15,7 +15,7 @@ import photos
 
 import symbench
 from bench.table import Figure, say
-from symbench.datasets.decode import DECODED
+from symbench.domains.images.datasets.decode import DECODED
 
 FEW, MANY, GROWTH = 2_000, 20_000, 1.10
 SUITE = """\

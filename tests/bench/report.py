@@ -15,8 +15,8 @@ from browser import CHROMIUM, browser
 from made import many, rotations, run, shifts
 
 from bench.table import Figure
-from symbench import report
-from symbench.estimates import of_run
+from symbench.read import report
+from symbench.read.estimates import of_run
 
 SYMMETRIES = {"rotations": rotations(50), "turns": rotations(4), "shifts": shifts(3)}
 

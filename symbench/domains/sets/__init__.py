@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field as Limits
 
-from symbench.datasets import DatasetRow, Split
-from symbench.fields import ANY, Axis, Scalar
-from symbench.models import ModelRow, Width
-from symbench.registry import Options
+from symbench.algebra.fields import ANY, Axis, Scalar
+from symbench.base.registry import Options
+from symbench.domains.common.datasets import DatasetRow, Split
+from symbench.domains.common.models import ModelRow, Width
 
 
 class SetsOptions(Options):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from symbench.datasets.base import Arrays
-from symbench.fields import Category, Nodes, Scalar
+from symbench.algebra.fields import Category, Nodes, Scalar
+from symbench.domains.common.datasets.base import Arrays
 
 CLASSES = 4
 

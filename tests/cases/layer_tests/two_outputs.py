@@ -2,7 +2,7 @@
 
 import torch
 
-from symbench.errors import ConfigError
+from symbench.base.errors import ConfigError
 from symbench.fields import Image, Scalar
 from symbench.testing import assert_equivariant
 

@@ -6,7 +6,7 @@ import torch
 from bars import Bars
 from torch import Tensor
 
-from symbench.datasets.base import Arrays
+from symbench.domains.common.datasets.base import Arrays
 from symbench.fields import Image, Scalar
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from symbench.datasets.base import Arrays
+from symbench.domains.common.datasets.base import Arrays
 from symbench.fields import Nodes, Scalar
 
 

@@ -1,8 +1,8 @@
 """Metrics of a user's own: one with all that reports and gates ask of it, and one that is a bare function."""
 
-from symbench.metrics import MetricRow
-from symbench.metrics.base import Observed, Value
-from symbench.statistics import Mean
+from symbench.algebra.metrics import MetricRow
+from symbench.algebra.metrics.base import Observed, Value
+from symbench.algebra.statistics import Mean
 
 
 def steadiness(seen: Observed) -> list[Value]:

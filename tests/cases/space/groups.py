@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from symbench.actions import ActionRow
-from symbench.actions.base import Action, Kind, Move, times
-from symbench.groups.base import Group
+from symbench.algebra.actions import ActionRow
+from symbench.algebra.actions.base import Action, Kind, Move, times
+from symbench.algebra.groups.base import Group
 
 
 class SO3(Group):

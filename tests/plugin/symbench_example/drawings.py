@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from matplotlib.figure import Figure
 
-from symbench.report.scene import Scene
-from symbench.report.style import Sketch
+from symbench.read.report.scene import Scene
+from symbench.read.report.style import Sketch
 
 
 def spinning(scene: Scene) -> Iterator[Sketch]:

@@ -6,13 +6,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from symbench.actions import ActionRow
-from symbench.datasets import DatasetRow
-from symbench.groups import GroupRow
-from symbench.metrics import MetricRow
-from symbench.models import ModelRow
-from symbench.registry import Options
-from symbench.report.figures import FigureRow
+from symbench.algebra.actions import ActionRow
+from symbench.algebra.groups import GroupRow
+from symbench.algebra.metrics import MetricRow
+from symbench.base.registry import Options
+from symbench.domains.common.datasets import DatasetRow
+from symbench.domains.common.models import ModelRow
+from symbench.read.report.figures import FigureRow
 
 
 class StripesOptions(Options):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from symbench.actions.base import Action, Kind, Move
-from symbench.datasets.base import Arrays
+from symbench.algebra.actions.base import Action, Kind, Move
+from symbench.algebra.groups.base import Group
+from symbench.algebra.metrics.base import Observed, Value
+from symbench.algebra.statistics import Mean
+from symbench.base.registry import Options
+from symbench.domains.common.datasets.base import Arrays
+from symbench.domains.images.groups.cyclic import Cyclic
 from symbench.fields import Category, Image
-from symbench.groups.base import Group
-from symbench.groups.cyclic import Cyclic
-from symbench.metrics.base import Observed, Value
-from symbench.registry import Options
-from symbench.statistics import Mean
 
 
 class HalfTurn(Cyclic):

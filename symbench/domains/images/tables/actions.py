@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from symbench.actions import ActionRow, Family
-from symbench.actions.options import ResampleOptions, ShiftOptions, TurnOptions, ZoomOptions
-from symbench.registry import Options
+from symbench.algebra.actions import ActionRow, Family
+from symbench.base.registry import Options
+from symbench.domains.images.actions.options import ResampleOptions, ShiftOptions, TurnOptions, ZoomOptions
 
 SHIFTS = Family(frozenset({"Axis", "Index", "Vector", "PseudoVector"}))
 FAMILIES: dict[str, Family] = {
@@ -17,7 +17,7 @@ FAMILIES: dict[str, Family] = {
 }
 ACTIONS = {
     "turn": ActionRow(
-        "symbench.actions.plane:TurnImage",
+        "symbench.domains.images.actions.plane:TurnImage",
         "rotate and mirror about the centre of the image",
         TurnOptions,
         "plane",
@@ -25,10 +25,14 @@ ACTIONS = {
         version=2,
     ),
     "shift": ActionRow(
-        "symbench.actions.shift:ShiftImage", "move by whole pixels", ShiftOptions, "translations", "Grid"
+        "symbench.domains.images.actions.shift:ShiftImage",
+        "move by whole pixels",
+        ShiftOptions,
+        "translations",
+        "Grid",
     ),
     "slide": ActionRow(
-        "symbench.actions.slide:SlideImage",
+        "symbench.domains.images.actions.slide:SlideImage",
         "move by fractions of a pixel",
         ResampleOptions,
         "slides",
@@ -36,7 +40,7 @@ ACTIONS = {
         version=2,
     ),
     "move": ActionRow(
-        "symbench.actions.move:MoveImage",
+        "symbench.domains.images.actions.move:MoveImage",
         "rotate about the centre and move, in one interpolation",
         ResampleOptions,
         "rigid",
@@ -44,21 +48,21 @@ ACTIONS = {
         version=2,
     ),
     "zoom": ActionRow(
-        "symbench.actions.zoom:ZoomImage",
+        "symbench.domains.images.actions.zoom:ZoomImage",
         "enlarge or reduce about the centre of the image",
         ZoomOptions,
         "scalings",
         "Grid",
     ),
     "turn-and-zoom": ActionRow(
-        "symbench.actions.similarity:TurnAndZoomImage",
+        "symbench.domains.images.actions.similarity:TurnAndZoomImage",
         "rotate or mirror and zoom about the centre of the image, in one interpolation",
         ZoomOptions,
         "plane x scalings",
         "Grid",
     ),
     "patches": ActionRow(
-        "symbench.actions.patches:PermutePatches",
+        "symbench.domains.images.actions.patches:PermutePatches",
         "S<n> moves the n = m x m equal patches of the image",
         Options,
         "symmetric",
@@ -66,7 +70,7 @@ ACTIONS = {
         named=True,
     ),
     "pixels": ActionRow(
-        "symbench.actions.patches:PermutePixels",
+        "symbench.domains.images.actions.patches:PermutePixels",
         "S<n> moves the n = h x w pixels of the image",
         Options,
         "symmetric",
@@ -74,14 +78,14 @@ ACTIONS = {
         named=True,
     ),
     "turn-vectors": ActionRow(
-        "symbench.actions.vectors:TurnVectors",
+        "symbench.domains.images.actions.vectors:TurnVectors",
         "rotate and mirror vectors of the plane",
         Options,
         "plane",
         "Vector",
     ),
     "turn-pseudovectors": ActionRow(
-        "symbench.actions.vectors:TurnPseudoVectors",
+        "symbench.domains.images.actions.vectors:TurnPseudoVectors",
         "the same of vectors that a mirror turns round besides",
         Options,
         "plane",

@@ -8,8 +8,8 @@ from pydantic import BeforeValidator
 from pydantic import Field as Limits
 from pydantic_core import PydanticCustomError
 
-from symbench.datasets import DatasetRow, Split
-from symbench.registry import Options
+from symbench.base.registry import Options
+from symbench.domains.common.datasets import DatasetRow, Split
 
 
 class DigitsOptions(Options):
@@ -98,42 +98,42 @@ class HuggingfaceOptions(Options):
 
 DATASETS = {
     "digits": DatasetRow(
-        "symbench.datasets.digits:load",
+        "symbench.domains.images.datasets.digits:load",
         "scikit-learn's handwritten digits, 33 x 33, 10 classes",
         DigitsOptions,
     ),
     "images": DatasetRow(
-        "symbench.datasets.images:load",
+        "symbench.domains.images.datasets.images:load",
         "a folder of images: a sub-folder for each class, or unlabelled",
         ImagesOptions,
         aliases=("folder", "imagefolder", "image-folder", "directory", "photos", "pictures", "jpg", "png"),
     ),
     "csv": DatasetRow(
-        "symbench.datasets.csv:load",
+        "symbench.domains.images.datasets.csv:load",
         "a CSV file with a column of image files and one of labels",
         CsvOptions,
         aliases=("tsv", "table", "dataframe", "excel"),
     ),
     "arrays": DatasetRow(
-        "symbench.datasets.arrays:load",
+        "symbench.domains.images.datasets.arrays:load",
         "images in a .npz, .npy or .safetensors file",
         ArraysOptions,
         aliases=("npz", "npy", "numpy", "array", "tensor", "tensors", "safetensors"),
     ),
     "huggingface": DatasetRow(
-        "symbench.datasets.huggingface:load",
+        "symbench.domains.images.datasets.huggingface:load",
         "images of Hugging Face's datasets, from a folder or its cache",
         HuggingfaceOptions,
         aliases=("hf", "hub", "datasets", "load_dataset"),
     ),
     "huggingface/<PATH>": DatasetRow(
-        "symbench.datasets.huggingface:load",
+        "symbench.domains.images.datasets.huggingface:load",
         "the same by the name of the dataset, such as huggingface/cifar10",
         HuggingfaceOptions,
         aliases=("hf/<PATH>", "datasets/<PATH>"),
     ),
     "torchvision/<NAME>": DatasetRow(
-        "symbench.datasets.torchvision:load",
+        "symbench.domains.images.datasets.torchvision:load",
         "a labelled image set of torchvision.datasets, such as torchvision/FashionMNIST",
         TorchvisionOptions,
         aliases=("MNIST", "FashionMNIST", "KMNIST", "CIFAR10", "CIFAR100", "SVHN", "STL10", "ImageNet"),

@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from symbench.groups import GroupRow
-from symbench.registry import Options
+from symbench.algebra.groups import GroupRow
+from symbench.base.registry import Options
 
 
 class CyclicOptions(Options):
@@ -69,45 +69,48 @@ class ScalingOptions(Options):
 
 GROUPS = {
     "C<n>": GroupRow(
-        "symbench.groups.cyclic:Cyclic",
+        "symbench.domains.images.groups.cyclic:Cyclic",
         "turns by multiples of 360/n degrees",
         CyclicOptions,
         "plane",
         aliases=("Z<n>", "Z_<n>", "C_<n>", "cyclic"),
     ),
     "D<n>": GroupRow(
-        "symbench.groups.dihedral:Dihedral",
+        "symbench.domains.images.groups.dihedral:Dihedral",
         "turns by multiples of 360/n degrees, with and without a mirror; D1 is the left-right flip",
         DihedralOptions,
         "plane",
         aliases=("D_<n>", "Dih<n>", "dihedral", "flip", "flips", "mirror", "mirrors", "reflections"),
     ),
     "SO2": GroupRow(
-        "symbench.groups.rotation:SO2",
+        "symbench.domains.images.groups.rotation:SO2",
         "all rotations of the plane",
         Options,
         "plane",
         aliases=("SO(2)", "rotation", "rotations", "turns", "U(1)"),
     ),
     "translations": GroupRow(
-        "symbench.groups.translation:Translations",
+        "symbench.domains.images.groups.translation:Translations",
         "integer shifts",
         TranslationOptions,
         "translations",
         aliases=("translation", "shift", "shifts", "T2"),
     ),
     "R2": GroupRow(
-        "symbench.groups.slide:PlaneTranslations", "shifts by fractions of a pixel", SlideOptions, "slides"
+        "symbench.domains.images.groups.slide:PlaneTranslations",
+        "shifts by fractions of a pixel",
+        SlideOptions,
+        "slides",
     ),
     "SE2": GroupRow(
-        "symbench.groups.rigid:SE2",
+        "symbench.domains.images.groups.rigid:SE2",
         "rotations and shifts of the plane",
         RigidOptions,
         "rigid",
         aliases=("SE(2)", "rigid", "roto-translations"),
     ),
     "scalings": GroupRow(
-        "symbench.groups.scaling:Scalings",
+        "symbench.domains.images.groups.scaling:Scalings",
         "zooming in and out",
         ScalingOptions,
         "scalings",

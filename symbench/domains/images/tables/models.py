@@ -8,9 +8,9 @@ from typing import Annotated
 from pydantic import Field as Limits
 from pydantic import model_validator
 
-from symbench.fields import Field, Logits
-from symbench.models import ModelRow, Width
-from symbench.registry import Options
+from symbench.algebra.fields import Field, Logits
+from symbench.base.registry import Options
+from symbench.domains.common.models import ModelRow, Width
 
 
 class MlpOptions(Options):
@@ -66,25 +66,25 @@ CLASSIFIER: Mapping[str, Field] = {"logits": Logits()}
 
 MODELS = {
     "mlp": ModelRow(
-        "symbench.models.mlp:Mlp",
+        "symbench.domains.images.models.mlp:Mlp",
         "fully connected on the pixels: no symmetry built in",
         MlpOptions,
         aliases=("linear", "dense", "fc"),
     ),
     "cnn": ModelRow(
-        "symbench.models.cnn:Cnn",
+        "symbench.domains.images.models.cnn:Cnn",
         "a small convolutional network: translation, up to its strides",
         CnnOptions,
         aliases=("convnet", "conv"),
     ),
     "p4-cnn": ModelRow(
-        "symbench.models.p4_cnn:P4Cnn",
+        "symbench.domains.images.models.p4_cnn:P4Cnn",
         "group-equivariant convolutions (Cohen & Welling 2016): exact under quarter turns on odd sizes",
         P4CnnOptions,
         aliases=("g-cnn", "gcnn", "p4", "escnn", "e2cnn"),
     ),
     "torchvision/<NAME>": ModelRow(
-        "symbench.models.torchvision:Torchvision",
+        "symbench.domains.images.models.torchvision:Torchvision",
         "a classifier of torchvision.models, such as torchvision/resnet18",
         TorchvisionOptions,
         aliases=(
@@ -101,7 +101,7 @@ MODELS = {
         library="torchvision",
     ),
     "timm/<NAME>": ModelRow(
-        "symbench.models.timm:Timm",
+        "symbench.domains.images.models.timm:Timm",
         "a network of timm, such as timm/resnet10t.c3_in1k",
         TimmOptions,
         source=True,
@@ -109,7 +109,7 @@ MODELS = {
         library="timm",
     ),
     "huggingface/<PATH>": ModelRow(
-        "symbench.models.huggingface:Huggingface",
+        "symbench.domains.images.models.huggingface:Huggingface",
         "an image classifier of transformers, by organisation/name or from a folder",
         HuggingfaceOptions,
         aliases=("hf/<PATH>", "transformers/<PATH>"),

@@ -1,0 +1,1 @@
+"""Floor 2: fields, groups, actions, comparisons, statistics and metrics."""

@@ -1,0 +1,160 @@
+"""What an action is, and the trivial one."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor
+
+from symbench.algebra.fields import Places, Value
+
+Kind = Literal["permutation", "exact", "lossy", "resampled"]
+"""``permutation`` only moves the stored numbers, bit for bit; ``exact`` is a formula, right to rounding; ``lossy`` is
+whole-numbered but loses some; ``resampled`` finds values between those that there are, and so blurs."""
+KINDS: tuple[Kind, ...] = get_args(Kind)
+"""From the best to the worst."""
+SHARP: tuple[Kind, ...] = ("permutation", "exact")
+"""Those of which nothing is lost: an exact model's error is rounding under them, and only under them."""
+
+Move = Callable[[Tensor], Tensor]
+"""``(n, ...) -> (k, n, ...)``: elements bound to one shape and device, with their grids and tables built."""
+
+
+@dataclass(frozen=True)
+class Generator:
+    """A one-parameter subgroup ``exp(tX)``, acting by the reference action.
+
+    Attributes:
+        unit: of t: ``rad`` or ``px``.
+        flow: values ``(n, ...)`` and t to ``exp(tX) x``.
+        derivative: values to ``X x``, the flow's derivative at 0.
+    """
+
+    unit: str
+    flow: Callable[[Tensor, float], Tensor]
+    derivative: Callable[[Tensor], Tensor]
+
+
+class Action(ABC):
+    """How a group moves one field. A LEFT action: ``act(g, act(h, x)) == act(compose(g, h), x)``.
+
+    Attributes:
+        in_pixels: elements are distances in the input's pixels, so that a map of another size is not moved by them.
+        moves_values: it computes with what stands at the places, rather than moving it about.
+    """
+
+    in_pixels = False
+    moves_values = False
+
+    @classmethod
+    def of(cls, group: Any, options: Any, part: Places | Value) -> Action:
+        """Build it for one part of a field; those that depend on which override this."""
+        del part
+        return cls(group, options)  # type: ignore[call-arg]
+
+    @abstractmethod
+    def check(self, shape: tuple[int, ...]) -> str | None:
+        """Why values of this shape (without the sample axis) cannot be moved, as a sentence; None if they can."""
+
+    @abstractmethod
+    def kinds(self, g: Tensor) -> list[Kind]:
+        """The kind of each element's action."""
+
+    @abstractmethod
+    def bind(self, g: Tensor, like: Tensor) -> Move:
+        """Build the tables and grids of ``g`` once, for values shaped like ``like``, on its device.
+
+        Args:
+            g: elements, ``(k, ...)`` shared by all samples or ``(k, n, ...)`` one for each.
+            like: values ``(n, ...)``; only shape, dtype and device matter, and not n where elements are shared.
+        """
+
+    def prepare(self, x: Tensor) -> Tensor:
+        """What is done to every sample before any element, the identity too: a mask, a finer canvas."""
+        return x
+
+    def finish(self, x: Tensor) -> Tensor:
+        """What is done to every sample after any element, before normalisation: back to its own pixels, a crop."""
+        return x
+
+    def reference(self, g: Tensor, *, steps: int = 1) -> Move | None:
+        """The same elements by the reference action, which resampling errors are measured against.
+
+        That is Fourier interpolation on a canvas with room around the image; whatever only permutes is its own
+        reference. None where there is no such action.
+
+        Args:
+            g: elements, as for :meth:`bind`.
+            steps: in how many equal parts to go there: two routes show the reference's own error.
+        """
+        del g, steps
+        return None
+
+    def generators(self) -> Mapping[str, Generator]:
+        """The group's one-parameter subgroups; empty where it has none, or none that can be differentiated."""
+        return {}
+
+    def act(self, g: Tensor, x: Tensor) -> Tensor:
+        """``g . x``: elements ``(k, ...)`` or ``(k, n, ...)``, values ``(n, ...)``; returns ``(k, n, ...)``."""
+        return self.bind(g, x)(x)
+
+
+class TrivialAction(Action):
+    """Leaves everything alone: scalars, class indices, nodes along an axis that does not move."""
+
+    def check(self, shape: tuple[int, ...]) -> str | None:
+        """Any shape will do."""
+        return None
+
+    def kinds(self, g: Tensor) -> list[Kind]:
+        """A permutation that moves nothing."""
+        return ["permutation"] * len(g)
+
+    def bind(self, g: Tensor, like: Tensor) -> Move:
+        """A view."""
+        return lambda x: x.expand(len(g), *x.shape)
+
+    def reference(self, g: Tensor, *, steps: int = 1) -> Move:
+        """The same."""
+        return lambda x: x.expand(len(g), *x.shape)
+
+
+def take(x: Tensor, index: Tensor, *, fill: float | None = None) -> Tensor:
+    """Gather along the last axis with one table for each element: ``out[..., j] = x[..., index[j]]``.
+
+    Args:
+        x: ``(n, ..., p)``.
+        index: int64 ``(k, q)`` shared by all samples, or ``(k, n, q)``; ``-1`` takes ``fill``.
+        fill: the value for ``-1``; None where there is none.
+
+    Returns:
+        ``(k, n, ..., q)``, bit for bit the numbers of ``x`` (and ``fill``).
+    """
+    if fill is not None:
+        x = torch.cat([x, x.new_full((*x.shape[:-1], 1), fill)], dim=-1)
+        index = torch.where(index < 0, x.shape[-1] - 1, index)
+    index = index.to(x.device)
+    if index.ndim == 2:
+        out = x.new_empty(len(index), *x.shape[:-1], index.shape[1])
+        for row, place in zip(index, out, strict=True):
+            torch.index_select(x, -1, row, out=place)
+        return out
+    k, n, q = index.shape
+    spread = index.view(k, n, *(1,) * (x.ndim - 2), q).expand(k, *x.shape[:-1], q)
+    return x.expand(k, *x.shape).gather(-1, spread)
+
+
+def times(matrices: Tensor, x: Tensor) -> Tensor:
+    """Matrices times vectors in the last axis, ``(k, n, ...)``.
+
+    Args:
+        matrices: ``(k, d, d)`` shared by all samples, or ``(k, n, d, d)``.
+        x: ``(n, ..., d)``.
+    """
+    wide = matrices if matrices.ndim == 4 else matrices[:, None]
+    wide = wide.view(*wide.shape[:2], *(1,) * (x.ndim - 2), *wide.shape[-2:])
+    return (wide @ x[None, ..., None])[..., 0]

@@ -1,0 +1,205 @@
+"""How far outputs are from one another: what E is made of, summed in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+import torch
+from torch import Tensor
+
+from symbench.base.errors import ModelError, Problem
+
+
+def flat(x: Tensor) -> Tensor:
+    """``(k, n, *output)`` to ``(k, n, d)``; single numbers get d = 1."""
+    return x.reshape(*x.shape[:2], -1)
+
+
+def squared_distances(moved: Tensor, expected: Tensor) -> Tensor:
+    """How far ``f(g.x)`` is from ``g.f(x)``: the numerator of the equivariance error E.
+
+    Args:
+        moved: ``f(g_k.x_i)``, shape ``(k, n, *output)``, floating point.
+        expected: ``g_k.f(x_i)``, same shape.
+
+    Returns:
+        ``|moved - expected|^2`` summed over the output, shape ``(k, n)``, float64. NaN where either is not finite.
+
+    Raises:
+        ModelError: the shapes differ.
+    """
+    if moved.shape != expected.shape:
+        raise ModelError(
+            Problem(
+                "equivariance",
+                f"f(g.x) has shape {tuple(moved.shape[1:])} and g.f(x) has {tuple(expected.shape[1:])}",
+                "equal shapes",
+                "Does the output's declared field fit the model's head?",
+            )
+        )
+    return flat(moved.double() - expected.double()).square().sum(-1)
+
+
+@dataclass
+class Sums:
+    """What the pairing of every sample with every other needs, kept per part and added up when the cell closes.
+
+    a = f(g.x) and b = g.f(x) are measured from the mean of b over the whole cell, which is known beforehand. Without
+    that, outputs with a large common offset would cancel digits away. Of outputs that stand at places, A and B are
+    their sums over a sample's places; of others they are the outputs themselves.
+
+    Attributes:
+        moved_sum: sum of A over samples, ``(k, d)``.
+        moved_sq: ``|a|^2`` of each sample, over its places, ``(k, n)``.
+        expected_sq: ``|b|^2`` likewise, ``(k, n)``.
+        own_dot: ``A . B`` of each sample, ``(k, n)``; zero where it is not needed.
+    """
+
+    moved_sum: Tensor
+    moved_sq: Tensor
+    expected_sq: Tensor
+    own_dot: Tensor
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What is summed up over all samples of a cell.
+
+    Attributes:
+        moved_sq: of :attr:`Sums.moved_sq`, ``(k,)``.
+        counts: the places of each sample, ``(samples,)``, float64.
+    """
+
+    moved_sq: Tensor
+    counts: Tensor
+
+
+@dataclass(frozen=True)
+class Whole:
+    """Outputs are compared as they are, with those of other samples: images, class scores, numbers."""
+
+    def counts(self, samples: Sequence[int]) -> Tensor:
+        """How many places each sample has, ``(n,)``: one."""
+        return torch.ones(len(samples), dtype=torch.float64)
+
+    def folded(self, x: Tensor, samples: Sequence[int]) -> Tensor:
+        """``(k, n, *output)`` to ``(k, n, d)``."""
+        del samples
+        return flat(x)
+
+    def mean(self, x: Tensor, samples: Sequence[int]) -> Tensor:
+        """Over the samples of ``(k, n, *output)``: ``(k, *output)``."""
+        del samples
+        return x.mean(1)
+
+    def sums(self, moved: Tensor, expected: Tensor, mean: Tensor, samples: Sequence[int]) -> Sums:
+        """Of one block: ``moved`` and ``expected`` ``(k, n, *output)``, ``mean`` of the latter ``(k, *output)``."""
+        del samples
+        centre = mean.double()[:, None]
+        a, b = flat(moved.double() - centre), flat(expected.double() - centre)
+        squares = b.square().sum(-1)
+        return Sums(a.sum(1), a.square().sum(-1), squares, torch.zeros_like(squares))
+
+    def unrelated(self, sums: Sums, dot: Tensor, deviation_sq: Tensor, whole: Totals, own: Tensor) -> Tensor:
+        """See :func:`unrelated`, with ``dot`` of the sum over the cell rather than the mean."""
+        del own
+        return unrelated(sums, dot / len(whole.counts), deviation_sq, len(whole.counts))
+
+
+@dataclass(frozen=True)
+class PerPlace:
+    """Outputs at places of an axis are compared place by place, with places of other samples.
+
+    Places of different samples do not correspond, and samples may have different numbers of them: so a place is
+    unrelated to every place of every other sample alike.
+
+    Attributes:
+        shape: how many places there are along each axis, padding included.
+        sizes: of each axis, how many are real in each sample of the dataset; None where all are.
+    """
+
+    shape: tuple[int, ...]
+    sizes: tuple[Sequence[int] | None, ...]
+
+    def real(self, samples: Sequence[int]) -> Tensor:
+        """Which places are real, ``(n, places)``, bool: the first of each axis."""
+        mask = torch.ones(len(samples), 1, dtype=torch.bool)
+        for width, sizes in zip(self.shape, self.sizes, strict=True):
+            along = torch.ones(len(samples), width, dtype=torch.bool)
+            if sizes is not None:
+                along = torch.arange(width) < torch.tensor([int(sizes[i]) for i in samples])[:, None]
+            mask = (mask[:, :, None] & along[:, None, :]).flatten(1)
+        return mask
+
+    def counts(self, samples: Sequence[int]) -> Tensor:
+        """How many places each sample has, ``(n,)``."""
+        return self.real(samples).sum(1).double()
+
+    def masked(self, x: Tensor, samples: Sequence[int]) -> Tensor:
+        """``(k, n, *output)`` to ``(k, n, places, d)``, with zeros where a place is padding."""
+        wide = x.reshape(*x.shape[:2], prod(self.shape), -1)
+        return wide * self.real(samples).to(x.device)[None, :, :, None]
+
+    def folded(self, x: Tensor, samples: Sequence[int]) -> Tensor:
+        """``(k, n, *output)`` to the sums over a sample's places, ``(k, n, d)``."""
+        return self.masked(x, samples).sum(2)
+
+    def mean(self, x: Tensor, samples: Sequence[int]) -> Tensor:
+        """Over the real places of all samples of ``(k, n, *output)``, the same at all places: ``(k, *output)``."""
+        mean = self.folded(x, samples).sum(1) / self.counts(samples).sum().to(x.device)
+        return mean[:, None].expand(-1, prod(self.shape), -1).reshape(len(x), *x.shape[2:])
+
+    def sums(self, moved: Tensor, expected: Tensor, mean: Tensor, samples: Sequence[int]) -> Sums:
+        """As :meth:`Whole.sums`; ``mean`` is the same at all places."""
+        centre = mean.double()[:, None]
+        a, b = self.masked(moved.double() - centre, samples), self.masked(expected.double() - centre, samples)
+        own = (a.sum(2) * b.sum(2)).sum(-1)
+        return Sums(a.sum((1, 2)), a.square().sum((2, 3)), b.square().sum((2, 3)), own)
+
+    def unrelated(self, sums: Sums, dot: Tensor, deviation_sq: Tensor, whole: Totals, own: Tensor) -> Tensor:
+        """What a sample's deviation would be, were its places paired with those of other samples at random.
+
+        With m_i places in sample i and N in all, the mean squared distance of places of different samples is
+        ``sum_i (m_i (Qa - Qa_i) + (N - m_i) Qb_i - 2 (B_i . A - A_i . B_i)) / (N^2 - sum m_i^2)``; each sample gets
+        its own summand, times N. With one place each these add up to what :func:`unrelated` does.
+
+        Args:
+            sums: of some samples.
+            dot: ``B_i . A`` with A the sum over all places of the cell; ``(k, n)``.
+            deviation_sq: ``(k, n)``.
+            whole: of the cell.
+            own: how many places each of these samples has, ``(n,)``.
+        """
+        total = whole.counts.sum()
+        pairs = total.square() - whole.counts.square().sum()
+        if pairs <= 0:
+            return torch.full_like(deviation_sq, torch.nan)
+        summands = own * (whole.moved_sq[:, None] - sums.moved_sq) + (total - own) * sums.expected_sq
+        return total / pairs * (summands - 2 * (dot - sums.own_dot))
+
+
+Comparison = Whole | PerPlace
+
+
+def unrelated(sums: Sums, expected_dot: Tensor, deviation_sq: Tensor, count: int | None = None) -> Tensor:
+    """The denominator of E for each sample: its mean squared distance to all *other* samples, both ways round.
+
+    In general ``unrelated_i = (n (h_a(i) + h_b(i) - M) - |a_i - b_i|^2) / (n - 1)``, where b has mean 0: then
+    ``h_a + h_b - M = |a_i|^2 + |b_i|^2 - 2 b_i . A``. The mean over i is the mean of ``|a_i - b_j|^2`` over all pairs
+    with i != j, in O(n).
+
+    Args:
+        sums: of some samples.
+        expected_dot: ``b_i . A`` with A the mean of a over the cell, both measured from the mean of b; ``(k, n)``.
+        deviation_sq: ``|a_i - b_i|^2``, ``(k, n)``.
+        count: samples in the whole cell; those given where it is None.
+
+    Returns:
+        ``(k, n)``, float64; NaN for a single sample, which has no other.
+    """
+    n = count or deviation_sq.shape[1]
+    if n < 2:
+        return torch.full_like(deviation_sq, torch.nan)
+    return (n * (sums.moved_sq + sums.expected_sq - 2 * expected_dot) - deviation_sq) / (n - 1)

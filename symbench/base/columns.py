@@ -1,0 +1,122 @@
+"""The columns of a cell's parquet files. Published in ``schemas/``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+FLOAT = pa.float64()
+SINGLE = pa.float32()
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the observations, and all that readers ask of it.
+
+    Attributes:
+        name: its name; that of an attribute of ``symbench.algebra.metrics.base.Observed`` where metrics see it.
+        type: of its values.
+        nullable: whether there are tasks, or controls, that have no such thing.
+        seen: whether metrics see it, as an array ``(elements, samples)``.
+        kept: whether baselines keep it; in single precision where it is a number with a fraction.
+    """
+
+    name: str
+    type: pa.DataType
+    nullable: bool = True
+    seen: bool = True
+    kept: bool = True
+
+    @property
+    def field(self) -> pa.Field:
+        """As cells have it."""
+        return pa.field(self.name, self.type, nullable=self.nullable)
+
+    @property
+    def kept_field(self) -> pa.Field:
+        """As baselines have it."""
+        return self.field.with_type(SINGLE) if self.type == FLOAT else self.field
+
+
+COLUMNS = (
+    Column("control", pa.string(), seen=False),
+    Column("output", pa.string(), nullable=False, seen=False),
+    Column("sample", pa.int32(), nullable=False, seen=False),
+    Column("element", pa.int32(), nullable=False, seen=False),
+    Column("prediction", pa.int32()),
+    Column("target", pa.int32()),
+    Column("correct", pa.bool_()),
+    Column("valid", pa.bool_(), nullable=False),
+    Column("loss", FLOAT),
+    Column("score", FLOAT, seen=False),
+    Column("confidence", FLOAT),
+    Column("target_probability", FLOAT, seen=False, kept=False),
+    Column("deviation_sq", FLOAT),
+    Column("unrelated_sq", FLOAT),
+    Column("cosine", FLOAT),
+    Column("retrieved", FLOAT),
+    Column("label_scores", pa.list_(pa.float32())),
+    Column("label_targets", pa.list_(pa.bool_())),
+)
+"""The columns of the observations. To add one: write it in a task, put it here, and into ``Observed``."""
+SEEN = tuple(column.name for column in COLUMNS if column.seen)
+
+OBSERVATIONS = pa.schema([column.field for column in COLUMNS])
+"""One row per (control, output, sample, element). ``control`` is null for the measurement itself.
+
+A multi-label output has the log-odds of each label in ``label_scores``, and is ``correct`` where all labels are. An
+embedding has the ``cosine`` of ``f(g.x)`` and ``f(x)``, and ``retrieved``, which is 1 where ``f(g.x)`` is nearest to
+``f(x)`` among unmoved samples. Other tasks have null there.
+
+The controls of a cell stand in a file of their own: ``repeat`` and ``re-batch`` (the unmoved samples again),
+``precision`` (against float64); ``suite dtype`` and ``float64``, what E is made of on the control samples; ``total``,
+``reference``, ``remainder``, ``two routes`` and ``round trip``, the split of E; ``layer``, with the layer's name as
+the output; and ``Lie forward``, ``Lie central`` and ``Lie gap``, with the generator's number as the element and the
+output's dimension as the score.
+"""
+
+
+SAMPLES = pa.schema(
+    [
+        pa.field("output", pa.string(), nullable=False),
+        pa.field("sample", pa.int32(), nullable=False),
+        pa.field("averaged_prediction", pa.int32()),
+    ]
+)
+"""One row per (output, sample): what needs the outputs of a whole orbit."""
+
+
+VIEWS = pa.schema(
+    [
+        pa.field("sample", pa.int32(), nullable=False),
+        pa.field("element", pa.int32(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("size", pa.float64(), nullable=False),
+        pa.field("label", pa.string(), nullable=False),
+        pa.field("parameters", pa.map_(pa.string(), pa.float64()), nullable=False),
+    ]
+)
+"""One row per (sample, element) where every sample has elements of its own."""
+
+
+GALLERY = pa.schema(
+    [
+        pa.field("rank", pa.int32(), nullable=False),
+        pa.field("sample", pa.int32(), nullable=False),
+        pa.field("element", pa.string(), nullable=False),
+        pa.field("target", pa.string()),
+        pa.field("before", pa.string()),
+        pa.field("after", pa.string()),
+        pa.field("confidence_before", pa.float64()),
+        pa.field("confidence_after", pa.float64()),
+        pa.field("deviation", pa.float64(), nullable=False),
+        pa.field("image_before", pa.binary(), nullable=False),
+        pa.field("image_after", pa.binary(), nullable=False),
+    ]
+)
+"""The samples of a cell that break worst, the worst first: classes by name where they have one, pixels as PNG.
+
+``before`` and ``after`` are the predictions of the sample as it is and at its worst ``element``; the confidences are
+those of the prediction beside them.
+"""

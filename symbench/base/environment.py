@@ -1,0 +1,194 @@
+"""Where a run happens: versions, device, commit, numeric flags. Recorded with every run; torch only when asked."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+from symbench.base.errors import ConfigError, Problem, near_miss
+
+PACKAGES = (
+    "symbench", "torch", "torchvision", "numpy", "pandas", "scipy", "statsmodels", "pyarrow", "timm", "transformers",
+    "onnxruntime",
+)  # fmt: skip
+
+
+def describe(device: str, folder: Path | None = None) -> dict[str, Any]:
+    """Versions, machine and the commit of a folder, as plain data; no machine names, no paths."""
+    return {
+        "python": platform.python_version(),
+        "platform": f"{platform.system()}-{platform.machine()}",
+        "packages": {name: _version(name) for name in PACKAGES},
+        **hardware(device),
+        "commit": commit(folder or Path.cwd()),
+    }
+
+
+def hardware(device: str) -> dict[str, Any]:
+    """What measured times depend on: device, processor and number of threads."""
+    return {"device": device_name(device), "processor": processor(), "threads": threads()}
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def threads() -> int | None:
+    """How many threads torch computes with; those of the machine where torch is not loaded."""
+    torch = sys.modules.get("torch")
+    return os.cpu_count() if torch is None else int(torch.get_num_threads())
+
+
+def processor() -> str:
+    """The processor's model, as far as the system names it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.machine())
+
+
+def commit(folder: Path) -> dict[str, Any] | None:
+    """The git commit of a folder and whether files differ from it; None outside a repository.
+
+    Files that git knows count wherever they are, and code and suites that it does not know below the folder.
+    """
+    head = _git(folder, "rev-parse", "HEAD")
+    if head is None:
+        return None
+    known = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    unknown = _git(folder, "ls-files", "--others", "--exclude-standard", "--", "*.py", "*.yaml", "*.yml")
+    return {"id": head, "dirty": bool(known or unknown)}
+
+
+def committed(environment: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """A run's environment, with the commit of now where its files have been committed since.
+
+    For runs whose cells have the keys that the files give now: what is committed is what was measured.
+    """
+    before = environment.get("commit")
+    now = commit(folder) if before is None or before["dirty"] else None
+    return environment if now is None or now["dirty"] else {**environment, "commit": now}
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    """What git prints; None where there is no git, no repository, or no answer within ten seconds."""
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def pick_device(wanted: str, *, where: str = "numerics.device") -> str:
+    """``auto`` to ``cuda``, ``mps`` or ``cpu``; any other name is checked.
+
+    Raises:
+        ConfigError: this machine has no such device.
+    """
+    import torch
+
+    if wanted == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    kind, _, index = wanted.partition(":")
+    if kind not in {"cpu", "cuda", "mps"} or (index and not index.isdecimal()):
+        raise ConfigError(
+            Problem(
+                where,
+                f"got {wanted!r}",
+                "auto, cpu, mps, cuda or cuda:N",
+                near_miss(kind, ["auto", "cpu", "mps", "cuda"]),
+            )
+        )
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there[kind] or (index and int(index) >= torch.cuda.device_count()):
+        usable = ", ".join(name for name, yes in there.items() if yes)
+        raise ConfigError(
+            Problem(where, f"got {wanted!r}, which this machine does not have", f"auto or one of {usable}")
+        )
+    return wanted
+
+
+def device_name(device: str) -> str:
+    """The hardware's name for a CUDA device, else the device's."""
+    if not device.startswith("cuda"):
+        return device
+    import torch
+
+    return torch.cuda.get_device_name(device)
+
+
+def synchronise(device: str) -> None:
+    """Wait until the device has done what was asked of it."""
+    import torch
+
+    if device.startswith("cuda"):
+        torch.cuda.synchronize(device)
+    elif device.startswith("mps"):
+        torch.mps.synchronize()
+
+
+def exact_device(device: str) -> str:
+    """Where sums are taken in float64: the device itself, or the CPU where it has no float64 (MPS)."""
+    return "cpu" if device.startswith("mps") else device
+
+
+@contextlib.contextmanager
+def numeric_flags(*, tf32: bool, deterministic: bool) -> Iterator[None]:
+    """Set torch's numeric switches for the time being, and put them back.
+
+    To be entered after a model's code has been imported: that code may have set some of them itself.
+    """
+    import torch
+
+    cudnn = torch.backends.cudnn
+    precisions = _precision_switches()
+    before = [(switch, name, getattr(switch, name)) for switch, name, _ in precisions]
+    was_benchmark = cudnn.benchmark
+    was_deterministic = torch.are_deterministic_algorithms_enabled()
+    only_warned = torch.is_deterministic_algorithms_warn_only_enabled()
+    workspace = os.environ.get("CUBLAS_WORKSPACE_CONFIG")
+    try:
+        for switch, name, (off, on) in precisions:
+            setattr(switch, name, on if tf32 else off)
+        # With benchmark on, cuDNN picks whichever algorithm was quickest just then: another one in the next run.
+        cudnn.benchmark = not deterministic
+        torch.use_deterministic_algorithms(deterministic, warn_only=True)
+        if deterministic:  # cuBLAS reads it when its handle is made; without it torch warns at every product
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        yield
+    finally:
+        for switch, name, value in before:
+            setattr(switch, name, value)
+        cudnn.benchmark = was_benchmark
+        torch.use_deterministic_algorithms(was_deterministic, warn_only=only_warned)
+        if workspace is None:
+            os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None)
+
+
+def _precision_switches() -> list[tuple[Any, str, tuple[Any, Any]]]:
+    """Each switch that lets float32 be computed as TF32: object, attribute, (off, on).
+
+    torch 2.9 has new ones, and reading the old ones raises where user code has set the new.
+    """
+    import torch
+
+    matmul, cudnn = torch.backends.cuda.matmul, cast(Any, torch.backends.cudnn)
+    if hasattr(matmul, "fp32_precision"):
+        return [(x, "fp32_precision", ("ieee", "tf32")) for x in (matmul, cudnn.conv, cudnn.rnn)]
+    return [(x, "allow_tf32", (False, True)) for x in (matmul, cudnn)]

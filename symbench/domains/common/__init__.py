@@ -1,0 +1,1 @@
+"""What datasets and models of all domains have in common."""

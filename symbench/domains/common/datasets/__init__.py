@@ -1,0 +1,30 @@
+"""Datasets: batches with declared fields and targets.
+
+To add one: write its file here, and add a row to ``DATASETS``. A user's own dataset needs neither: any sequence
+of ``(image, label)`` will do (``datasets/items.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from symbench.algebra.fields import Field, Image
+from symbench.base.registry import Row, Table
+
+Split = Literal["train", "test"]
+
+
+@dataclass(frozen=True)
+class DatasetRow(Row):
+    """A dataset in the table.
+
+    Attributes:
+        fields: the field of every leaf that its batches hold.
+    """
+
+    fields: Mapping[str, Field] = field(default_factory=lambda: {"image": Image()})
+
+
+DATASETS: Table[DatasetRow] = Table("dataset", DatasetRow, {})

@@ -1,0 +1,295 @@
+"""What a dataset is, and the one that holds everything in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal, Self
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from symbench.algebra.fields import Category, Field, MultiLabel
+from symbench.base.errors import DataError, Problem
+from symbench.base.events import Listener, ignore, never
+
+Valid = Callable[[int, Mapping[str, float]], bool]
+"""``(label, element's parameters) -> bool``, parameters as the group names them: ``{"angle_deg": 180.0}``."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """How an image of any size becomes a square one: resized, and its middle kept.
+
+    Attributes:
+        side: pixels a side of what is kept.
+        resize: what the shorter side becomes first, or height and width, which does not keep the proportions.
+        interpolation: of the resizing, antialiased.
+        crop: which way half a pixel goes: ``round`` to even as in torchvision, or ``floor`` as in transformers.
+    """
+
+    side: int
+    resize: int | tuple[int, int]
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    crop: Literal["round", "floor"] = "round"
+
+    def __str__(self) -> str:
+        return f"{self.side} of {self.resize} {self.interpolation} {self.crop}"
+
+    @classmethod
+    def of(cls, canvas: int | Frame) -> Frame:
+        """A canvas as a frame: of one that is a number, the shorter side becomes that."""
+        return canvas if isinstance(canvas, Frame) else cls(canvas, canvas)
+
+    def resized(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width that an image is resized to."""
+        if not isinstance(self.resize, int):
+            return self.resize
+        short = min(height, width)
+        return int(self.resize * height / short), int(self.resize * width / short)
+
+    def corner(self, height: int, width: int) -> tuple[int, int]:
+        """Top and left of what is kept of a resized image."""
+        top, left = (height - self.side) / 2, (width - self.side) / 2
+        return (round(top), round(left)) if self.crop == "round" else (int(top), int(left))
+
+
+Canvas = int | Frame
+"""What images are brought to: pixels a side, or a frame."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some samples: every leaf ``(n, ...)``, every target ``(n, ...)``."""
+
+    leaves: dict[str, Tensor]
+    targets: dict[str, Tensor]
+
+
+class Dataset(ABC):
+    """Samples with declared fields. Images are float32 in [0, 1], ``(n, c, h, w)``, not normalised.
+
+    Attributes:
+        fields: the field of every leaf.
+        targets: the field of every target; empty where there are no labels.
+        classes: the names of the classes, where they are known.
+        valid: whether a sample of a class still belongs to it when it is moved by an element with these parameters;
+            None where every element keeps every label.
+        unusable: samples that turned out to be unreadable, with the reason. They count in ``len`` and are left out of
+            everything else; all of those among samples that :meth:`prepare` has seen are known.
+        occurring: the class labels that there are, where nothing but reading all samples shows it, and that was done.
+        sizes: by the name of an axis, how many places each sample has, where samples differ in it: leaves are padded
+            to one size; padding moves nowhere and counts nowhere. A leaf ``<axis>_mask`` is added for models.
+        fixed: whether samples are the same each time they are read, whatever happens, so that nobody needs to look.
+    """
+
+    fields: Mapping[str, Field]
+    targets: Mapping[str, Field]
+    classes: Sequence[str] | None = None
+    valid: Valid | None = None
+    unusable: Mapping[int, str] = MappingProxyType({})
+    occurring: Sequence[int] | None = None
+    fixed: bool = False
+    sizes: Mapping[str, Sequence[int]] = MappingProxyType({})
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many samples there are."""
+
+    @abstractmethod
+    def batch(self, indices: Sequence[int], *, canvas: Canvas | None = None) -> Batch:
+        """The samples at ``indices``, in that order; images brought to ``canvas`` if given.
+
+        Raises:
+            DataError: a sample cannot be used, with its index.
+        """
+
+    @abstractmethod
+    def digest(self) -> str:
+        """SHA-256 of the contents."""
+
+    def shapes(self, *, canvas: Canvas | None = None) -> dict[str, tuple[int, ...]]:
+        """The shape of every leaf, without the sample axis."""
+        return {name: tuple(leaf.shape[1:]) for name, leaf in self.batch([0], canvas=canvas).leaves.items()}
+
+    def pending(self, indices: Sequence[int], canvases: Sequence[Canvas | None]) -> int:
+        """How many images :meth:`prepare` would decode."""
+        del indices, canvases
+        return 0
+
+    def prepare(
+        self,
+        indices: Sequence[int],
+        canvases: Sequence[Canvas | None],
+        *,
+        listen: Listener = ignore,
+        stopped: Callable[[], bool] = never,
+    ) -> None:
+        """Do beforehand what would make the first batches slow: decoding, for all canvases at once.
+
+        Raises:
+            DataError: the samples cannot be had.
+            Interrupted: ``stopped`` said so; what is done is kept.
+        """
+        del indices, canvases, listen, stopped
+
+    @classmethod
+    def make_room(cls, wanted: Sequence[tuple[Self, Sequence[int], Sequence[Canvas | None]]]) -> None:
+        """Make room for what several datasets of this class will :meth:`prepare`, where they share a cache.
+
+        It is asked for once and for all of them, so that none drops what another has just prepared.
+
+        Args:
+            wanted: each dataset, with the indices and canvases that it will be asked to prepare.
+
+        Raises:
+            DataError: they do not fit together.
+        """
+        del wanted
+
+    def remarks(self) -> list[str]:
+        """What people should be told about the data, a sentence each: what was left out and why."""
+        return []
+
+
+class Readable(Dataset):
+    """The samples of a dataset that can be read, counted anew: for training, where no index has to last."""
+
+    def __init__(self, whole: Dataset) -> None:
+        self.whole = whole
+        self.indices = [index for index in range(len(whole)) if index not in whole.unusable]
+        self.fields, self.targets = whole.fields, whole.targets
+        self.classes, self.valid = whole.classes, whole.valid
+        self.sizes = {axis: [sizes[index] for index in self.indices] for axis, sizes in whole.sizes.items()}
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def batch(self, indices: Sequence[int], *, canvas: Canvas | None = None) -> Batch:
+        """The whole dataset's batch."""
+        return self.whole.batch([self.indices[index] for index in indices], canvas=canvas)
+
+    def digest(self) -> str:
+        """The whole dataset's: what can be read follows from it."""
+        return self.whole.digest()
+
+
+class Aligned(Dataset):
+    """A dataset whose labels are the outputs of a model: label ``i`` is ``outputs[i]``, one for each label.
+
+    Where samples have several labels, these are all of the outputs in another order.
+    """
+
+    def __init__(self, whole: Dataset, outputs: Sequence[int]) -> None:
+        self.whole = whole
+        self.outputs = torch.tensor(outputs)
+        kinds = (Category, MultiLabel)
+        self.label = next(name for name, field in whole.targets.items() if isinstance(field, kinds))
+        self.several = isinstance(whole.targets[self.label], MultiLabel)
+        self.fields, self.unusable, self.sizes = whole.fields, whole.unusable, whole.sizes
+        self.targets = {**whole.targets, self.label: MultiLabel(None) if self.several else Category(None)}
+        rule, labels = whole.valid, {output: label for label, output in enumerate(outputs)}
+        self.valid = None if rule is None else lambda output, element: rule(labels[output], element)
+
+    def __len__(self) -> int:
+        return len(self.whole)
+
+    def batch(self, indices: Sequence[int], *, canvas: Canvas | None = None) -> Batch:
+        """The whole dataset's batch, with other labels.
+
+        Raises:
+            DataError: a label has no class.
+        """
+        found = self.whole.batch(indices, canvas=canvas)
+        labels = found.targets[self.label].long()
+        if self.several:
+            return Batch(found.leaves, {**found.targets, self.label: labels[:, self.outputs.argsort()]})
+        if not ((labels >= 0) & (labels < len(self.outputs))).all():
+            got = f"labels go from {int(labels.min())} to {int(labels.max())}"
+            raise DataError(Problem("labels", got, f"0 to {len(self.outputs) - 1}, as many as classes have names"))
+        return Batch(found.leaves, {**found.targets, self.label: self.outputs[labels]})
+
+    def digest(self) -> str:
+        """The whole dataset's."""
+        return self.whole.digest()
+
+    def shapes(self, *, canvas: Canvas | None = None) -> dict[str, tuple[int, ...]]:
+        """The whole dataset's."""
+        return self.whole.shapes(canvas=canvas)
+
+
+def names_of_outputs(dataset: Dataset) -> dict[int, str]:
+    """What the outputs that labels speak of are called, as far as classes have names."""
+    if isinstance(dataset, Aligned):
+        return dict(zip(dataset.outputs.tolist(), map(str, dataset.whole.classes or ()), strict=False))
+    return dict(enumerate(map(str, dataset.classes or ())))
+
+
+class Arrays(Dataset):
+    """A dataset in memory: one tensor for each leaf and target."""
+
+    def __init__(
+        self,
+        leaves: Mapping[str, Tensor],
+        targets: Mapping[str, Tensor],
+        *,
+        fields: Mapping[str, Field],
+        target_fields: Mapping[str, Field],
+        classes: Sequence[str] | None = None,
+        valid: Valid | None = None,
+        sizes: Mapping[str, Sequence[int]] | None = None,
+    ) -> None:
+        lengths = {name: len(values) for name, values in {**leaves, **targets}.items()}
+        if len(set(lengths.values())) != 1:
+            raise ValueError(f"leaves and targets must have one length, got {lengths}")
+        if set(leaves) != set(fields) or set(targets) != set(target_fields):
+            raise ValueError(f"every leaf and target needs a field, got {sorted(fields)} and {sorted(target_fields)}")
+        self.leaves = dict(leaves)
+        self.target_values = dict(targets)
+        self.fields = dict(fields)
+        self.targets = dict(target_fields)
+        self.classes = classes
+        self.valid = valid
+        self.sizes = dict(sizes or {})
+
+    def __len__(self) -> int:
+        return len(next(iter(self.leaves.values())))
+
+    def batch(self, indices: Sequence[int], *, canvas: Canvas | None = None) -> Batch:
+        """Rows of the tensors."""
+        index = torch.as_tensor(list(indices), dtype=torch.int64)
+        leaves = {
+            name: resize(values[index], canvas) if self.fields[name].grid else values[index]
+            for name, values in self.leaves.items()
+        }
+        return Batch(leaves, {name: values[index] for name, values in self.target_values.items()})
+
+    def digest(self) -> str:
+        """Of every tensor's bytes, with names, dtypes and shapes."""
+        digest = hashlib.sha256()
+        for name, values in [*sorted(self.leaves.items()), *sorted(self.target_values.items())]:
+            digest.update(f"{name} {values.dtype} {tuple(values.shape)}\0".encode())
+            digest.update(values.contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+
+def resize(images: Tensor, canvas: Canvas | None) -> Tensor:
+    """Bring ``(n, c, h, w)`` in [0, 1] to a canvas; unchanged where it is a number and they fit.
+
+    The shorter side is resized, bilinear and antialiased, and the middle of the longer one is kept: what
+    torchvision's ``Resize(canvas)`` and ``CenterCrop(canvas)`` do. A frame says otherwise.
+    """
+    height, width = images.shape[-2:]
+    if canvas is None or (height, width) == (canvas, canvas):
+        return images
+    frame = Frame.of(canvas)
+    size = frame.resized(height, width)
+    if size != (height, width):
+        images = interpolate(images, size=size, mode=frame.interpolation, antialias=True, align_corners=False)
+        images = images.clamp(0, 1)  # bicubic overshoots, and bilinear makes 1 + 1e-7 of 1
+    top, left = frame.corner(*size)
+    return images[..., top : top + frame.side, left : left + frame.side]

@@ -1,0 +1,172 @@
+"""A model ready to be measured: the module, its fields, and the normalisation in front of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from symbench.algebra.fields import Field, Undeclared, declared
+from symbench.base.errors import ModelError, Problem, described
+from symbench.domains.common.models.outputs import read
+from symbench.domains.common.models.running import Around, Habits, call, own
+
+ABOUT_SHAPES = re.compile(r"shape|size|channel|dimension|height|width|kernel|patch|reshape|view", re.IGNORECASE)
+"""What errors say that come of images of another size or number of channels."""
+ABOUT_DTYPES = re.compile(
+    r"dtype|scalar type|type .* should be the same|not implemented for '(BF|H|F|D)", re.IGNORECASE
+)
+"""What errors say that come of numbers in another precision than the module's."""
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """``(x - mean) / std`` for every channel, after the transformation and before the model.
+
+    Images of one channel are repeated to as many as there are means.
+    """
+
+    mean: Sequence[float] = ()
+    std: Sequence[float] = ()
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Images ``(n, c, h, w)`` in [0, 1] to what the model was trained on."""
+        if not self.mean and not self.std:
+            return x
+        mean = x.new_tensor(self.mean or [0.0])
+        std = x.new_tensor(self.std or [1.0])
+        return (x - mean.view(-1, 1, 1)) / std.view(-1, 1, 1)
+
+
+@dataclass
+class Seen:
+    """How a model's first output was found, once it has run: its own name, and what is to be said of the choice."""
+
+    key: str | None = None
+    remark: str | None = None
+    ran: bool = False
+
+
+@dataclass(frozen=True)
+class Model:
+    """An ``nn.Module`` with declared outputs.
+
+    Attributes:
+        module: called with the leaf where there is one, else with all leaves by name.
+        outputs: the field of every output, in order.
+        normalisation: applied to image leaves.
+        name: the suite's, for messages.
+        dtypes: what to do where the precisions of its parts and its inputs do not fit together.
+        habits: what is noticed of the module while it runs.
+        seen: how its first output was found in what it returned last.
+        noun: what its outputs are, for messages.
+    """
+
+    module: nn.Module
+    outputs: Mapping[str, Field] = field(default_factory=lambda: {"logits": Undeclared()})
+    normalisation: Normalisation = field(default_factory=Normalisation)
+    name: str = "model"
+    dtypes: str | None = None
+    habits: Habits = field(default_factory=Habits, compare=False)
+    seen: Seen = field(default_factory=Seen)
+    noun: str = "output"
+
+    def __call__(
+        self,
+        leaves: Mapping[str, Tensor],
+        images: Sequence[str] = (),
+        *,
+        around: Around = nullcontext,
+    ) -> dict[str, Tensor]:
+        """Run the module on a batch and check what comes back.
+
+        The module is given tensors of its own, and what it returns is copied: the leaves are left as they are, and
+        the outputs stay as they are, whatever it does with its memory.
+
+        Args:
+            leaves: ``(n, ...)`` each.
+            images: which leaves are images and get normalised.
+            around: makes what is entered around the module's own work alone, such as a stopwatch.
+
+        Returns:
+            Every output, floating point ``(n, ...)``, without a graph.
+
+        Raises:
+            ModelError: the module raised, or returned something else than declared.
+        """
+
+        shapes: dict[str, tuple[int, ...]] = {}
+
+        def fresh() -> dict[str, Tensor]:
+            ready = {name: self.normalisation(x) if name in images else x for name, x in leaves.items()}
+            shapes.update({name: tuple(x.shape) for name, x in ready.items()})
+            return {name: x.clone() if x is leaves[name] else x for name, x in ready.items()}
+
+        count = len(next(iter(leaves.values())))
+        try:
+            returned = call(self.module, fresh, self.habits, around)
+        except torch.OutOfMemoryError as error:
+            raise ModelError(
+                Problem(self.name, "ran out of device memory", None, f"Use a --batch-size below {count}.")
+            ) from error
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a user's model may raise anything
+            raise self._failure(error, shapes, images) from error
+        return {name: own(value) for name, value in self.read(returned, count).items()}
+
+    def failed(self, error: BaseException, inputs: Mapping[str, Tensor], images: Sequence[str] = ()) -> ModelError:
+        """What is said of a module that raised on these inputs."""
+        return self._failure(error, {name: tuple(x.shape) for name, x in inputs.items()}, images)
+
+    def _failure(
+        self, error: BaseException, shapes: Mapping[str, tuple[int, ...]], images: Sequence[str]
+    ) -> ModelError:
+        said = described(error)
+        about_dtypes = isinstance(error, RuntimeError) and ABOUT_DTYPES.search(said)
+        remedy = self.dtypes if about_dtypes else None
+        remedy = remedy or _about_images(said, [shapes[name] for name in images if name in shapes])
+        return ModelError(Problem(self.name, f"raised {said} (inputs {dict(shapes)})", None, remedy))
+
+    def read(self, returned: Any, count: int) -> dict[str, Tensor]:
+        """The outputs in what the module returned for ``count`` samples.
+
+        Raises:
+            ModelError: as :func:`symbench.domains.common.models.outputs.read`.
+        """
+        found = read(returned, self.outputs, count, self.name, self.noun)
+        self.seen.key, self.seen.remark, self.seen.ran = found.key, found.remark, True
+        return found.outputs
+
+
+def _about_images(error: str, shapes: Sequence[tuple[int, ...]]) -> str | None:
+    """What to do where a model may want other images than it was given."""
+    shape = next((shape for shape in shapes if len(shape) == 4), None)
+    if shape is None or not ABOUT_SHAPES.search(error):
+        return None
+    _, channels, height, width = shape
+    grey = ", and channels: 3 if it takes colour" if channels == 1 else ""
+    given = f"It was given images of {height} x {width} pixels and {channels} channel{'s' if channels > 1 else ''}"
+    return f"{given}: if it takes others, add size: (pixels a side) to its entry{grey}."
+
+
+def declared_outputs(module: nn.Module, otherwise: Mapping[str, Field]) -> Mapping[str, Field]:
+    """The module's own ``outputs`` where it declares them, else what is known of models of its kind.
+
+    Raises:
+        ModelError: it declares one whose name could not be a file's.
+    """
+    own = declared(getattr(module, "outputs", None))
+    if own is None:
+        return otherwise
+    for name in own:
+        if not (isinstance(name, str) and re.fullmatch(r"[A-Za-z_]\w{0,63}", name)):
+            raise ModelError(
+                Problem(type(module).__name__, f"declares an output {name!r}", "a name of letters, digits and _")
+            )
+    return own

@@ -1,0 +1,27 @@
+"""Which leaves of a dataset a model takes. Needs no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from symbench.algebra.fields import Field
+
+
+def takes(inputs: Mapping[str, Field] | tuple[Field, ...], fields: Mapping[str, Field]) -> tuple[str, ...] | None:
+    """The leaves of a dataset that a model takes, in its order; None where it cannot be fed.
+
+    Those that it declares by name, with values of the same kind at places of the same kinds; what else the dataset
+    has is left aside. An only input may have another name, where just one leaf is of its field.
+
+    Args:
+        inputs: what the model declares; fields without names match by their kind alone.
+        fields: the dataset's leaves.
+    """
+    named = dict(inputs) if isinstance(inputs, Mapping) else {}
+    if named and all(name in fields and fields[name].key == field.key for name, field in named.items()):
+        return tuple(named)
+    if any(name in fields for name in named):
+        return None  # it is there, and something else
+    wanted = list(named.values()) if named else list(inputs.values() if isinstance(inputs, Mapping) else inputs)
+    alike = [leaf for leaf, field in fields.items() if len(wanted) == 1 and field.key == wanted[0].key]
+    return tuple(alike) if len(alike) == 1 else None

@@ -1,0 +1,1 @@
+"""How groups of the plane move pixels."""

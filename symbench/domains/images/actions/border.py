@@ -1,0 +1,112 @@
+"""What lies beyond the edge of an image: the border policies, shared by everything that moves pixels."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, interpolate
+
+from symbench.algebra.actions.base import Action
+from symbench.domains.images.actions.options import BorderOptions, ResampleOptions, TurnOptions
+
+
+class FramedAction(Action):
+    """An action on images with a border policy: what comes before it and after it is the same for all.
+
+    Before it the disc, then the finer canvas of ``oversample``; after it back to the image's own pixels, and a crop.
+    Whether pixels are finer in between makes no difference to turning and zooming about the centre.
+
+    Attributes:
+        options: the symmetry's.
+    """
+
+    options: BorderOptions
+
+    @abstractmethod
+    def reach(self, side: int) -> float:
+        """Pixels around the middle that ``border: crop`` needs on ``side`` pixels, to fill it from within."""
+
+    def check(self, shape: tuple[int, ...]) -> str | None:
+        """Images, with room for the crop."""
+        if len(shape) != 3:
+            return f"an image has shape (c, h, w), got {shape}"
+        if self.options.border != "crop":
+            return None
+        side, margin = min(shape[1:]), self.options.margin
+        needed = self.reach(side)
+        if margin < needed - 1e-9:
+            return f"border: crop needs a margin of {needed:.1f} px or more on {side} px, got {margin}"
+        return f"a margin of {margin} px leaves nothing of {side} px" if 2 * margin >= side else None
+
+    def prepare(self, x: Tensor) -> Tensor:
+        """The disc, and the finer canvas, where chosen."""
+        if isinstance(self.options, ResampleOptions) and self.options.border == "disc":
+            x = apply_disc(x, self.options.taper, self.options.fill)
+        return refined(x, self._finer())
+
+    def finish(self, x: Tensor) -> Tensor:
+        """Back from the finer canvas, and the crop, where chosen."""
+        x, m = averaged(x, self._finer()), self.options.margin
+        return x[..., m : x.shape[-2] - m, m : x.shape[-1] - m] if m else x
+
+    def _finer(self) -> int:
+        return self.options.oversample if isinstance(self.options, TurnOptions) else 1
+
+
+def refined(x: Tensor, times: int) -> Tensor:
+    """Images ``(n, c, h, w)`` on a canvas ``times`` as fine: each pixel becomes ``times`` x ``times``, bilinearly."""
+    if times == 1:
+        return x
+    size = (times * x.shape[-2], times * x.shape[-1])
+    return interpolate(x, size=size, mode="bilinear", align_corners=False)
+
+
+def averaged(x: Tensor, times: int) -> Tensor:
+    """The means of ``times`` x ``times`` pixels, ``(..., c, times * h, times * w)`` to ``(..., c, h, w)``.
+
+    Turned images come out as turned averages up to rounding: sums are taken in another order.
+    """
+    return x if times == 1 else avg_pool2d(x.flatten(0, -4), times).unflatten(0, x.shape[:-3])
+
+
+def disc_mask(height: int, width: int, taper: float) -> Tensor:
+    """A disc inscribed in the image, ``(h, w)`` float64: 1 inside, 0 outside, a raised-cosine edge between.
+
+    A hard edge would ring under resampling.
+
+    Args:
+        height: pixels.
+        width: pixels.
+        taper: width of the edge, in pixels.
+    """
+    y = torch.arange(height, dtype=torch.float64) - (height - 1) / 2
+    x = torch.arange(width, dtype=torch.float64) - (width - 1) / 2
+    distance = torch.hypot(y[:, None], x[None, :])
+    depth = ((min(height, width) / 2 - distance) / taper).clamp(0, 1)
+    return 0.5 - 0.5 * torch.cos(torch.pi * depth)
+
+
+def apply_disc(x: Tensor, taper: float, fill: float) -> Tensor:
+    """Fade ``x`` ``(n, c, h, w)`` to ``fill`` outside the inscribed disc."""
+    mask = disc_mask(x.shape[-2], x.shape[-1], taper).to(x)
+    return torch.lerp(x.new_full((), fill), x, mask)
+
+
+def immovable(action: Action, shape: tuple[int, ...], side: int) -> str | None:
+    """Why an output of this shape, without the sample axis, cannot be moved along with the input; None if it can.
+
+    Args:
+        action: on the output.
+        shape: its.
+        side: pixels along the last axis of the input that the model was shown.
+    """
+    reason = action.check(shape)
+    if reason is not None:
+        return reason
+    if isinstance(action, FramedAction) and action.options.border == "crop":
+        return "border: crop says nothing of outputs; use circular or disc"
+    if action.in_pixels and shape[-1] != side:
+        return f"shifts are in the input's pixels, of {side} a side, and it has {shape[-1]}"
+    return None

@@ -1,0 +1,209 @@
+"""Rotations and mirrors of images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from symbench.algebra.actions.base import Generator, Kind, Move
+from symbench.domains.images.actions.border import FramedAction
+from symbench.domains.images.actions.fourier import rotate, spin
+from symbench.domains.images.actions.options import TurnOptions
+from symbench.domains.images.actions.resample import (
+    Reader,
+    fill_value,
+    neighbours,
+    reader,
+    reference_options,
+    with_room,
+)
+from symbench.domains.images.groups.plane import PlaneGroup
+
+AT_ONCE = 1 << 22
+"""Numbers that are flipped at once: their memory is used again and again, which is faster than asking for more."""
+
+
+class TurnImage(FramedAction):
+    """Rotates and mirrors images about the pixel-centre midpoint, counter-clockwise as displayed.
+
+    ::
+
+        . . x              x . .
+        . . .   90 deg ->  . . .      the top right corner goes to the top left
+        . . .              . . .
+
+        . x . .              . . . .
+        . . . .   90 deg ->  . . . .      between the four middle pixels of an even size: what is half a pixel left of
+        . . . .              x . . .      it and 1.5 above goes to 1.5 left of it and half a pixel below
+        . . . .              . . . .
+
+    A pixel is a square about its centre, and the midpoint is that of the frame, ``((h - 1) / 2, (w - 1) / 2)``.
+    Quarter turns and mirrors are flips and transpositions, bit for bit. Every other element is resampled: bilinear
+    and bicubic from a grid built in float64, ``fourier`` by three shears.
+    """
+
+    def __init__(self, group: PlaneGroup, options: TurnOptions) -> None:
+        self.group = group
+        self.options: TurnOptions = options
+
+    def reach(self, side: int) -> float:
+        """What the corners of the frame need under an oblique turn; quarter turns need nothing."""
+        quarters = self.group.count is not None and bool(exact(self.group.matrices(self.group.elements())).all())
+        return 0.0 if quarters else side * (1 - math.sqrt(0.5)) / 2 + neighbours(self.options)
+
+    def check(self, shape: tuple[int, ...]) -> str | None:
+        """Quarter turns need a square, and a grid needs two pixels a side."""
+        reason = super().check(shape)
+        if reason is not None:
+            return reason
+        _, height, width = shape
+        if height != width and not self._keeps_axes():
+            return f"turning needs a square image, got {height} x {width}"
+        if min(height, width) < 2:
+            return f"turning needs at least 2 x 2 pixels, got {height} x {width}"
+        return None
+
+    def _keeps_axes(self) -> bool:
+        """Whether no element exchanges rows and columns, as with flips and half turns."""
+        if self.group.count is None:
+            return False
+        matrices = self.group.matrices(self.group.elements())
+        return bool((matrices[:, 0, 1] == 0).all())
+
+    def kinds(self, g: Tensor) -> list[Kind]:
+        """``permutation`` where the matrix holds only 0 and +-1."""
+        return ["permutation" if only else "resampled" for only in exact(self.group.matrices(g)).tolist()]
+
+    def bind(self, g: Tensor, like: Tensor) -> Move:
+        """Flips and transpositions for the exact elements; sampling grids, or angles, for the others."""
+        matrices = self.group.matrices(g)
+        oblique = self._oblique(g, matrices.flatten(0, -3), like)
+        return exact_or(oblique, matrices, exact(matrices))
+
+    def reference(self, g: Tensor, *, steps: int = 1) -> Move:
+        """Three shears, by the shorter way round."""
+        shared, options = g.ndim == 1 + self.group.element_ndim, reference_options(self.options)
+        angles = torch.remainder(self.group.angles_deg(g) + 180.0, 360.0) - 180.0
+        mirrored = self.group.mirrored(g)
+
+        def move(x: Tensor) -> Tensor:
+            n = len(x)
+            each = x.expand(len(g), *x.shape).flatten(0, 1)
+            angle = (angles.repeat_interleave(n) if shared else angles.flatten()) / steps
+            flip = (mirrored.repeat_interleave(n) if shared else mirrored.flatten()).to(x.device)
+            ready = torch.where(flip[:, None, None, None], each.flip(-1), each)
+
+            def go(wide: Tensor) -> Tensor:
+                for _ in range(steps):
+                    wide = rotate(wide, angle)
+                return wide
+
+            return with_room(ready, go, options).unflatten(0, (len(g), n))
+
+        return move
+
+    def generators(self) -> Mapping[str, Generator]:
+        """Rotation, per radian, where the group holds all angles."""
+        if self.group.count is not None:
+            return {}
+        options = reference_options(self.options)
+        fill = fill_value(options)
+
+        def flow(x: Tensor, t: float) -> Tensor:
+            angles = torch.full((len(x),), math.degrees(t), dtype=torch.float64)
+            return with_room(x, lambda wide: rotate(wide, angles), options)
+
+        return {"rotation": Generator("rad", flow, lambda x: with_room(x, spin, options) - fill)}
+
+    def _oblique(self, g: Tensor, items: Tensor, like: Tensor) -> Reader:
+        """What resamples images by the elements that are not exact, numbered in their order."""
+        chosen = ~exact(items)
+        if self.options.interpolation == "fourier":
+            angles = self.group.angles_deg(g).flatten()[chosen]
+            mirrored = self.group.mirrored(g).flatten()[chosen]
+            return lambda x, which: self._by_shears(x, angles[which], mirrored[which])
+        return reader(source_pixels(items[chosen].mT, *like.shape[-2:]), like, self.options)
+
+    def _by_shears(self, x: Tensor, angles_deg: Tensor, mirrored: Tensor) -> Tensor:
+        flip = mirrored.to(x.device)[:, None, None, None]
+        ready = torch.where(flip, x.flip(-1), x) if bool(mirrored.any()) else x
+        return with_room(ready, lambda wide: rotate(wide, angles_deg), self.options)
+
+
+def exact(matrices: Tensor) -> Tensor:
+    """Which matrices only exchange and negate axes, ``(*batch,)`` bool."""
+    return ((matrices == 0) | (matrices.abs() == 1)).all(dim=(-1, -2))
+
+
+def exact_or(oblique: Reader, matrices: Tensor, exactly: Tensor) -> Move:
+    """A move by index operations where an element allows it, and by resampling where not.
+
+    Args:
+        oblique: what resamples; its numbers count the elements that are not exact.
+        matrices: ``(k, 2, 2)`` shared by all samples, or ``(k, n, 2, 2)``.
+        exactly: which elements are exact, ``(k,)`` or ``(k, n)``.
+    """
+    shared, exactly = exactly.ndim == 1, exactly.flatten()
+    items = matrices.flatten(0, -3)  # (k, 2, 2) or (k * n, 2, 2)
+    places = (~exactly).nonzero().flatten().tolist()
+    which = {place: i for i, place in enumerate(places)}
+
+    def move(x: Tensor) -> Tensor:
+        n = len(x)
+        out = x.new_empty(len(matrices), n, *x.shape[1:])
+        if shared:
+            for place, matrix in enumerate(items):
+                if place in which:
+                    out[place] = oblique(x, [which[place]] * n)
+                else:
+                    turn(x, matrix, out[place])
+            return out
+        each, flat = x.expand_as(out).flatten(0, 1), out.flatten(0, 1)  # (k * n, c, h, w)
+        for matrix in items[exactly].unique(dim=0):
+            mine = (exactly & (items == matrix).all(dim=(-1, -2))).to(x.device)
+            flat[mine] = turn(each[mine], matrix, torch.empty_like(each[mine]))
+        if places:
+            flat[(~exactly).to(x.device)] = oblique(each[~exactly], list(range(len(places))))
+        return out
+
+    return move
+
+
+def turn(x: Tensor, matrix: Tensor, out: Tensor) -> Tensor:
+    """Move images by an exact element: a transposition where it exchanges the axes, then flips.
+
+    Args:
+        x: ``(n, c, h, w)``.
+        matrix: ``(2, 2)``, of 0 and +-1, x to the right and y up.
+        out: filled in, and returned.
+    """
+    (across, up), (right, down) = matrix.tolist()
+    swapped = across == 0
+    # the pixel at (x, y) comes from M^T (x, y); rows count downwards, so that an exchange by +1 flips
+    signs = ((-2, -right), (-1, -up)) if swapped else ((-2, down), (-1, across))
+    flipped = [axis for axis, sign in signs if sign < 0]
+    few = max(1, AT_ONCE // x[0].numel())
+    for piece, place in zip(x.split(few), out.split(few), strict=True):
+        place.copy_((piece.mT if swapped else piece).flip(flipped))
+    return out
+
+
+def source_pixels(back: Tensor, height: int, width: int) -> Tensor:
+    """Where each pixel's value comes from, ``(items, h, w, 2)`` as (row, column), float64.
+
+    ``(g.x)(p) = x(g^-1 p)`` with p measured from the midpoint, x to the right and y up.
+
+    Args:
+        back: the inverses of the elements, ``(items, 2, 2)``: for orthogonal ones their transposes.
+        height: pixels.
+        width: pixels.
+    """
+    y = (height - 1) / 2 - torch.arange(height, dtype=torch.float64)
+    x = torch.arange(width, dtype=torch.float64) - (width - 1) / 2
+    m = back[..., None, None]  # (items, 2, 2, 1, 1)
+    back_x = x[None, :] * m[:, 0, 0] + y[:, None] * m[:, 0, 1]
+    back_y = x[None, :] * m[:, 1, 0] + y[:, None] * m[:, 1, 1]
+    return torch.stack([(height - 1) / 2 - back_y, back_x + (width - 1) / 2], dim=-1)

@@ -1,0 +1,1 @@
+"""Where images come from: files, arrays, libraries, and the cache of their pixels."""

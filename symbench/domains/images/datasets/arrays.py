@@ -1,0 +1,232 @@
+"""Images in one array: ``.npy``, ``.npz`` or ``.safetensors``, memory-mapped where the file allows it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import safe_open
+
+from symbench.algebra.fields import Field, Image
+from symbench.base.code import foreign
+from symbench.base.errors import ConfigError, DataError, Problem, near_miss, one_of, quoted
+from symbench.domains.common.datasets.base import Batch, Canvas, Dataset, resize
+from symbench.domains.common.datasets.targets import of_array
+from symbench.domains.images.datasets.decode import Unreadable
+from symbench.domains.images.datasets.facts import remembered_sha256
+from symbench.domains.images.datasets.images import checked_path
+from symbench.domains.images.datasets.pictures import unused
+from symbench.domains.images.datasets.pixels import Range, Use, as_tensor, spread, to_unit
+
+CHANNELS = (1, 3)
+
+
+class ImageArray(Dataset):
+    """Images ``(n, c, h, w)``, ``(n, h, w, c)`` or ``(n, h, w)``, read from the file batch by batch."""
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray | None,
+        *,
+        channels_last: bool,
+        digest: str,
+        where: str,
+        span: Range | None = None,
+        remarks: Sequence[str] = (),
+    ) -> None:
+        self.span = span
+        self.images = images
+        self.channels_last = channels_last
+        self.where = where
+        self.fields = {"image": Image()}
+        self.labels: np.ndarray | None = None
+        self.targets: dict[str, Field] = {}
+        if labels is not None:
+            field, self.labels = of_array(labels, where)
+            self.targets = {"label": field}
+        self._digest = digest
+        self._said = list(remarks)
+        self._use = Use()
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def batch(self, indices: Sequence[int], *, canvas: Canvas | None = None) -> Batch:
+        """Samples by their index, pixels in [0, 1]; uint8 becomes ``uint8 / 255``.
+
+        Raises:
+            DataError: pixels leave their range.
+        """
+        rows = np.asarray(indices, dtype=np.int64)
+        values = self.images[rows]
+        pixels = as_tensor(values, self.where)
+        if pixels.ndim == 3:
+            pixels = pixels[:, None]
+        elif self.channels_last:
+            pixels = pixels.movedim(-1, 1)
+        images = to_unit(pixels, self.span, lambda row: f"{self.where}, sample {rows[row]}")
+        targets = {} if self.labels is None else {"label": torch.from_numpy(self.labels[rows])}
+        return Batch({"image": resize(images, canvas).contiguous()}, targets)
+
+    def digest(self) -> str:
+        """SHA-256 of the file's digest and of which arrays are taken from it, and how they are read."""
+        return self._digest
+
+    def remarks(self) -> list[str]:
+        """Sentences about arrays that are not used, and about images that seem to be of another range."""
+        with contextlib.suppress(DataError):  # what is beyond its range is said where it is read
+            for index in () if self._use.samples else spread(len(self)).tolist():
+                self._use.see(self.batch([index]).leaves["image"], getattr(torch, self.images.dtype.name, None))
+        return [*self._said, *self._use.remark(self.span, self.where)]
+
+
+def load(
+    *,
+    path: str,
+    split: str,
+    images: str,
+    labels: str | None,
+    layout: str,
+    range: Range | None = None,
+    folder: Path = Path(),
+    where: str = "",
+) -> ImageArray:
+    """The images of an array file.
+
+    Args:
+        path: ``.npz``, ``.npy`` or ``.safetensors``, relative to the suite's folder; ``{split}`` in it stands for the
+            split. A compressed ``.npz`` is read into memory, everything else is mapped.
+        split: ``train`` or ``test``.
+        images: the key of the images, uint8, uint16 or float in [0, 1]; a ``.npy`` file has none.
+        labels: the key of the labels: class indices ``(n,)``, numbers ``(n,)`` or ``(n, d)``, or 0 and 1 for each
+            of several labels ``(n, labels)``; without it there are none.
+        layout: ``nchw``, ``nhwc``, or ``auto``: the axis that is 1 or 3 long holds the channels.
+        range: what black and white are stored as, of any numbers.
+        folder: what a relative ``path`` starts from.
+        where: the suite's key, for messages.
+
+    Raises:
+        ConfigError: the file cannot be read, or holds no such arrays.
+    """
+    where = where or "arrays"
+    file = checked_path(folder, path, split, key="path", where=where)
+    with foreign(ConfigError, where, f"reading {file.name}", "an array file that is whole"):
+        arrays = _arrays(file, where)
+        pixels = _chosen(arrays, images, file, where)
+        targets = None if labels is None else _labels(_chosen(arrays, labels, file, where), len(pixels), where)
+        _check_numbers(pixels, range, where)
+        last = _channels_last(pixels, layout, where)
+        said = f"{_file_digest(file)} {images} {labels} {last}" + ("" if range is None else f" {range}")
+        digest = hashlib.sha256(said.encode()).hexdigest()
+    remarks = unused("labels", "labels", arrays, where) if labels is None else []
+    return ImageArray(pixels, targets, channels_last=last, digest=digest, where=where, span=range, remarks=remarks)
+
+
+def _file_digest(path: Path) -> str:
+    try:
+        return remembered_sha256(path)
+    except Unreadable as error:
+        raise OSError(str(error)) from error
+
+
+def _arrays(path: Path, where: str) -> Mapping[str, Any]:
+    """Every array of the file by its key, none of them read yet."""
+    if path.suffix == ".npy":
+        return {"images": lambda: np.load(path, mmap_mode="r", allow_pickle=False)}
+    if path.suffix == ".npz":
+        with zipfile.ZipFile(path) as archive:
+            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+        return {key: lambda info=info: _member(path, info) for key, info in members.items()}
+    if path.suffix == ".safetensors":
+        with safe_open(path, "pt") as file:
+            return {key: lambda key=key: _tensor(path, key) for key in file.keys()}  # noqa: SIM118  (it is no mapping)
+    raise ConfigError(Problem(where, f"got {path.name}", "a file that ends in .npz, .npy or .safetensors"))
+
+
+def _member(path: Path, info: zipfile.ZipInfo) -> np.ndarray:
+    """An array of a ``.npz`` file: mapped where it is stored as it is, as ``numpy.savez`` does, else read.
+
+    Raises:
+        ValueError: it is no array, or one of Python objects.
+    """
+    if info.compress_type != zipfile.ZIP_STORED:
+        with np.load(path, allow_pickle=False) as archive:
+            values: np.ndarray = archive[info.filename.removesuffix(".npy")]
+            return values
+    with path.open("rb") as file, zipfile.ZipFile(file) as archive, archive.open(info):
+        # To open a member, zipfile reads the header before it and no further: our file now stands at its first byte.
+        # That is how zipfile works, not what it promises; ``read_magic`` refuses whatever else might be there.
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = read(file)
+        if dtype.hasobject:
+            raise ValueError("its elements are Python objects")
+        return np.memmap(file, dtype, "r", file.tell(), shape, "F" if fortran else "C")
+
+
+def _tensor(path: Path, key: str) -> np.ndarray:
+    """An array of a ``.safetensors`` file, mapped.
+
+    safetensors maps a tensor for torch and copies it for NumPy: hence the way by torch, which costs no memory.
+
+    Raises:
+        TypeError: NumPy has no such numbers, as of bfloat16.
+    """
+    with safe_open(path, "pt") as file:
+        values: np.ndarray = file.get_tensor(key).numpy()
+    return values
+
+
+def _chosen(arrays: Mapping[str, Any], key: str, path: Path, where: str) -> np.ndarray:
+    """The array under a key; one that is not there, or empty, is refused."""
+    if key not in arrays:
+        got, expected = f"{path.name} has no array {quoted(key)}", f"one of {one_of(arrays) or 'none'}"
+        raise ConfigError(Problem(where, got, expected, near_miss(key, arrays)))
+    values: np.ndarray = arrays[key]()
+    if not len(values):
+        raise ConfigError(Problem(where, f"{path.name}, array {quoted(key)}, is empty", "at least one sample"))
+    return values
+
+
+def _labels(values: np.ndarray, count: int, where: str) -> np.ndarray:
+    if values.shape[:1] != (count,):
+        got = f"labels are {values.dtype} of shape {values.shape}"
+        raise ConfigError(Problem(where, got, f"{count} labels, one for each image"))
+    return np.array(values)
+
+
+def _check_numbers(images: np.ndarray, span: Range | None, where: str) -> None:
+    """Refuse numbers of which nothing says what black and white are.
+
+    Raises:
+        ConfigError: with the option that would say it.
+    """
+    known = images.dtype.name in {"uint8", "uint16", "bool"} or np.issubdtype(images.dtype, np.floating)
+    if not known and (span is None or not np.issubdtype(images.dtype, np.integer)):
+        got, remedy = f"images are {images.dtype}", "Say what black and white are, as range: [0, 4095]."
+        raise ConfigError(Problem(where, got, "uint8, uint16, or float in [0, 1]", remedy))
+
+
+def _channels_last(images: np.ndarray, layout: str, where: str) -> bool:
+    """Whether the channels stand in the last axis.
+
+    Raises:
+        ConfigError: the array holds no images, or the axis cannot be told.
+    """
+    if images.ndim not in {3, 4} or 0 in images.shape:
+        got = f"images have shape {images.shape}"
+        raise ConfigError(Problem(where, got, "(n, c, h, w), (n, h, w, c) or (n, h, w)"))
+    if images.ndim == 3 or layout != "auto":
+        return layout == "nhwc"
+    first, last = images.shape[1] in CHANNELS, images.shape[3] in CHANNELS
+    if first == last:
+        got = f"images have shape {images.shape}, whose axis of channels cannot be told"
+        raise ConfigError(Problem(where, got, "one axis of 1 or 3", "Say layout: nchw or layout: nhwc."))
+    return last

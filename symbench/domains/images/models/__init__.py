@@ -1,0 +1,1 @@
+"""Networks on images, and the libraries that others come from."""

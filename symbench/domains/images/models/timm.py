@@ -1,0 +1,96 @@
+"""Networks of timm."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from symbench.base.code import require, shortened
+from symbench.base.errors import ConfigError, ModelError, Problem, near_miss, one_of
+from symbench.domains.common.models.source import Description, Source, synonyms
+
+
+@dataclass(frozen=True)
+class Timm(Source):
+    """``timm.create_model(NAME)``, with the weights that the name stands for or with fresh ones."""
+
+    name: str
+    pretrained: bool
+    classes: int | None
+
+    def describe(self) -> Description:
+        """The preprocessing of its configuration; of fresh weights the size alone, as they know no images yet."""
+        known = self._configuration()
+        channels, height, width = known.input_size
+        size = height if height == width else None
+        if not self.pretrained:
+            return Description(size)
+        mode, interpolation, notes = known.crop_mode or "center", known.interpolation, []
+        resize: int | tuple[int, int] | None = None
+        if size is not None:
+            side = math.floor((self.size or size) / known.crop_pct)
+            resize = (side, side) if mode == "squash" else side
+        if mode == "border":
+            notes.append("timm pads its images to a square; here the middle is kept.")
+        if interpolation not in {"bilinear", "bicubic"}:
+            notes.append(f"timm resizes its images by {interpolation}; here it is bicubic.")
+            interpolation = "bicubic"
+        return Description(
+            size,
+            tuple(known.mean),
+            tuple(known.std),
+            channels,
+            resize=resize,
+            interpolation=interpolation,
+            classes=self._classes(known),
+            notes=tuple(notes),
+        )
+
+    def build(self, *, shape: tuple[int, ...], outputs: int) -> nn.Module:
+        """The network. Fresh weights are made for the channels and classes of the data."""
+        timm = require("timm", "timm", self.where)
+        known = self._configuration()
+        side = self.size or known.input_size[-1]
+        sized: dict[str, Any] = {}
+        if known.fixed_input_size and (side, side) != tuple(known.input_size[1:]):
+            sized["img_size"] = side
+        if not self.pretrained:
+            sized |= {"in_chans": shape[0], "num_classes": self.classes or outputs or known.num_classes}
+            return timm.create_model(self.name, **sized)
+        try:
+            return timm.create_model(self.name, pretrained=True, **sized)
+        except (OSError, RuntimeError) as error:
+            got, remedy = f"its weights cannot be had: {shortened(error)}", "Are you online?"
+            raise ModelError(Problem(self.where, got, None, remedy)) from error
+
+    def _classes(self, known: Any) -> tuple[tuple[str, ...], ...] | None:
+        """The classes' names: those of the weights, or of the part of ImageNet that has as many classes."""
+        data = require("timm", "timm", self.where).data
+        names, described = known.label_names, known.label_descriptions or {}
+        if not names:
+            subset = data.infer_imagenet_subset({"num_classes": known.num_classes})
+            if subset is None:
+                return None
+            info = data.ImageNetInfo(subset)
+            names, described = info.label_names(), info.label_descriptions(as_dict=True)
+        return tuple((*synonyms(described.get(name, name)), name) for name in names)
+
+    def _configuration(self) -> Any:
+        timm = require("timm", "timm", self.where)
+        architecture, _, tag = self.name.partition(".")
+        if not timm.is_model(architecture):
+            known = timm.list_models()
+            miss = near_miss(architecture, known)
+            raise ConfigError(
+                Problem(self.where, f"timm has no network {self.name!r}", f"one of {one_of(known)}", miss)
+            )
+        try:
+            found = timm.get_pretrained_cfg(self.name)
+        except RuntimeError as error:  # no such tag
+            known = [name.partition(".")[2] for name in timm.list_pretrained(f"{architecture}.*")]
+            got = f"timm's {architecture} has no weights {tag!r}"
+            raise ConfigError(Problem(self.where, got, f"one of {one_of(known)}", near_miss(tag, known))) from error
+        return found

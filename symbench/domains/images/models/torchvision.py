@@ -1,0 +1,88 @@
+"""Classifiers of torchvision."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+from torchvision import models
+
+from symbench.base.code import shortened
+from symbench.base.errors import ConfigError, ModelError, Problem, near_miss, one_of
+from symbench.domains.common.models.source import Description, Source, in_proportion, synonyms
+
+TOLD_APART = {"crane bird": "crane, crane bird", "maillot tank suit": "maillot, tank suit"}
+"""Categories of torchvision's that ImageNet calls by a name which another class has too, with that name."""
+
+
+@dataclass(frozen=True)
+class Torchvision(Source):
+    """``torchvision.models.NAME``, with weights of torchvision's or with fresh ones."""
+
+    name: str
+    pretrained: bool | str
+    classes: int | None
+
+    def describe(self) -> Description:
+        """The preprocessing that belongs to the weights."""
+        weights = self._weights()
+        if weights is None:
+            return Description(channels=3)
+        images = weights.transforms()
+        size = images.crop_size[0]
+        return Description(
+            size,
+            tuple(images.mean),
+            tuple(images.std),
+            len(images.mean),
+            {"weights": weights.name},
+            resize=in_proportion(images.resize_size[0], size, self.size),
+            interpolation=images.interpolation.value,
+            classes=_names(weights.meta.get("categories")),
+        )
+
+    def build(self, *, shape: tuple[int, ...], outputs: int) -> nn.Module:
+        """The network; torch.hub's cache is asked for weights before the network is."""
+        del shape
+        weights, classes = self._weights(), self.classes or outputs
+        sized = {"num_classes": classes} if classes and weights is None else {}
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The default weight initialization of", FutureWarning)
+            if weights is None:
+                return models.get_model(self.name, weights=None, **sized)
+            try:
+                return models.get_model(self.name, weights=weights, progress=sys.stderr.isatty())
+            except (OSError, RuntimeError) as error:
+                got, remedy = f"{weights.name} cannot be had: {shortened(error)}", "Are you online?"
+                raise ModelError(Problem(self.where, got, None, remedy)) from error
+
+    def _weights(self) -> Any:
+        """The member of the weights enum that ``pretrained`` names; None for fresh weights."""
+        known = models.list_models(module=models)
+        if self.name not in known:
+            got = f"torchvision has no classifier {self.name!r}"
+            raise ConfigError(Problem(self.where, got, f"one of {one_of(known)}", near_miss(self.name, known)))
+        if self.pretrained is False:
+            return None
+        enum = models.get_model_weights(self.name)
+        wanted = "DEFAULT" if self.pretrained is True else self.pretrained
+        if wanted not in enum.__members__:
+            got = f"{self.name} has no weights {wanted!r}"
+            members = list(enum.__members__)
+            raise ConfigError(Problem(self.where, got, f"one of {one_of(members)}", near_miss(wanted, members)))
+        return enum[wanted]
+
+
+def imagenet_names() -> tuple[tuple[str, ...], ...]:
+    """What the 1,000 outputs of ImageNet's usual order are called."""
+    return _names(models.ResNet18_Weights.IMAGENET1K_V1.meta["categories"]) or ()
+
+
+def _names(categories: Sequence[str] | None) -> tuple[tuple[str, ...], ...] | None:
+    if categories is None:
+        return None
+    return tuple(synonyms(TOLD_APART.get(name, name)) for name in categories)

@@ -1,0 +1,119 @@
+"""What a caller says of inputs and outputs, checked: names, fields, and axes that have to be the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from symbench.algebra.fields import Category, Field, Image, Nodes, Scalar
+from symbench.base.errors import ConfigError, Problem, near_miss, one_of, quoted
+
+Declared = Field | str | None
+"""A field, or its name for those without axes; None for an output that is left out."""
+ROWS = "Nodes('nodes', Scalar())"
+PLAIN: dict[str, Callable[[], Field]] = {"image": Image, "scalar": Scalar, "category": Category}
+
+
+def field_of(value: Any, where: str) -> Field:
+    """A field as it was given, or by its name.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    if isinstance(value, Field):
+        return value
+    name = value if isinstance(value, str) else getattr(value, "__name__", "")
+    if name.lower() in PLAIN:
+        return PLAIN[name.lower()]()
+    expected = f"Image(), Scalar(), Category() or {ROWS} from symbench.algebra.fields"
+    raise ConfigError(
+        Problem(where, f"got {quoted(value)}", expected, near_miss(name, ["Image", "Scalar", "Category"]))
+    )
+
+
+def fields_of_inputs(
+    leaves: Mapping[str, Tensor], given: Any, group: str, kinds: Collection[str]
+) -> dict[str, Field]:
+    """The field of every input: as declared, else by its shape.
+
+    Args:
+        leaves: the inputs.
+        given: what the caller says of them.
+        group: its name, for messages.
+        kinds: of the places and values that it moves.
+
+    Raises:
+        ConfigError: a field for what is no input, or a shape that says too little.
+    """
+    if isinstance(given, (Field, str, type)):
+        given = dict.fromkeys(leaves, given)
+    given = dict(given or {})
+    for name in given:
+        if name not in leaves:
+            got, close = f"got a field for {quoted(name)}", near_miss(str(name), leaves)
+            raise ConfigError(Problem("fields", got, f"one of the inputs: {one_of(leaves)}", close))
+    return {
+        name: field_of(given[name], f"fields[{name!r}]") if name in given else _guess(name, x, group, kinds)
+        for name, x in leaves.items()
+    }
+
+
+def _guess(name: str, x: Tensor, group: str, kinds: Collection[str]) -> Field:
+    """The field of an input that nothing was said of; ``(n,)`` has no axis that a group could move."""
+    if x.ndim == 1:
+        return Scalar()
+    rows = Nodes("nodes", Scalar())
+    pairs = "Axis" in kinds and x.ndim in {3, 4} and x.shape[1] == x.shape[2]
+    guessed = {3: rows, 4: Image()}.get(x.ndim)
+    if guessed is not None and guessed.places[0].kind in kinds and not pairs:
+        return guessed
+    got = f"the shape {tuple(x.shape)} does not say what it is"
+    expected, remedy = f"{ROWS} if its second axis are the nodes, Scalar() if nothing moves it", ""
+    if pairs:
+        expected = f"{ROWS} if only its rows are nodes, Nodes('nodes', {ROWS}) if it is a matrix over pairs of them"
+    elif "Axis" not in kinds:
+        expected = f"what {group} acts on: {'images (n, c, h, w)' if 'Grid' in kinds else one_of(sorted(kinds))}"
+        remedy = "Volumes cannot be moved yet. " if x.ndim == 5 else ""
+    remedy += f"Say what it is with fields={{{name!r}: ...}}."
+    raise ConfigError(Problem(f"input {name!r}", got, expected, remedy))
+
+
+def check_axes(inputs: Mapping[str, Field], outputs: Mapping[str, Field]) -> None:
+    """Refuse outputs along an axis that no input has: what moves them would be anyone's guess.
+
+    Raises:
+        ConfigError: naming the axes that there are.
+    """
+    known = {axis: name for name, field in inputs.items() for axis in field.axes}
+    for name, field in outputs.items():
+        for axis in field.axes:
+            if axis not in known:
+                there = " and ".join(f"{name!r} has the axis {axis!r}" for axis, name in known.items())
+                remedy = f"The input {there}." if known else "No input has a named axis: say so with fields=."
+                expected = f"{one_of(map(repr, known))}, or Scalar() if nothing moves it" if known else None
+                raise ConfigError(
+                    Problem(f"output {name!r}", f"is along the axis {axis!r}, which no input has", expected, remedy)
+                )
+
+
+def moved_axis(inputs: Mapping[str, Field], on: str | None) -> Field:
+    """The field of the input whose axis permutations move.
+
+    Raises:
+        ConfigError: there are several axes and ``on`` does not choose, or it is no input.
+    """
+    if on is not None:
+        if on not in inputs:
+            raise ConfigError(
+                Problem("on", f"got {quoted(on)}", f"an input: {one_of(inputs)}", near_miss(on, inputs))
+            )
+        return inputs[on]
+    outer = {field.axes[0]: name for name, field in inputs.items() if field.axes and field.grid is None}
+    if len(outer) > 1:
+        got = f"the inputs have the axes {one_of(map(repr, outer))}"
+        raise ConfigError(
+            Problem("on", got, "one of them to be moved", f"Choose, such as on={next(iter(outer.values()))!r}.")
+        )
+    return inputs[next(iter(outer.values()))] if outer else next(iter(inputs.values()))

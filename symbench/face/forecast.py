@@ -1,0 +1,259 @@
+"""What a run would do, before it does it: cells, forward passes, time and disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from symbench.algebra.metrics.brought import names_in, with_code
+from symbench.algebra.statistics import no_change, smallest_detectable_difference, unseen
+from symbench.base.environment import hardware
+from symbench.face.history import Guess, History, Work
+from symbench.measure import train
+from symbench.measure.execution.ledger import Ledger
+from symbench.measure.execution.samples import needs
+from symbench.measure.plan.document import Cell, Plan
+from symbench.measure.plan.workspace import Workspace
+from symbench.measure.suite.gates import metrics_of
+
+BYTES_PER_ROW = 40
+"""What an observation comes to on disk, compressed; measured on the quick suite."""
+CONTROL_PASSES = 12
+"""Passes over the control samples, in passes of the suite's dtype: repeat, re-batch, precision, exactness."""
+
+
+@dataclass(frozen=True)
+class CellForecast:
+    """One cell, before it is measured.
+
+    Attributes:
+        names: model, dataset and symmetry.
+        elements: K; None where the cell will fail.
+        labels: ``by name`` or ``by index``: how class labels find a model's outputs; None where there are none.
+        state: ``measured``, ``to be measured``, or ``will fail: ...``.
+        passes: images through the model.
+        time: what it would take, by what like cells took; None where none were measured.
+        bytes: of observations.
+    """
+
+    names: dict[str, str]
+    key: str
+    elements: int | None
+    labels: str | None
+    state: str
+    passes: int
+    time: Guess | None
+    bytes: int
+
+    def document(self) -> dict[str, Any]:
+        """As plain data."""
+        own = {key: value for key, value in vars(self).items() if key not in {"names", "time"}}
+        return {**self.names, **own, **_document(self.time)}
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a run would do.
+
+    Attributes:
+        cells: in the order in which they would run.
+        trained: the models that would be trained first, with what that would take.
+        images: how many images would be decoded.
+        device: where.
+        loading: seconds that it took to load data and models just now, as every run does first.
+    """
+
+    cells: list[CellForecast]
+    trained: dict[str, Guess | None]
+    images: int
+    device: str
+    loading: float = 0.0
+
+    @property
+    def time(self) -> Guess | None:
+        """What all of it would take that is known; None where nothing is."""
+        known = [time for time in (*self.trained.values(), *(cell.time for cell in self.cells)) if time is not None]
+        if not known:
+            return None
+        return sum(known, Guess(self.loading, self.loading, self.loading))
+
+    def document(self) -> dict[str, Any]:
+        """As plain data."""
+        training = [{"model": name, **_document(time)} for name, time in self.trained.items()]
+        return {
+            "device": self.device,
+            "to_train": list(self.trained),
+            "training": training,
+            "to_decode": self.images,
+            "cells": [cell.document() for cell in self.cells],
+            **_document(self.time),
+        }
+
+    def table(self) -> list[tuple[str, ...]]:
+        """Rows for people, headings first."""
+        rows: list[tuple[str, ...]] = [
+            ("model", "dataset", "symmetry", "K", "labels", "passes", "time", "disk", "state")
+        ]
+        for cell in self.cells:
+            elements = "-" if cell.elements is None else str(cell.elements)
+            time = "?" if cell.time is None else str(cell.time)
+            busy = cell.passes > 0
+            numbers = (f"{cell.passes:,}", time, f"{cell.bytes / 1e6:.1f} MB") if busy else ("-", "-", "-")
+            rows.append((*cell.names.values(), elements, cell.labels or "-", *numbers, cell.state))
+        return rows
+
+    def summary(self) -> str:
+        """One sentence with the totals."""
+        busy = [cell for cell in self.cells if cell.passes]
+        text = f"{len(busy)} of {len(self.cells)} cells to be measured on {self.device}: "
+        text += f"{sum(cell.passes for cell in busy):,} images through models, "
+        text += f"{sum(cell.bytes for cell in busy) / 1e6:.1f} MB"
+        text += self._in_words(busy)
+        if self.images:
+            text += f"; {self.images:,} images to be decoded, which is not counted"
+        return text
+
+    def _in_words(self, busy: Sequence[CellForecast]) -> str:
+        """How long it would take and how that is known, and what is not known."""
+        text, time = "", self.time
+        if time is not None:
+            count = len(time.learnt)
+            learnt = "1 cell or training" if count == 1 else f"{count} cells and trainings"
+            text += f", {time} with training, controls and loading, from {learnt} measured on such hardware"
+        cells = sum(cell.time is None for cell in busy)
+        unknown = [f"{cells} of the cells"] if cells else []
+        unknown += [f"the training of {name}" for name, known in self.trained.items() if known is None]
+        if unknown and time is None:
+            text += "; nothing like it was measured on such hardware, so how long it takes is not known"
+        elif unknown:
+            text += f"; not counted, as nothing like it was measured: {', '.join(unknown)}"
+        if self.trained:
+            text += f"; to be trained first: {', '.join(self.trained)}"
+        return text
+
+
+def _document(time: Guess | None) -> dict[str, Any]:
+    if time is None:
+        return dict.fromkeys(("seconds", "seconds_low", "seconds_high"))
+    return {"seconds": time.seconds, "seconds_low": time.low, "seconds_high": time.high}
+
+
+def of(space: Workspace, ledger: Ledger, *, loading: float = 0.0) -> Forecast:
+    """Look at a plan; nothing is run, and nothing is written.
+
+    Args:
+        space: the plan, and what was loaded to make it.
+        ledger: what is measured already, and where the rest would be.
+        loading: seconds that it took to resolve the plan.
+    """
+    plan, device = space.plan, ledger.settings.device
+    history = History(ledger.store, hardware(device))
+    cells = [_cell(space, ledger, cell, history) for cell in plan.cells]
+    untrained = [
+        name for name in plan.recipes if plan.models[name].broken is None and train.cached(plan, name) is None
+    ]
+    trained = {name: _training(plan, name, history) for name in untrained}
+    images = sum(need.pending() for need in needs(space, ledger, plan.cells))
+    return Forecast(cells, trained, images, device, loading)
+
+
+def _training(plan: Plan, name: str, history: History) -> Guess | None:
+    recipe = plan.suite.models[name].train
+    return None if recipe is None else history.training(plan.recipes[name], plan.training[recipe.on].count)
+
+
+def _cell(space: Workspace, ledger: Ledger, cell: Cell, history: History) -> CellForecast:
+    plan, names = space.plan, cell.pair.names()
+    broken = space.broken_reason(cell)
+    if broken is not None:
+        return CellForecast(names, cell.key, None, None, f"will fail: {broken}", 0, None, 0)
+    labels = None if cell.labels is None else f"by {cell.labels.by}"
+    moved = len(space.symmetry_of(cell.pair).elements) - 1
+    if ledger.done(space, cell):
+        return CellForecast(names, cell.key, moved, labels, "measured", 0, None, 0)
+    samples = plan.data[cell.pair.dataset].count
+    samples = samples if plan.limit is None else min(samples, plan.limit)
+    controls = min(samples, plan.suite.controls.samples) * CONTROL_PASSES
+    passes = samples * (moved + 1) + controls
+    time = history.cell(Work.of(plan.suite.resolved(), names, samples, moved + 1))
+    return CellForecast(
+        names, cell.key, moved, labels, "to be measured", passes, time, samples * (moved + 1) * BYTES_PER_ROW
+    )
+
+
+CHANGED = (0.027, 0.1)
+"""The shares of samples that may change: the first is what two trainings of one small network disagree on (450
+digits). What margins are held against before anything is measured."""
+
+
+@dataclass(frozen=True)
+class Margin:
+    """What a rule could tell, before anything is measured.
+
+    Attributes:
+        rule: in words.
+        samples: of the smallest dataset that it is about.
+        unseen: changes in a smaller share of samples than this could go unseen.
+        margin: a share; None where the rule has another limit, or a metric that is no share.
+        detectable: the smallest difference that would be found, were each of ``CHANGED`` of the samples to change.
+    """
+
+    rule: str
+    samples: int
+    unseen: float
+    margin: float | None
+    detectable: tuple[float, ...] = ()
+
+    @property
+    def blind(self) -> bool:
+        """Whether the margin is below what can be detected."""
+        return self.margin is not None and self.detectable[0] > self.margin
+
+    def document(self) -> dict[str, Any]:
+        """As plain data."""
+        pairs = zip(CHANGED, self.detectable, strict=bool(self.detectable))
+        seen = [{"changed": share, "difference": points} for share, points in pairs]
+        return {**vars(self), "detectable": seen, "blind": self.blind}
+
+    @property
+    def sentence(self) -> str:
+        """What is told of it."""
+        parts = []
+        if self.detectable:
+            seen = (
+                f"{100 * points:.1f} points if {100 * share:.3g} % of them change"
+                for share, points in zip(CHANGED, self.detectable, strict=True)
+            )
+            parts.append(f"with {self.samples:,} samples it can detect {', '.join(seen)}")
+        parts.append(f"changes in fewer than {100 * self.unseen:.2g} % of {self.samples:,} samples could go unseen")
+        if self.blind:
+            parts.append("warning: the margin is smaller; more samples or a wider margin would let it decide")
+        return f"{self.rule}: {'; '.join(parts)}"
+
+
+def margins(plan: Plan) -> list[Margin]:
+    """What every rule could tell, over all matches of the gate."""
+    known = with_code(names_in(plan.suite.resolved()), plan.suite.folder)
+    asked = [
+        (rule, [c for c in plan.cells if rule.matches(c.pair.names())], metrics_of(rule, known))
+        for rule in plan.suite.gates
+    ]
+    matches = sum(len(cells) * len(metrics) for _, cells, metrics in asked)
+    found = []
+    for rule, cells, metrics in asked:
+        counts = [count for cell in cells if (count := plan.data[cell.pair.dataset].count)]  # 0 where unreadable
+        if not counts or all(row.scope == "model" for row in metrics.values()):
+            continue
+        samples = min(counts)
+        shares = all(row.unit == "share" for row in metrics.values())
+        margin = rule.max_drop if shares else None
+        seen = () if margin is None else tuple(detectable(samples, changed, matches) for changed in CHANGED)
+        found.append(Margin(rule.name, samples, unseen(samples), margin, seen))
+    return found
+
+
+def detectable(samples: int, changed: float, matches: int) -> float:
+    """What a gate says that it can detect where a share of the samples is lost or gained, half of them each."""
+    confidence = no_change(samples, changed)
+    return smallest_detectable_difference(confidence.spread, matches=max(matches, 1))

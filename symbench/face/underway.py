@@ -1,0 +1,145 @@
+"""A run under way, and its manifest: taken up again where an earlier one of the very same cells is there."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from symbench.base.environment import committed, describe
+from symbench.base.errors import ConfigError
+from symbench.base.events import Listener, Note
+from symbench.base.records import CellStatus, Manifest
+from symbench.measure.engines.base import Engine, Task
+from symbench.measure.execution.context import Context
+from symbench.measure.execution.ledger import Ledger
+from symbench.measure.plan.document import Cell, Plan
+from symbench.measure.plan.workspace import Workspace
+from symbench.measure.store import Store
+from symbench.measure.suite.entries import NOT_MEASURED
+
+
+@dataclass
+class Underway:
+    """A run under way.
+
+    Attributes:
+        space: the plan of what is to be measured, and what is loaded for it.
+        ledger: what is measured already.
+        engine: where the rest is measured.
+        only: the part of the suite that was asked for.
+        done: what became of each cell so far, by its names.
+    """
+
+    space: Workspace
+    ledger: Ledger
+    engine: Engine
+    only: str | None = None
+    done: dict[str, CellStatus] = field(default_factory=dict)
+
+    def run(self, listen: Listener, stopped: Callable[[], bool]) -> Manifest:
+        """Measure what is not measured, and keep the manifest up to date, cell by cell.
+
+        Raises:
+            Interrupted: ``stopped`` said so; what is done is kept.
+        """
+        device = self.ledger.settings.device
+        pending = [cell for cell in self.plan.cells if not self.ledger.done(self.space, cell)]
+        earlier = self._earlier()
+        if not pending and earlier is not None and earlier.status == "complete":
+            listen(Note(f"nothing to do: {_cells(len(self.plan.cells))} measured already, run {earlier.run}"))
+            now = committed(earlier.environment, self.plan.suite.folder)
+            earlier = earlier.model_copy(update={"environment": now})
+            self.store.write_manifest(earlier)
+            return earlier
+        environment = describe(device, self.plan.suite.folder)
+        manifest = self._manifest(earlier, environment)
+        self.store.write_manifest(manifest)
+        listen(Note(f"{_cells(len(self.plan.cells))}, {len(pending)} of them to be measured, on {device}"))
+        for text in self.ledger.told_again(self.space):
+            listen(Note(text))
+
+        def record(cell: Cell, reason: str | None) -> None:
+            self.done[str(cell.pair)] = _status(cell, "done" if reason is None else "failed", reason)
+            self.store.write_manifest(manifest.model_copy(update={"cells": self._cells()}))
+
+        status = "interrupted"
+        try:
+            context = Context(self.space, self.ledger, environment, listen, stopped)
+            self.engine.run([Task(self.plan, cell) for cell in self.plan.cells], context, record)
+            whole = len(self.done) == len(self.plan.cells) and all(c.status == "done" for c in self.done.values())
+            status = "complete" if whole else "incomplete"
+        finally:
+            manifest = manifest.model_copy(update={"cells": self._cells(), "status": status, "finished": _now()})
+            self.store.write_manifest(manifest)
+        return manifest
+
+    @property
+    def plan(self) -> Plan:
+        """What is to be measured."""
+        return self.space.plan
+
+    @property
+    def store(self) -> Store:
+        """The results folder."""
+        return self.ledger.store
+
+    def _cells(self) -> list[CellStatus]:
+        return [self.done.get(str(cell.pair)) or _status(cell, "planned", None) for cell in self.plan.cells]
+
+    def _earlier(self) -> Manifest | None:
+        """The newest run of the very same cells: it is taken up again rather than begun anew."""
+        keys, suite = [cell.key for cell in self.plan.cells], self.plan.suite.resolved()
+        files = (self.store.root / "runs").glob(f"{self.plan.suite.name}-*.json")
+        for path in sorted(files, key=lambda p: p.stat().st_mtime, reverse=True):
+            try:
+                manifest = self.store.manifest(path.stem)
+            except ConfigError:
+                continue
+            if [cell.key for cell in manifest.cells] == keys and _measured(manifest.suite) == _measured(suite):
+                rules = {
+                    "suite": suite,
+                    "asked": self.plan.asked,
+                    "gates_at": self.plan.suite.gates_at(),
+                    "suite_file": self.plan.suite.shown_file,
+                }
+                return manifest.model_copy(update=rules)
+        return None
+
+    def _manifest(self, earlier: Manifest | None, environment: dict[str, Any]) -> Manifest:
+        now = datetime.now(UTC)
+        run_id = f"{self.plan.suite.name}-{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+        return Manifest(
+            run=earlier.run if earlier else run_id,
+            suite=self.plan.suite.resolved(),
+            asked=self.plan.asked,
+            plan=[str(cell.pair) for cell in self.plan.cells],
+            cells=self._cells(),
+            environment=environment,
+            status="running",
+            limit=self.plan.limit,
+            only=[self.only] if self.only else [],
+            gates_at=self.plan.suite.gates_at(),
+            suite_file=self.plan.suite.shown_file,
+            started=earlier.started if earlier else _now(),
+        )
+
+
+def _measured(suite: dict[str, Any]) -> dict[str, Any]:
+    """What of a suite is measured: rules, metrics and the baseline may change without a new run."""
+    return {key: value for key, value in suite.items() if key not in NOT_MEASURED}
+
+
+def _status(cell: Cell, status: str, reason: str | None) -> CellStatus:
+    names = cell.pair.names()
+    return CellStatus.model_validate({**names, "key": cell.key, "status": status, "reason": reason})
+
+
+def _cells(count: int) -> str:
+    return f"{count} cell" if count == 1 else f"{count} cells"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

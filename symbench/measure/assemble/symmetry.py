@@ -1,0 +1,245 @@
+"""A suite's symmetry, built for a dataset: group, elements and the action of every leaf."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from symbench.algebra import actions, groups
+from symbench.algebra.actions import Lookup
+from symbench.algebra.actions.base import Action
+from symbench.algebra.fields import ANY, Category, Classes, Field, same_places, value_shape
+from symbench.algebra.groups.base import Elements, Group, choose
+from symbench.algebra.groups.views import draw_each
+from symbench.base.code import foreign
+from symbench.base.errors import ConfigError, DataError, ImpossiblePair, Problem, one_of
+from symbench.base.identity import dependencies
+from symbench.domains.common.datasets.base import Canvas, Dataset, Frame, Valid
+from symbench.domains.common.datasets.wrappers import Every
+from symbench.measure.assemble.data import seed_for
+from symbench.measure.store import content_key
+from symbench.measure.suite import Suite
+
+ASKED = 64
+"""Elements that a rule of valid labels is asked about where there are too many to ask about all."""
+FIRST = 8
+"""Samples whose own elements go into a cell's key; those of all others follow from the same seed and code."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A symmetry ready to act on one dataset.
+
+    Attributes:
+        group: the group.
+        elements: the elements that are measured, the identity first.
+        on: the leaf that the suite names.
+        actions: the action of every leaf of the dataset.
+        document: what the cell's key says of the symmetry.
+        axes: the named axes of all leaves.
+    """
+
+    group: Group
+    elements: Elements
+    on: str
+    actions: Mapping[str, Action]
+    document: dict[str, Any]
+    entry_group: str
+    options: dict[str, Any]
+    lookup: Lookup
+    on_field: Field
+    axes: tuple[str, ...]
+
+    def from_reference(self, g: Tensor) -> Tensor:
+        """What takes the reference view to each view, ``g g_0^-1``, of elements ``(k, ...)`` or ``(k, n, ...)``."""
+        if not self.elements.moved_reference:
+            return g
+        others, first = g[1:].flatten(0, 1), g[:1].expand_as(g[1:]).flatten(0, 1)
+        relative = self.group.compose(others, self.group.inverse(first))
+        return torch.cat([self.group.identity()[None].expand_as(g[:1]), relative.unflatten(0, g[1:].shape[:2])])
+
+    def action_on(self, field: Field, name: str = "") -> Action:
+        """The action on an output or a target. Places ``*`` are those that the symmetry moves.
+
+        Args:
+            field: its field.
+            name: its name, for messages.
+
+        Raises:
+            ImpossiblePair: nobody says how it moves; or it is along an axis that no leaf has, of which nobody could
+                say whether it is the one that moves.
+        """
+        field = field.named(self.lookup.moved or next(iter(self.on_field.axes), ANY))
+        for axis in field.axes:
+            if self.lookup.leaves.relabels and axis not in self.axes:
+                got = f"{field} is along the axis {axis!r}, which no leaf of the dataset has"
+                raise ImpossiblePair(Problem("", got, one_of(map(repr, self.axes))))
+        return actions.load(
+            self.group, self.entry_group, field, self.options, on=self.on_field, leaf=name, lookup=self.lookup
+        )
+
+
+def prepare(suite: Suite, name: str, dataset: Dataset, shapes: Mapping[str, tuple[int, ...]]) -> Prepared:
+    """Build a symmetry's group, elements and actions for a dataset whose leaves have these shapes.
+
+    Raises:
+        ImpossiblePair: the group cannot act on a leaf, or nobody says how.
+    """
+    entry, where = suite.symmetries[name], suite.where("symmetries", name)
+    on_field = dataset.fields[entry.on]
+    lookup = Lookup.of(entry.group, on_field, entry.action, where=where, folder=suite.folder)
+    moving = lookup.moving(entry.on, on_field)  # the leaf it is on must move
+    sizes = dataset.sizes.get(lookup.moved)
+    group = groups.load(
+        entry.group,
+        entry.options,
+        where=suite.where("symmetries", name, "group"),
+        folder=suite.folder,
+        places=_places(on_field, lookup.moved, shapes[entry.on]),
+    )
+    _check_options(suite, name, [row for *_, row in moving])
+    document: dict[str, Any] = {"group": entry.group, "options": entry.options, "elements": entry.elements}
+    elements = _elements(suite, name, group, seed_for(suite.seed, "elements", content_key(document)), sizes)
+    moved: dict[str, Action] = {}
+    names: dict[str, list[list[Any]]] = {}
+    rows: list[actions.ActionRow] = []
+    for leaf, field in dataset.fields.items():
+        action = actions.load(group, entry.group, field, entry.options, on=on_field, leaf=leaf, lookup=lookup)
+        reason = field.value.misfit(value_shape(field, shapes[leaf])) or action.check(shapes[leaf])
+        if reason is not None:
+            raise ImpossiblePair(Problem(where, f"{entry.group} cannot act on {leaf!r}: {reason}"))
+        moved[leaf] = action
+        used = list(lookup.parts(leaf, field))
+        rows += [row for *_, row in used]
+        if used:
+            names[leaf] = [[found, row.version] for _, found, row in used]
+    document |= {
+        "on": entry.on,
+        "actions": names,
+        "draw": [entry.draw, entry.reference],
+        "values": content_key(
+            group.canonical(elements.at(range(min(FIRST, len(dataset)))).flatten(0, -1 - group.element_ndim)).tolist()
+        ),
+        "weights": content_key(elements.weights.tolist()),
+        "code": _code(entry.group, rows, suite.folder),
+    }
+    named = same_places(dataset.fields.values())
+    return Prepared(
+        group, elements, entry.on, moved, document, entry.group, dict(entry.options), lookup, on_field, named
+    )
+
+
+def _places(field: Field, moved: str, shape: tuple[int, ...]) -> int | None:
+    """How many places a leaf of this shape, without the sample axis, has along the axis that is moved."""
+    first = 0
+    for each in field.places:
+        if each.name == moved and not each.after:
+            return shape[first]
+        first += each.dimensions
+    return None
+
+
+def _check_options(suite: Suite, name: str, rows: Sequence[actions.ActionRow]) -> None:
+    """Refuse keys that neither a group nor an action that code brings knows; those of our own are checked before."""
+    entry, where = suite.symmetries[name], suite.where("symmetries", name)
+    known = {key for row in rows for key in row.options.model_fields}
+    for part in groups.factors(entry.group):
+        known |= set(groups.row_of(part, where=where, folder=suite.folder).options.model_fields)
+    for key in entry.model_extra or {}:
+        if key not in known:
+            at = suite.where("symmetries", name, key)
+            raise ConfigError(Problem(at, f"got unknown key {key!r}", one_of(sorted(known)) or "no options"))
+
+
+def _code(group: str, rows: Iterable[actions.ActionRow], folder: Path) -> list[Any]:
+    """What a cell's key says of code beyond our own that moves its leaves."""
+    mine = [groups.row_of(part, folder=folder) for part in groups.factors(group)]
+    modules = dict.fromkeys(row.module for row in (*mine, *rows) if not row.ours)
+    return [dependencies([module]).document() for module in modules]
+
+
+def _elements(suite: Suite, name: str, group: Group, seed: int, sizes: Sequence[int] | None) -> Elements:
+    """The elements that the suite asks for; where samples have sizes of their own, they have own elements too."""
+    entry = suite.symmetries[name]
+    where = suite.where("symmetries", name, "elements")
+    if entry.draw == "per-sample" or sizes is not None:
+        count = (1 if sizes is None else 8) if entry.elements is None else entry.elements
+        return draw_each(group, count, seed=seed, against=entry.reference, where=where, sizes=sizes)
+    return choose(group, entry.elements, generator=torch.Generator().manual_seed(seed), where=where)
+
+
+def validity_document(name: str, dataset: Dataset, prepared: Prepared) -> Any:
+    """What a cell's key says of a dataset's rule of valid labels; None where it has no rule.
+
+    The digest of its answers for every label and element, whatever they are taken from. Where every sample has its
+    own elements, these are too many to ask for: see :func:`rule_document`.
+
+    Raises:
+        DataError: the rule raised.
+    """
+    rule, shared, labels = dataset.valid, prepared.elements.shared, _labels(dataset)
+    if rule is None or shared is None or labels is None:
+        return rule_document(name, dataset, prepared)
+    return _answers(rule, name, labels, prepared.group.parameters(shared))
+
+
+def rule_document(name: str, dataset: Dataset, prepared: Prepared) -> Any:
+    """What is said of a rule of valid labels where any element may be met; None where there is no rule.
+
+    The code that it stands in, and its answers for some elements that are drawn under a fixed seed.
+
+    Raises:
+        DataError: the rule raised.
+    """
+    rule, labels = dataset.valid, _labels(dataset)
+    if rule is None:
+        return None
+    drawn = prepared.group.sample(ASKED, generator=torch.Generator().manual_seed(0))
+    answers = _answers(rule, name, labels or (), prepared.group.parameters(drawn))
+    return {"code": dependencies(_modules_of(rule)).document(), "answers": answers}
+
+
+def _labels(dataset: Dataset) -> Sequence[int] | None:
+    """The class labels that there are; None where that is not known."""
+    for field in dataset.targets.values():
+        count = field.classes if isinstance(field, (Category, Classes)) else getattr(field, "labels", None)
+        if count is not None:
+            return range(count)
+    return dataset.occurring
+
+
+def _answers(rule: Valid, name: str, labels: Sequence[int], elements: Sequence[Mapping[str, float]]) -> str:
+    with foreign(DataError, name, "asking which elements keep a label (valid)"):
+        return content_key([[label, [bool(rule(label, each)) for each in elements]] for label in labels])
+
+
+def _modules_of(rule: Valid) -> Iterator[str]:
+    """The modules that a rule stands in, and those that it only passes on to."""
+    if isinstance(rule, Every):
+        for each in rule.rules:
+            yield from _modules_of(each)
+    elif isinstance(rule, functools.partial):
+        yield from _modules_of(rule.func)
+    else:
+        yield getattr(rule, "__module__", None) or type(rule).__module__
+
+
+def canvas(suite: Suite, symmetry: str, model: str) -> Canvas | None:
+    """What images are brought to: what the model sees, and the margin that a crop takes away.
+
+    Where its ``resize`` leaves too little for that margin, images are made larger.
+    """
+    entry = suite.models[model]
+    if entry.size is None:
+        return None
+    side = entry.size + 2 * int(suite.symmetries[symmetry].options.get("margin", 0))
+    resize: int | tuple[int, int] = entry.resize or side
+    resize = max(resize, side) if isinstance(resize, int) else (max(resize[0], side), max(resize[1], side))
+    frame = Frame(side, resize, entry.interpolation or "bilinear", entry.crop or "round")
+    return side if frame == Frame.of(side) else frame

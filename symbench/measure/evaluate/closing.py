@@ -1,0 +1,287 @@
+"""Closing a cell: what needs the whole of it is filled in, and the record written."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+from torch import Tensor
+
+from symbench.algebra import actions
+from symbench.algebra.comparison import Sums, Totals
+from symbench.base.columns import OBSERVATIONS
+from symbench.base.records import CellRecord, ElementRecord, FileRecord, PartRecord, ProbeRecord
+from symbench.measure.evaluate.clock import Clock
+from symbench.measure.evaluate.controls import Controls
+from symbench.measure.evaluate.cost import facts_of
+from symbench.measure.evaluate.gallery import Worst, rendered, worst_first, worst_of
+from symbench.measure.evaluate.job import Job, kinds, kinds_of
+from symbench.measure.evaluate.reference import Reference
+from symbench.measure.evaluate.rows import one_each
+from symbench.measure.evaluate.scratch import Scratch
+from symbench.measure.store import (
+    Store,
+    sha256_file,
+    write_controls,
+    write_gallery,
+    write_part,
+    write_samples,
+    write_views,
+)
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files of a closed cell."""
+
+    parts: list[PartRecord]
+    samples: FileRecord
+    views: FileRecord | None
+    controls: FileRecord
+    gallery: FileRecord | None
+
+
+def close(
+    job: Job,
+    listed: Sequence[Reference],
+    order: Sequence[int],
+    parts: Sequence[tuple[int, int]],
+    controls: Controls,
+    probe: ProbeRecord | None,
+    scratch: Scratch,
+    store: Store,
+    clock: Clock,
+) -> None:
+    """Fill in what needs the whole cell, write the observations and the record, and drop the scratch files."""
+    folder = store.cell_folder(job.cell.key)
+    totals = [_totals(job, reference, order, parts, scratch) for reference in listed]
+    records = []
+    for first, last in parts:
+        rows = [
+            _rows(job, reference, order[first:last], first, whole, scratch)
+            for reference, whole in zip(listed, totals, strict=True)
+        ]
+        columns = {name: np.concatenate([row[name] for row in rows]) for name in OBSERVATIONS.names}
+        path = write_part(folder, first, last - 1, columns)
+        records.append(PartRecord(file=path.name, first=first, last=last - 1, sha256=sha256_file(path)))
+    check_complete(folder, records, order, len(job.prepared.elements), len(listed))
+    samples = write_samples(folder, [_sample_rows(r, order, parts, scratch) for r in listed])
+    by_part = (_views(job, order[first:last]) for first, last in parts)
+    views = write_views(folder, by_part) if job.prepared.elements.shared is None else None
+    gallery = _gallery(job, listed[0], order, parts, scratch)
+    files = Files(
+        records,
+        samples,
+        views,
+        write_controls(folder, controls.rows),
+        write_gallery(folder, gallery) if gallery else None,
+    )
+    record = _record(job, listed, order, files, controls, scratch, clock)
+    store.write_cell(record.model_copy(update={"probe": probe}))
+    shutil.rmtree(scratch.folder)
+
+
+def _gallery(
+    job: Job, reference: Reference, order: Sequence[int], parts: Sequence[tuple[int, int]], scratch: Scratch
+) -> dict[str, Any] | None:
+    """The samples that break worst on the first output, with their pictures."""
+    worst: list[Worst] = []
+    rounding = describe_output(job, reference)["null_limit_sq"] ** 0.5
+    for first, last in parts:
+        columns = scratch.load(scratch.columns(reference.task.output, first))
+        worst = worst_first([*worst, *worst_of(columns, order[first:last], rounding)])
+    return rendered(job, reference, worst)
+
+
+def _sample_rows(
+    reference: Reference, order: Sequence[int], parts: Sequence[tuple[int, int]], scratch: Scratch
+) -> dict[str, np.ndarray]:
+    """One row per sample: the prediction of the orbit's mean output, null where outputs are no class scores."""
+    paths = [scratch.pairing(reference.task.output, first) for first, _ in parts]
+    averaged = [scratch.load(path, "averaged_prediction").get("averaged_prediction") for path in paths]
+    known = [values for values in averaged if values is not None]
+    return {
+        "output": np.full(len(order), reference.task.output, dtype=object),
+        "sample": np.array(order),
+        "averaged_prediction": np.concatenate(known) if len(known) == len(parts) else np.full(len(order), None),
+    }
+
+
+@dataclass(frozen=True)
+class Whole:
+    """What is known of one output once all parts are there.
+
+    Attributes:
+        moved_sum: the sum over the cell of ``f(g.x)``, measured from the mean of ``g.f(x)``, ``(elements - 1, d)``.
+        totals: of all samples, for the same elements.
+    """
+
+    moved_sum: Tensor
+    totals: Totals
+
+
+def _totals(
+    job: Job, reference: Reference, order: Sequence[int], parts: Sequence[tuple[int, int]], scratch: Scratch
+) -> Whole:
+    paths = [scratch.pairing(reference.task.output, first) for first, _ in parts]
+    kept = [scratch.load(path, "moved_sum", "moved_sq") for path in paths]
+    moved_sum = torch.from_numpy(sum(each["moved_sum"] for each in kept))[1:].to(job.exact)
+    moved_sq = torch.from_numpy(sum(each["moved_sq"].sum(1) for each in kept))[1:]
+    return Whole(moved_sum, Totals(moved_sq, reference.comparison.counts(order)))
+
+
+def _unrelated(
+    job: Job,
+    reference: Reference,
+    samples: Sequence[int],
+    first: int,
+    deviation: np.ndarray,
+    whole: Whole,
+    scratch: Scratch,
+) -> np.ndarray:
+    """``unrelated_sq`` of a part of a cell, ``(elements, n)``; the identity's row is NaN."""
+    kept = scratch.load(scratch.pairing(reference.task.output, first))
+    sums = Sums(**{field.name: torch.from_numpy(kept[field.name])[1:] for field in fields(Sums)})
+    values = reference.task.compared(reference.rows(first, first + len(samples), job.exact))
+    offset, comparison = reference.mean.to(job.exact), reference.comparison
+    if reference.in_place:
+        centred = comparison.folded((values - offset)[None], samples)[0]
+        dot = whole.moved_sum @ centred.T  # one product for all elements
+    else:
+        elements = job.prepared.elements.values[1:]
+        pairs = zip(elements, whole.moved_sum, strict=True)
+        dot = torch.stack([_centred(reference, g[None], values, offset, samples) @ moved for g, moved in pairs])
+    own = comparison.counts(samples)
+    found = comparison.unrelated(sums, dot.cpu(), torch.from_numpy(deviation[1:]), whole.totals, own)
+    return np.concatenate([np.full((1, len(samples)), np.nan), found.numpy()])
+
+
+def _centred(reference: Reference, g: Tensor, values: Tensor, offset: Tensor, samples: Sequence[int]) -> Tensor:
+    """``g.f(x)`` measured from its mean and folded, ``(n, d)``."""
+    moved = reference.action.act(g, values) - reference.action.act(g, offset[None])
+    return reference.comparison.folded(moved, samples)[0]
+
+
+def _rows(
+    job: Job, reference: Reference, samples: Sequence[int], first: int, whole: Whole, scratch: Scratch
+) -> dict[str, np.ndarray]:
+    """One part's rows of one output, element after element."""
+    found = scratch.load(scratch.columns(reference.task.output, first))
+    shape = found["deviation_sq"].shape
+    found["unrelated_sq"] = _unrelated(job, reference, samples, first, found["deviation_sq"], whole, scratch)
+    found["sample"] = np.broadcast_to(np.array(samples), shape)
+    found["element"] = np.broadcast_to(np.arange(shape[0])[:, None], shape)
+    rows = {name: one_each(values.reshape(-1, *values.shape[2:])) for name, values in found.items()}
+    size = found["deviation_sq"].size
+    rows["output"] = np.full(size, reference.task.output, dtype=object)
+    return {name: rows.get(name, np.full(size, None, dtype=object)) for name in OBSERVATIONS.names}
+
+
+def check_complete(
+    folder: Path, records: Sequence[PartRecord], order: Sequence[int], elements: int, outputs: int
+) -> None:
+    """Assert that every (output, element, sample) is there exactly once."""
+    samples: list[np.ndarray] = []
+    for record in records:
+        table = pq.read_table(folder / record.file, columns=["sample", "element"])
+        column = table.column("sample").to_numpy().reshape(outputs * elements, -1)
+        if not (column == column[0]).all() or column.shape[1] != record.last - record.first + 1:
+            raise AssertionError(f"{record.file} does not hold every element of every sample")
+        samples.append(column[0])
+    if sorted(np.concatenate(samples).tolist()) != sorted(order):
+        raise AssertionError("the parts of a cell do not hold every sample exactly once")
+
+
+def _record(
+    job: Job,
+    listed: Sequence[Reference],
+    order: Sequence[int],
+    files: Files,
+    controls: Controls,
+    scratch: Scratch,
+    clock: Clock,
+) -> CellRecord:
+    taken = scratch.taken(part.first for part in files.parts)
+    facts, remarks = facts_of(job, order, taken, controls.taken)
+    facts |= clock.facts()
+    return CellRecord(
+        key=job.cell.key,
+        identity=job.cell.identity,
+        samples=len(order),
+        outputs={r.task.output: describe_output(job, r) for r in listed},
+        size_unit=job.prepared.group.size_unit,
+        family=actions.family(job.prepared.entry_group) or None,
+        elements_how=job.prepared.elements.how,
+        elements=_elements(job, order),
+        parts=files.parts,
+        samples_file=files.samples,
+        controls_file=files.controls,
+        controls=controls.reasons,
+        generators=controls.generators,
+        sizes=controls.sizes,
+        lower_precision=controls.lower,
+        views_file=files.views,
+        gallery_file=files.gallery,
+        facts={**job.facts, **facts},
+        remarks=remarks,
+        checkpoint=job.checkpoint,
+        environment=job.environment,
+    )
+
+
+def _elements(job: Job, order: Sequence[int]) -> list[ElementRecord]:
+    """One record per element; where every sample has its own, one per view, with the mean size and no parameters."""
+    group, elements = job.prepared.group, job.prepared.elements
+    weights = elements.weights.tolist()
+    if elements.shared is None:
+        sizes = [group.size(g).mean().item() for g in elements.at(order)]
+        labels = ["reference", *(f"view {k}" for k in range(1, len(elements)))]
+        parameters: list[dict[str, float]] = [{}] * len(elements)
+    else:
+        sizes, labels = group.size(elements.shared).tolist(), group.labels(elements.shared)
+        parameters = group.parameters(elements.shared)
+    named_strata = None if elements.shared is None else group.strata(elements.shared)
+    strata: Sequence[str | None] = named_strata or [None] * len(elements)
+    rows = zip(labels, kinds(job, order), sizes, weights, parameters, strata, strict=True)
+    return [
+        ElementRecord(element=i, label=label, kind=kind, size=size, weight=weight, parameters=named, stratum=stratum)
+        for i, (label, kind, size, weight, named, stratum) in enumerate(rows)
+    ]
+
+
+def _views(job: Job, order: Sequence[int]) -> dict[str, Any]:
+    """The columns of some samples' views: which element each was moved by."""
+    group, elements = job.prepared.group, job.prepared.elements.at(order)  # (k, n, ...)
+    k, n = elements.shape[:2]
+    flat = elements.flatten(0, 1)
+    return {
+        "sample": np.tile(np.array(order), k),
+        "element": np.repeat(np.arange(k), n),
+        "kind": kinds_of(job, flat),
+        "size": group.size(flat).numpy(),
+        "label": group.labels(flat),
+        "parameters": [list(named.items()) for named in group.parameters(flat)],
+    }
+
+
+def describe_output(job: Job, reference: Reference) -> dict[str, Any]:
+    """What a reader of the observations has to know of an output.
+
+    ``null_limit_sq`` is the mean squared distance below which outputs of different samples cannot be told from
+    rounding: (100 r)^2 times the mean square, with r = eps / 4 the typical relative rounding of the dtype. Below it
+    there is no equivariance error.
+    """
+    eps = job.rounding
+    return {
+        **reference.task.describe(),
+        **({"remark": reference.remark} if reference.remark is not None else {}),
+        **({"others": len(reference.others)} if reference.task.looks_around else {}),
+        "mean_square": reference.square,
+        "null_limit_sq": (100 * eps / 4) ** 2 * reference.square,
+    }

@@ -1,0 +1,180 @@
+"""What a model costs: numbers that it holds, operations of a forward pass, and the time of one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from math import prod
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
+
+from symbench.base.errors import ModelError
+from symbench.domains.common.models.program import Program
+from symbench.domains.common.models.running import WRITES, plain_kernels
+from symbench.measure.evaluate.job import Job, briefly, load_leaves, run_model, view_leaves
+from symbench.measure.evaluate.stopwatch import Stopwatch, Taken
+
+FEW, MANY, WORK = 2, 16, 1e9
+"""Samples whose operations are counted: as many as do this much work together, within these limits; and the upper
+limit where they are not all the same."""
+ENOUGH_PASSES, ENOUGH_SECONDS, MOST_PASSES = 10, 0.02, 100
+"""Forward passes, and their time together, after which no more of them are made for the sake of timing alone; and how
+many, whatever that is."""
+LONG, SHORT = 0.1, 0.02
+"""Seconds that timing may take beyond the passes that are made anyway: where this run has not timed the model on this
+dataset yet, and in further cells."""
+
+PRODUCTS = frozenset(
+    {"mm", "addmm", "bmm", "baddbmm", "addbmm", "mv", "addmv", "dot", "vdot", "matmul", "linear", "trilinear"}
+    | {"conv", "convolution", "attention", "lstm", "gru", "rnn", "fft", "cdist", "pdist"}
+    | {"linalg", "svd", "qr", "cholesky", "lu", "solve", "eig", "inverse"}
+)
+"""Words in the names of torch's own operators that multiply much. Like torch, we count products alone: what works
+number by number, as activations and sums do, is left out."""
+NO_PRODUCTS = frozenset({"cell", "check"})
+"""Words in the names of operators that finish what others multiplied."""
+OURS = frozenset({"prim", "prims", "profiler", "debugprims"})
+"""Namespaces of operators beside ``aten`` that compute nothing."""
+
+
+def facts_of(
+    job: Job, order: Sequence[int], taken: Taken, again: Taken
+) -> tuple[dict[str, float | None], dict[str, str]]:
+    """The facts of a cell's record, and remarks on them by the fact's name.
+
+    Args:
+        job: the cell.
+        order: its samples.
+        taken: the reference pass's times, in their order.
+        again: times of passes that came after it.
+    """
+    known = job.known
+    if known.flops is None:
+        known.flops = count_flops(job, order)
+    flops, said = known.flops
+    facts = {**count_numbers(job.model.module), "flops": flops, **time_passes(job, order, taken, again)}
+    remarks = {"flops": said} if said is not None else {}
+    if job.model.habits.writes:
+        remarks["inputs"] = f"the model {WRITES}"
+    return facts, remarks
+
+
+def count_numbers(module: nn.Module) -> dict[str, float | None]:
+    """How many numbers a module holds, those that are shared once; None of a program that keeps them to itself.
+
+    Its ``parameters``, ``trainable_parameters`` (those that ask for gradients), and ``buffers``.
+    """
+    parameters, buffers = list(module.parameters()), list(module.buffers())
+    if isinstance(module, Program) and not parameters and not buffers:
+        return dict.fromkeys(("parameters", "trainable_parameters", "buffers"))
+    return {
+        "parameters": float(sum(p.numel() for p in parameters)),
+        "trainable_parameters": float(sum(p.numel() for p in parameters if p.requires_grad)),
+        "buffers": float(sum(b.numel() for b in buffers)),
+    }
+
+
+class Uncounted(TorchDispatchMode):
+    """Names operators that multiply and that the counter has no formula for. To be entered before the counter."""
+
+    supports_higher_order_operators = True
+
+    def __init__(self, counter: FlopCounterMode) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.counter = counter
+        self.names: dict[str, None] = {}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Look at one operator, as the counter hands it on."""
+        plain = isinstance(func, torch._ops.OpOverload)  # else it is one that takes functions, as flex_attention
+        namespace, _, name = (func._schema.name if plain else str(func)).rpartition("::")
+        words = set(name.split("_"))
+        ours = not words & PRODUCTS or words & NO_PRODUCTS if namespace == "aten" else namespace in OURS
+        if not ours and (func.overloadpacket if plain else func) not in self.counter.flop_registry:
+            self.names[func._schema.name if plain else name] = None
+        return func(*args, **(kwargs or {}))
+
+
+class Whole(nullcontext[None]):
+    """Stands for what follows submodules in torch's counter: that breaks off where a model differentiates inside."""
+
+    parents = frozenset({"Global"})
+
+
+def _product(count: int) -> Any:
+    """The formula of an operator whose argument of this number is the matrix, or one of two vectors."""
+    return lambda *shapes, **_: 2 * prod(shapes[count])
+
+
+FORMULAS = {
+    torch.ops.aten.mv: _product(0),
+    torch.ops.aten.addmv: _product(1),
+    torch.ops.aten.dot: _product(0),
+    torch.ops.aten.vdot: _product(0),
+}
+"""What torch's counter leaves out although it is plain: products with a vector."""
+
+
+def count_flops(job: Job, order: Sequence[int]) -> tuple[float | None, str | None]:
+    """Floating-point operations of one sample's forward pass (a multiply-add is two), and what is to be said of them.
+
+    Attention and recurrent layers are counted as the products of matrices that they are. The mean over some samples;
+    None where the model does not run under the counter, or does nothing that torch can count.
+    """
+    module = job.model.module
+    size = module.batches.least if isinstance(module, Program) else 1  # it fills up smaller batches
+    counts: list[float] = []
+    names: dict[str, None] = {}
+    try:
+        for start in range(0, min(MANY * size, len(order)), size):
+            counts.append(_flops(job, order[start : start + size], names) / size)
+            if len(counts) >= FEW and len(set(counts)) == 1 and sum(counts) > WORK:
+                break
+    except ModelError as error:
+        return None, f"not counted: {briefly(error)}"
+    mean = float(np.mean(counts))
+    said = [f"without {', '.join(names)}, which torch cannot count"] if names else []
+    if len(set(counts)) > 1:
+        said.append(f"are the mean of {len(counts)} samples, from {min(counts):,.0f} to {max(counts):,.0f}")
+    return mean or None, "; ".join(said) or None
+
+
+def _flops(job: Job, samples: Sequence[int], names: dict[str, None]) -> int:
+    leaves, _ = load_leaves(job, samples)
+    counter: Any = FlopCounterMode(display=False, custom_mapping=FORMULAS)
+    counter.mod_tracker = Whole()
+    with plain_kernels(job.model.module), Uncounted(counter) as uncounted, counter:
+        run_model(job, leaves)
+    names |= uncounted.names
+    return int(counter.get_total_flops())
+
+
+def time_passes(job: Job, order: Sequence[int], taken: Taken, again: Taken) -> dict[str, float | None]:
+    """Seconds for one sample: the median and the middle half of full batches' forward passes, of a warm model.
+
+    The passes that measuring makes anyway, and more of them only while these are few and quick.
+    """
+    size = min(job.batch, len(order))
+    warm = taken if job.known.timed else taken[1:]
+    passes = [seconds for count, seconds in (*warm, *again) if count == size]
+    until = time.perf_counter() + (SHORT if job.known.timed else LONG)
+    if len(passes) < ENOUGH_PASSES:
+        leaves, _ = view_leaves(job, order[:size])
+        while not passes or (_few(passes) and time.perf_counter() + passes[-1] < until):
+            watch = Stopwatch(job.device)
+            run_model(job, leaves, watch)
+            passes += [seconds for _, seconds in watch.taken]
+    job.known.timed = True
+    low, median, high = np.quantile(np.array(passes) / size, [0.25, 0.5, 0.75]).tolist()
+    known = {"seconds_per_sample": median, "timed_passes": float(len(passes)), "timed_batch": float(size)}
+    return {**known, "seconds_low": low, "seconds_high": high} if len(passes) > 1 else known
+
+
+def _few(passes: Sequence[float]) -> bool:
+    return len(passes) < ENOUGH_PASSES or (sum(passes) < ENOUGH_SECONDS and len(passes) < MOST_PASSES)

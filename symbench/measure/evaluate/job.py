@@ -1,0 +1,272 @@
+"""One cell with everything that it takes to measure it, and the forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from symbench.algebra.actions.base import KINDS, Action, Kind
+from symbench.algebra.comparison import Comparison
+from symbench.algebra.fields import Category, Classes, Field, MultiLabel
+from symbench.base.code import LONGEST, foreign
+from symbench.base.environment import exact_device
+from symbench.base.errors import CellError, DataError, ModelError, Problem
+from symbench.domains.common.datasets.base import Canvas, Dataset, resize
+from symbench.domains.common.models.base import Model
+from symbench.domains.common.models.running import dtypes_of
+from symbench.domains.images.actions import border
+from symbench.measure.assemble import Prepared, image_leaves, seed_for
+from symbench.measure.evaluate.places import axes_of, comparison_of, output_fields, without_padding
+from symbench.measure.evaluate.stopwatch import Stopwatch
+from symbench.measure.plan.document import Cell
+from symbench.measure.tasks import pair
+
+DEFAULT_BATCH = 256
+
+
+@dataclass
+class Known:
+    """What a run knows already of what a model costs on a dataset: each is looked at closely once.
+
+    Attributes:
+        flops: counted, with what is to be said of the count.
+        timed: whether it has been timed.
+    """
+
+    flops: tuple[float | None, str | None] | None = None
+    timed: bool = False
+
+
+@dataclass(frozen=True)
+class Job:
+    """One cell with everything that it takes to measure it.
+
+    Attributes:
+        cell: names and key.
+        takes: the leaves that the model takes, in its order.
+        model: on the device, in the suite's dtype or the dtypes that it came in.
+        dataset: loaded.
+        prepared: the symmetry, built for this dataset.
+        device: where.
+        dtype: what inputs are cast to; they are transformed in float32 or better.
+        canvas: what images are brought to, or None.
+        decoded: the canvas on which the dataset is asked for them. Where a control tries another one, they are
+            resized from there, so that no image is decoded again.
+        batch: images in one forward pass.
+        limit: the first samples of the order only.
+        control_samples: how many samples the controls are run on.
+        scale: whether class scores are compared as probabilities or as logits.
+        seed: the suite's.
+        checkpoint: SHA-256 of the weights, where they come from a file.
+        facts: what is already known of the model, such as what its training took.
+        environment: versions, device and flags.
+        layers: the field of every layer that the suite names, by the submodule's name.
+        classes: what outputs are called, by their numbers.
+        build: makes the model anew, where it cannot be copied.
+        known: what the run knows already of the model's cost on this dataset.
+        folder: the suite's, which paths of files that the model reads are told from.
+        trained: the model was trained here.
+        meant: the field of the targets that the model was made for, where that is known: classes, if it names some.
+    """
+
+    cell: Cell
+    takes: Sequence[str]
+    model: Model
+    dataset: Dataset
+    prepared: Prepared
+    device: str
+    dtype: torch.dtype
+    canvas: Canvas | None
+    decoded: Canvas | None
+    batch: int
+    limit: int | None
+    control_samples: int
+    scale: Literal["probabilities", "logits"]
+    seed: int
+    checkpoint: str | None
+    facts: dict[str, float | None]
+    environment: dict[str, Any]
+    layers: Mapping[str, Field] = field(default_factory=dict)
+    classes: Mapping[int, str] = field(default_factory=dict)
+    build: Callable[[], Model] | None = None
+    known: Known = field(default_factory=Known)
+    folder: Path = Path()
+    trained: bool = False
+    meant: Field | None = None
+
+    @property
+    def rounding(self) -> float:
+        """The largest relative rounding error of the model's parts and inputs: ``eps`` of the coarsest dtype."""
+        return max(torch.finfo(dtype).eps for dtype in (self.dtype, *dtypes_of(self.model.module)))
+
+    @cached_property
+    def output_fields(self) -> dict[str, Field]:
+        """The field of every output, as far as it is known before the model has run."""
+        return output_fields(pair(self.model.outputs, self.dataset.targets, scale=self.scale, meant=self.meant))
+
+    def comparison_of(self, field: Field, shape: tuple[int, ...]) -> Comparison:
+        """How outputs of this field and shape are compared with those of other samples."""
+        return comparison_of(field, shape, self.prepared.lookup.moved, self.dataset.sizes)
+
+    @property
+    def exact(self) -> str:
+        """Where outputs are compared, in float64."""
+        return exact_device(self.device)
+
+
+def briefly(error: CellError) -> str:
+    """What went wrong, without the pages that some programs write about it."""
+    text = str(error)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
+
+def sample_order(job: Job) -> list[int]:
+    """The seeded order in which a dataset's samples are evaluated; the same for every model and symmetry.
+
+    Raises:
+        DataError: none of them can be read.
+    """
+    order = seeded_order(len(job.dataset), job.cell.identity["dataset"]["digest"], seed=job.seed, limit=job.limit)
+    readable = [index for index in order if index not in job.dataset.unusable]
+    if not readable:
+        got = f"none of the {len(order):,} samples can be read"
+        raise DataError(Problem(job.cell.pair.dataset, got, "at least one that can"))
+    return readable
+
+
+def seeded_order(count: int, digest: str, *, seed: int, limit: int | None) -> list[int]:
+    """All samples of a dataset with this digest, or the first of them, in the order that the suite's seed gives."""
+    generator = np.random.Generator(np.random.PCG64(seed_for(seed, "order", digest)))
+    order: list[int] = generator.permutation(count).tolist()
+    return order if limit is None else order[:limit]
+
+
+def load_leaves(job: Job, indices: Sequence[int]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Samples on the device, prepared (masked) and in the dtype they are transformed in, and their targets.
+
+    Raises:
+        DataError: the dataset raised, or a label is negative or a target not finite.
+    """
+    with foreign(DataError, job.cell.pair.dataset, "reading samples"):
+        batch = job.dataset.batch(indices, canvas=job.decoded)
+        others = image_leaves(job.dataset) if job.canvas != job.decoded else []
+        resized = {name: resize(batch.leaves[name], job.canvas) for name in others}
+    leaves = {
+        name: job.prepared.actions[name].prepare(
+            x.to(job.device, precision(job, name)) if x.is_floating_point() else x.to(job.device)
+        )
+        for name, x in {**batch.leaves, **resized}.items()
+    }
+    targets = {name: _checked_target(job, name, target) for name, target in batch.targets.items()}
+    axes = {name: axes_of(job.dataset.targets[name], "") for name in targets}
+    return leaves, {name: without_padding(x, axes[name], leaves) for name, x in targets.items()}
+
+
+def precision(job: Job, leaf: str) -> torch.dtype:
+    """In which a leaf is moved: coordinates in float64, so that they are rounded once, behind the group's formula.
+
+    What is only moved about, or resampled, as pixels are, stays in float32 unless the model is in float64.
+    """
+    computed = job.prepared.actions[leaf].moves_values and not job.device.startswith("mps")  # it has no float64
+    return torch.float64 if computed or job.dtype == torch.float64 else torch.float32
+
+
+def _checked_target(job: Job, name: str, target: Tensor) -> Tensor:
+    where = f"{job.cell.pair.dataset}, target {name!r}"
+    if isinstance(job.dataset.targets[name], (Category, Classes)):
+        if target.is_floating_point() or target.ndim != 1 or int(target.min()) < 0:
+            raise DataError(
+                Problem(where, f"got {target.dtype} of shape {tuple(target.shape)}", "class indices (n,), 0 or more")
+            )
+        return target.to(job.exact, torch.int64)
+    if isinstance(job.dataset.targets[name], MultiLabel):
+        if target.ndim != 2 or not ((target == 0) | (target == 1)).all():
+            got = f"got {target.dtype} of shape {tuple(target.shape)}"
+            raise DataError(Problem(where, got, "0 or 1 for each label (n, labels)"))
+        return target.to(job.exact, torch.int64)
+    if not torch.isfinite(target).all():
+        raise DataError(Problem(where, "is NaN or infinite", "finite numbers"))
+    return target.to(job.exact)
+
+
+def view_leaves(job: Job, indices: Sequence[int], number: int = 0) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Samples as one of their views shows them, and their targets, unmoved; number 0 is the reference view.
+
+    Raises:
+        DataError: as :func:`load_leaves`.
+    """
+    leaves, targets = load_leaves(job, indices)
+    return view(job, leaves, indices, number), targets
+
+
+def view(job: Job, leaves: dict[str, Tensor], indices: Sequence[int], number: int) -> dict[str, Tensor]:
+    """What :func:`load_leaves` gave, as one of the samples' views shows it."""
+    if number == 0 and not job.prepared.elements.moved_reference:
+        return leaves
+    g = job.prepared.elements.at(indices)[number : number + 1]
+    return {name: job.prepared.actions[name].act(g, x)[0] for name, x in leaves.items()}
+
+
+def sides(job: Job, sample: int) -> tuple[int, int]:
+    """Pixels a side of the canvas of an image leaf, and of what the model sees of it."""
+    action = job.prepared.actions[job.prepared.on]
+    with foreign(DataError, job.cell.pair.dataset, "reading samples"):
+        image = job.dataset.batch([sample], canvas=job.decoded).leaves[job.prepared.on]
+        image = image if job.canvas == job.decoded else resize(image, job.canvas)
+    return int(image.shape[-1]), int(action.finish(action.prepare(image)).shape[-1])
+
+
+def immovable(job: Job, action: Action, shape: tuple[int, ...], sample: int) -> str | None:
+    """Why an output or a layer of this shape cannot be moved along with the input; None if it can."""
+    return border.immovable(action, shape, sides(job, sample)[1] if action.in_pixels else 0)
+
+
+def kinds(job: Job, samples: Sequence[int]) -> list[Kind]:
+    """The kind of every view, the worst over leaves; and over samples, where each has elements of its own."""
+    elements = job.prepared.elements
+    if elements.shared is not None:
+        return kinds_of(job, elements.shared)
+    return [max(kinds_of(job, g), key=KINDS.index) for g in elements.at(samples)]
+
+
+def kinds_of(job: Job, g: Tensor) -> list[Kind]:
+    """The kind of each element ``(k, ...)``: the worst of what it does to any leaf."""
+    each = [action.kinds(g) for action in job.prepared.actions.values()]
+    return [max(several, key=KINDS.index) for several in zip(*each, strict=True)]
+
+
+def run_model(job: Job, leaves: dict[str, Tensor], watch: Stopwatch | None = None) -> dict[str, Tensor]:
+    """Crop where the border policy says so, and run the model on inputs in the job's dtype.
+
+    The outputs come back where float64 can be had.
+
+    Args:
+        job: the model, and how its inputs are finished.
+        leaves: ``(n, ...)`` each; they stay as they are.
+        watch: times the module's own work.
+
+    Raises:
+        ModelError: an output is NaN or infinite, or the model raised.
+    """
+    finished = {name: job.prepared.actions[name].finish(x) for name, x in leaves.items()}
+    cast = {name: x.to(job.dtype) if x.is_floating_point() else x for name, x in finished.items()}
+    cast = {name: cast[name] for name in job.takes}
+    around = nullcontext if watch is None else partial(watch.of, len(next(iter(cast.values()))))
+    images = [name for name in image_leaves(job.dataset) if name in cast]
+    outputs = job.model(cast, images, around=around)
+    moved, fields = job.prepared.lookup.moved, job.output_fields
+    outputs = {name: without_padding(x, axes_of(fields[name], moved), leaves) for name, x in outputs.items()}
+    for name, value in outputs.items():
+        if not torch.isfinite(value).all():
+            bad = int((~torch.isfinite(value)).reshape(len(value), -1).any(1).sum())
+            got = f"output {name!r} is NaN or infinite for {bad} of {len(value)} inputs"
+            raise ModelError(Problem(job.model.name, got, "finite numbers"))
+    return {name: value.to(job.exact) for name, value in outputs.items()}

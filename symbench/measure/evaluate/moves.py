@@ -1,0 +1,82 @@
+"""Which elements meet which samples in one forward pass, with their tables and grids built once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from symbench.algebra.actions.base import Move
+from symbench.base.slices import slices
+from symbench.measure.assemble import Prepared
+
+MOST_CACHED = 1 << 27
+"""Pixels, over all elements, whose tables and grids are kept from part to part."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some elements of some samples of a part.
+
+    Attributes:
+        elements: ``(k, ...)``, or ``(k, n, ...)`` where every sample has its own.
+        relative: what takes the reference view to each, of the same shape.
+        place: their numbers.
+        samples: which of the part's.
+    """
+
+    elements: Tensor
+    relative: Tensor
+    place: slice
+    samples: slice
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """The blocks of one part.
+
+    Attributes:
+        elements: of the whole part, ``(k, ...)`` or ``(k, n, ...)``.
+        relative: what takes the reference view to each.
+        per_sample: whether every sample has its own.
+    """
+
+    elements: Tensor
+    relative: Tensor
+    per_sample: bool
+
+    def block(self, place: slice, samples: slice) -> Block:
+        """These elements of these samples."""
+        if self.per_sample:
+            return Block(self.elements[place, samples], self.relative[place, samples], place, samples)
+        return Block(self.elements[place], self.relative[place], place, samples)
+
+    def all(self, samples: slice, together: int) -> Iterator[Block]:
+        """Every element but the reference view on these samples, at most ``together`` elements at once."""
+        for chunk in slices(len(self.elements) - 1, together):
+            yield self.block(slice(chunk.start + 1, chunk.stop + 1), samples)
+
+
+class Moves:
+    """Applies a symmetry to leaves. Tables and grids of shared elements are built once and serve every part."""
+
+    def __init__(self, prepared: Prepared) -> None:
+        self.prepared = prepared
+        self.kept: dict[tuple[str, int, int], Move] = {}
+
+    def of(self, block: Block, leaves: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The leaves of a block's samples under its elements, ``(k * n, ...)`` each."""
+        return {name: self._move(name, block, x)(x).flatten(0, 1) for name, x in leaves.items()}
+
+    def _move(self, name: str, block: Block, x: Tensor) -> Move:
+        action = self.prepared.actions[name]
+        if self.prepared.elements.shared is None:
+            return action.bind(block.elements, x)
+        place = (name, block.place.start, block.place.stop)
+        if place in self.kept:
+            return self.kept[place]
+        move = action.bind(block.elements, x)
+        if len(self.prepared.elements) * x[0].numel() <= MOST_CACHED:
+            self.kept[place] = move
+        return move

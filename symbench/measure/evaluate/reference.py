@@ -1,0 +1,230 @@
+"""The reference pass, mostly the identity: what every deviation is measured from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from symbench.algebra.actions.base import Action, TrivialAction
+from symbench.algebra.comparison import Comparison
+from symbench.algebra.fields import Classes
+from symbench.base.errors import ConfigError, Interrupted, ModelError, Problem
+from symbench.base.events import Advanced, Listener, Note
+from symbench.base.slices import slices
+from symbench.measure.assemble import Prepared
+from symbench.measure.evaluate.job import Job, immovable, run_model, view_leaves
+from symbench.measure.evaluate.scratch import Scratch
+from symbench.measure.evaluate.stopwatch import Stopwatch
+from symbench.measure.store import PART, written
+from symbench.measure.tasks import Open, Task, directions, fitting, pair, shaped
+
+MOST_OTHERS = 4096
+"""Unmoved samples among which moved embeddings look for their own. More make recall at 1 lower, so records say how
+many there were."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the identity pass found, for one output.
+
+    Attributes:
+        task: output and target.
+        scratch: holds the outputs, part by part.
+        shape: of one output.
+        mean: of what is compared, over samples, ``(*output,)``.
+        square: its mean squared length.
+        action: how the group moves the output.
+        target_action: how it moves the target.
+        prepared: the symmetry.
+        comparison: with the outputs of other samples.
+        count: samples in the cell.
+        remark: what is to be told of how the output was taken, if it was not declared.
+    """
+
+    task: Task
+    scratch: Scratch
+    shape: tuple[int, ...]
+    mean: Tensor
+    square: float
+    action: Action
+    target_action: Action | None
+    prepared: Prepared
+    comparison: Comparison
+    count: int
+    remark: str | None = None
+
+    @property
+    def in_place(self) -> bool:
+        """Whether outputs are compared where the unmoved ones are: they do not move, or are moved back."""
+        return isinstance(self.action, TrivialAction) or self.prepared.elements.shared is None
+
+    def pair(self, g: Tensor, output: Tensor, raw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What is compared with what: ``f(g.x)`` with ``g.f(x)``.
+
+        Where every sample has elements of its own, ``g^-1.f(g.x)`` with ``f(x)``: the same where the action on
+        outputs only permutes, and then other samples' outputs are comparable too.
+
+        Args:
+            g: what takes the reference view to the views, ``(k, ...)`` or ``(k, n, ...)``.
+            output: ``f`` of the views, ``(k, n, *output)``.
+            raw: ``f`` of the reference view, ``(n, *output)``.
+
+        Returns:
+            Both as :meth:`~symbench.measure.tasks.Task.compared`, ``(k, n, *output)``, and the latter's mean over all
+            samples, ``(k, *output)``.
+        """
+        moved, still = self.task.compared(output), self.task.compared(raw)
+        mean = self.mean.to(output.device)
+        if not self.in_place:
+            return moved, self.action.act(g, still), self.action.act(g, mean[None])[:, 0]
+        if not isinstance(self.action, TrivialAction):
+            back = self.prepared.group.inverse(g.flatten(0, 1))[None]
+            moved = self.action.act(back, moved.flatten(0, 1))[0].unflatten(0, moved.shape[:2])
+        return moved, still.expand_as(moved), mean.expand(len(g), *mean.shape)
+
+    def rows(self, first: int, last: int, device: str) -> Tensor:
+        """Outputs of the samples ``first`` to ``last`` of the order, all of one part; float64 on the device."""
+        start = first // PART * PART
+        mapped = np.load(self.scratch.raw(self.task.output, start), mmap_mode="r")
+        return torch.from_numpy(np.array(mapped[first - start : last - start])).to(device)
+
+    def pieces(self, device: str, count: int | None = None) -> Iterator[Tensor]:
+        """The outputs of all samples, or of the first of them, part by part."""
+        for piece in slices(self.count if count is None else min(count, self.count), PART):
+            yield self.rows(piece.start, piece.stop, device)
+
+    @cached_property
+    def others(self) -> Tensor:
+        """The directions of embeddings among which moved samples look for their own: those of the first samples."""
+        return torch.cat([directions(values) for values in self.pieces("cpu", MOST_OTHERS)])
+
+
+def reference_pass(
+    job: Job, order: Sequence[int], scratch: Scratch, listen: Listener, stopped: Callable[[], bool]
+) -> list[Reference]:
+    """Run every sample as it is, part by part, and keep what deviations are measured from.
+
+    Raises:
+        Interrupted: asked to stop; finished parts are kept.
+    """
+    outputs, targets = job.model.outputs, job.dataset.targets
+    found = _Seen(job, pair(outputs, targets, scale=job.scale, meant=job.meant, trained=job.trained))
+    for part in slices(len(order), PART):
+        if not scratch.has_reference([each.output for each in found.outputs], part.start):
+            if stopped():
+                raise Interrupted(
+                    Problem(str(job.cell.pair), "stopped in the first pass", None, "The same command resumes.")
+                )
+            _reference_part(job, found, order, part, scratch)
+        listen(Advanced(part.stop - part.start))
+    if not job.model.seen.ran:  # an earlier run did all of it
+        run_model(job, view_leaves(job, order[:1])[0])
+    references = [_reference(job, each, order, scratch) for each in found.outputs]
+    for reference in references:
+        if reference.remark is not None:
+            listen(Note(f"{job.cell.pair.model}: {reference.remark}", warning=True))
+    return references
+
+
+@dataclass
+class _Seen:
+    """The outputs as they have been seen so far: the first batch says what each is, all others have to agree."""
+
+    job: Job
+    outputs: Sequence[Open]
+    known: dict[str, tuple[tuple[int, ...], Task]] = field(default_factory=dict)
+
+    def check(self, results: dict[str, Tensor], labels: dict[str, Tensor]) -> None:
+        """Refuse what an output or its target cannot be, and shapes that differ from batch to batch.
+
+        Raises:
+            ModelError: with the output, its shape and what to do.
+        """
+        for each in self.outputs:
+            shape = tuple(results[each.output].shape[1:])
+            if each.output not in self.known:
+                self.known[each.output] = shape, task_of(self.job, each, shape)
+            first, task = self.known[each.output]
+            if shape != first:
+                got = f"output {each.output!r} has shape {shaped(shape)}"
+                raise ModelError(Problem(self.job.model.name, got, f"{shaped(first)} as in the batches before"))
+            if task.target is not None:
+                with fitting(self.job.model.name):
+                    task.check_target(shape, labels[task.target], self.job.classes)
+
+
+def task_of(job: Job, output: Open, shape: tuple[int, ...]) -> Task:
+    """What an output of this shape is for.
+
+    Raises:
+        ModelError: it cannot be what it is taken for.
+    """
+    with fitting(job.model.name):
+        found = output.of(shape)
+    first = next(iter(job.model.outputs))
+    return replace(found, key=job.model.seen.key) if found.output == first else found
+
+
+def _reference_part(job: Job, found: _Seen, order: Sequence[int], part: slice, scratch: Scratch) -> None:
+    kept: dict[str, list[np.ndarray]] = {each.output: [] for each in found.outputs}
+    watch = Stopwatch(job.device)
+    for piece in slices(part.stop - part.start, job.batch):
+        indices = order[part.start + piece.start : part.start + piece.stop]
+        leaves, labels = view_leaves(job, indices)
+        results = run_model(job, leaves, watch)
+        found.check(results, labels)
+        for name, values in kept.items():
+            values.append(results[name].double().cpu().numpy())
+    for name, values in kept.items():
+        with written(scratch.raw(name, part.start)) as temporary, temporary.open("wb") as file:
+            np.save(file, np.concatenate(values))
+    scratch.keep_reference(list(kept), part.start, watch.taken)
+
+
+def _reference(job: Job, output: Open, order: Sequence[int], scratch: Scratch) -> Reference:
+    shape = tuple(np.load(scratch.raw(output.output, 0), mmap_mode="r").shape[1:])
+    task = task_of(job, output, shape)
+    action, target_action = _actions(job, task)
+    if isinstance(task.field, Classes) and job.prepared.elements.moved_reference:
+        got = f"output {task.output!r} has classes that permute, and the reference view is moved itself"
+        raise ModelError(Problem(job.model.name, got, "reference: identity"))
+    reason = immovable(job, action, shape, order[0])
+    if reason is not None:
+        got = f"output {task.output!r} of shape {shaped(shape)} cannot be moved as {task.field}: {reason}"
+        raise ModelError(Problem(job.model.name, got, None, _unmoved(task)))
+    comparison = job.comparison_of(task.field, shape)
+    nothing = torch.zeros(shape)
+    unmeasured = Reference(
+        task, scratch, shape, nothing, 0.0, action, target_action, job.prepared, comparison, len(order)
+    )
+    with fitting(job.model.name):
+        task = task.settled(unmeasured.pieces("cpu"), job.rounding)
+    taken = job.model.seen.remark if output.output == next(iter(job.model.outputs)) else None
+    total, square, places = torch.zeros(shape, dtype=torch.float64), 0.0, comparison.counts(order)
+    for start, piece in zip(range(0, len(order), PART), unmeasured.pieces("cpu"), strict=True):
+        values, samples = task.compared(piece), order[start : start + PART]
+        weight = comparison.counts(samples).sum() / places.sum()
+        total += comparison.mean(values[None].double(), samples)[0] * weight
+        square += values.square().sum().item()
+    remark = task.remark(taken)
+    return replace(unmeasured, task=task, mean=total, square=square / len(order), remark=remark)
+
+
+def _actions(job: Job, task: Task) -> tuple[Action, Action | None]:
+    """How the group moves the output and the target."""
+    try:
+        target = None
+        if task.target_field is not None:
+            target = job.prepared.action_on(task.target_field, f"target {task.target}")
+        return job.prepared.action_on(task.field, f"output {task.output}"), target
+    except ConfigError as error:
+        raise ModelError(Problem(job.model.name, f"output {task.output!r}: {error}", None, _unmoved(task))) from error
+
+
+def _unmoved(task: Task) -> str:
+    return f"Say {task.declaration('scalar')} in the model's entry if no group moves it."

@@ -1,0 +1,100 @@
+"""A model on its device, and a cell with everything that it takes to measure it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+from symbench.base.environment import numeric_flags
+from symbench.domains.common.datasets.base import Canvas, names_of_outputs
+from symbench.domains.common.models.base import Model
+from symbench.domains.common.models.running import dtypes_of
+from symbench.measure.assemble import canvas, dtype_of, layer_fields
+from symbench.measure.evaluate import DEFAULT_BATCH, Job
+from symbench.measure.evaluate.job import Known
+from symbench.measure.plan.document import Cell
+from symbench.measure.plan.workspace import Workspace
+from symbench.measure.suite import Suite
+
+CPU_BATCH = 1 << 22
+"""Numbers in one batch on the CPU. Up to 32 MB, memory is used again from batch to batch; more is fetched anew
+each time, which takes longer than moving the images does."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to run: what changes no result beyond rounding."""
+
+    device: str
+    batch: int = DEFAULT_BATCH
+    trust_pickle: bool = False
+    fail_fast: bool = False
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model on the device, with the digest of its weights and what is known of it.
+
+    Attributes:
+        model: it.
+        checkpoint: SHA-256 of its weights, where they come from a file or from training.
+        facts: what is known of it before it is measured.
+        build: makes it anew; None where nothing will need that.
+        known: what its cells have found out about its cost, by dataset and canvas.
+    """
+
+    model: Model
+    checkpoint: str | None
+    facts: dict[str, float | None] = field(default_factory=dict)
+    build: Callable[[], Model] | None = None
+    known: dict[tuple[str, Canvas | None], Known] = field(default_factory=dict)
+
+
+def flags(suite: Suite) -> AbstractContextManager[None]:
+    """Torch's numeric switches, as the suite wants them."""
+    numerics = suite.numerics
+    return numeric_flags(tf32=numerics.tf32, deterministic=numerics.deterministic)
+
+
+def job_of(
+    space: Workspace, cell: Cell, loaded: Loaded, settings: Settings, environment: Mapping[str, Any] | None = None
+) -> Job:
+    """Everything that it takes to measure a cell."""
+    suite, dataset = space.suite, space.dataset_of(cell)
+    wanted = canvas(suite, cell.pair.symmetry, cell.pair.model)
+    return Job(
+        cell=cell,
+        takes=cell.takes,
+        model=loaded.model,
+        dataset=dataset,
+        prepared=space.symmetry_of(cell.pair),
+        device=settings.device,
+        dtype=dtype_of(suite) or dtypes_of(loaded.model.module)[0],
+        canvas=wanted,
+        decoded=wanted,
+        batch=_batch(settings, dataset.shapes(canvas=wanted)),
+        limit=space.plan.limit,
+        control_samples=suite.controls.samples,
+        scale=suite.scores,
+        seed=suite.seed,
+        checkpoint=loaded.checkpoint,
+        facts={**loaded.facts, "unreadable_samples": float(len(dataset.unusable))},
+        environment={**(environment or {}), "batch": settings.batch},
+        layers=layer_fields(suite.models[cell.pair.model]),
+        classes=names_of_outputs(dataset),
+        folder=suite.folder,
+        trained=cell.pair.model in space.plan.recipes,
+        meant=space.meant_for(cell.pair.model),
+        build=loaded.build,
+        known=loaded.known.setdefault((cell.pair.dataset, wanted), Known()),
+    )
+
+
+def _batch(settings: Settings, shapes: Mapping[str, tuple[int, ...]]) -> int:
+    """Images in one forward pass: as many as was asked for, but on the CPU no more than fit its caches."""
+    if settings.device != "cpu":
+        return settings.batch
+    return min(settings.batch, max(1, CPU_BATCH // sum(prod(shape) for shape in shapes.values())))

@@ -1,0 +1,96 @@
+"""A cell's key: the hash of everything that its result depends on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from symbench.measure import assemble
+from symbench.measure.assemble.labels import Labels, match_labels
+from symbench.measure.assemble.model import check_images, framing
+from symbench.measure.assemble.running import numerics_document
+from symbench.measure.plan.document import Cell
+from symbench.measure.plan.draft import Draft
+from symbench.measure.plan.pairs import Pair
+from symbench.measure.store import content_key
+from symbench.measure.suite import ModelEntry
+
+VERSIONS = {"evaluate": 3, "order": 1}
+"""Raised when the numbers of an evaluation change: part of every key."""
+
+
+def cell_of(draft: Draft, pair: Pair) -> Cell:
+    """A pair with its key, its symmetry prepared and its labels found; one that is broken gets a key of its own.
+
+    Raises:
+        ConfigError: images do not fit the model, or labels its outputs.
+        ImpossiblePair: the group cannot act on a leaf.
+        CellError: the data, or the model's own code, raised.
+    """
+    space, suite = draft.workspace, draft.workspace.suite
+    reason = draft.broken_reason(pair)
+    if reason is not None:
+        return Cell(pair, content_key(["broken", str(pair), str(reason)]), {})
+    entry = suite.models[pair.model]
+    data = space.data_of(pair.dataset)
+    shapes = data.shapes(assemble.canvas(suite, pair.symmetry, pair.model))
+    check_images(suite, pair.model, draft.known[pair.model], data.dataset, shapes)
+    prepared = space.symmetry_of(pair)
+    labels = _labels(draft, pair)
+    identity = {
+        "model": _model_identity(draft, pair),
+        "dataset": {
+            "digest": data.digest,
+            "fields": {k: str(v) for k, v in data.dataset.fields.items()},
+            "targets": {k: str(v) for k, v in data.dataset.targets.items()},
+        },
+        "preprocessing": {
+            "size": entry.size,
+            "channels": entry.channels,
+            "mean": entry.mean,
+            "std": entry.std,
+            **framing(entry),
+        },
+        "symmetry": prepared.document,
+        "valid": assemble.validity_document(pair.dataset, data.dataset, prepared),
+        "numerics": numerics_document(suite, draft.dtypes[pair.model, built_for(entry, pair.dataset)], draft.device),
+        "layers": entry.layers,
+        "scores": suite.scores,
+        "controls": suite.controls.model_dump(),
+        "seed": suite.seed,
+        "limit": space.plan.limit,
+        "versions": VERSIONS,
+        **({"labels": labels.outputs} if labels is not None and labels.outputs is not None else {}),
+        **entry.declared_outputs,
+    }
+    takes = draft.takes.get((pair.model, pair.dataset), ())
+    return Cell(pair, content_key(identity), identity, takes, labels)
+
+
+def _labels(draft: Draft, pair: Pair) -> Labels | None:
+    """Which outputs the classes of the data are; None where it has no class labels. Found once for each dataset."""
+    place, space = (pair.model, pair.dataset), draft.workspace
+    if place not in draft.labels:
+        recipe, names = space.suite.models[pair.model].train, draft.known[pair.model].classes
+        learnt = space.training_of(recipe.on).dataset if recipe is not None else None
+        dataset = space.data_of(pair.dataset).dataset
+        draft.labels[place] = match_labels(space.suite, pair.model, pair.dataset, dataset, names, learnt)
+    return draft.labels[place]
+
+
+def _model_identity(draft: Draft, pair: Pair) -> dict[str, Any]:
+    suite, name = draft.workspace.suite, pair.model
+    if name in draft.recipes:
+        return {"recipe": draft.recipes[name]}
+    shapes = draft.workspace.data_of(pair.dataset).shapes(suite.models[name].size)
+    return {
+        **assemble.model_description(suite, name),
+        "weights": assemble.weights_digest(suite, name),
+        "source": draft.known[name].identity,
+        "shapes": {leaf: list(shape) for leaf, shape in shapes.items()},
+        **draft.origins[name, built_for(suite.models[name], pair.dataset)],
+    }
+
+
+def built_for(entry: ModelEntry, dataset: str) -> str:
+    """The dataset that a model's module is built for when it meets this one; empty where it is always the same."""
+    return dataset if assemble.built_for_data(entry) else ""

@@ -1,0 +1,98 @@
+"""The files of one cell: its record, checked, and its tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import ValidationError
+
+from symbench.base.columns import GALLERY, OBSERVATIONS, SAMPLES, VIEWS
+from symbench.base.paths import sha256_file
+from symbench.base.records import CellRecord, FileRecord
+from symbench.measure.store.files import content_key, is_sealed, written
+
+
+def parsed(path: Path, key: str) -> CellRecord | str:
+    """The record of a cell's file, or what is wrong with it, in words.
+
+    Args:
+        path: its ``cell.json``.
+        key: the key that the folder's name says.
+    """
+    try:
+        data = json.loads(path.read_bytes())
+        record = CellRecord.model_validate(data)
+    except OSError as error:
+        return f"cell.json cannot be read: {error.strerror or error}"
+    except ValueError as error:
+        return f"cell.json is damaged: {error.errors()[0]['msg'] if isinstance(error, ValidationError) else error}"
+    if not is_sealed(data):
+        return "cell.json is not what was written: its digest differs"
+    # A digest alone does not help against a folder that was copied under another key: it is that of another cell's
+    # record, and right. Hence the key against the folder, and against the identity that it is the hash of.
+    if record.key != key:
+        return f"it is another cell's folder, {record.key[:12]}"
+    if content_key(record.identity) != key:
+        return "cell.json is not what was written: its key is not that of its identity"
+    return record
+
+
+def files_of(record: CellRecord) -> list[FileRecord]:
+    """The files that a cell's record names."""
+    others = (record.samples_file, record.controls_file, record.views_file, record.gallery_file)
+    return [*record.parts, *(file for file in others if file is not None)]
+
+
+def write_part(folder: Path, first: int, last: int, columns: Mapping[str, Any]) -> Path:
+    """Write the observations of samples ``first`` to ``last`` of the cell's order."""
+    path = folder / f"observations-{first:08d}-{last:08d}.parquet"
+    _write_table(path, columns, OBSERVATIONS)
+    return path
+
+
+def write_controls(folder: Path, columns: Mapping[str, Any]) -> FileRecord:
+    """Write the rows of the controls."""
+    path = folder / "controls.parquet"
+    _write_table(path, columns, OBSERVATIONS)
+    return FileRecord(file=path.name, sha256=sha256_file(path))
+
+
+def write_samples(folder: Path, rows: Sequence[Mapping[str, Any]]) -> FileRecord:
+    """Write the table of whole orbits, the rows of one output after those of another."""
+    path = folder / "samples.parquet"
+    tables = [pa.Table.from_arrays(_arrays(columns, SAMPLES), schema=SAMPLES) for columns in rows]
+    with written(path) as temporary:
+        pq.write_table(pa.concat_tables(tables), temporary, compression="zstd")
+    return FileRecord(file=path.name, sha256=sha256_file(path))
+
+
+def write_views(folder: Path, parts: Iterable[Mapping[str, Any]]) -> FileRecord:
+    """Write the elements of every sample, where each has its own, part by part."""
+    path = folder / "views.parquet"
+    with written(path) as temporary, pq.ParquetWriter(temporary, VIEWS, compression="zstd") as writer:
+        for columns in parts:
+            writer.write_table(pa.Table.from_arrays(_arrays(columns, VIEWS), schema=VIEWS))
+    return FileRecord(file=path.name, sha256=sha256_file(path))
+
+
+def write_gallery(folder: Path, columns: Mapping[str, Any]) -> FileRecord:
+    """Write the pictures that break worst."""
+    path = folder / "gallery.parquet"
+    _write_table(path, columns, GALLERY)
+    return FileRecord(file=path.name, sha256=sha256_file(path))
+
+
+def _write_table(path: Path, columns: Mapping[str, Any], schema: pa.Schema) -> None:
+    """Write columns as a table of this schema, whole or not at all."""
+    with written(path) as temporary:
+        pq.write_table(pa.Table.from_arrays(_arrays(columns, schema), schema=schema), temporary, compression="zstd")
+
+
+def _arrays(columns: Mapping[str, Any], schema: pa.Schema) -> list[pa.Array]:
+    # ``from_pandas`` makes NaN a null: a metric that is undefined for a sample is missing, and no number.
+    return [pa.array(columns[field.name], type=field.type, from_pandas=True) for field in schema]

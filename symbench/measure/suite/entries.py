@@ -1,0 +1,320 @@
+"""What may stand in a suite: frozen pydantic models of its entries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from symbench.algebra.groups import GROUPS, PRODUCT, factors
+from symbench.base.code import Code
+from symbench.base.document import Document
+from symbench.base.errors import Problem, SuiteError, encodable, quoted
+from symbench.base.registry import Options, Table
+from symbench.domains.common.datasets import DATASETS
+from symbench.domains.common.models import MODELS
+from symbench.measure.store import content_key
+from symbench.measure.suite.rules import Rule
+from symbench.measure.suite.select import Selector
+
+NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
+DEVICE = r"^(auto|cpu|mps|cuda(:[0-9]+)?)$"
+PATTERNS = {
+    NAME: "lower-case letters, digits, - and _, at most 64 of them and the first a letter or digit",
+    DEVICE: "auto, cpu, mps, cuda or cuda:N",
+}
+"""What text of a suite has to match, in words."""
+Name = Annotated[str, Field(pattern=NAME)]
+
+
+class Entry(BaseModel):
+    """Base of all entries of a suite: keys that are not declared are options of the thing that ``use:`` names."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False)
+
+    only: Selector | None = None
+    except_: Selector | None = Field(default=None, alias="except")
+    _options: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of the thing named, checked, with defaults filled in."""
+        return self._options
+
+
+class DatasetEntry(Entry):
+    """One dataset of a suite."""
+
+    use: str
+    args: dict[str, Any] = Field(default_factory=dict)
+
+
+class Recipe(Options):
+    """How a built-in model is trained.
+
+    ``on`` names a dataset of the suite, whose training split is used; ``augment`` a symmetry of the suite, from
+    whose group one element is drawn for every sample of every batch.
+    """
+
+    on: str
+    epochs: Annotated[int, Field(ge=1, le=10_000)]
+    batch: Annotated[int, Field(ge=1, le=65_536)] = 32
+    learning_rate: Annotated[float, Field(gt=0, le=10)] = 5e-3
+    weight_decay: Annotated[float, Field(ge=0, le=10)] = 1e-2
+    augment: str | None = None
+
+
+Positive = Annotated[float, Field(gt=0)]
+
+
+def _scalars(layers: object) -> object:
+    """A list of layers stands for those that no group should move."""
+    if not isinstance(layers, list):
+        return layers
+    if not all(isinstance(layer, str) for layer in layers):
+        raise PydanticCustomError("one_of_several", "names of submodules, or a mapping from them to fields")
+    return dict.fromkeys(layers, "Scalar")
+
+
+Layers = Annotated[dict[str, Literal["Scalar", "Image", "Nodes"]], BeforeValidator(_scalars)]
+
+
+OUTPUT_NAME = r"^[A-Za-z_]\w{0,63}$"
+Outputs = dict[
+    Annotated[str, Field(pattern=OUTPUT_NAME)],
+    Literal["logits", "probabilities", "embedding", "scalar", "image", "nodes"],
+]
+"""What a model returns, by name and in order: the words of ``symbench.algebra.fields.OUTPUTS``."""
+
+
+Side = Annotated[int, Field(ge=1, le=8192)]
+
+
+def _as_pair(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _otherwise(expected: str) -> WrapValidator:
+    """One sentence for whatever is wrong with a value that may be of several types."""
+
+    def check(value: object, handler: ValidatorFunctionWrapHandler) -> object:
+        try:
+            return handler(value)
+        except ValidationError as error:
+            raise PydanticCustomError("one_of_several", expected) from error
+
+    return WrapValidator(check)
+
+
+Resize = Annotated[
+    Side | tuple[Side, Side], BeforeValidator(_as_pair), _otherwise("pixels of the shorter side, or [height, width]")
+]
+LabelsOf = Annotated[
+    Literal["index", "name", "imagenet"] | dict[str, int | str],
+    _otherwise("index, name, imagenet, or a mapping from classes to outputs"),
+]
+
+
+class Chosen(Options):
+    """Weights out of several in one file: those under a key, or behind a prefix of their names."""
+
+    file: str
+    key: str
+
+
+WeightsOf = Annotated[str | Chosen, _otherwise("a file, or {file: FILE, key: KEY} where it holds several")]
+
+
+class ModelEntry(Entry):
+    """One model of a suite: built, then trained or given weights, behind its own preprocessing.
+
+    ``channels`` is how many it takes: grey images are repeated. Before the middle ``size`` pixels are kept, the
+    shorter side becomes ``resize``, or height and width do; ``crop`` is which way half a pixel goes. ``labels`` says
+    which output a class of the data is; ``outputs`` what the model returns, by its keys, or in order for a tuple.
+    """
+
+    use: str
+    args: dict[str, Any] = Field(default_factory=dict)
+    train: Recipe | None = None
+    weights: WeightsOf | None = None
+    size: Side | None = None
+    resize: Resize | None = None
+    interpolation: Literal["bilinear", "bicubic"] | None = None
+    crop: Literal["round", "floor"] | None = None
+    labels: LabelsOf | None = None
+    channels: Annotated[int, Field(ge=2, le=64)] | None = None
+    mean: list[float] = Field(default_factory=list)
+    std: list[Positive] = Field(default_factory=list)
+    layers: Layers = Field(default_factory=dict)
+    outputs: Outputs = Field(default_factory=dict)
+
+    @property
+    def declared_outputs(self) -> dict[str, Any]:
+        """What keys say of the outputs: in their order, by which a tuple is read; nothing where none are declared."""
+        return {"outputs": [list(pair) for pair in self.outputs.items()]} if self.outputs else {}
+
+    @property
+    def weights_file(self) -> str | None:
+        """The file that weights are read from, relative to the suite's folder; None where there is none."""
+        return self.weights.file if isinstance(self.weights, Chosen) else self.weights
+
+    @property
+    def weights_key(self) -> str | None:
+        """The key or prefix of the weights in their file, where it holds several; else None."""
+        return self.weights.key if isinstance(self.weights, Chosen) else None
+
+
+class SymmetryEntry(Entry):
+    """One symmetry of a suite: a group, which of its elements, on which leaf, and the action's options."""
+
+    group: str
+    on: str
+    preset: str | None = None
+    action: str | None = None
+    elements: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    draw: Literal["shared", "per-sample"] = "shared"
+    reference: Literal["identity", "drawn", "neighbour"] = "identity"
+
+    @field_validator("group")
+    @classmethod
+    def _in_one_order(cls, group: str) -> str:
+        """Products do not depend on the order of their factors, and neither may their elements and keys."""
+        return PRODUCT.join(factors(group))
+
+    @model_validator(mode="after")
+    def _reference_is_drawn(self) -> SymmetryEntry:
+        if self.reference != "identity" and self.draw == "shared":
+            raise ValueError(f"reference: {self.reference} needs draw: per-sample")
+        return self
+
+
+class Numerics(Options):
+    """Where and how numbers are computed. Without ``dtype`` every model runs in the dtypes that it came in."""
+
+    device: Annotated[str, Field(pattern=DEVICE)] = "auto"
+    dtype: Literal["float32", "float64", "bfloat16", "float16"] | None = None
+    tf32: bool = False
+    deterministic: bool = True
+
+
+class Controls(Options):
+    """Evaluations whose right answer is known, in every cell, on the first ``samples`` of its order."""
+
+    samples: Annotated[int, Field(ge=2, le=100_000)] = 256
+
+
+NOT_MEASURED = frozenset({"gates", "baseline", "metrics"})
+"""Keys of a suite that read what was measured, and do not change it."""
+
+
+class Suite(BaseModel):
+    """A suite, checked: every name exists and every option is in range.
+
+    ``metrics`` are those of the user's own, as ``file.py:attribute``: every other one is there anyway.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, arbitrary_types_allowed=True
+    )
+
+    version: Literal[1]
+    name: Name
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    datasets: Annotated[dict[Name, DatasetEntry], Field(min_length=1)]
+    models: Annotated[dict[Name, ModelEntry], Field(min_length=1)]
+    symmetries: Annotated[dict[Name, SymmetryEntry], Field(min_length=1)]
+    numerics: Numerics = Numerics()
+    controls: Controls = Controls()
+    baseline: str | None = None
+    gates: list[Rule] = Field(default_factory=list)
+    metrics: list[str] = Field(default_factory=list)
+    scores: Literal["probabilities", "logits"] = "probabilities"
+    folder: Path = Field(default=Path(), exclude=True)
+    source: Document | None = Field(default=None, exclude=True)
+
+    def where(self, *path: str) -> str:
+        """A key with its file and line, for messages: ``quick.yaml:14: symmetries.rotations.elements``."""
+        return self.source.where(path) if self.source else ".".join(path)
+
+    def resolved(self) -> dict[str, Any]:
+        """The suite as plain data with every default filled in: what a manifest records."""
+        document = self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        for kind in ("datasets", "models", "symmetries"):
+            for name, entry in getattr(self, kind).items():
+                document[kind][name].update(entry.options)
+        return document
+
+    def asked(self) -> str:
+        """SHA-256 of what it asks to be measured: rules, metrics and the baseline may change without a new run."""
+        asked = {key: value for key, value in self.resolved().items() if key not in NOT_MEASURED}
+        return content_key(asked)
+
+    def gates_at(self) -> list[str]:
+        """File and line of each rule, the file relative to the working folder where it lies below."""
+        if self.source is None:
+            return []
+        return [encodable(f"{self.shown_file}:{self.source.line(('gates', i))}") for i in range(len(self.gates))]
+
+    @property
+    def shown_file(self) -> str | None:
+        """Its file, relative to the working folder where it lies below; None where it was made without one."""
+        if self.source is None:
+            return None
+        path = self.source.path.resolve()
+        return encodable(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))
+
+
+def code_of(entry: DatasetEntry | ModelEntry, suite: Suite, where: str) -> Code | None:
+    """The entry's code reference, where ``use:`` has a colon."""
+    return Code.parse(entry.use, folder=suite.folder, where=where)
+
+
+def uses_code(suite: Suite) -> Iterator[tuple[str, str]]:
+    """The entries that would run code which is not part of symbench or a library, as (key with line, name)."""
+    tables: tuple[tuple[str, str, Table[Any]], ...] = (
+        ("datasets", "use", DATASETS),
+        ("models", "use", MODELS),
+        ("symmetries", "group", GROUPS),
+    )
+    for kind, key, table in tables:
+        for name, entry in getattr(suite, kind).items():
+            use = getattr(entry, key)
+            known = table.built_in(use)
+            if ":" in use or (known[0].runs_code if known else "/" in use):
+                yield suite.where(kind, name, key), use
+    for name, symmetry in suite.symmetries.items():
+        if symmetry.action is not None and (":" in symmetry.action or "/" in symmetry.action):
+            yield suite.where("symmetries", name, "action"), symmetry.action
+    yield from ((suite.where("metrics"), name) for name in suite.metrics)
+    for i, rule in enumerate(suite.gates):
+        where = f"gates.{i}.metric" if suite.source is None else suite.source.where(("gates", i, "metric"))
+        yield from ((where, name) for name in rule.metric if ":" in name or "/" in name)
+
+
+def check_code(suite: Suite) -> None:
+    """Refuse every entry that would run code beyond symbench's own (``--no-code``).
+
+    Raises:
+        SuiteError: with all such entries.
+    """
+    remedy = "Leave --no-code out if you trust the suite."
+    problems = [
+        Problem(where, f"got {quoted(use)}, which would run code of its own", "built-in names only", remedy)
+        for where, use in uses_code(suite)
+    ]
+    if problems:
+        raise SuiteError(problems)

@@ -1,0 +1,234 @@
+"""From a run's files to its table of estimates: the one table that reports, comparisons and gates read.
+
+No torch: everything here works on a laptop that has only the results folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from symbench.algebra.metrics import METRICS, MetricRow, Metrics, role_of
+from symbench.algebra.metrics.base import Observed, Value
+from symbench.algebra.metrics.brought import of_manifest
+from symbench.algebra.statistics import LEVEL
+from symbench.base.code import foreign
+from symbench.base.errors import CellError
+from symbench.base.records import CellRecord, CellStatus, Manifest
+from symbench.read.estimates.reading import Cells, outputs_of
+
+__all__ = ["BOOTSTRAP_SEED", "COLUMNS", "Cells", "Estimate", "of_cell", "of_run", "times", "with_seconds"]
+
+COLUMNS = (
+    "model", "replica", "dataset", "symmetry", "output", "task", "element", "elements", "k", "metric", "estimate",
+    "low", "high", "level", "n", "unit", "better", "floor", "status", "reason", "remark",
+)  # fmt: skip
+"""The columns, one row for each estimate. ``status`` is ``ok``, ``undefined`` (with a reason) or ``failed``; ``task``
+is what the output is for, and ``remark`` what was taken for granted of it, in the row of its E."""
+TIME = role_of("time")
+"""What every cell of a model measures once, and reports as one number: the metric, and the fact of that name."""
+BOOTSTRAP_SEED = 0
+NOT_YET = "not measured yet"
+"""The reason of a planned cell."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One estimate of a cell: what it is of, and its value with what that is a function of.
+
+    Attributes:
+        metric: its name.
+        row: its metric.
+        output: the model's output, or a layer; None for what no symmetry changes.
+        elements: the kind of the elements, or ``all``.
+        k: how many they are.
+        unit: of the estimate.
+        floor: below which it means nothing.
+        value: the estimate.
+        primary: whether it is over all of a cell's elements, not some of them.
+        alone: whether the output is the only one of its cell, so that its name does not matter.
+    """
+
+    metric: str
+    row: MetricRow
+    output: str | None
+    elements: str | None
+    k: int | None
+    unit: str
+    floor: float | None
+    value: Value
+    primary: bool = True
+    alone: bool = False
+
+    @property
+    def identity(self) -> tuple[str, str | None, str | None, str | None]:
+        """What pairs it with another cell's: metric, output, elements and element."""
+        return self.metric, None if self.alone else self.output, self.elements, self.value.element
+
+
+def of_run(cells: Cells, manifest: Manifest, metrics: Metrics | None = None) -> pd.DataFrame:
+    """Every estimate of a run, one row each, in the order of the plan. A failed cell is rows with its reason.
+
+    Args:
+        cells: where its files are.
+        manifest: the run.
+        metrics: of which; by default all that there are, those among them that the suite brings as code.
+    """
+    chosen = of_manifest(manifest) if metrics is None else metrics
+    rows: list[dict[str, Any]] = []
+    seen: set[tuple[str, str]] = set()
+    taken = times(cells, manifest.cells)
+    for cell in manifest.cells:
+        record = cells.cell(cell.key) if cell.status != "failed" else None
+        if record is None:
+            rows.extend(_failed(cell, cells.fault(cell.key), chosen))
+            continue
+        fresh = (cell.model, cell.dataset) not in seen
+        seen.add((cell.model, cell.dataset))
+        timed = with_seconds(record, taken.get((cell.model, cell.dataset), []))
+        rows.extend(
+            _row(cell, estimate) | _said(estimate, record)
+            for estimate in of_cell(cells, timed, chosen)
+            if fresh or estimate.row.scope != "model"
+        )
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    numbers = ["estimate", "low", "high", "level", "floor"]
+    frame[numbers] = frame[numbers].astype("float64")
+    frame[["k", "n", "replica"]] = frame[["k", "n", "replica"]].astype("Int64")
+    return frame
+
+
+def _said(estimate: Estimate, record: CellRecord) -> dict[str, Any]:
+    """What the record says of the estimate's output; layers are no outputs."""
+    known = record.outputs.get(estimate.output or "", {})
+    first = estimate.row.role == "deviation" and estimate.primary and estimate.value.element is None
+    return {"task": known.get("task"), "remark": known.get("remark") if first else None}
+
+
+def times(cells: Cells, planned: Iterable[CellStatus]) -> dict[tuple[str, str], list[float]]:
+    """What every model took for a sample of every dataset, in seconds: each of its cells timed it once."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for cell in planned:
+        record = cells.cell(cell.key) if cell.status != "failed" else None
+        seconds = record.facts.get(TIME) if record is not None else None
+        if seconds is not None:
+            found.setdefault((cell.model, cell.dataset), []).append(seconds)
+    return found
+
+
+def with_seconds(record: CellRecord, taken: list[float]) -> CellRecord:
+    """A cell's record with the time that its model takes: the median over its cells.
+
+    Its spread is that within the cell, and reaches as far as any cell.
+    """
+    if not taken:
+        return record
+    facts: dict[str, float | None] = {TIME: float(np.median(taken))}
+    for name, end in (("seconds_low", min), ("seconds_high", max)):
+        own = record.facts.get(name)
+        known = taken if own is None else [*taken, own]
+        facts[name] = end(known) if len(known) > 1 else None
+    return record.model_copy(update={"facts": {**record.facts, **facts}})
+
+
+def of_cell(cells: Cells, record: CellRecord, metrics: Metrics | None = None) -> Iterator[Estimate]:
+    """The estimates of one cell, without their intervals.
+
+    Args:
+        cells: where its files are.
+        record: the cell.
+        metrics: of which; all that there are by default.
+    """
+    chosen = list((dict(METRICS) if metrics is None else metrics).items())
+    for output, whole in outputs_of(cells, record):
+        first = output == next(iter(record.outputs))
+        found: list[list[Estimate]] = [[] for _ in chosen]
+        for number, (kind, subset) in enumerate(_subsets(whole)):  # one at a time: each is as large as the whole
+            for place, (name, row) in enumerate(chosen):
+                if (number and row.scope != "symmetry") or (row.scope == "model" and not first):
+                    continue
+                values = _guarded(name, row)(subset)
+                found[place] += [
+                    _estimate(name, row, value, whole, record, output, kind, subset.moved, primary=number == 0)
+                    for value in values
+                    if value.element is None or number == 0
+                ]
+        yield from (estimate for estimates in found for estimate in estimates)
+
+
+def _subsets(whole: Observed) -> Iterator[tuple[str, Observed]]:
+    """All elements, and those of each kind where there are several."""
+    kinds = sorted(set(whole.kinds[1:]))
+    yield (kinds[0] if len(kinds) == 1 else "all"), whole
+    if len(kinds) > 1:
+        yield from ((kind, whole.only(kind)) for kind in kinds)
+
+
+def _estimate(
+    name: str,
+    row: MetricRow,
+    value: Value,
+    whole: Observed,
+    record: CellRecord,
+    output: str,
+    kind: str,
+    moved: int,
+    *,
+    primary: bool,
+) -> Estimate:
+    if row.scope == "model":
+        return Estimate(name, row, None, None, None, row.unit, None, value)
+    unit = record.outputs[output]["unit"] if row.unit == "output" else row.unit
+    floor = whole.controls.get(row.floor) if row.floor and value.estimate is not None else None
+    place = (value.output or output, value.kind or kind, value.k or moved, value.unit or unit, floor)
+    return Estimate(name, row, *place, value, primary=primary, alone=len(record.outputs) == 1 and not value.output)
+
+
+def _guarded(name: str, metric: MetricRow) -> Callable[[Observed], list[Value]]:
+    """A metric that cannot break the table: what a plug-in's raises becomes the row's reason."""
+
+    def compute(seen: Observed) -> list[Value]:
+        try:
+            with foreign(CellError, f"metric {name}", "computing it"):
+                found: list[Value] = metric.load()(seen)
+                return [_finite(value) for value in found]
+        except CellError as error:
+            return [Value(None, reason=str(error), failed=True)]
+
+    return compute
+
+
+def _finite(value: Value) -> Value:
+    if value.estimate is None or np.isfinite(value.estimate):
+        return value
+    return replace(value, estimate=None, sampled=None, reason=f"the estimate is {value.estimate}", failed=True)
+
+
+def _failed(cell: CellStatus, fault: str | None, metrics: Metrics) -> Iterator[dict[str, Any]]:
+    status = "failed" if cell.status == "failed" else "missing"
+    for name, metric in metrics.items():
+        if metric.scope != "model":
+            value = Value(None, reason=cell.reason or fault or NOT_YET)
+            yield _row(cell, Estimate(name, metric, None, None, None, metric.unit, None, value), status)
+
+
+def _row(cell: CellStatus, estimate: Estimate, status: str | None = None) -> dict[str, Any]:
+    value, row = estimate.value, estimate.row
+    try:
+        with foreign(CellError, f"metric {estimate.metric}", "the interval"):
+            interval = value.interval(seed=BOOTSTRAP_SEED)
+    except CellError as error:
+        interval, value = None, replace(value, estimate=None, reason=str(error), failed=True)
+    low, high = (interval.low, interval.high) if interval else value.spread or (None, None)
+    return {
+        "model": cell.model, "replica": 0, "dataset": cell.dataset,
+        "symmetry": None if row.scope == "model" else cell.symmetry, "output": estimate.output,
+        "element": value.element, "elements": estimate.elements, "k": estimate.k, "metric": estimate.metric,
+        "estimate": value.estimate, "low": low, "high": high, "level": LEVEL if interval else None,
+        "n": value.n, "unit": estimate.unit, "better": row.better, "floor": estimate.floor,
+        "status": status or value.status, "reason": value.reason,
+    }  # fmt: skip

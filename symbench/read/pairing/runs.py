@@ -1,0 +1,93 @@
+"""A run or a baseline that is read: its cells, their records, and what models took in all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import pyarrow as pa
+
+from symbench.base.records import CellRecord, CellStatus, Manifest
+from symbench.measure.store import Store
+from symbench.read import estimates
+
+
+class Measured(estimates.Cells, Protocol):
+    """A run or a baseline: its cells, and where they are."""
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+
+    @property
+    def cells(self) -> Sequence[CellStatus]:
+        """Its cells, measured or not."""
+
+
+class Timed:
+    """The records of a run or a baseline, each with its model's time over all cells, which took one each."""
+
+    def __init__(self, measured: Measured) -> None:
+        self.measured = measured
+        self.times = estimates.times(measured, measured.cells)
+
+    def record(self, cell: CellStatus | None) -> CellRecord | None:
+        """The record of a cell that is measured."""
+        if cell is None or cell.status == "failed":
+            return None
+        record = self.measured.cell(cell.key)
+        return record and estimates.with_seconds(record, self.times.get((cell.model, cell.dataset), []))
+
+    def fault(self, cell: CellStatus | None) -> str | None:
+        """Why a cell that is there counts as not measured."""
+        return None if cell is None or cell.status == "failed" else self.measured.fault(cell.key)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A run in a results folder."""
+
+    store: Store
+    manifest: Manifest
+
+    @property
+    def name(self) -> str:
+        """Its id."""
+        return self.manifest.run
+
+    @property
+    def cells(self) -> Sequence[CellStatus]:
+        """Its cells, measured or not."""
+        return self.manifest.cells
+
+    def cell(self, key: str) -> CellRecord | None:
+        """The record of a finished cell, if it is there."""
+        return self.store.cell(key)
+
+    def fault(self, key: str) -> str | None:
+        """Why a cell that is there counts as not measured."""
+        return self.store.fault(key)
+
+    def observations(self, key: str) -> pa.Table:
+        """All observations of a finished cell."""
+        return self.store.observations(key)
+
+    def samples(self, key: str) -> pa.Table:
+        """The table of whole orbits of a finished cell."""
+        return self.store.samples(key)
+
+    def controls(self, key: str) -> pa.Table:
+        """The rows of a finished cell's controls."""
+        return self.store.controls(key)
+
+
+def faults(measured: Measured) -> list[str]:
+    """What of a run counts as not measured although it is there, a sentence each."""
+    each = ((cell, measured.fault(cell.key)) for cell in measured.cells if cell.status != "failed")
+    return [f"{'/'.join(names_of(c).values())} (cell {c.key[:12]}): {fault}" for c, fault in each if fault]
+
+
+def names_of(cell: CellStatus) -> dict[str, str]:
+    """Its names, by their kind."""
+    return {"model": cell.model, "dataset": cell.dataset, "symmetry": cell.symmetry}

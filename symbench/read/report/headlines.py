@@ -1,0 +1,159 @@
+"""What a run found, in sentences made from its numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+
+from symbench.base.records import CellStatus, GateRecord
+from symbench.read.gate.words import FIRST, facts, waits
+from symbench.read.gate.words import change as change_of
+from symbench.read.report import chance
+from symbench.read.report.numbers import percent
+from symbench.read.report.places import Places
+from symbench.read.report.ranks import CLEAN, ORBIT, Ranked
+from symbench.read.report.tables import EXACTNESS, Board, where_exact, whole
+
+ENOUGH = 4
+"""Sentences, where there is that much to say; the rest stand in the leaderboard."""
+NEWS = {"pass": "good", "fail": "bad", "error": "bad"}
+
+
+def of(
+    cells: Sequence[CellStatus],
+    frame: pd.DataFrame,
+    boards: Sequence[Board],
+    ranked: Sequence[Ranked],
+    gate: GateRecord | None,
+) -> list[tuple[str, str]]:
+    """Sentences, each with its tone, the most important first.
+
+    Args:
+        cells: of the run.
+        frame: its estimates.
+        boards: its tables.
+        ranked: its rankings.
+        gate: what a gate decided.
+    """
+    places = Places.of(frame)
+    first = gate is not None and waits(gate)
+    found = [] if gate is None or first else [(_gate(gate), NEWS.get(gate.verdict, "warn"))]
+    failed = [cell for cell in cells if cell.status == "failed"]
+    done = sum(cell.status == "done" for cell in cells)
+    if failed:
+        names = sorted({f"{cell.model} under {places.name(cell.symmetry, cell.dataset)}" for cell in failed})
+        found.append((f"{len(failed)} of {len(cells)} cells failed: {_some(names)}.", "bad"))
+    elif done < len(cells):
+        found.append((f"{done} of {len(cells)} cells are measured so far.", "warn"))
+    found += _collapsed(frame, places)
+    found += _breaks(ranked, places)
+    found += _turned(ranked, places)
+    exact = _exact(frame, places)
+    if exact:
+        found.append((f"Exact by construction, in float64: {_some(exact)}.", "good"))
+    rest = [(board.summary, "") for board in boards if board.summary]
+    last = [(_gate(gate), "")] if gate is not None and first else []  # nothing has gone wrong: results come first
+    return found + rest[: max(ENOUGH - len(found), 0)] + last
+
+
+def _gate(gate: GateRecord) -> str:
+    if waits(gate):
+        passed = sum(rule.verdict == "pass" for rule in gate.rules)
+        others = (
+            f"{passed} of {len(gate.rules)} checks pass; {gate.waiting} compare" if passed else "The gate compares"
+        )
+        return f"{others} with a baseline, which does not exist yet: {FIRST}."
+    counts: dict[str, int] = {}
+    for rule in gate.rules:
+        counts[rule.verdict] = counts.get(rule.verdict, 0) + 1
+    told = ", ".join(f"{number} {verdict}" for verdict, number in counts.items())
+    said = {"pass": "passed", "fail": "failed"}.get(
+        gate.verdict, "could not decide" if gate.exit_code == 4 else "is broken"
+    )
+    failed = next((rule for rule in gate.rules if rule.verdict == "fail"), None)
+    why = (
+        f" {failed.metric} of {failed.subject}: {change_of(failed) or facts(failed) or failed.reason}."
+        if failed is not None
+        else ""
+    )
+    return f"The gate {said}: {told or 'no rule matched'}.{why}"
+
+
+def _collapsed(frame: pd.DataFrame, places: Places) -> list[tuple[str, str]]:
+    """Who predicts one class only, and who else is no better than chance as it is."""
+    one: dict[str, list[str]] = {}
+    guessing: dict[tuple[str, str], str] = {}
+    mine = whole(frame)
+    for (dataset, symmetry, output), rows in mine.groupby(["dataset", "symmetry", "output"], sort=False):
+        collapsed, level = chance.one_class(rows), chance.level(rows)
+        for model in collapsed:
+            one.setdefault(model, []).append(places.name(str(symmetry), str(dataset), str(output)))
+        for row in rows[(rows["metric"] == CLEAN) & rows["estimate"].notna()].to_dict("records"):
+            if row["model"] not in collapsed and not chance.beaten(row["low"], row["estimate"], level):
+                shown = f"{row['model']} on {dataset} ({percent(row['estimate'])} %, chance {percent(level)} %)"
+                guessing.setdefault((row["model"], str(dataset)), shown)
+    found = []
+    if one:
+        counts = mine[mine["metric"] == chance.CLASSES]["model"].value_counts()
+        named = [m if len(under) == counts[m] else f"{m} under {' and '.join(under)}" for m, under in one.items()]
+        found.append((f"Predicts one class only, so that staying the same says nothing: {_some(named)}.", "bad"))
+    if guessing:
+        found.append((f"Not told from chance as it is: {_some(list(guessing.values()))}.", "bad"))
+    return found
+
+
+def _breaks(ranked: Sequence[Ranked], places: Places) -> list[tuple[str, str]]:
+    """What loses most, and what nothing moves; what is no better than chance has nothing to lose."""
+    every = [(row, found) for found in ranked for row in found.rows.to_dict("records")]
+    rows = [pair for pair in every if chance.beaten(pair[0][f"{CLEAN}_low"], pair[0][CLEAN], pair[0]["chance"])]
+    if not rows:
+        return []
+    row, found = max(rows, key=lambda pair: pair[0][CLEAN] - pair[0][ORBIT])
+    clean, orbit = float(row[CLEAN]), float(row[ORBIT])
+    if clean - orbit < 0.005:
+        if all(math.isnan(one["chance"]) for one, _ in rows) and len(rows) < len(every):
+            return []  # of what is better than chance nothing is known
+        who = "No model" if len(rows) == len(every) else "No model that is better than chance"
+        return [(f"{who} loses more than half a point of accuracy over any orbit.", "good")]
+    doubt = chance.words(row[f"{ORBIT}_low"], orbit, row[f"{ORBIT}_high"], row["chance"])
+    text = f"What breaks most is {row['model']} under {places.name(found.symmetry, found.dataset, found.output)}:"
+    text += f" {percent(clean)} % as it is, {percent(orbit)} % over the orbit{doubt}."
+    return [(text, "bad")]
+
+
+def _turned(ranked: Sequence[Ranked], places: Places) -> list[tuple[str, str]]:
+    """Where the best model as it is is beaten over the orbit, beyond doubt; it led in doubt where intervals meet."""
+    changed, beaten = [], []
+    for one in ranked:
+        clean = one.rows.iloc[int(one.rows[CLEAN].argmax())]
+        robust = one.rows.iloc[int(one.rows[ORBIT].argmax())]
+        if not clean[f"{ORBIT}_high"] < robust[f"{ORBIT}_low"]:
+            continue
+        if not chance.beaten(robust[f"{ORBIT}_low"], robust[ORBIT], robust["chance"]):
+            continue
+        first, second = clean["model"], robust["model"]
+        place = places.name(one.symmetry, one.dataset, one.output)
+        if robust[f"{CLEAN}_high"] < clean[f"{CLEAN}_low"]:
+            changed.append(f"under {place} from {first} to {second}")
+        else:
+            beaten.append(f"{first} is best as it is and loses to {second} over the orbit, under {place}")
+    found = [(f"The best model changes once samples move: {_some(changed, 3)}.", "warn")] if changed else []
+    return found + ([(f"{_some(beaten, 3)}.", "warn")] if beaten else [])
+
+
+def _exact(frame: pd.DataFrame, places: Places) -> list[str]:
+    """Each model that is exact somewhere, and where: what holds on one dataset may not hold on another."""
+    found: dict[str, list[str]] = {}
+    for (dataset, symmetry), group in frame[frame["symmetry"].notna()].groupby(["dataset", "symmetry"], sort=False):
+        rows = group[(group["metric"] == EXACTNESS) & group["estimate"].notna()]
+        for row in rows[rows["reason"].astype("string").str.startswith("exact", na=False)].itertuples():
+            place = places.name(str(symmetry), str(dataset), str(row.output)) + where_exact(group)
+            found.setdefault(str(row.model), []).append(place)
+    return [f"{model} under {' and '.join(under)}" for model, under in found.items()]
+
+
+def _some(names: Sequence[str], most: int = 6) -> str:
+    rest = [f"and {len(names) - most} more"] if len(names) > most else []
+    return "; ".join([*names[:most], *rest])

@@ -1,0 +1,142 @@
+"""What a report is made from: one run, or several under names that tell them apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from string import ascii_uppercase
+
+import pandas as pd
+
+from symbench.algebra.groups import built_in_family
+from symbench.algebra.metrics import Metrics
+from symbench.algebra.metrics.brought import of_manifest
+from symbench.base.records import CellRecord, CellStatus, Manifest
+from symbench.measure.store import Store
+from symbench.read.report.outputs import side_by_side
+from symbench.read.report.scene import Elements, Scene, Spot, scenes
+
+
+@dataclass(frozen=True)
+class Part:
+    """One run of a report.
+
+    Attributes:
+        store: holds its cells.
+        manifest: itself.
+        frame: its estimates.
+        letter: A for the first of several; empty for the only one.
+        names: what its models are called in the report.
+    """
+
+    store: Store
+    manifest: Manifest
+    frame: pd.DataFrame
+    letter: str
+    names: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Material:
+    """The runs of a report, and what follows from them.
+
+    Attributes:
+        parts: the runs.
+        frame: all estimates, models by their names in the report.
+        models: these names, in the order of the suites.
+        cells: every cell, models by their names in the report.
+        metrics: that may be shown, those among them that the suites bring as code.
+    """
+
+    parts: list[Part]
+    frame: pd.DataFrame
+    models: list[str]
+    cells: list[CellStatus]
+    metrics: Metrics
+
+    @cached_property
+    def shown(self) -> pd.DataFrame:
+        """The estimates as tables and figures show them."""
+        return side_by_side(self.frame)
+
+    @property
+    def recipes(self) -> dict[str, str]:
+        """How each model was trained, in words; models that came with weights are left out."""
+        found = {}
+        for part in self.parts:
+            for model, entry in part.manifest.suite.get("models", {}).items():
+                recipe = entry.get("train") if isinstance(entry, dict) else None
+                if recipe and model in part.names:
+                    more = f", {recipe['augment']}" if recipe.get("augment") else ""
+                    found[part.names[model]] = f"{recipe.get('epochs', '?')} epochs on {recipe.get('on', '?')}{more}"
+        return found
+
+    def scenes(self) -> Iterator[Scene]:
+        """What figures are drawn from."""
+        return scenes(self.shown, self.elements(), self.models, self.metrics)
+
+    def elements(self) -> dict[Spot, Elements]:
+        """The elements of every symmetry on every dataset, those of all runs together."""
+        found: dict[Spot, Elements] = {}
+        for part in self.parts:
+            seen = set()
+            for cell in part.manifest.cells:
+                place = (cell.symmetry, cell.dataset)
+                record = part.store.cell(cell.key) if cell.status != "failed" and place not in seen else None
+                if record is None:
+                    continue
+                seen.add(place)
+                rows = pd.DataFrame(
+                    [{"element": e.label, "kind": e.kind, "size": e.size, **e.parameters} for e in record.elements]
+                )
+                first = found.get(place, Elements(rows, record.size_unit, family_of(record)))
+                rows = pd.concat([first.rows, rows]).drop_duplicates("element", ignore_index=True)
+                found[place] = replace(first, rows=rows)
+        return found
+
+
+def family_of(record: CellRecord) -> str | None:
+    """The family of the group that a cell is about; of older cells by the group's name, where it is one of ours."""
+    if record.family is not None:
+        return record.family
+    group = (record.identity.get("symmetry") or {}).get("group")
+    return built_in_family(group) if isinstance(group, str) else None
+
+
+def letter_of(number: int) -> str:
+    """A, B, C for the first, second and third of several runs; after Z they have numbers."""
+    return ascii_uppercase[number] if number < len(ascii_uppercase) else str(number + 1)
+
+
+def of(runs: Sequence[tuple[Store, Manifest, pd.DataFrame]], metrics: Metrics | None = None) -> Material:
+    """Put runs together. A model that is the same in all runs that have it, cell by cell, is there once.
+
+    Args:
+        runs: each with its estimates.
+        metrics: that may be shown; by default all that there are, and those that the suites bring.
+    """
+    known = metrics
+    if known is None:
+        known = {name: row for store, run, _ in runs for name, row in of_manifest(run, store.root).items()}
+    letters = [letter_of(i) for i in range(len(runs))] if len(runs) > 1 else [""]
+    keys: dict[str, list[frozenset[tuple[str, str, str]]]] = {}
+    for _, manifest, _ in runs:
+        for model in dict.fromkeys(cell.model for cell in manifest.cells):
+            mine = frozenset((c.dataset, c.symmetry, c.key) for c in manifest.cells if c.model == model)
+            keys.setdefault(model, []).append(mine)
+    same = {model for model, sets in keys.items() if len(runs) == 1 or (len(sets) > 1 and len(set(sets)) == 1)}
+    parts, frames, cells, taken = [], [], [], set()
+    for letter, (store, manifest, frame) in zip(letters, runs, strict=True):
+        models = dict.fromkeys(cell.model for cell in manifest.cells)
+        names = {model: model if model in same else f"{model} ({letter})" for model in models}
+        fresh = {model for model, name in names.items() if name not in taken}
+        taken |= set(names.values())
+        parts.append(Part(store, manifest, frame, letter, names))
+        kept = frame[frame["model"].isin(fresh)]
+        frames.append(kept.assign(model=kept["model"].map(names)) if len(runs) > 1 else frame)
+        cells += [
+            cell.model_copy(update={"model": names[cell.model]}) for cell in manifest.cells if cell.model in fresh
+        ]
+    together = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+    return Material(parts, together, list(dict.fromkeys(cell.model for cell in cells)), cells, known)

@@ -1,0 +1,78 @@
+"""Accuracy over shifts, as heat maps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from symbench.read.report.curves import AT_EACH
+from symbench.read.report.scene import Scene
+from symbench.read.report.style import MANY, PAPER, Sketch, chance_line, gid, span
+
+QUARTERS = [0, 0.25, 0.5, 0.75, 1]
+
+
+def sketches(scene: Scene) -> Iterator[Sketch]:
+    """A heat map for a symmetry whose elements are shifts in the plane by whole pixels."""
+    data = scene.at_elements[scene.at_elements["metric"] == AT_EACH]
+    if data.empty or not {"dy_px", "dx_px"} <= set(data) or not _on_grid(data):
+        return
+    title = f"Accuracy over shifts: {scene.name}"
+    alt = f"Heat maps of accuracy over vertical and horizontal shifts, one for each model. {span(data)}"
+    yield Sketch(title, alt, figure_of(data, scene.models), data)
+
+
+def _on_grid(data: pd.DataFrame) -> bool:
+    shifts = data[["dy_px", "dx_px"]].to_numpy(dtype=float)
+    return bool(np.isfinite(shifts).all() and (shifts == np.round(shifts)).all() and np.abs(shifts).max() >= 1)
+
+
+def figure_of(data: pd.DataFrame, models: Sequence[str]) -> Figure:
+    """Accuracy over (dy, dx), a square for each model on one scale of colours; the unshifted place is framed.
+
+    Args:
+        data: rows with ``model``, ``dy_px``, ``dx_px``, ``estimate``.
+        models: all of the report's.
+    """
+    names = list(data["model"].unique())
+    columns = min(4 if len(names) <= MANY else 8, len(names))
+    lines = -(-len(names) // columns)
+    reach = int(max(abs(data["dy_px"]).max(), abs(data["dx_px"]).max()))
+    width, height = (2 * reach + 1) * 1.18, (2 * reach + 1) * 1.3  # from one square to the next
+    figure = Figure(figsize=(1.75 * columns + 1.0, 1.95 * lines + 0.5), layout="constrained")
+    axes: Any = figure.add_subplot()
+    shown = None
+    for number, model in enumerate(names):
+        y, x = height * (number // columns), width * (number % columns)
+        shown = _square(axes, data[data["model"] == model], reach, y, x, gid(models.index(model)))
+        title = axes.text(x, y - reach - 0.5 - 0.06 * height, model, ha="center", va="bottom")
+        title.set_gid(gid(models.index(model)))
+    axes.set_xlim(-reach - 0.5, width * (columns - 1) + reach + 0.5)
+    axes.set_ylim(height * (lines - 1) + reach + 0.5, -reach - 0.5 - 0.2 * height)
+    steps = [-reach, 0, reach]
+    axes.set_xticks([width * c + step for c in range(columns) for step in steps], [str(s) for s in steps] * columns)
+    axes.set_yticks([height * r + step for r in range(lines) for step in steps], [str(s) for s in steps] * lines)
+    axes.spines[:].set_visible(False)
+    axes.set_xlabel("right, px")
+    axes.set_ylabel("down, px")
+    if shown is not None:
+        bar = figure.colorbar(shown, ax=axes, shrink=min(0.9, 1.8 / lines), aspect=12, anchor=(0, 1), ticks=QUARTERS)
+        bar.ax.set_yticklabels(["0", "25", "50", "75", "100 %"])
+        bar.outline.set_visible(False)
+        chance_line(bar.ax, data, 1.0, label="", color=PAPER, zorder=3)
+    return figure
+
+
+def _square(axes: Any, rows: pd.DataFrame, reach: int, y: float, x: float, name: str) -> Any:
+    side = np.arange(-reach, reach + 1)
+    square = rows.drop_duplicates(["dy_px", "dx_px"]).pivot(index="dy_px", columns="dx_px", values="estimate")
+    square = square.reindex(index=side, columns=side)  # shifts that were not drawn stay empty
+    edges = (x - reach - 0.5, x + reach + 0.5, y + reach + 0.5, y - reach - 0.5)
+    shown = axes.imshow(square.to_numpy(dtype=float), vmin=0, vmax=1, cmap="cividis", extent=edges, gid=name)
+    axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, fill=False, edgecolor="#fefefe", linewidth=1.2))
+    return shown

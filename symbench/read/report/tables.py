@@ -1,0 +1,294 @@
+"""Estimates as tables for people: one board for each symmetry, and one of costs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from symbench.algebra.metrics import METRICS, MetricRow, Metrics, role_of, shown_in
+from symbench.algebra.metrics.equivariance import AS_IT_RUNS
+from symbench.read.report import chance
+from symbench.read.report.numbers import WRITTEN, percent, scientific
+from symbench.read.report.outputs import side_by_side
+from symbench.read.report.places import Places
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a table shows of one estimate: the value, and its interval or the reason why there is none.
+
+    Attributes:
+        value: as text.
+        detail: interval, floor or reason, as text.
+        estimate: the number; None without one.
+        low: end of its interval.
+        high: end of its interval.
+    """
+
+    value: str
+    detail: str = ""
+    estimate: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Board:
+    """One symmetry on one dataset: a row for each model, the best first.
+
+    Attributes:
+        title: symmetry and dataset.
+        note: how many elements, and of which kind.
+        summary: what happened, in words made from the numbers.
+        columns: headings, the model's first.
+        rows: the model's name and its cells.
+        failed: models without numbers, with the reason.
+        verdicts: what the exactness control says, in words; of costs, what is to be said of them.
+        metrics: of the columns after the first.
+        place: symmetry, dataset and output; the output is empty where the model has one.
+        chance: the accuracy of always predicting the most frequent label; NaN without labels.
+        collapsed: models that predict one class only.
+    """
+
+    title: str
+    note: str
+    summary: str
+    columns: list[str]
+    rows: list[tuple[str, list[Cell]]]
+    failed: list[tuple[str, str]]
+    verdicts: list[str] = field(default_factory=list)
+    metrics: Metrics = field(default_factory=dict)
+    place: tuple[str, str, str] = ("", "", "")
+    chance: float = math.nan
+    collapsed: tuple[str, ...] = ()
+
+
+CLEAN, WORST, RETRIEVAL, DEVIATION, EXACTNESS, EXCLUDED, LAYER, SHARE, OPERATIONS = (
+    role_of(role)
+    for role in (
+        "as it is", "worst element", "retrieval", "deviation", "exactness", "excluded pairs", "layer",
+        "the model's share", "operations",
+    )
+)  # fmt: skip
+NOTES = {
+    "binary": "one number for two classes, predicted above a probability of one half",
+    "multi-label": "accuracy and consistency are over the labels of each sample, and F1 is over all labels together",
+    "embedding": "recall@1 is the share of moved samples whose nearest unmoved embedding is their own",
+}
+"""By task, what its numbers are of."""
+
+
+def boards(frame: pd.DataFrame, metrics: Metrics | None = None) -> list[Board]:
+    """A board for every (dataset, symmetry, output), in the order of the run.
+
+    Args:
+        frame: estimates.
+        metrics: that may have a column; by default the table's and the plug-ins'.
+    """
+    known = dict(METRICS) if metrics is None else metrics
+    frame = side_by_side(frame)
+    with_symmetry = frame[frame["symmetry"].notna() & frame["element"].isna()]
+    found, places = [], Places.of(frame)
+    for (dataset, symmetry), group in with_symmetry.groupby(["dataset", "symmetry"], sort=False):
+        measured = group[group["elements"].notna() & (group["metric"] != LAYER)]
+        failed = group[group["status"].isin(["failed", "missing"])].drop_duplicates("model")
+        reasons = [(str(row.model), str(row.reason)) for row in failed.itertuples()]
+        outputs = list(measured["output"].unique()) or [None]
+        for output in outputs:
+            mine = measured[measured["output"] == output]
+            place = (str(symmetry), str(dataset), str(output) if len(outputs) > 1 else "")
+            found.append(_board(place, places.name(place[0], place[1], place[2] or None), mine, reasons, known))
+    return found
+
+
+def _board(
+    place: tuple[str, str, str], name: str, group: pd.DataFrame, failed: list[tuple[str, str]], known: Metrics
+) -> Board:
+    over_all = whole(group)
+    values = over_all.pivot_table(index="model", columns="metric", values="estimate", sort=False)
+    tasks = set(group["task"].dropna())
+    columns = {
+        metric: row
+        for metric, row in shown_in("table", known).items()
+        if _has(values, over_all, metric, row) and not (tasks and tasks <= set(row.not_for))
+    }
+    key = next((metric for metric in shown_in("ranking", known) if metric in values), None)
+    if key is not None:
+        values = values.sort_values(key, ascending=known[key].better == "lower", kind="stable")
+    lookup = {(str(row.model), str(row.metric)): row for row in over_all.itertuples()}
+    rows = [
+        (str(model), [cell_of(lookup.get((str(model), metric)), row) for metric, row in columns.items()])
+        for model in values.index
+    ]
+    level, collapsed = chance.level(over_all), chance.one_class(over_all)
+    return Board(
+        f"{place[0]} on {place[1]}" + (f", {place[2]}" if place[2] else ""),
+        _note(over_all, group),
+        _summary(name, values, lookup, level, collapsed, tasks),
+        ["model", *headings(columns)],
+        rows,
+        failed,
+        [*_verdicts(group), *_taken(group)],
+        columns,
+        place,
+        level,
+        tuple(collapsed),
+    )
+
+
+def _has(values: pd.DataFrame, over_all: pd.DataFrame, metric: str, row: MetricRow) -> bool:
+    """Whether a column is shown: some model has a value, or it stands beside one that is shown."""
+    if row.instead_of in values and values[row.instead_of].notna().any():
+        return False
+    return metric in values or (row.beside in {metric, *values} and bool((over_all["metric"] == metric).any()))
+
+
+def headings(columns: Metrics) -> list[str]:
+    """What stands above the columns of metrics."""
+    return [row.heading or name for name, row in columns.items()]
+
+
+def _verdicts(group: pd.DataFrame) -> list[str]:
+    """Which models are exact, which are broken and by what; models of one verdict share a sentence."""
+    rows = group[group["metric"] == EXACTNESS]
+    rows = rows[rows["estimate"].notna() | rows["reason"].astype("string").str.contains(AS_IT_RUNS, na=False)]
+    by_words: dict[str, list[str]] = {}
+    for row in rows.itertuples():
+        before, as_it_runs, _ = str(row.reason).partition(AS_IT_RUNS)  # why it does not run in float64 comes last
+        words = before + as_it_runs
+        words = f"exact in float64{where_exact(group)}" if words.startswith("exact") and not as_it_runs else words
+        words = "broken at any precision" if words == "broken: precision does not matter" else words
+        by_words.setdefault(words, []).append(str(row.model))
+    return [f"{', '.join(models)}: {words}" for words, models in by_words.items()]
+
+
+def where_exact(group: pd.DataFrame) -> str:
+    """At which elements a model that is exact is so: exactness is found where pixels are only permuted.
+
+    Args:
+        group: estimates of one dataset under one symmetry.
+    """
+    return ", at elements that only permute" if (group["elements"] == "resampled").any() else ""
+
+
+def _taken(group: pd.DataFrame) -> list[str]:
+    """What was taken for granted of models' outputs."""
+    rows = group[group["remark"].notna()].drop_duplicates(["model", "output"])
+    return [f"{row.model}: {row.remark}" for row in rows.itertuples()]
+
+
+def whole(frame: pd.DataFrame) -> pd.DataFrame:
+    """The estimates over all elements of a symmetry: those of kind ``all``, or of the only kind there is."""
+    mine = frame[frame["symmetry"].notna() & frame["element"].isna() & frame["elements"].notna()]
+    if mine.empty:
+        return mine
+    of_all = mine["elements"] == "all"
+    mixed = of_all.groupby([mine[name] for name in ("dataset", "symmetry", "output")]).transform("any")
+    return mine[of_all | ~mixed]
+
+
+def cell_of(row: object, metric: MetricRow) -> Cell:
+    """An estimate's row, as a table shows it: at the floor where it is no more than that."""
+    show = WRITTEN[metric.written_as]
+    if row is None:
+        return Cell("–")
+    estimate, low, high = (float(getattr(row, name)) for name in ("estimate", "low", "high"))
+    if math.isnan(estimate):
+        return Cell("–", str(getattr(row, "reason", "")))
+    floor = float(getattr(row, "floor", math.nan))
+    ends = (None, None) if math.isnan(low) else (low, high)
+    if estimate <= floor and getattr(row, "better", "") == "lower":
+        words = "not resolved below" if metric.floor == "reference" else "at the floor,"
+        return Cell(show(estimate), f"{words} {show(floor)}", estimate, *ends)
+    return Cell(show(estimate), "" if math.isnan(low) else f"[{show(low)}, {show(high)}]", estimate, *ends)
+
+
+def _note(over_all: pd.DataFrame, group: pd.DataFrame) -> str:
+    if over_all.empty:
+        return "nothing measured"
+    k = int(over_all["k"].iloc[0])
+    kinds = [kind for kind in ("permutation", "exact", "lossy", "resampled") if (group["elements"] == kind).any()]
+    n = int(over_all["n"].dropna().max()) if over_all["n"].notna().any() else 0
+    text = f"{k} elements besides the identity, {' and '.join(kinds)}; {n} samples"
+    excluded = over_all[(over_all["metric"] == EXCLUDED) & (over_all["estimate"] > 0)]["estimate"]
+    if len(excluded):
+        text += f"; {int(excluded.iloc[0])} pairs whose label the element changes leave accuracy"
+    more = chance.note(chance.one_class(over_all), chance.level(over_all))
+    text += f"; {more}" if more else ""
+    text += "".join(f"; {NOTES[task]}" for task in NOTES if (group["task"] == task).any())
+    if "resampled" in kinds:
+        text += (
+            "; E includes what resampling does, and blur lowers it: rank models by their share of it, in the report"
+        )
+    return text
+
+
+def _summary(
+    place: str,
+    values: Any,
+    lookup: Mapping[tuple[str, str], Any],
+    level: float,
+    collapsed: Sequence[str],
+    tasks: set[str],
+) -> str:
+    """The best model at its worst element, and the one that falls farthest; what chance could do is called that."""
+    if WORST not in values or values[WORST].isna().all():
+        if DEVIATION not in values or values[DEVIATION].isna().all():
+            return ""
+        if tasks == {"embedding"} and RETRIEVAL in values and values[RETRIEVAL].notna().any():
+            best = values[RETRIEVAL].idxmax()
+            found = f"{percent(values.loc[best, RETRIEVAL])} % of moved samples"
+            return f"Under {place}, {best} finds {found} again among the unmoved ones."
+        best = values[DEVIATION].idxmin()
+        only = ", and it predicts one class only" if best in collapsed else ""
+        least = scientific(values.loc[best, DEVIATION])
+        return f"Under {place}, {best} deviates least: E = {least}{only}."
+    worst = values[WORST]
+    drops = values[CLEAN] - worst
+    best, fallen = worst.idxmax(), drops.idxmax()
+    of = "% of labels" if tasks == {"multi-label"} else "%"
+
+    def said(model: str) -> tuple[str, str]:
+        row = lookup[model, WORST]
+        return f"{percent(worst[model])} {of}", chance.words(row.low, row.estimate, row.high, level)
+
+    shown, doubt = said(best)
+    even = "at its worst element" if doubt else "even at its worst element"
+    text = f"Under {place}, {best} is right on {shown} {even}{doubt}"
+    text += ", and predicts one class only" if best in collapsed else ""
+    if len(values) == 1 or fallen == best or not drops[fallen] > 0:
+        return f"{text} ({percent(values.loc[best, CLEAN])} % unmoved)."
+    shown, doubt = said(fallen)
+    return f"{text}; {fallen} falls from {percent(values.loc[fallen, CLEAN])} % to {shown}{doubt}."
+
+
+def costs(frame: pd.DataFrame, metrics: Metrics | None = None) -> Board:
+    """What each model costs, on the first dataset that it met."""
+    model_rows = frame[frame["symmetry"].isna()].drop_duplicates(["model", "metric"])
+    lookup = {(row.model, row.metric): row for row in model_rows.itertuples()}
+    columns = shown_in("costs", metrics)
+    rows = [
+        (str(model), [cell_of(lookup.get((model, metric)), row) for metric, row in columns.items()])
+        for model in model_rows["model"].unique()
+    ]
+    times = "Times are those of warm forward passes on the machine that measured: their median, and their middle half"
+    return Board(
+        "cost",
+        times if rows else "nothing measured",
+        "",
+        ["model", *headings(columns)],
+        rows,
+        [],
+        _remarks(model_rows),
+        columns,
+    )
+
+
+def _remarks(rows: pd.DataFrame) -> list[str]:
+    """What is said of counts of operations, model by model."""
+    chosen = rows[(rows["metric"] == OPERATIONS) & rows["estimate"].notna() & rows["reason"].notna()]
+    return [f"{row.model}: FLOPs {row.reason}" for row in chosen.itertuples()]
