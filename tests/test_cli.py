@@ -81,7 +81,7 @@ def test_validate_says_what_will_fail(folder: Folder, symbench: Symbench) -> Non
 def test_new_writes_a_suite_that_is_right_and_never_overwrites(tmp_path: Path, symbench: Symbench) -> None:
     path = tmp_path / "suite.yaml"
     assert symbench("new", path).code == 0
-    assert path.read_text() == (ROOT / "symbench" / "template.yaml").read_text()
+    assert path.read_text() == (ROOT / "symbench" / "face" / "template.yaml").read_text()
     assert symbench("validate", path, "--results", tmp_path / "r").code == 0
     assert_refused(symbench("new", path), "is there already")
     assert_refused(symbench("new", tmp_path / "no" / "where.yaml"), "cannot be written")
@@ -122,7 +122,7 @@ BAD_ENTRIES = [
     ('use: "data.py:load"', 'use: "data.py:laod"', "Did you mean 'load'?"),
     ('use: "data.py:load"', 'use: "data.py:load", args: {nothing: 1}', "loading it raised TypeError"),
     ("group: C4", "group: S16, action: patches", "4 x 4 patches do not divide an image of 9 x 9 pixels"),
-    ("group: C4", "group: S9", "S9 acts on Image in several ways"),
+    ("group: C4", "group: S9", "S9 acts on Scalar over the 2-D grid 'image' in several ways"),
     ("group: C4", "group: SO3", "got group 'SO3'"),
     (
         "on: image",

@@ -111,7 +111,7 @@ def test_a_layer_of_another_field_than_declared_is_a_reason(folder: Folder) -> N
     frame = suite(folder, ", size: 17", "cnn: {use: cnn, layers: {head: Image}}")
     row = frame[frame["metric"] == "layer_error"].iloc[0]
     assert np.isnan(row["estimate"])
-    assert "layer 'head' of shape (10,) cannot be moved as Image" in row["reason"]
+    assert "layer 'head' of shape (10,) cannot be moved as Scalar over the 2-D grid" in row["reason"]
 
 
 def test_sixes_and_nines_leave_accuracy_near_half_turns(folder: Folder) -> None:

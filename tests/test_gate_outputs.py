@@ -188,7 +188,7 @@ def test_all_formats_and_the_exit_status_agree(record: GateRecord) -> None:
     renamed = {"error": "error", "warning": "warning", "notice": "note"}
     assert {renamed[command]: count for command, count in commands.items()} == levels
 
-    published = json.loads((ROOT / "symbench" / "schemas" / "gate-1.json").read_text())
+    published = json.loads((ROOT / "symbench" / "base" / "schemas" / "gate-1.json").read_text())
     document = json.loads(record.model_dump_json())
     jsonschema.validate(document, published)
     assert document["exit_code"] == record.exit_code

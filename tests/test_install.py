@@ -19,7 +19,7 @@ def test_an_installed_copy_works(tmp_path: Path) -> None:
     target = tmp_path / "site"
     pip = ["install", "--quiet", "--no-deps", "--no-build-isolation", "--target", str(target), str(source)]
     subprocess.run([sys.executable, "-m", "pip", *pip], check=True, timeout=120)
-    for name in ("template.yaml", "py.typed", "report/report.md.j2", "schemas/manifest-1.json"):
+    for name in ("face/template.yaml", "py.typed", "read/report/report.md.j2", "base/schemas/manifest-1.json"):
         assert (target / "symbench" / name).is_file(), name
     environment = {**os.environ, "PYTHONPATH": str(target)}
     script = [sys.executable, str(target / "bin" / "symbench")]

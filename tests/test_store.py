@@ -15,7 +15,7 @@ from symbench.base.errors import ConfigError
 from symbench.base.records import BaselineRecord, CellRecord, CompareRecord, GateRecord, Manifest
 from symbench.measure.store import Store, canonical, content_key, written
 
-SCHEMAS = ROOT / "symbench" / "schemas"
+SCHEMAS = ROOT / "symbench" / "base" / "schemas"
 
 
 def test_canonical_json_is_strict_and_ordered() -> None:

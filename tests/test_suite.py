@@ -29,7 +29,7 @@ QUICK = (ROOT / "suites" / "quick.yaml").read_text()
 
 def test_the_quick_suite_and_the_template_are_right() -> None:
     assert len(pairs(suite.load(ROOT / "suites" / "quick.yaml"))) == 22
-    assert pairs(suite.load(ROOT / "symbench" / "template.yaml"))
+    assert pairs(suite.load(ROOT / "symbench" / "face" / "template.yaml"))
 
 
 def test_defaults_are_filled_in() -> None:

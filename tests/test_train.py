@@ -306,7 +306,7 @@ def test_a_model_is_not_trained_on_what_it_cannot_take(folder: Folder, symbench:
     )
     ran = symbench("run", folder.suite, "--results", folder.results)
     assert ran.code == 2
-    assert "mlp cannot be trained on sets: set (Nodes" in ran.err
+    assert "mlp cannot be trained on sets: set (Scalar over items" in ran.err
     assert not folder.results.exists()
 
 

@@ -123,9 +123,9 @@ class Table(Generic[R]):
 
     @cached_property
     def rows(self) -> dict[str, R]:
-        """The built-in rows by name: those of every domain, found on first use, behind those that belong to none."""
+        """The built-in rows by name: those of every domain, found on first use, before those that belong to none."""
         brought = (getattr(domain, f"{self.kind.upper()}S", {}) for domain in domains())
-        return {**self.own, **{name: row for rows in brought for name, row in rows.items()}}
+        return {**{name: row for rows in brought for name, row in rows.items()}, **self.own}
 
     def __iter__(self) -> Iterator[tuple[str, R]]:
         yield from self.rows.items()

@@ -35,6 +35,7 @@ class Observed:
         weights: ``(k,)``, adding up to 1.
         labels: of the elements.
         kinds: of the elements' actions.
+        strata: the piece of the group that each element is of; empty where the group is one.
         null_limit_sq: below this, the mean of ``unrelated_sq`` is rounding.
         valid: whether the label still holds, bool; pairs where it does not leave accuracy.
         controls: what the control evaluations came to, without those that could not run: ``e32`` and ``e64`` (E on
@@ -72,6 +73,7 @@ class Observed:
     valid: Array
     controls: Mapping[str, float]
     facts: Mapping[str, float | None]
+    strata: Sequence[str | None] = ()
     split: Mapping[str, Array] = field(default_factory=dict)
     lie: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
     layers: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
@@ -106,9 +108,17 @@ class Observed:
 
     def only(self, kind: str) -> Observed:
         """The elements of one kind. The identity stays as the reference; it is a permutation and counts as one."""
-        keep = np.array([True, *(k == kind for k in self.kinds[1:])])
+        return self._some([k == kind for k in self.kinds], identity=kind == "permutation")
+
+    def of_stratum(self, stratum: str) -> Observed:
+        """The elements of one piece of the group. The identity stays as the reference, and counts in its own piece."""
+        return self._some([each == stratum for each in self.strata], identity=self.strata[0] == stratum)
+
+    def _some(self, chosen: Sequence[bool], *, identity: bool) -> Observed:
+        """Some of the elements, with their weights made to add up to 1 again; the first stays in any case."""
+        keep = np.array([True, *chosen[1:]])
         weights = self.weights * keep
-        if kind != "permutation":
+        if not identity:
             weights[0] = 0.0
         weights = weights[keep] / weights.sum()
         arrays: dict[str, Any] = {
@@ -121,6 +131,7 @@ class Observed:
             weights=weights,
             labels=[label for label, k in zip(self.labels, keep, strict=True) if k],
             kinds=[kind for kind, k in zip(self.kinds, keep, strict=True) if k],
+            strata=[stratum for stratum, k in zip(self.strata, keep, strict=False) if k],
         )
 
 

@@ -13,7 +13,6 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from symbench.algebra import actions
 from symbench.algebra.comparison import Sums, Totals
 from symbench.base.columns import OBSERVATIONS
 from symbench.base.records import CellRecord, ElementRecord, FileRecord, PartRecord, ProbeRecord
@@ -216,7 +215,7 @@ def _record(
         samples=len(order),
         outputs={r.task.output: describe_output(job, r) for r in listed},
         size_unit=job.prepared.group.size_unit,
-        family=actions.family(job.prepared.entry_group) or None,
+        family=job.prepared.lookup.family or None,
         elements_how=job.prepared.elements.how,
         elements=_elements(job, order),
         parts=files.parts,

@@ -24,7 +24,7 @@ from symbench.read.estimates.reading import Cells, outputs_of
 __all__ = ["BOOTSTRAP_SEED", "COLUMNS", "Cells", "Estimate", "of_cell", "of_run", "times", "with_seconds"]
 
 COLUMNS = (
-    "model", "replica", "dataset", "symmetry", "output", "task", "element", "elements", "k", "metric", "estimate",
+    "model", "replica", "dataset", "symmetry", "output", "task", "element", "elements", "stratum", "k", "metric", "estimate",
     "low", "high", "level", "n", "unit", "better", "floor", "status", "reason", "remark",
 )  # fmt: skip
 """The columns, one row for each estimate. ``status`` is ``ok``, ``undefined`` (with a reason) or ``failed``; ``task``
@@ -50,6 +50,7 @@ class Estimate:
         floor: below which it means nothing.
         value: the estimate.
         primary: whether it is over all of a cell's elements, not some of them.
+        stratum: the piece of the group that it is over, where it has several and it is over one of them.
         alone: whether the output is the only one of its cell, so that its name does not matter.
     """
 
@@ -63,11 +64,12 @@ class Estimate:
     value: Value
     primary: bool = True
     alone: bool = False
+    stratum: str | None = None
 
     @property
-    def identity(self) -> tuple[str, str | None, str | None, str | None]:
-        """What pairs it with another cell's: metric, output, elements and element."""
-        return self.metric, None if self.alone else self.output, self.elements, self.value.element
+    def identity(self) -> tuple[str, str | None, str | None, str | None, str | None]:
+        """What pairs it with another cell's: metric, output, elements, stratum and element."""
+        return self.metric, None if self.alone else self.output, self.elements, self.stratum, self.value.element
 
 
 def of_run(cells: Cells, manifest: Manifest, metrics: Metrics | None = None) -> pd.DataFrame:
@@ -147,25 +149,34 @@ def of_cell(cells: Cells, record: CellRecord, metrics: Metrics | None = None) ->
     for output, whole in outputs_of(cells, record):
         first = output == next(iter(record.outputs))
         found: list[list[Estimate]] = [[] for _ in chosen]
-        for number, (kind, subset) in enumerate(_subsets(whole)):  # one at a time: each is as large as the whole
+        for number, (kind, stratum, subset) in enumerate(
+            _subsets(whole)
+        ):  # one at a time: each is as large as the whole
             for place, (name, row) in enumerate(chosen):
                 if (number and row.scope != "symmetry") or (row.scope == "model" and not first):
                     continue
                 values = _guarded(name, row)(subset)
                 found[place] += [
-                    _estimate(name, row, value, whole, record, output, kind, subset.moved, primary=number == 0)
+                    replace(
+                        _estimate(name, row, value, whole, record, output, kind, subset.moved, primary=number == 0),
+                        stratum=stratum,
+                    )
                     for value in values
                     if value.element is None or number == 0
                 ]
         yield from (estimate for estimates in found for estimate in estimates)
 
 
-def _subsets(whole: Observed) -> Iterator[tuple[str, Observed]]:
-    """All elements, and those of each kind where there are several."""
+def _subsets(whole: Observed) -> Iterator[tuple[str, str | None, Observed]]:
+    """All elements; those of each kind where there are several; and those of each piece of the group, likewise."""
     kinds = sorted(set(whole.kinds[1:]))
-    yield (kinds[0] if len(kinds) == 1 else "all"), whole
+    every = kinds[0] if len(kinds) == 1 else "all"
+    yield every, None, whole
     if len(kinds) > 1:
-        yield from ((kind, whole.only(kind)) for kind in kinds)
+        yield from ((kind, None, whole.only(kind)) for kind in kinds)
+    strata = sorted({stratum for stratum in whole.strata[1:] if stratum is not None})
+    if len(strata) > 1:
+        yield from ((every, stratum, whole.of_stratum(stratum)) for stratum in strata)
 
 
 def _estimate(
@@ -227,7 +238,7 @@ def _row(cell: CellStatus, estimate: Estimate, status: str | None = None) -> dic
     return {
         "model": cell.model, "replica": 0, "dataset": cell.dataset,
         "symmetry": None if row.scope == "model" else cell.symmetry, "output": estimate.output,
-        "element": value.element, "elements": estimate.elements, "k": estimate.k, "metric": estimate.metric,
+        "element": value.element, "elements": estimate.elements, "stratum": estimate.stratum, "k": estimate.k, "metric": estimate.metric,
         "estimate": value.estimate, "low": low, "high": high, "level": LEVEL if interval else None,
         "n": value.n, "unit": estimate.unit, "better": row.better, "floor": estimate.floor,
         "status": status or value.status, "reason": value.reason,

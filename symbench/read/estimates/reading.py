@@ -78,6 +78,7 @@ def observed(observations: pa.Table, samples: pa.Table, record: CellRecord, outp
         weights=weights / weights.sum(),
         labels=[e.label for e in record.elements],
         kinds=[e.kind for e in record.elements],
+        strata=[e.stratum for e in record.elements],
         null_limit_sq=record.outputs[output]["null_limit_sq"],
         controls={},
         facts=record.facts,

@@ -78,6 +78,8 @@ class Ruled:
         rule = self.rule
         if estimate.metric not in self.metrics:
             return False
+        if estimate.stratum is not None:
+            return False  # pieces of a group are printed apart; rules are about the whole of it
         if not (estimate.primary if rule.elements is None else estimate.elements == rule.elements):
             return False
         each = estimate.row.per_element and not rule.element

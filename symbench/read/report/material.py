@@ -14,7 +14,7 @@ from symbench.algebra.metrics import Metrics
 from symbench.algebra.metrics.brought import of_manifest
 from symbench.base.records import CellRecord, CellStatus, Manifest
 from symbench.measure.store import Store
-from symbench.read.report.outputs import side_by_side
+from symbench.read.report.outputs import piece, side_by_side
 from symbench.read.report.scene import Elements, Scene, Spot, scenes
 
 
@@ -87,12 +87,19 @@ class Material:
                 if record is None:
                     continue
                 seen.add(place)
-                rows = pd.DataFrame(
-                    [{"element": e.label, "kind": e.kind, "size": e.size, **e.parameters} for e in record.elements]
-                )
-                first = found.get(place, Elements(rows, record.size_unit, family_of(record)))
-                rows = pd.concat([first.rows, rows]).drop_duplicates("element", ignore_index=True)
-                found[place] = replace(first, rows=rows)
+                strata = {e.stratum for e in record.elements if e.stratum is not None}
+                for stratum in (None, *sorted(strata)):
+                    spot = place if stratum is None else (piece(place[0], stratum), place[1])
+                    rows = pd.DataFrame(
+                        [
+                            {"element": e.label, "kind": e.kind, "size": e.size, **e.parameters}
+                            for e in record.elements
+                            if stratum is None or e.stratum == stratum
+                        ]
+                    )
+                    first = found.get(spot, Elements(rows, record.size_unit, family_of(record)))
+                    rows = pd.concat([first.rows, rows]).drop_duplicates("element", ignore_index=True)
+                    found[spot] = replace(first, rows=rows)
         return found
 
 

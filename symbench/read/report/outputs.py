@@ -13,11 +13,28 @@ FAMILIES = {
 """By task, what outputs of several names are called together."""
 
 
+def piece(symmetry: str, stratum: str) -> str:
+    """What tables and figures call one piece of a symmetry's group."""
+    return f"{symmetry}, {stratum}"
+
+
+def pieces_apart(frame: pd.DataFrame) -> pd.DataFrame:
+    """Estimates over one piece of a group as those of a symmetry of their own: they are never averaged in print."""
+    of_pieces = frame["stratum"].notna() & frame["symmetry"].notna()
+    if not of_pieces.any():
+        return frame
+    names = [piece(*pair) for pair in frame.loc[of_pieces, ["symmetry", "stratum"]].itertuples(index=False)]
+    symmetry = frame["symmetry"].copy()
+    symmetry.loc[of_pieces] = names
+    return frame.assign(symmetry=symmetry, stratum=None)
+
+
 def side_by_side(frame: pd.DataFrame) -> pd.DataFrame:
     """A run's estimates with one name for the class scores of all models on a dataset, and one for their embeddings.
 
     A model that has several of a kind keeps their names, and so do all where only one name is used.
     """
+    frame = pieces_apart(frame)
     family = frame["task"].map(FAMILIES)
     known = frame[family.notna()].assign(family=family)
     names = known.groupby(["dataset", "family", "model"], sort=False)["output"].agg(["nunique", "first"])
