@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ from symbench import open_run
 from symbench.face import cli
 
 ROOT = Path(__file__).parent.parent
+PLUGIN = ROOT / "tests" / "plugin"
 
 
 MAY_SKIP = (
@@ -207,3 +209,21 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Quick:
             assert done.returncode == 0, done.stderr
             (shared / "quick" / "done").touch()
     return Quick(results, open_run(results=results).estimates())
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The plug-in, installed by pip into a folder of its own that is put on the path."""
+    target = tmp_path_factory.mktemp("site")
+    source = tmp_path_factory.mktemp("source")
+    subprocess.run(
+        [sys.executable, "-c", f"import shutil; shutil.copytree({str(PLUGIN)!r}, {str(source / 'p')!r})"], check=True
+    )
+    pip = ["install", "--quiet", "--no-deps", "--no-build-isolation", "--target", str(target), str(source / "p")]
+    subprocess.run([sys.executable, "-m", "pip", *pip], check=True, timeout=120)
+    sys.path.insert(0, str(target))
+    importlib.invalidate_caches()
+    yield target
+    sys.path.remove(str(target))
+    for name in [n for n in sys.modules if n.startswith("symbench_example")]:
+        del sys.modules[name]

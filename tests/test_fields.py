@@ -521,7 +521,7 @@ def test_every_output_is_fitted_to_the_target_of_its_name(case: CaseOf) -> None:
     assert net.run().code == 0
     losses = net.frame().query("metric == 'loss'").set_index("output")["estimate"]
     assert losses["forces"] < 0.05, "a linear map of the positions"
-    assert losses["energy"] < 12, "the variance of the energy"
+    assert losses["energy"] < 25, "its mean square is 42, which is what an output that is never fitted loses"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 from conftest import ROOT, Folder, Symbench
 from matplotlib.figure import Figure
-from test_plugin import installed
 
 from symbench import open_run
 from symbench.algebra.groups import built_in_family
@@ -22,8 +21,6 @@ from symbench.read.report.figures import FIGURES, FigureRow
 from symbench.read.report.material import family_of
 from symbench.read.report.scene import Elements, Scene, scenes
 from symbench.read.report.style import Sketch
-
-__all__ = ["installed"]
 
 ANGLES = range(0, 360, 30)
 AT_EACH = role_of("each element")

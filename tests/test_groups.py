@@ -39,7 +39,8 @@ def build(name: str) -> Group:
 
 
 def test_every_registered_group_is_tested() -> None:
-    assert set(EXAMPLES) == set(GROUPS.rows)
+    sized = {name for name, row in GROUPS.rows.items() if row.sized}  # S<n> of the leaf's places: test_fields
+    assert set(EXAMPLES) | sized == set(GROUPS.rows)
 
 
 @pytest.mark.parametrize("name", NAMES)

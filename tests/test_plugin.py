@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,24 +17,6 @@ datasets: {s: {use: example/stripes, samples: 6}}
 models: {a: {use: example/average}}
 symmetries: {half: {group: example/halfturn, on: image}}
 """
-
-
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The plug-in, installed by pip into a folder of its own that is put on the path."""
-    target = tmp_path_factory.mktemp("site")
-    source = tmp_path_factory.mktemp("source")
-    subprocess.run(
-        [sys.executable, "-c", f"import shutil; shutil.copytree({str(PLUGIN)!r}, {str(source / 'p')!r})"], check=True
-    )
-    pip = ["install", "--quiet", "--no-deps", "--no-build-isolation", "--target", str(target), str(source / "p")]
-    subprocess.run([sys.executable, "-m", "pip", *pip], check=True, timeout=120)
-    sys.path.insert(0, str(target))
-    importlib.invalidate_caches()
-    yield target
-    sys.path.remove(str(target))
-    for name in [n for n in sys.modules if n.startswith("symbench_example")]:
-        del sys.modules[name]
 
 
 @pytest.mark.usefixtures("installed")

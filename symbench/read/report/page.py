@@ -122,7 +122,10 @@ def render(
 
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("symbench.read", "report"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        loader=PackageLoader("symbench.read", "report"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
         autoescape=True,
     )  # fmt: skip
     environment.globals["glyph"] = lambda model: GLYPHS[model % len(GLYPHS)]

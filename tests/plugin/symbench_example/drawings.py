@@ -15,3 +15,10 @@ def spinning(scene: Scene) -> Iterator[Sketch]:
     figure = Figure(figsize=(2, 1))
     figure.text(0.1, 0.5, f"{len(scene.at_elements)} estimates")
     yield Sketch(f"Spins of {scene.name}", "How many estimates there are.", figure, scene.at_elements)
+
+
+def turning(scene: Scene) -> Iterator[Sketch]:
+    """The same of rotors."""
+    figure = Figure(figsize=(2, 1))
+    figure.text(0.1, 0.5, f"{len(scene.at_elements)} estimates of rotors")
+    yield Sketch(f"Rotors of {scene.name}", "How many estimates there are.", figure, scene.at_elements)

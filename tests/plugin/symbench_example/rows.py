@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -13,6 +13,7 @@ from symbench.base.registry import Options
 from symbench.domains.common.datasets import DatasetRow
 from symbench.domains.common.models import ModelRow
 from symbench.read.report.figures import FigureRow
+from symbench_example.fields import RING, Arrow
 
 
 class StripesOptions(Options):
@@ -25,7 +26,7 @@ HALF_TURN = GroupRow("symbench_example.things:HalfTurn", "the turn by 180 degree
 SPINS = GroupRow(
     "symbench_example.things:Spins", "twelve spins", Options, "spins", actions=("symbench_example.rows:SPIN",)
 )
-SPIN = ActionRow("symbench_example.things:SpinImage", "roll the rows of the image", Options, "spins", "Image")
+SPIN = ActionRow("symbench_example.things:SpinImage", "roll the rows of the image", Options, "spins", "Grid")
 STRIPES = DatasetRow("symbench_example.things:stripes", "horizontal or vertical stripes", StripesOptions)
 AVERAGE = ModelRow("symbench_example.things:Average", "two logits from the mean of the pixels")
 CERTAINTY = MetricRow(
@@ -38,4 +39,56 @@ SPINNING = FigureRow(
     heading="Spins",
     text="What spins come to.",
     families=("spins",),
+)
+
+
+# A domain of its own: arrows round a ring, for our groups of the plane and for one that it brings.
+
+ROLL = ActionRow("symbench_example.rings:Roll", "roll the ring by the angle", Options, "plane", "example.Ring")
+TURN = ActionRow("symbench_example.rings:Turn", "turn the arrows", Options, "plane", "example.Arrow")
+ROTOR_ROLL = ActionRow("symbench_example.rings:Roll", "roll the ring", Options, "rotors", "example.Ring")
+ROTOR_TURN = ActionRow("symbench_example.rings:Turn", "turn the arrows", Options, "rotors", "example.Arrow")
+ROTOR = GroupRow(
+    "symbench_example.rings:Rotor",
+    "eight turns of a ring",
+    Options,
+    "rotors",
+    actions=(ROTOR_ROLL, "symbench_example.rows:ROTOR_TURN"),
+    alone=frozenset({"Axis"}),
+)
+
+
+class RingsOptions(Options):
+    """Options of ``example/rings``."""
+
+    split: Literal["train", "test"] = "test"
+    samples: Annotated[int, Field(ge=2)] = 48
+
+
+class RingNetOptions(Options):
+    """Options of ``example/ring-net``."""
+
+    exact: bool = True
+
+
+RINGS = DatasetRow(
+    "symbench_example.rings:load",
+    "arrows round a ring, and how they pull",
+    RingsOptions,
+    {"arrows": Arrow().over(RING)},
+)
+RING_NET = ModelRow(
+    "symbench_example.rings:RingNet",
+    "a pull of all arrows, equivariant if it is to be",
+    RingNetOptions,
+    {"arrows": Arrow().over(RING)},
+    {"pull": Arrow()},
+)
+TURNING = FigureRow(
+    "symbench_example.drawings:turning",
+    "what rotors come to",
+    section="turning",
+    heading="Rotors",
+    text="What rotors come to.",
+    families=("rotors",),
 )
