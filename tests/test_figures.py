@@ -143,6 +143,6 @@ def test_rows_of_figures(name: str) -> None:
 
 
 def test_schemas_know_the_family() -> None:
-    schema = json.loads(Path(ROOT / "symbench" / "base" / "schemas" / "cell-1.json").read_text())
+    schema = json.loads(Path(ROOT / "symbench" / "base" / "schemas" / "cell-2.json").read_text())
     assert "family" in schema["properties"]
     assert "family" not in schema["required"]

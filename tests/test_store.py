@@ -39,9 +39,9 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_published_schemas_are_those_of_the_code() -> None:
-    models = (("manifest", Manifest), ("cell", CellRecord), ("gate", GateRecord), ("compare", CompareRecord))
-    for name, model in (*models, ("baseline", BaselineRecord)):
-        assert json.loads((SCHEMAS / f"{name}-1.json").read_text()) == model.model_json_schema()
+    models = (("manifest-2", Manifest), ("cell-2", CellRecord), ("gate-1", GateRecord), ("compare-1", CompareRecord))
+    for name, model in (*models, ("baseline-1", BaselineRecord)):
+        assert json.loads((SCHEMAS / f"{name}.json").read_text()) == model.model_json_schema()
     for name, schema in (
         ("observations", OBSERVATIONS),
         ("samples", SAMPLES),
@@ -58,7 +58,7 @@ def test_what_a_run_writes_validates(folder: Folder, symbench: Symbench) -> None
     cells = list((folder.results / "cells").rglob("cell.json"))
     assert len(manifests) == len(cells) == 1
     for path, name in ((manifests[0], "manifest"), (cells[0], "cell")):
-        jsonschema.validate(json.loads(path.read_text()), json.loads((SCHEMAS / f"{name}-1.json").read_text()))
+        jsonschema.validate(json.loads(path.read_text()), json.loads((SCHEMAS / f"{name}-2.json").read_text()))
     record = CellRecord.model_validate_json(cells[0].read_bytes())
     assert content_key(record.identity) == record.key == cells[0].parent.name
     table = pa.parquet.read_table(cells[0].parent / record.parts[0].file)
@@ -80,11 +80,11 @@ def test_a_corrupted_part_is_noticed(folder: Folder, symbench: Symbench) -> None
 def test_manifests_of_the_future_and_broken_ones_are_refused(tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     runs.mkdir()
-    (runs / "a.json").write_text('{"schema_version": 2}')
+    (runs / "a.json").write_text('{"schema_version": 3}')
     (runs / "b.json").write_text("{")
-    (runs / "c.json").write_text('{"schema_version": 1}')
+    (runs / "c.json").write_text('{"schema_version": 2}')
     for name, message in (
-        ("a", "schema_version is 2, expected at most 1. Upgrade"),
+        ("a", "schema_version is 3, expected at most 2. Upgrade"),
         ("b", "cannot be read"),
         ("c", "is no manifest"),
     ):

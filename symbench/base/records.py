@@ -7,6 +7,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 SCHEMA_VERSION = 1
+"""Of gates, comparisons, baselines and what commands print."""
+RUN_VERSION = 2
+"""Of cells and manifests. Version 1 had kinds of elements without ``exact`` and fields as types of their own; its
+files are read as they are."""
 
 
 class Record(BaseModel):
@@ -85,7 +89,7 @@ class ProbeRecord(Record):
 class CellRecord(Sealed):
     """``cell.json``: written last, so that a folder that has one is whole."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = 2
     key: str
     identity: dict[str, Any] = Field(description="what the key is the SHA-256 of, as canonical JSON")
     samples: int
@@ -144,7 +148,7 @@ class CellStatus(Record):
 class Manifest(Sealed):
     """``runs/<id>.json``: what was asked for, what was planned and what became of it."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = 2
     run: str
     suite: dict[str, Any]
     asked: str | None = Field(default=None, description="SHA-256 of what the suite's file asked to be measured")

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from symbench.base.errors import ConfigError, Problem, quoted
-from symbench.base.records import SCHEMA_VERSION, Manifest
+from symbench.base.records import RUN_VERSION, Manifest
 from symbench.measure.store.files import is_sealed
 
 
@@ -24,15 +24,15 @@ def read_manifest(path: Path) -> Manifest:
         raise ConfigError(Problem(str(path), f"cannot be read: {error}", "a manifest")) from error
     # Asked before the whole is validated: of a later version's file every other message would mislead.
     version = data.get("schema_version") if isinstance(data, dict) else None
-    if isinstance(version, int) and version > SCHEMA_VERSION:
+    if isinstance(version, int) and version > RUN_VERSION:
         raise ConfigError(
-            Problem(str(path), f"schema_version is {version}", f"at most {SCHEMA_VERSION}", "Upgrade symbench.")
+            Problem(str(path), f"schema_version is {version}", f"at most {RUN_VERSION}", "Upgrade symbench.")
         )
     try:
         manifest = Manifest.model_validate(data)
     except ValidationError as error:
         raise ConfigError(
-            Problem(str(path), f"is no manifest: {error.errors()[0]['msg']}", f"schema_version {SCHEMA_VERSION}")
+            Problem(str(path), f"is no manifest: {error.errors()[0]['msg']}", f"schema_version {RUN_VERSION}")
         ) from error
     again = "Run the suite again: what is measured need not be measured anew."
     if not is_sealed(data):

@@ -11,6 +11,7 @@ from symbench.base.records import CellRecord
 from symbench.read import estimates
 from symbench.read.estimates import Estimate
 from symbench.read.estimates.identical import same_numbers, same_observations, same_weights
+from symbench.read.pairing.older import identity_of, tasks_of
 from symbench.read.pairing.runs import Measured
 
 DIFFERENT = {
@@ -27,7 +28,7 @@ DIFFERENT = {
 
 def incomparable(before: CellRecord, after: CellRecord) -> str | None:
     """Why two cells are not of the same samples, elements and numbers; None where they are."""
-    a, b = before.identity, after.identity
+    a, b = identity_of(before), identity_of(after)
     for key, words in DIFFERENT.items():
         if a.get(key) != b.get(key):
             return words
@@ -35,7 +36,7 @@ def incomparable(before: CellRecord, after: CellRecord) -> str | None:
     changed = [key for key in sorted({*one, *two}) if one.get(key) != two.get(key)]
     if changed:
         return f"other numerics: {', '.join(f'{key} {one.get(key)} and {two.get(key)}' for key in changed)}"
-    if before.tasks != after.tasks:
+    if tasks_of(before) != tasks_of(after):
         return "other outputs"
     return None if before.samples == after.samples else "other samples"
 
