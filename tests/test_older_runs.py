@@ -62,7 +62,7 @@ def test_the_same_numbers_are_measured_today(older: Path, symbench: Symbench, tm
     judged = [rule for rule in rules if rule["symmetry"] in IMAGES]
     assert judged
     assert {rule["verdict"] for rule in judged} <= {"pass", "inconclusive"}, "compared, not set aside"
-    compared = symbench("compare", older / "runs" / f"{open_run(results=older).manifest.run}.json", "latest",
+    compared = symbench("compare", older / "runs" / f"{open_run(results=older).manifest.run}.json", open_run(results=results).manifest.run,
                         "--results", results, "--format", "json")  # fmt: skip
     assert compared.code == 0, compared.err
     marks = {row["mark"] for row in json.loads(compared.out)["rows"] if row["metric"] == "accuracy"}
