@@ -16,6 +16,7 @@ from typing import Any
 from symbench import __version__
 from symbench.actions import ACTIONS
 from symbench.code import shortened
+from symbench.controls import CONTROLS
 from symbench.datasets import DATASETS
 from symbench.datasets.cache import bytes_taken, cache_folder, limit_bytes
 from symbench.environment import PACKAGES, describe
@@ -55,7 +56,7 @@ def examine(results: Path) -> dict[str, Any]:
         },
         "broken": {
             name: reason
-            for table in (GROUPS, ACTIONS, DATASETS, MODELS, METRICS)
+            for table in (GROUPS, ACTIONS, DATASETS, MODELS, METRICS, CONTROLS)
             for name, reason in table.broken().items()
         },
     }

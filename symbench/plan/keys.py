@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from symbench import assemble
+from symbench import assemble, controls
 from symbench.assemble.labels import Labels, match_labels
 from symbench.assemble.model import check_images, framing
 from symbench.assemble.running import numerics_document
@@ -49,6 +49,7 @@ def cell_of(plan: Plan, pair: Pair, *, device: str, limit: int | None) -> Cell:
     if place not in plan.prepared:
         plan.prepared[place] = assemble.prepare(suite, pair.symmetry, data.dataset, shapes)
     labels = _labels(plan, pair)
+    brought = controls.document(data.dataset.fields)
     identity = {
         "model": _model_identity(plan, pair),
         "dataset": {
@@ -73,6 +74,7 @@ def cell_of(plan: Plan, pair: Pair, *, device: str, limit: int | None) -> Cell:
         "limit": limit,
         "versions": VERSIONS,
         **({"labels": labels.outputs} if labels is not None and labels.outputs is not None else {}),
+        **({"brought": brought} if brought else {}),
         **entry.declared_outputs,
     }
     return Cell(pair, content_key(identity), identity)

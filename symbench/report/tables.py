@@ -11,6 +11,7 @@ import pandas as pd
 
 from symbench.metrics.equivariance import AS_IT_RUNS
 from symbench.report import chance
+from symbench.report.beside import of_models
 from symbench.report.outputs import side_by_side
 from symbench.report.places import Places
 
@@ -145,8 +146,19 @@ def boards(frame: pd.DataFrame) -> list[Board]:
         for output in outputs:
             mine = measured[measured["output"] == output]
             place = (str(symmetry), str(dataset), str(output) if len(outputs) > 1 else "")
-            found.append(_board(place, places.name(place[0], place[1], place[2] or None), mine, reasons))
+            board = _board(place, places.name(place[0], place[1], place[2] or None), mine, reasons)
+            found.append(_beside(board, frame))
     return found
+
+
+def _beside(board: Board, frame: pd.DataFrame) -> Board:
+    """The board with columns of what is known of its models whatever the symmetry."""
+    for metric, heading, known in of_models(frame, board.place[1]):
+        board.columns.append(heading)
+        board.metrics.append(metric)
+        for model, cells in board.rows:
+            cells.append(cell_of(known.get(model), percent if heading.endswith("%") else scientific))
+    return board
 
 
 def _board(place: tuple[str, str, str], name: str, group: pd.DataFrame, failed: list[tuple[str, str]]) -> Board:
