@@ -1,0 +1,30 @@
+"""What a network for graphs returns: numbers of the whole graph, or one of each node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from symbench.domains.graphs import NODES
+from symbench.errors import ModelError, Problem
+from symbench.fields import Field, Scalar
+
+
+def declared_output(readout: str) -> Mapping[str, Field]:
+    """The output by its name, which is that of the readout: ``graph`` or ``nodes``."""
+    return {readout: Scalar() if readout == "graph" else Scalar().over(NODES)}
+
+
+def check_readout(readout: str, outputs: int, nodes: int) -> None:
+    """Refuse to return one number of each node where the target is of something else.
+
+    Args:
+        readout: ``graph`` or ``nodes``.
+        outputs: how many numbers the target of a sample has.
+        nodes: what nodes are padded to.
+
+    Raises:
+        ModelError: the target is not one number for each node.
+    """
+    if readout == "nodes" and outputs != nodes:
+        got = f"readout: nodes, and the target has {outputs} numbers for {nodes} nodes"
+        raise ModelError(Problem("readout", got, "a target of one number for each node", "Say readout: graph."))
