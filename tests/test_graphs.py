@@ -222,7 +222,10 @@ def test_packed_is_padded(aggregation: str, readout: str) -> None:
 
 
 def test_a_readout_that_does_not_fit_the_target_is_refused() -> None:
-    with pytest.raises(ModelError, match="readout: nodes, and the target has 1 numbers for 9 nodes"):
+    with pytest.raises(
+        ModelError,
+        match="readout: got nodes, and a graph's target is of size 1, expected 9, one number for each node",
+    ):
         Gnn(shapes={"features": (9, 1)}, outputs=1, readout="nodes")
 
 

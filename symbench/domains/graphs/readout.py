@@ -26,5 +26,5 @@ def check_readout(readout: str, outputs: int, nodes: int) -> None:
         ModelError: the target is not one number for each node.
     """
     if readout == "nodes" and outputs != nodes:
-        got = f"readout: nodes, and the target has {outputs} numbers for {nodes} nodes"
-        raise ModelError(Problem("readout", got, "a target of one number for each node", "Say readout: graph."))
+        got = f"got nodes, and a graph's target is of size {outputs}"
+        raise ModelError(Problem("readout", got, f"{nodes}, one number for each node", "Say readout: graph."))
