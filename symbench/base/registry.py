@@ -115,17 +115,27 @@ class Table(Generic[R]):
     and ``<FILE.ts|pt>`` to a file of one of these suffixes.
     """
 
-    def __init__(self, kind: str, row_type: type[R], rows: Mapping[str, R], *, entry_points: bool = True) -> None:
+    def __init__(
+        self,
+        kind: str,
+        row_type: type[R],
+        rows: Mapping[str, R],
+        *,
+        entry_points: bool = True,
+        own_first: bool = False,
+    ) -> None:
         self.kind = kind
         self.row_type = row_type
         self.own = dict(rows)
+        self.own_first = own_first
         self.group = f"symbench.{kind}s" if entry_points else None
 
     @cached_property
     def rows(self) -> dict[str, R]:
         """The built-in rows by name: those of every domain, found on first use, before those that belong to none."""
         brought = (getattr(domain, f"{self.kind.upper()}S", {}) for domain in domains())
-        return {**{name: row for rows in brought for name, row in rows.items()}, **self.own}
+        found = {name: row for rows in brought for name, row in rows.items()}
+        return {**self.own, **found} if self.own_first else {**found, **self.own}
 
     def __iter__(self) -> Iterator[tuple[str, R]]:
         yield from self.rows.items()

@@ -15,6 +15,7 @@ from typing import Any
 
 from symbench import __version__
 from symbench.algebra.actions import ACTIONS
+from symbench.algebra.controls import CONTROLS
 from symbench.algebra.groups import GROUPS
 from symbench.algebra.metrics import METRICS
 from symbench.base.code import shortened
@@ -55,7 +56,7 @@ def examine(results: Path) -> dict[str, Any]:
         },
         "broken": {
             name: reason
-            for table in (GROUPS, ACTIONS, DATASETS, MODELS, METRICS)
+            for table in (GROUPS, ACTIONS, DATASETS, MODELS, METRICS, CONTROLS)
             for name, reason in table.broken().items()
         },
     }

@@ -222,6 +222,7 @@ METRICS = Table(
             "cost:training_seconds", "time that training took", "s", "lower", heading="training", shown=("costs",)
         ),
     },
+    own_first=True,
 )  # fmt: skip
 """The metrics, in the order in which everything prints them."""
 

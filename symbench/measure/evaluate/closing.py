@@ -227,7 +227,7 @@ def _record(
         lower_precision=controls.lower,
         views_file=files.views,
         gallery_file=files.gallery,
-        facts={**job.facts, **facts},
+        facts={**job.facts, **facts, **controls.facts},
         remarks=remarks,
         checkpoint=job.checkpoint,
         environment=job.environment,

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from symbench.algebra.comparison import squared_distances
+from symbench.algebra.controls import ControlRow, suiting
 from symbench.base.columns import OBSERVATIONS
 from symbench.base.errors import CellError, ModelError, Problem
 from symbench.base.records import GeneratorRecord
+from symbench.measure.evaluate.brought import facts_by
 from symbench.measure.evaluate.exactness import compare_precisions, deviates, exact_sizes
 from symbench.measure.evaluate.job import Job, briefly
 from symbench.measure.evaluate.layers import measure_layers
@@ -46,6 +49,7 @@ class Controls:
         lower: where the model computes in lower precision inside, by the submodule's name; looked for where it is
             not exact.
         taken: the times of passes that were made.
+        facts: what controls of domains and plug-ins found of the model.
     """
 
     tables: list[Columns] = field(default_factory=list)
@@ -54,6 +58,7 @@ class Controls:
     sizes: dict[int, float] = field(default_factory=dict)
     lower: dict[str, str] = field(default_factory=dict)
     taken: Taken = ()
+    facts: dict[str, float | None] = field(default_factory=dict)
 
     @property
     def rows(self) -> Columns:
@@ -80,6 +85,8 @@ def run_controls(job: Job, listed: Sequence[Reference], order: Sequence[int]) ->
     _try(found, "Lie derivative", lambda: _lie(exact, listed, chosen, found))
     _try(found, "reference split", lambda: split_by_reference(job, listed, chosen, still, found.tables))
     _try(found, "layers", lambda: measure_layers(job, chosen, found.tables))
+    for name, row in suiting(job.dataset.fields).items():
+        _try(found, name, partial(_of_model, name, row, job, exact, found))
     return found
 
 
@@ -125,6 +132,10 @@ def _precision(
         columns = distances(values, as_compared(outputs, reference.task).to(job.exact), reference.task)
         found.tables.append(table("precision", reference.task.output, chosen, 0, columns))
     return {"float64": (exact, outputs)}
+
+
+def _of_model(name: str, row: ControlRow, job: Job, exact: Job, found: Controls) -> None:
+    found.facts |= facts_by(row, name, job, exact)
 
 
 def _lie(exact: Job, listed: Sequence[Reference], chosen: list[int], found: Controls) -> str | None:

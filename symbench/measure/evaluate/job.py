@@ -39,10 +39,12 @@ class Known:
     Attributes:
         flops: counted, with what is to be said of the count.
         timed: whether it has been timed.
+        facts: what controls of domains and plug-ins found of it, by the control's name.
     """
 
     flops: tuple[float | None, str | None] | None = None
     timed: bool = False
+    facts: dict[str, dict[str, float | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from symbench.algebra import controls
 from symbench.measure import assemble
 from symbench.measure.assemble.labels import Labels, match_labels
 from symbench.measure.assemble.model import check_images, framing
@@ -36,6 +37,7 @@ def cell_of(draft: Draft, pair: Pair) -> Cell:
     check_images(suite, pair.model, draft.known[pair.model], data.dataset, shapes)
     prepared = space.symmetry_of(pair)
     labels = _labels(draft, pair)
+    brought = controls.document(data.dataset.fields)
     identity = {
         "model": _model_identity(draft, pair),
         "dataset": {
@@ -60,6 +62,7 @@ def cell_of(draft: Draft, pair: Pair) -> Cell:
         "limit": space.plan.limit,
         "versions": VERSIONS,
         **({"labels": labels.outputs} if labels is not None and labels.outputs is not None else {}),
+        **({"brought": brought} if brought else {}),
         **entry.declared_outputs,
     }
     takes = draft.takes.get((pair.model, pair.dataset), ())

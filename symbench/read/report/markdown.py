@@ -27,7 +27,8 @@ def render(
 ) -> str:
     """The page: a board for each symmetry with its figures, costs, and where the numbers come from."""
     environment = Environment(
-        loader=PackageLoader("symbench.read", "report"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        loader=PackageLoader("symbench.read", "report"), undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
         keep_trailing_newline=True, autoescape=False,
     )  # fmt: skip
     environment.filters["md"] = escape

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -12,6 +12,7 @@ import pandas as pd
 from symbench.algebra.metrics import METRICS, MetricRow, Metrics, role_of, shown_in
 from symbench.algebra.metrics.equivariance import AS_IT_RUNS
 from symbench.read.report import chance
+from symbench.read.report.beside import of_models
 from symbench.read.report.numbers import WRITTEN, percent, scientific
 from symbench.read.report.outputs import side_by_side
 from symbench.read.report.places import Places
@@ -101,8 +102,21 @@ def boards(frame: pd.DataFrame, metrics: Metrics | None = None) -> list[Board]:
         for output in outputs:
             mine = measured[measured["output"] == output]
             place = (str(symmetry), str(dataset), str(output) if len(outputs) > 1 else "")
-            found.append(_board(place, places.name(place[0], place[1], place[2] or None), mine, reasons, known))
+            board = _board(place, places.name(place[0], place[1], place[2] or None), mine, reasons, known)
+            found.append(_beside(board, frame, known))
     return found
+
+
+def _beside(board: Board, frame: pd.DataFrame, known: Metrics) -> Board:
+    """The board with columns of what is known of its models whatever the symmetry."""
+    more = of_models(frame, board.place[1], known)
+    rows = [
+        (model, [*cells, *(cell_of(values.get(model), known[metric]) for metric, _, values in more)])
+        for model, cells in board.rows
+    ]
+    columns = [*board.columns, *(heading for _, heading, _ in more)]
+    metrics = {**board.metrics, **{metric: known[metric] for metric, *_ in more}}
+    return replace(board, rows=rows, columns=columns, metrics=metrics)
 
 
 def _board(

@@ -1,0 +1,42 @@
+"""Controls that domains and plug-ins bring, run on the model of a cell."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from symbench.algebra.controls import ControlRow, Facts, Subject
+from symbench.base.code import foreign
+from symbench.base.errors import ModelError
+from symbench.base.slices import slices
+from symbench.measure.evaluate.job import Job, run_model
+
+
+def facts_by(row: ControlRow, name: str, job: Job, exact: Job) -> Facts:
+    """What a control finds of a model: once on each dataset, since no symmetry changes it.
+
+    Args:
+        row: the control.
+        name: its name.
+        job: the cell.
+        exact: the same in float64, or as it is where it does not run in that.
+
+    Raises:
+        ModelError: the model raised on what the control showed it, or the control did.
+    """
+    known = job.known.facts
+    if name not in known:
+        with foreign(ModelError, f"control {name}", "running it"):
+            known[name] = dict(row.load()(_subject(exact)))
+    return known[name]
+
+
+def _subject(job: Job) -> Subject:
+    def run(leaves: dict[str, Tensor]) -> dict[str, Tensor]:
+        there = {name: x.to(job.device) for name, x in leaves.items()}
+        count = len(next(iter(there.values())))
+        found = [run_model(job, {name: x[some] for name, x in there.items()}) for some in slices(count, job.batch)]
+        return {name: torch.cat([each[name] for each in found]) for name in found[0]}
+
+    shapes = job.dataset.shapes(canvas=job.canvas)
+    return Subject(run, tuple(job.takes), shapes, job.output_fields, job.rounding)
