@@ -185,6 +185,21 @@ def test_samples_of_different_sizes_keep_their_padding() -> None:
             assert len({tuple(row.tolist()) for row in p}) > 3
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize(("name", "field", "on", "x", "tolerance"), ROWS, ids=lambda v: str(v)[:30])
+def test_the_same_on_the_gpu(
+    name: str, field: Field, on: Field | None, x: Tensor, tolerance: float, generator: torch.Generator
+) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    options = {"reach": 2, "border": "circular"} if name == "translations" else {}
+    group, act = build(name, field, on, **options)
+    g = group.sample(5, generator=generator)
+    assert torch.allclose(act.act(g, x.cuda()).cpu(), act.act(g, x), atol=max(tolerance, 1e-15))
+    each = g.unsqueeze(1).expand(5, len(x), *g.shape[1:])
+    assert torch.allclose(act.act(each, x.cuda()).cpu(), act.act(g, x), atol=max(tolerance, 1e-15))
+
+
 # What is refused.
 
 
