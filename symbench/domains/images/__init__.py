@@ -4,6 +4,7 @@ from symbench.domains.images.tables.actions import ACTIONS, FAMILIES
 from symbench.domains.images.tables.datasets import DATASETS
 from symbench.domains.images.tables.groups import GROUPS
 from symbench.domains.images.tables.models import MODELS
+from symbench.domains.images.tables.places import PLACES
 from symbench.domains.images.tables.presets import PRESETS
 
-__all__ = ["ACTIONS", "DATASETS", "FAMILIES", "GROUPS", "MODELS", "PRESETS"]
+__all__ = ["ACTIONS", "DATASETS", "FAMILIES", "GROUPS", "MODELS", "PLACES", "PRESETS"]

@@ -11,9 +11,11 @@ from symbench.algebra.fields import Category, Classes, MultiLabel
 from symbench.base.code import foreign
 from symbench.base.errors import CellError, ConfigError, DataError, Problem
 from symbench.base.events import Listener, ignore
+from symbench.domains.common.canvas import Canvas
 from symbench.domains.common.datasets import DATASETS
-from symbench.domains.common.datasets.base import Canvas, Dataset
+from symbench.domains.common.datasets.base import Dataset
 from symbench.domains.common.datasets.padding import checked
+from symbench.domains.common.handling import handling_of
 from symbench.domains.images.datasets.items import Items
 from symbench.domains.images.tables.datasets import ItemsOptions
 from symbench.measure.suite import Suite, code_of
@@ -106,6 +108,6 @@ def reading(read: Callable[[], T], where: str) -> T:
         return read()
 
 
-def image_leaves(dataset: Dataset) -> list[str]:
+def normalised_leaves(dataset: Dataset) -> list[str]:
     """The leaves that get normalised."""
-    return [name for name, field in dataset.fields.items() if field.grid is not None]
+    return [name for name, field in dataset.fields.items() if handling_of(field).normalised]

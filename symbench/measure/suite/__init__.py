@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from symbench.algebra import actions
-from symbench.algebra.fields import Field, Image
+from symbench.algebra.fields import USUAL, Field
 from symbench.algebra.groups import GROUPS, factors
 from symbench.base import document
 from symbench.base.code import Code
@@ -23,9 +23,9 @@ from symbench.base.document import Document, Path_
 from symbench.base.errors import ConfigError, Problem, SuiteError, near_miss, one_of, quoted
 from symbench.base.paths import beside, is_file
 from symbench.base.registry import Options
+from symbench.domains.common import presets
 from symbench.domains.common.datasets import DATASETS, DatasetRow
 from symbench.domains.common.models import MODELS, ModelRow
-from symbench.domains.images import presets
 from symbench.domains.images.tables.datasets import ItemsOptions
 from symbench.measure.suite.entries import (
     DatasetEntry,
@@ -230,7 +230,7 @@ def _leaves(suite: Suite) -> dict[str, list[Field]]:
     for entry in suite.datasets.values():
         row = _row_of(entry)
         if row is None:
-            leaves.setdefault("image", []).append(Image())  # the default; a dataset may declare others
+            leaves.setdefault("image", []).append(USUAL)  # the default; a dataset may declare others
         for leaf, field in row.fields.items() if row else ():
             leaves.setdefault(leaf, []).append(field)
     if any(_row_of(entry) is None for entry in suite.datasets.values()):

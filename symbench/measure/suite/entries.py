@@ -18,8 +18,9 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
+from symbench.algebra.fields import OUTPUTS, Scalar
 from symbench.algebra.groups import GROUPS, PRODUCT, factors
 from symbench.base.code import Code
 from symbench.base.document import Document
@@ -90,7 +91,16 @@ def _scalars(layers: object) -> object:
     return dict.fromkeys(layers, "Scalar")
 
 
-Layers = Annotated[dict[str, Literal["Scalar", "Image", "Nodes"]], BeforeValidator(_scalars)]
+def _spelt(word: object) -> object:
+    """A word for a layer in any case, in the one that keys hold."""
+    if not isinstance(word, str) or word.lower() not in OF_LAYERS:
+        raise PydanticKnownError("literal_error", {"expected": ", ".join(each.capitalize() for each in OF_LAYERS)})
+    return word.capitalize()
+
+
+OF_LAYERS = [word for word, field in OUTPUTS.items() if field.value == Scalar()]
+"""What a suite may call the field of a layer: whatever stands at its places is taken for numbers."""
+Layers = Annotated[dict[str, Annotated[str, BeforeValidator(_spelt)]], BeforeValidator(_scalars)]
 
 
 OUTPUT_NAME = r"^[A-Za-z_]\w{0,63}$"
@@ -121,7 +131,7 @@ def _otherwise(expected: str) -> WrapValidator:
 
 
 Resize = Annotated[
-    Side | tuple[Side, Side], BeforeValidator(_as_pair), _otherwise("pixels of the shorter side, or [height, width]")
+    Side | tuple[Side, Side], BeforeValidator(_as_pair), _otherwise("the shorter side, or [height, width]")
 ]
 LabelsOf = Annotated[
     Literal["index", "name", "imagenet"] | dict[str, int | str],
