@@ -25,7 +25,7 @@ from symbench.domains.common.datasets.some import spread
 from symbench.domains.images.datasets import decode
 from symbench.domains.images.datasets.decode import Unreadable
 from symbench.domains.images.datasets.facts import WINDOW, Source, gather, no_memory, remember_decoded, workers
-from symbench.domains.images.datasets.naming import first_few, short
+from symbench.domains.images.datasets.naming import SHOWN, first_few, short
 from symbench.domains.images.datasets.pixels import Use
 from symbench.domains.images.fields import Image
 
