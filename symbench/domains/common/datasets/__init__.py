@@ -28,3 +28,10 @@ class DatasetRow(Row):
 
 
 DATASETS: Table[DatasetRow] = Table("dataset", DatasetRow, {})
+SEQUENCES: Table[DatasetRow] = Table("sequence", DatasetRow, {}, entry_points=False)
+"""What makes a dataset of a sequence that a user's own code returns, each with what the sequence has to hold."""
+
+
+def of_sequences() -> DatasetRow:
+    """What a sequence is taken for: the first row of the first domain that has one."""
+    return next(iter(SEQUENCES.rows.values()))

@@ -18,11 +18,10 @@ from symbench.base.errors import ConfigError, DataError, Interrupted, Problem
 from symbench.base.events import Advanced, Finished, Listener, Started, ignore, never
 from symbench.base.slices import slices
 from symbench.domains.common.canvas import Canvas, Frame
-from symbench.domains.common.datasets import cache
 from symbench.domains.common.datasets.base import Batch, Dataset
-from symbench.domains.common.datasets.cache import FREE, Entry
 from symbench.domains.common.datasets.some import spread
-from symbench.domains.images.datasets import decode
+from symbench.domains.images.datasets import cache, decode
+from symbench.domains.images.datasets.cache import FREE, Entry
 from symbench.domains.images.datasets.decode import Unreadable
 from symbench.domains.images.datasets.facts import WINDOW, Source, gather, no_memory, remember_decoded, workers
 from symbench.domains.images.datasets.naming import SHOWN, first_few, short
