@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -24,9 +25,10 @@ from symbench.algebra.fields import OUTPUTS, Scalar
 from symbench.algebra.groups import GROUPS, PRODUCT, factors
 from symbench.base.code import Code
 from symbench.base.document import Document
-from symbench.base.errors import Problem, SuiteError, encodable, quoted
+from symbench.base.errors import Problem, SuiteError, encodable, one_of, quoted
 from symbench.base.registry import Options, Table
 from symbench.domains.common.datasets import DATASETS
+from symbench.domains.common.labels import LABELS
 from symbench.domains.common.models import MODELS
 from symbench.measure.store import content_key
 from symbench.measure.suite.rules import Rule
@@ -133,9 +135,19 @@ def _otherwise(expected: str) -> WrapValidator:
 Resize = Annotated[
     Side | tuple[Side, Side], BeforeValidator(_as_pair), _otherwise("the shorter side, or [height, width]")
 ]
+
+
+def _way_of_labels(way: str) -> str:
+    if way not in WAYS:
+        raise ValueError(way)
+    return way
+
+
+WAYS = ("index", "name", *LABELS.rows)
+"""How a label may be read: by itself, by what classes are called, or by a label space that domains know."""
 LabelsOf = Annotated[
-    Literal["index", "name", "imagenet"] | dict[str, int | str],
-    _otherwise("index, name, imagenet, or a mapping from classes to outputs"),
+    Annotated[str, AfterValidator(_way_of_labels)] | dict[str, int | str],
+    _otherwise(f"{one_of(WAYS)}, or a mapping from classes to outputs"),
 ]
 
 
