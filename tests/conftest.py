@@ -105,9 +105,9 @@ symmetries:
   turns: {{group: C4, on: image}}
 {symmetries}
 """
-DATA = "from symbench.face.testing import Blobs\n\n\ndef load(split='test', samples=24):\n    return Blobs(samples)\n"
+DATA = "from symbench.testing import Blobs\n\n\ndef load(split='test', samples=24):\n    return Blobs(samples)\n"
 MODEL = (
-    "import torch\nfrom symbench.face.testing import Brightness\n\n\n"
+    "import torch\nfrom symbench.testing import Brightness\n\n\n"
     "def build():\n    torch.manual_seed(0)\n    return Brightness()\n"
 )
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad
 
-from symbench.algebra.fields import Image
 from symbench.domains.images.actions.border import disc_mask
+from symbench.fields import Image
 
 REACH = 9
 

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image as Pil
 
 MODEL = (
-    "import torch\nfrom symbench.face.testing import Brightness\n\n\n"
+    "import torch\nfrom symbench.testing import Brightness\n\n\n"
     "def build(classes=2, channels=3):\n    torch.manual_seed(0)\n"
     "    return Brightness(classes=classes, channels=channels)\n"
 )

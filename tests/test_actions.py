@@ -16,7 +16,6 @@ from symbench.algebra import actions, groups
 from symbench.algebra.actions import ACTIONS
 from symbench.algebra.actions.base import Action
 from symbench.algebra.actions.permute import PermutePlaces
-from symbench.algebra.fields import Category, Field, Image, Nodes, Scalar
 from symbench.algebra.groups.base import Group
 from symbench.base.errors import ImpossiblePair
 from symbench.base.registry import Options
@@ -24,6 +23,7 @@ from symbench.domains.images.actions import fourier
 from symbench.domains.images.actions.border import disc_mask
 from symbench.domains.images.actions.zoom import zoom_matrix
 from symbench.face import testing
+from symbench.fields import Category, Field, Image, Nodes, Scalar
 
 SET = Nodes("items", Scalar())
 

@@ -19,7 +19,6 @@ from test_pretrained import offline, saved, source
 from torchvision.models import get_model, get_model_weights
 
 from symbench import open_run
-from symbench.algebra.fields import Category, Image
 from symbench.base.errors import ConfigError, DataError
 from symbench.base.events import Advanced, Event, Finished, Note, Started
 from symbench.domains.common.datasets import DATASETS
@@ -28,6 +27,7 @@ from symbench.domains.images.models.huggingface import Huggingface
 from symbench.domains.images.models.timm import Timm
 from symbench.domains.images.models.torchvision import Torchvision, imagenet_names
 from symbench.face.api import Choices, prepare
+from symbench.fields import Category, Image
 from symbench.measure.assemble.labels import Labels, match
 
 __all__ = ["offline", "saved"]

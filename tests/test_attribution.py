@@ -13,7 +13,7 @@ from filters import Filter, load, truth
 from test_evaluate import run
 
 from symbench.algebra import actions, groups
-from symbench.algebra.fields import Image
+from symbench.fields import Image
 
 EIGHTH = [45.0, 135.0, 225.0, 315.0]
 HERE = Path(__file__).parent

@@ -14,8 +14,8 @@ from conftest import Folder
 from test_evaluate import record, run
 
 from symbench.algebra.comparison import squared_distances
-from symbench.face.testing import known_error
 from symbench.measure.evaluate.moves import Moves
+from symbench.testing import known_error
 
 EXACT_CASES = {
     "C4": ("place", "pixel", "{group: C4, on: image}"),
@@ -38,7 +38,7 @@ RESAMPLED = {
 
 def measure(folder: Folder, reading: str, mark: str, symmetry: str, weight: float, size: int) -> pd.DataFrame:
     (folder.path / "known.py").write_text(
-        f"from symbench.face.testing import KnownError, Marked\ndef load():\n    return Marked({mark!r}, size={size})\n"
+        f"from symbench.testing import KnownError, Marked\ndef load():\n    return Marked({mark!r}, size={size})\n"
         f"def build():\n    return KnownError({reading!r}, {weight})\n"
     )
     folder.suite.write_text(

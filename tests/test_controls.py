@@ -148,7 +148,7 @@ def sb_observations(folder: Folder, key: str) -> pd.DataFrame:
 
 
 RULE = (
-    "from symbench.face.testing import Blobs\n\n\nclass Pairs:\n"
+    "from symbench.testing import Blobs\n\n\nclass Pairs:\n"
     "    def __init__(self):\n        self.blobs = Blobs(24)\n"
     "    def __len__(self):\n        return 24\n"
     "    def __getitem__(self, i):\n        b = self.blobs.batch([i])\n"

@@ -18,12 +18,12 @@ from torchvision.transforms.functional import crop, rotate
 from symbench.algebra import actions, groups
 from symbench.algebra.actions import ACTIONS
 from symbench.algebra.actions.base import Action
-from symbench.algebra.fields import Image
 from symbench.algebra.groups.base import Group
 from symbench.domains.images.actions.border import disc_mask
 from symbench.domains.images.actions.options import TurnOptions, ZoomOptions
 from symbench.domains.images.actions.plane import TurnImage
 from symbench.face import testing
+from symbench.fields import Image
 
 
 def build(name: str, **options: Any) -> tuple[Group, Action]:

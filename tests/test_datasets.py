@@ -12,14 +12,15 @@ from PIL import Image as Pil
 from scipy.spatial.distance import pdist
 from sklearn.datasets import load_digits
 
-from symbench.algebra.fields import Category, Image, Scalar
 from symbench.base.errors import ConfigError, DataError
 from symbench.domains.common.datasets import DATASETS
-from symbench.domains.common.datasets.base import Arrays, resize
+from symbench.domains.common.datasets.base import Arrays
 from symbench.domains.images.datasets.items import Items
 from symbench.domains.images.datasets.pixels import to_image
+from symbench.domains.images.datasets.resize import resize
 from symbench.domains.images.tables.datasets import TorchvisionOptions
 from symbench.domains.sets.data import mean_distance
+from symbench.fields import Category, Image, Scalar
 
 
 def load(name: str, **options: Any) -> Any:

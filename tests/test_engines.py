@@ -17,9 +17,8 @@ import symbench as sb
 from symbench.base.errors import ConfigError, DataError, Problem
 from symbench.base.events import Event, Note, once
 from symbench.base.registry import Row
-from symbench.domains.common.datasets.base import Canvas
+from symbench.domains.common.canvas import Canvas
 from symbench.face.api import prepare
-from symbench.face.testing import Blobs
 from symbench.measure.engines import ENGINES, load
 from symbench.measure.engines.base import Report, Task
 from symbench.measure.execution.context import Context
@@ -27,6 +26,7 @@ from symbench.measure.execution.samples import prepare_samples
 from symbench.measure.execution.worker import measured
 from symbench.measure.plan.document import Cell
 from symbench.measure.plan.workspace import Workspace
+from symbench.testing import Blobs
 
 
 class Sent:

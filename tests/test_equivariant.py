@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from symbench.algebra.fields import Image, Nodes, Scalar
 from symbench.base.errors import ConfigError
 from symbench.domains.images.models.p4_cnn import P4Cnn, P4Conv
 from symbench.domains.sets.deep_sets import DeepSets
 from symbench.domains.sets.set_mlp import SetMlp
 from symbench.face.testing import assert_equivariant
+from symbench.fields import Image, Nodes, Scalar
 
 IMAGES = torch.rand(5, 1, 17, 17, generator=torch.Generator().manual_seed(0))
 SET = {"set": Nodes("items", Scalar())}

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from symbench.algebra.fields import Image, Nodes, Scalar
 from symbench.base.errors import ConfigError, SymbenchError
 from symbench.face.testing import assert_equivariant
+from symbench.fields import Image, Nodes, Scalar
 
 NODES = Nodes("nodes", Scalar())
 

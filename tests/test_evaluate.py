@@ -54,7 +54,7 @@ def test_everything_agrees_with_a_plain_loop(folder: Folder) -> None:
     namespace: dict[str, Any] = {}
     exec(CONV, namespace)
     model = namespace["build"]().eval()
-    from symbench.face.testing import Blobs
+    from symbench.testing import Blobs
 
     batch = Blobs(24).batch(range(24))
     x, y = batch.leaves["image"], batch.targets["label"]
@@ -142,7 +142,7 @@ def test_circular_network_is_exact_under_circular_shifts(folder: Folder) -> None
 MAPS = """
 import torch
 from torch import nn
-from symbench.algebra.fields import Image
+from symbench.fields import Image
 
 class Net(nn.Module):
     outputs = {"maps": Image()}
@@ -289,7 +289,7 @@ def test_size_is_the_canvas(folder: Folder) -> None:
 
 @pytest.mark.parametrize("samples", [1, 2])
 def test_tiny_datasets(folder: Folder, samples: int) -> None:
-    folder.write(data=f"from symbench.face.testing import Blobs\ndef load():\n    return Blobs({samples})\n")
+    folder.write(data=f"from symbench.testing import Blobs\ndef load():\n    return Blobs({samples})\n")
     frame = run(folder)
     assert pick(frame, "consistency") == 1
     if samples == 1:
@@ -757,7 +757,7 @@ def test_wrong_models_fail_their_cells_and_never_the_run(folder: Folder, symbenc
 def test_a_broken_dataset_fails_its_cells_and_no_others(
     folder: Folder, symbench: Symbench, data: str, message: str
 ) -> None:
-    (folder.path / "broken.py").write_text(f"from symbench.face.testing import Blobs\n{data}")
+    (folder.path / "broken.py").write_text(f"from symbench.testing import Blobs\n{data}")
     edit(folder, "models:\n", '  bad: {use: "broken.py:D"}\nmodels:\n')
     ran = symbench("run", folder.suite, "--results", folder.results)
     assert ran.code == 3, ran.err
@@ -779,7 +779,7 @@ def test_a_module_with_extra_state_is_no_obstacle(folder: Folder) -> None:
 @pytest.mark.parametrize("body", ["return -1", "raise OSError('gone')"])
 def test_a_dataset_without_a_length_fails_its_cells(folder: Folder, symbench: Symbench, body: str) -> None:
     (folder.path / "broken.py").write_text(
-        f"from symbench.face.testing import Blobs\nclass D(Blobs):\n    def __len__(self):\n        {body}\n"
+        f"from symbench.testing import Blobs\nclass D(Blobs):\n    def __len__(self):\n        {body}\n"
     )
     edit(folder, "models:\n", '  bad: {use: "broken.py:D"}\nmodels:\n')
     ran = symbench("run", folder.suite, "--results", folder.results)
@@ -828,7 +828,7 @@ def test_adding_to_every_logit_changes_nothing(folder: Folder, scores: str) -> N
 @pytest.mark.parametrize("use", ["mlp, width: 4", '"model.py:build"'])
 def test_a_broken_dataset_does_not_spoil_a_model_for_the_others(folder: Folder, symbench: Symbench, use: str) -> None:
     (folder.path / "broken.py").write_text(
-        "from symbench.face.testing import Blobs\nclass D(Blobs):\n    def batch(self, i, canvas=None):\n        raise OSError('gone')\n"
+        "from symbench.testing import Blobs\nclass D(Blobs):\n    def batch(self, i, canvas=None):\n        raise OSError('gone')\n"
     )
     text = folder.suite.read_text().replace("datasets:\n", 'datasets:\n  bad: {use: "broken.py:D"}\n')
     folder.suite.write_text(text.replace('use: "model.py:build"', f"use: {use}"))
@@ -844,9 +844,9 @@ def test_weights_that_code_loads_itself_are_part_of_the_key(folder: Folder) -> N
     from symbench.face.api import prepare
 
     folder.write(
-        model="import torch\nfrom pathlib import Path\nfrom symbench.face.testing import Brightness\ndef build():\n    m = Brightness()\n    m.load_state_dict(torch.load(Path(__file__).parent / 'w.pt'))\n    return m\n"
+        model="import torch\nfrom pathlib import Path\nfrom symbench.testing import Brightness\ndef build():\n    m = Brightness()\n    m.load_state_dict(torch.load(Path(__file__).parent / 'w.pt'))\n    return m\n"
     )
-    from symbench.face.testing import Brightness
+    from symbench.testing import Brightness
 
     keys = []
     for scale in (1.0, 2.0):
@@ -917,7 +917,7 @@ def test_a_run_killed_early_is_reported_as_it_stands(folder: Folder, symbench: S
 
 def test_regressions_of_one_number_without_an_axis(folder: Folder) -> None:
     folder.write(
-        data="import torch\nfrom symbench.domains.common.datasets.base import Arrays\nfrom symbench.algebra.fields import Image, Scalar\n"
+        data="import torch\nfrom symbench.domains.common.datasets.base import Arrays\nfrom symbench.fields import Image, Scalar\n"
         "def load():\n    x = torch.rand(9, 1, 5, 5)\n    return Arrays({'image': x}, {'y': x.mean((1, 2, 3))}, fields={'image': Image()}, target_fields={'y': Scalar()})\n",
         model="from torch import nn\nclass Net(nn.Module):\n    def forward(self, x):\n        return x.mean((1, 2, 3))\ndef build():\n    return Net()\n",
     )

@@ -34,7 +34,7 @@ def test_pictures_are_those_that_the_model_saw(tmp_path: Path, symbench: Symbenc
     assert scene.run(skew=3.0).code == 0
     found, store, key = gallery(scene.results)
     assert len(found) == SHOWN
-    from symbench.face.testing import Blobs
+    from symbench.testing import Blobs
 
     images = Blobs(300).batch(range(300)).leaves["image"]
     rows = store.observations(key).to_pandas().set_index(["sample", "element"])

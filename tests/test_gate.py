@@ -35,7 +35,7 @@ gates:
 """
 DROP = "- {metric: worst_case_accuracy, max_drop: 0.05}"
 DATA = (
-    "from symbench.face.testing import Blobs\n\n\n"
+    "from symbench.testing import Blobs\n\n\n"
     "def load(split='test', samples=24, seed=0):\n    return Blobs(samples, seed=seed)\n"
 )
 MODEL = """\
@@ -388,8 +388,8 @@ def test_the_same_weights_on_other_terms_come_to_the_same_verdict(
     whose margin is more than the floor."""
     import torch
 
-    from symbench.face.testing import Blobs
     from symbench.read.judge import compare_runs
+    from symbench.testing import Blobs
 
     scene.promote(skew=2.0)
     threads, other = torch.get_num_threads(), scene.path / "other"

@@ -364,7 +364,7 @@ RULES = """
 import json
 from pathlib import Path
 
-from symbench.face.testing import Blobs
+from symbench.testing import Blobs
 from torch.utils.data import ConcatDataset, Dataset
 
 MOST = 270
@@ -424,7 +424,7 @@ def test_what_a_model_reads_while_it_runs_makes_it_stale(
     """A file and a variable that no output of the probe shows."""
     monkeypatch.setenv("SHIFT", "0")
     folder.write(model=(
-        "import os\nfrom pathlib import Path\nfrom symbench.face.testing import Brightness\n\n\n"
+        "import os\nfrom pathlib import Path\nfrom symbench.testing import Brightness\n\n\n"
         "class Net(Brightness):\n    def forward(self, x):\n"
         "        tiny = float((Path(__file__).parent / 'tiny').read_text()) + float(os.environ['SHIFT'])\n"
         "        return super().forward(x) + 1e-9 * tiny\n\n\ndef build():\n    return Net()\n"
@@ -444,7 +444,7 @@ def test_what_a_model_reads_while_it_runs_makes_it_stale(
 
 def test_a_model_that_makes_its_own_cache_is_measured_once(folder: Folder, symbench: Symbench) -> None:
     folder.write(model=(
-        "from pathlib import Path\nfrom symbench.face.testing import Brightness\n\n\ndef build():\n"
+        "from pathlib import Path\nfrom symbench.testing import Brightness\n\n\ndef build():\n"
         "    made = Path(__file__).parent / 'made.txt'\n    if not made.exists():\n        made.write_text('3')\n"
         "    made.read_text()\n    return Brightness()\n"
     ))  # fmt: skip

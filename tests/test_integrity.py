@@ -17,7 +17,7 @@ from conftest import Folder, Symbench, subprocess_symbench
 from PIL import Image
 
 from symbench import open_run
-from symbench.domains.common.datasets import cache
+from symbench.domains.images.datasets import cache
 from symbench.domains.images.datasets.images import load as load_images
 from symbench.measure.store import Store, content_key, is_sealed, write_text
 

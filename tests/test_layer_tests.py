@@ -14,9 +14,9 @@ import torch
 from conftest import CaseOf
 from torch import Tensor, nn
 
-from symbench.algebra.fields import Image, Nodes, Scalar
 from symbench.base.errors import ConfigError
 from symbench.face.testing import assert_equivariant
+from symbench.fields import Image, Nodes, Scalar
 
 NODES = Nodes("nodes", Scalar())
 ITEMS = Nodes("items", Scalar())

@@ -12,7 +12,7 @@ from conftest import Folder
 from test_evaluate import record, run
 
 from symbench.algebra import actions, groups
-from symbench.algebra.fields import Image
+from symbench.fields import Image
 from symbench.measure.store import Store
 
 
@@ -41,7 +41,7 @@ def test_an_analytic_model_has_its_closed_form(folder: Folder, case: str) -> Non
     """The code's only part that moves is ``w`` times a place: its derivative has length w for each generator."""
     reading, symmetry, generators, speed = ANALYTIC[case]
     (folder.path / "known.py").write_text(
-        "from symbench.face.testing import KnownError, Marked\ndef load():\n    return Marked('spot', size=61)\n"
+        "from symbench.testing import KnownError, Marked\ndef load():\n    return Marked('spot', size=61)\n"
         f"def build():\n    return KnownError({reading!r}, {WEIGHT})\n"
     )
     frame = suite(folder, "  known: {use: 'known.py:build'}\n", symmetry, "use: 'known.py:load'")

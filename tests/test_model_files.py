@@ -79,7 +79,7 @@ def build():
     return Net()
 """
 DATA = """\
-from symbench.face.testing import Blobs
+from symbench.testing import Blobs
 
 
 def load(channels=3, size=17):

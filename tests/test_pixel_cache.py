@@ -22,9 +22,8 @@ from conftest import ROOT, Symbench
 import symbench
 from symbench.base.errors import ConfigError, DataError, Interrupted
 from symbench.base.events import Advanced, Event, Finished, Started
-from symbench.domains.common.datasets import cache
 from symbench.domains.common.datasets.base import Readable
-from symbench.domains.images.datasets import facts, pictures, remembered
+from symbench.domains.images.datasets import cache, facts, pictures, remembered
 from symbench.domains.images.datasets.decode import DECODED
 from symbench.domains.images.datasets.images import load as load_images
 from symbench.domains.images.datasets.pictures import Pictures

@@ -174,7 +174,7 @@ def test_errors_keep_their_problems_when_they_are_sent(error: type[SymbenchError
 def test_data_without_a_length_leaves_a_rule_nothing_to_tell(folder: Folder, symbench: Symbench) -> None:
     """Its cells will fail, and that is all there is to say."""
     folder.write(
-        data="from symbench.face.testing import Blobs\n\n\nclass Lost(Blobs):\n    def __len__(self):\n        raise RuntimeError('lost')\n\n\ndef load():\n    return Lost(24)\n"
+        data="from symbench.testing import Blobs\n\n\nclass Lost(Blobs):\n    def __len__(self):\n        raise RuntimeError('lost')\n\n\ndef load():\n    return Lost(24)\n"
     )
     folder.suite.write_text(
         folder.suite.read_text() + "gates:\n- {metric: accuracy, max_drop: 0.1, against: baseline}\n"

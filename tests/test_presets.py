@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import affine_grid, grid_sample
 
 from symbench.domains.common.models.base import Model
-from symbench.domains.images.presets import PRESETS
+from symbench.domains.common.presets import PRESETS
 from symbench.measure.store import Store
 
 SIZE, SAMPLES = 21, 30

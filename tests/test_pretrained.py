@@ -48,7 +48,7 @@ symmetries: {{shifts: {{group: translations, on: image, reach: 1, border: zero, 
 controls: {{samples: 4}}
 """
 DATA = """\
-from symbench.face.testing import Blobs
+from symbench.testing import Blobs
 
 
 class Grey(Blobs):

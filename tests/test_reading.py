@@ -11,11 +11,11 @@ import torch
 from conftest import Case, CaseOf
 from torch import Tensor
 
-from symbench.algebra.fields import Image
 from symbench.domains.common.datasets.base import Arrays, Batch
 from symbench.domains.common.datasets.reading import change, change_under_seeds, seeded
 from symbench.domains.images.datasets.items import Items
-from symbench.face.testing import Blobs
+from symbench.fields import Image
+from symbench.testing import Blobs
 
 
 def use(case: Case, text: str) -> None:

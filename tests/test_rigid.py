@@ -16,13 +16,13 @@ from torchvision.transforms.functional import affine
 
 from symbench.algebra import actions, groups
 from symbench.algebra.actions.base import Action
-from symbench.algebra.fields import Image
 from symbench.algebra.groups.base import choose
 from symbench.base.errors import ConfigError
 from symbench.domains.images.actions.border import disc_mask
 from symbench.domains.images.actions.move import MoveImage
 from symbench.domains.images.groups.rigid import SE2, wrapped
 from symbench.face import testing
+from symbench.fields import Image
 
 
 def build(**options: Any) -> tuple[SE2, MoveImage]:

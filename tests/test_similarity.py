@@ -15,9 +15,9 @@ from torch import Tensor
 
 from symbench.algebra import actions, groups
 from symbench.algebra.actions.base import Action
-from symbench.algebra.fields import Image
 from symbench.algebra.groups.base import Group, choose
 from symbench.base.errors import ConfigError
+from symbench.fields import Image
 from symbench.measure.suite import load
 
 Array = npt.NDArray[np.float64]

@@ -19,7 +19,7 @@ from symbench.base.errors import ConfigError, SuiteError
 from symbench.base.registry import Table
 from symbench.domains.common.datasets import DATASETS
 from symbench.domains.common.models import MODELS
-from symbench.domains.images.presets import PRESETS
+from symbench.domains.common.presets import PRESETS
 from symbench.measure import suite
 from symbench.measure.plan import pairs, parse_only
 from symbench.measure.suite import entries

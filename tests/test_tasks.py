@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy, cross_entropy
 
-from symbench.algebra.fields import (
+from symbench.base.errors import ModelError
+from symbench.domains.common.models.outputs import read
+from symbench.fields import (
     Category,
     Embedding,
     Field,
@@ -23,8 +25,6 @@ from symbench.algebra.fields import (
     Scalar,
     Undeclared,
 )
-from symbench.base.errors import ModelError
-from symbench.domains.common.models.outputs import read
 from symbench.measure.tasks import TASKS, Open, Task, Unfit, Views, pair
 from symbench.measure.tasks.binary import Binary
 from symbench.measure.tasks.classification import Classification

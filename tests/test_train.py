@@ -17,12 +17,12 @@ from symbench.base.events import Advanced, Event, Started, ignore
 from symbench.base.paths import sha256_file
 from symbench.domains.images.datasets import digits
 from symbench.face.api import prepare
-from symbench.face.testing import Blobs
 from symbench.measure import train
 from symbench.measure.assemble import prepare as prepare_symmetry
 from symbench.measure.objective import augmented
 from symbench.measure.store import content_key
 from symbench.measure.suite import load
+from symbench.testing import Blobs
 
 RECIPE = """\
 version: 1
@@ -70,7 +70,7 @@ def test_another_recipe_is_another_checkpoint(
 
 def test_training_uses_the_training_split(folder: Folder, symbench: Any) -> None:
     write(folder)
-    (folder.path / "data.py").write_text("from symbench.face.testing import Blobs\ndef load():\n    return Blobs()\n")
+    (folder.path / "data.py").write_text("from symbench.testing import Blobs\ndef load():\n    return Blobs()\n")
     ran = symbench("run", folder.suite, "--results", folder.results)
     assert ran.code == 2
     assert "datasets.blobs: data.py:load has no parameter 'split'" in ran.err

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
+
+from platformdirs import user_cache_path
 
 
 def is_file(path: Path) -> bool:
@@ -38,3 +41,15 @@ def sha256_file(path: str | Path) -> str:
     """
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def cache_folder() -> Path:
+    """Where everything is kept that could be made again: ``SYMBENCH_CACHE_DIR``, or the platform's cache folder."""
+    own = os.environ.get("SYMBENCH_CACHE_DIR")
+    return Path(own) if own else user_cache_path("symbench")
+
+
+def bytes_taken(status: os.stat_result) -> int:
+    """The bytes that a file takes on the disk, as far as the system says: of a sparse one less than its size."""
+    blocks: int | None = getattr(status, "st_blocks", None)
+    return status.st_size if blocks is None else 512 * blocks

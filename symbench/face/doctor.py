@@ -20,11 +20,13 @@ from symbench.algebra.groups import GROUPS
 from symbench.algebra.metrics import METRICS
 from symbench.base.code import shortened
 from symbench.base.environment import PACKAGES, describe
-from symbench.base.errors import ConfigError
+from symbench.base.paths import bytes_taken, cache_folder
+from symbench.base.registry import Row, Table
 from symbench.domains.common.datasets import DATASETS
-from symbench.domains.common.datasets.cache import bytes_taken, cache_folder, limit_bytes
 from symbench.domains.common.models import MODELS
 
+FOLDERS: Table[Row] = Table("folder", Row, {}, entry_points=False)
+"""What domains keep between runs: each row names a function that gives a folder and the bytes that it may take."""
 EXTRAS = {
     "timm": (["timm"], "models: timm/NAME"),
     "huggingface": (["transformers", "datasets"], "models: huggingface/NAME, and the Hugging Face datasets"),
@@ -47,7 +49,7 @@ def examine(results: Path) -> dict[str, Any]:
         "numeric_flags": numeric_flags(),
         "folders": {
             "cache": folder_facts(cache_folder()),
-            "cached pixels": {**folder_facts(cache_folder() / "pixels"), "limit": _limit()},
+            **{name: _limited(*row.load()()) for name, row in FOLDERS},
             "results": folder_facts(results),
         },
         "extras": {
@@ -81,11 +83,8 @@ def extra_facts(modules: Sequence[str]) -> dict[str, Any]:
     return {"installed": True, "error": None}
 
 
-def _limit() -> int | None:
-    try:
-        return limit_bytes()
-    except ConfigError:
-        return None
+def _limited(folder: Path, limit: int | None) -> dict[str, Any]:
+    return {**folder_facts(folder), "limit": limit}
 
 
 def devices() -> list[dict[str, Any]]:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from symbench.base.errors import ConfigError
+from symbench.base.paths import cache_folder
 from symbench.base.records import CellRecord, Manifest
-from symbench.domains.common.datasets.cache import cache_folder
 from symbench.measure.store import Store, content_key
 
 MOST_CELLS = 400

@@ -16,7 +16,7 @@ from symbench.domains.common.datasets.base import Dataset, Valid
 from symbench.domains.common.datasets.targets import present
 from symbench.domains.common.models.base import Model
 from symbench.domains.common.models.running import dtypes_of, handed
-from symbench.measure.assemble import Prepared, image_leaves
+from symbench.measure.assemble import Prepared, normalised_leaves
 from symbench.measure.tasks import Open, Task, fitting, pair
 
 TRIES = 100
@@ -121,7 +121,7 @@ class Objective:
 
     def __init__(self, model: Model, data: Dataset, takes: Sequence[str], meant: Field | None, device: str) -> None:
         self.model, self.data, self.takes = model, data, takes
-        self.images = [name for name in image_leaves(data) if name in takes]
+        self.images = [name for name in normalised_leaves(data) if name in takes]
         self.device, self.dtype = device, dtypes_of(model.module)[0]
         self.open: list[Open] = pair(model.outputs, data.targets, scale="probabilities", meant=meant)
         self.tasks: list[Task] = []

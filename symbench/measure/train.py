@@ -21,9 +21,8 @@ from symbench.base.code import foreign
 from symbench.base.environment import hardware
 from symbench.base.errors import ConfigError, Interrupted, ModelError, Problem, one_of
 from symbench.base.events import Advanced, Finished, Listener, Note, Started
-from symbench.base.paths import sha256_file
+from symbench.base.paths import cache_folder, sha256_file
 from symbench.domains.common.datasets.base import Dataset
-from symbench.domains.common.datasets.cache import cache_folder
 from symbench.domains.common.datasets.reading import seeded
 from symbench.measure.assemble import inputs_of, prepare, ready, seed_for
 from symbench.measure.objective import Objective, augmented

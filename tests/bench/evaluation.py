@@ -17,8 +17,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import symbench
 from bench.table import Figure, say
-from symbench.face.testing import Blobs
-from symbench.measure.evaluate.exactness import FEW, nearby
+from symbench.domains.images.handling import Pixels
+from symbench.measure.evaluate.exactness import FEW
+from symbench.testing import Blobs
 
 SAMPLES, CONTROLS, SIZE, BATCH, ROUNDS = 384, 16, 65, 32, 3
 SUITE = """\
@@ -88,7 +89,7 @@ def _bare(net: nn.Module) -> float:
                 net(piece)
         for _ in range(3 + 2 * 3):  # repeat, re-batch, precision, and E twice
             net(images[:CONTROLS])
-        for size in nearby(SIZE):  # geometry, still and moved
+        for size in Pixels().nearby(SIZE):  # geometry, still and moved
             few = nn.functional.interpolate(images[:FEW], size=(size, size))
             net(few)
             net(few)

@@ -43,11 +43,12 @@ class Action(ABC):
     """How a group moves one field. A LEFT action: ``act(g, act(h, x)) == act(compose(g, h), x)``.
 
     Attributes:
-        in_pixels: elements are distances in the input's pixels, so that a map of another size is not moved by them.
+        in_input_units: what is said of elements that are distances in units of the input, such as pixels, by which a
+            map of another size is not moved; None where they are none.
         moves_values: it computes with what stands at the places, rather than moving it about.
     """
 
-    in_pixels = False
+    in_input_units: str | None = None
     moves_values = False
 
     @classmethod
@@ -72,6 +73,18 @@ class Action(ABC):
             g: elements, ``(k, ...)`` shared by all samples or ``(k, n, ...)`` one for each.
             like: values ``(n, ...)``; only shape, dtype and device matter, and not n where elements are shared.
         """
+
+    def immovable(self, shape: tuple[int, ...], side: int) -> str | None:
+        """Why an output of this shape, without the sample axis, cannot be moved along with the input; None if it can.
+
+        Args:
+            shape: its.
+            side: how long the last axis is of the input that the model was shown.
+        """
+        reason = self.check(shape)
+        if reason is None and self.in_input_units and shape[-1] != side:
+            return f"{self.in_input_units}, of {side} a side, and it has {shape[-1]}"
+        return reason
 
     def prepare(self, x: Tensor) -> Tensor:
         """What is done to every sample before any element, the identity too: a mask, a finer canvas."""

@@ -90,7 +90,7 @@ class FieldAction(Action):
     def __init__(self, element_ndim: int, parts: Sequence[tuple[Part, Action]]) -> None:
         self.element_ndim = element_ndim
         self.parts = tuple(parts)
-        self.in_pixels = any(action.in_pixels for _, action in parts)
+        self.in_input_units = next((action.in_input_units for _, action in parts if action.in_input_units), None)
         self.moves_values = any(part.number is None for part, _ in parts)
 
     def check(self, shape: tuple[int, ...]) -> str | None:

@@ -31,11 +31,12 @@ from symbench.algebra.fields.values import (
     channels,
     classes,
 )
-from symbench.algebra.fields.words import OUTPUTS, Image, Nodes, declared, word_of
+from symbench.algebra.fields.words import OUTPUTS, USUAL, Nodes, declared, word_of
 
 __all__ = [
     "ANY",
     "OUTPUTS",
+    "USUAL",
     "Axis",
     "Category",
     "Channels",
@@ -44,7 +45,6 @@ __all__ = [
     "Embedding",
     "Field",
     "Grid",
-    "Image",
     "Index",
     "Logits",
     "Mask",

@@ -13,9 +13,8 @@ def Nodes(axis: str, value: Field) -> Field:  # noqa: N802  (reads as a type in 
     return value.over(Axis(axis))
 
 
-def Image() -> Field:  # noqa: N802  (likewise)
-    """Numbers over a grid, ``(n, c, h, w)``: pixels in [0, 1] as inputs, any maps of that shape as outputs."""
-    return Scalar().over(Grid("image"))
+USUAL = Scalar().over(Grid("image"))
+"""What an input is taken for where nobody says what it is: numbers over a grid, ``(n, c, h, w)``."""
 
 
 OUTPUTS: dict[str, Field] = {

@@ -138,7 +138,7 @@ def list_names(kind: str | None, json: bool) -> None:
     from symbench.algebra.metrics import METRICS
     from symbench.domains.common.datasets import DATASETS
     from symbench.domains.common.models import MODELS
-    from symbench.domains.images.presets import PRESETS
+    from symbench.domains.common.presets import PRESETS
     from symbench.face.terminal import show_columns
 
     tables = {

@@ -64,9 +64,11 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="NAME",
     help="No suite: a preset or a group.",
-    shell_complete=complete.names_of("symbench.domains.images.presets:PRESETS", "symbench.algebra.groups:GROUPS"),
+    shell_complete=complete.names_of("symbench.domains.common.presets:PRESETS", "symbench.algebra.groups:GROUPS"),
 )
-@click.option("--size", type=click.IntRange(1, 8192), metavar="PX", help="No suite: pixels a side that models see.")
+@click.option(
+    "--size", type=click.IntRange(1, 8192), metavar="PX", help="No suite: how long a side is of what models see."
+)
 @click.option("--pretrained", is_flag=True, help="No suite: models of libraries with their pretrained weights.")
 @click.option(
     "--save-suite",
@@ -80,7 +82,7 @@ if TYPE_CHECKING:
 @limit_option
 @device_option
 @click.option(
-    "--batch-size", type=int, default=256, show_default=True, metavar="N", help="Images in one forward pass."
+    "--batch-size", type=int, default=256, show_default=True, metavar="N", help="Samples in one forward pass."
 )
 @click.option("--fail-fast", is_flag=True, help="Stop at the first cell that fails.")
 @no_code_option

@@ -12,6 +12,7 @@ from torch import Tensor
 from symbench.algebra.fields import Field
 from symbench.algebra.groups.base import Elements, Group, choose
 from symbench.base.errors import ConfigError, Problem, one_of, quoted
+from symbench.domains.common.handling import handling_of
 from symbench.face.equivariant.deviation import TOLERANCE, Deviation, hints
 from symbench.face.equivariant.fields import Declared, check_axes, field_of
 from symbench.face.equivariant.probe import Probe
@@ -153,6 +154,6 @@ def _tolerance(setting: Setting, chosen: Elements, tolerance: float | None, dtyp
     # No default where numbers are resampled: how much an interpolation loses depends on the images, and a tolerance
     # that suits all of them would pass a broken layer.
     if tolerance is None and not setting.exact(chosen):
-        got = f"{setting.name} resamples or loses pixels here"
+        got = f"{setting.name} resamples or loses {handling_of(setting.on).noun} here"
         raise ConfigError(Problem("tolerance", got, None, "Say with tolerance= how much of that is allowed."))
     return TOLERANCE[dtype] if tolerance is None else tolerance

@@ -11,6 +11,8 @@ from torch import Tensor
 from symbench.algebra.comparison import flat, squared_distances
 from symbench.algebra.fields import Field
 from symbench.base.errors import one_of
+from symbench.domains.common.handling import handling_of
+from symbench.face.equivariant.fields import written
 from symbench.face.equivariant.probe import Output
 
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4, torch.bfloat16: 0.1, torch.float16: 0.05}
@@ -133,14 +135,10 @@ def hints(
     for name, output in failing.items():
         shape = tuple(output.value.shape)
         if not declared and len(shape) > 2:
-            field = "Image()" if len(shape) == 4 else "Nodes('nodes', Scalar())"
             texts.append(
                 f"Nothing was said of the output, of shape {shape}: it was taken for one that nothing moves. If it "
-                f"moves with the input, say so, such as outputs={{{name!r}: {field}}}."
+                f"moves with the input, say so, such as outputs={{{name!r}: {written(shape)}}}."
             )
-        if turns and output.field.grid is not None and shape[1] > 1:
-            texts.append(
-                f"Image() says that the pixels of {name!r} move and its {shape[1]} channels do not. Components of "
-                "vectors and orientations do: they cannot be declared yet; test what is made of them further on."
-            )
+        about = handling_of(output.field).about_turning(name, shape) if turns else None
+        texts += [] if about is None else [about]
     return texts

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from torch import Tensor
 
-from symbench.algebra.fields import Category, Field, Image, Nodes, Scalar
+from symbench.algebra.fields import USUAL, Category, Field, Nodes, Scalar
 from symbench.base.errors import ConfigError, Problem, near_miss, one_of, quoted
+from symbench.domains.common.places import PLACES
 
 Declared = Field | str | None
 """A field, or its name for those without axes; None for an output that is left out."""
 ROWS = "Nodes('nodes', Scalar())"
-PLAIN: dict[str, Callable[[], Field]] = {"image": Image, "scalar": Scalar, "category": Category}
+
+
+def plain() -> dict[str, Field]:
+    """The fields without a name of their own, as code calls them: those that domains bring first."""
+    brought = {row.word: row.field for row in PLACES.rows.values() if row.field is not None}
+    return {**brought, "Scalar": Scalar(), "Category": Category()}
+
+
+def written(shape: tuple[int, ...]) -> str:
+    """What code would declare an output ``(n, ...)`` of this shape as, if it moves with the input."""
+    brought = (row for row in PLACES.rows.values() if row.field is not None)
+    axes = ((row.word, sum(each.dimensions for each in row.field.places)) for row in brought if row.field is not None)
+    return next((f"{word}()" for word, count in axes if count + 2 == len(shape)), ROWS)
 
 
 def field_of(value: Any, where: str) -> Field:
@@ -25,12 +38,12 @@ def field_of(value: Any, where: str) -> Field:
     if isinstance(value, Field):
         return value
     name = value if isinstance(value, str) else getattr(value, "__name__", "")
-    if name.lower() in PLAIN:
-        return PLAIN[name.lower()]()
-    expected = f"Image(), Scalar(), Category() or {ROWS} from symbench.algebra.fields"
-    raise ConfigError(
-        Problem(where, f"got {quoted(value)}", expected, near_miss(name, ["Image", "Scalar", "Category"]))
-    )
+    known = plain()
+    for word, field in known.items():
+        if name.lower() == word.lower():
+            return field
+    expected = f"{', '.join(f'{word}()' for word in known)} or {ROWS} from symbench.fields"
+    raise ConfigError(Problem(where, f"got {quoted(value)}", expected, near_miss(name, known)))
 
 
 def fields_of_inputs(
@@ -66,7 +79,7 @@ def _guess(name: str, x: Tensor, group: str, kinds: Collection[str]) -> Field:
         return Scalar()
     rows = Nodes("nodes", Scalar())
     pairs = "Axis" in kinds and x.ndim in {3, 4} and x.shape[1] == x.shape[2]
-    guessed = {3: rows, 4: Image()}.get(x.ndim)
+    guessed = {3: rows, 4: USUAL}.get(x.ndim)
     if guessed is not None and guessed.places[0].kind in kinds and not pairs:
         return guessed
     got = f"the shape {tuple(x.shape)} does not say what it is"

@@ -11,7 +11,7 @@ from symbench.algebra.actions.base import Action, TrivialAction
 from symbench.algebra.fields import Field
 from symbench.algebra.groups.base import Elements
 from symbench.base.errors import ConfigError, Problem
-from symbench.domains.images.actions.border import immovable
+from symbench.domains.common.handling import handling_of
 from symbench.face.equivariant.deviation import Deviation, largest, worst
 from symbench.face.equivariant.probe import Output, Probe
 from symbench.face.equivariant.setting import Setting
@@ -93,7 +93,7 @@ class Trial:
         self._check_numbers(f"output {name!r}", output.value, action)
         moved = [leaf for leaf, move in self.setting.moves.items() if not isinstance(move, TrivialAction)]
         side = self._seen(self.ready)[moved[0]].shape[-1]
-        reason = immovable(action, tuple(output.value.shape[1:]), side)
+        reason = action.immovable(tuple(output.value.shape[1:]), side)
         if reason is not None:
             got = f"{self.setting.name} cannot move it: {reason}"
             raise ConfigError(Problem(f"output {name!r}", got, f"an output that is {output.field}"))
@@ -102,7 +102,7 @@ class Trial:
     def _check_numbers(self, where: str, x: Tensor, move: Action) -> None:
         """Refuse to resample whole numbers."""
         if not (self.exact or x.is_floating_point() or isinstance(move, TrivialAction)):
-            got = f"is {x.dtype}, and {self.setting.name} resamples or loses pixels"
+            got = f"is {x.dtype}, and {self.setting.name} resamples or loses {handling_of(self.setting.on).noun}"
             raise ConfigError(Problem(where, got, "floating point, or elements that only permute"))
 
     def _check_border(self, name: str, x: Tensor) -> None:

@@ -4,7 +4,7 @@ The one place where a name of the suite becomes an object. What is made here is 
 every digest is taken here too.
 """
 
-from symbench.measure.assemble.data import image_leaves, load_dataset, output_count, reading, seed_for
+from symbench.measure.assemble.data import load_dataset, normalised_leaves, output_count, reading, seed_for
 from symbench.measure.assemble.model import (
     build_module,
     built_for_data,
@@ -24,13 +24,13 @@ __all__ = [
     "canvas",
     "check_layers",
     "dtype_of",
-    "image_leaves",
     "inputs_of",
     "is_foreign",
     "layer_fields",
     "load_dataset",
     "load_weights",
     "model_description",
+    "normalised_leaves",
     "origin_document",
     "output_count",
     "prepare",

@@ -9,13 +9,13 @@ from typing import Any, TypeVar
 
 from symbench.algebra.fields import Category, Classes, MultiLabel
 from symbench.base.code import foreign
-from symbench.base.errors import CellError, ConfigError, DataError, Problem
+from symbench.base.errors import CellError, ConfigError, DataError, Problem, one_of
 from symbench.base.events import Listener, ignore
-from symbench.domains.common.datasets import DATASETS
-from symbench.domains.common.datasets.base import Canvas, Dataset
+from symbench.domains.common.canvas import Canvas
+from symbench.domains.common.datasets import DATASETS, of_sequences
+from symbench.domains.common.datasets.base import Dataset
 from symbench.domains.common.datasets.padding import checked
-from symbench.domains.images.datasets.items import Items
-from symbench.domains.images.tables.datasets import ItemsOptions
+from symbench.domains.common.handling import handling_of
 from symbench.measure.suite import Suite, code_of
 
 T = TypeVar("T")
@@ -66,16 +66,19 @@ def load_dataset(suite: Suite, name: str, *, split: str | None = None, listen: L
 
 def _as_dataset(found: Any, where: str, options: Mapping[str, Any]) -> Dataset:
     """What code returned; a sequence becomes a dataset with the options of its entry."""
+    usual = of_sequences()
     if isinstance(found, Dataset):
         found = checked(found, where)
-        fields = ItemsOptions.model_fields.items()
+        fields = usual.options.model_fields.items()
         given = [key for key, field in fields if options.get(key, field.default) != field.default]
         if given:
-            got = f"got {given[0]} for a {type(found).__name__}, which makes its own pixels"
-            raise ConfigError(Problem(where, got, "a sequence of images"))
+            own = {handling_of(field).noun for field in usual.fields.values()}
+            got = f"got {given[0]} for a {type(found).__name__}, which makes its own {one_of(own)}"
+            raise ConfigError(Problem(where, got, usual.summary))
         return found
     try:
-        return Items(found, where=where, **options)
+        made: Dataset = usual.load()(found, where=where, **options)
+        return made
     except CellError as error:  # the first sample already cannot be read: nothing to run
         raise ConfigError(error.problems) from error
 
@@ -106,6 +109,6 @@ def reading(read: Callable[[], T], where: str) -> T:
         return read()
 
 
-def image_leaves(dataset: Dataset) -> list[str]:
+def normalised_leaves(dataset: Dataset) -> list[str]:
     """The leaves that get normalised."""
-    return [name for name, field in dataset.fields.items() if field.grid is not None]
+    return [name for name, field in dataset.fields.items() if handling_of(field).normalised]

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from torch import nn
 
 from symbench.algebra.fields import Category, MultiLabel
-from symbench.base.code import foreign, require
+from symbench.base.code import foreign
 from symbench.base.errors import ConfigError, ModelError, Problem, near_miss, one_of, quoted
 from symbench.domains.common.datasets.base import Dataset
+from symbench.domains.common.labels import LABELS, Names, plain
 from symbench.domains.common.models.source import synonyms
-from symbench.domains.images.models.torchvision import imagenet_names
 from symbench.measure.assemble.model import built_for_data
 from symbench.measure.suite import Suite
 
-Names = Sequence[Sequence[str]]
-"""What each output of a model is called."""
-SYNSET = re.compile(r"n\d{8}")
-SAME_ORDER = 0.95
-"""Outputs are taken for ImageNet's if at least so many names agree: libraries mend a few."""
 SHOWN = 5
 
 
@@ -108,7 +102,7 @@ def match(
     Args:
         classes: the data's; None where they have no names.
         names: what the model's outputs are called; None where that is not known.
-        wanted: the entry's ``labels``: ``index``, ``name``, ``imagenet``, or outputs by class.
+        wanted: the entry's ``labels``: ``index``, ``name``, a label space such as ``imagenet``, or outputs by class.
         strict: whether it is an error that no class is known to the model, rather than a comparison by index.
         model: the model's name, for messages.
         data: the dataset's.
@@ -117,8 +111,8 @@ def match(
     Raises:
         ConfigError: some class is none of the outputs, or more than one, or two are the same.
     """
-    if wanted == "imagenet":
-        names, strict = imagenet_names(), True
+    if isinstance(wanted, str) and wanted in LABELS.rows:
+        names, strict = LABELS.row(wanted).load()().names(), True
     given = wanted if isinstance(wanted, Mapping) else {}
     if wanted == "name" or given:
         strict = True
@@ -133,8 +127,8 @@ def match(
         return problem.by_index(f"the outputs of {model} have names, and the classes of {data} have none")
     if not (names or given):
         return _numbered(classes, problem)
-    if any(SYNSET.fullmatch(name) for name in classes) and names:
-        names = _with_synsets(names, where)
+    if names:
+        names = _with_numbers(classes, names, where)
     chosen = [_chosen(name, given[name], names, problem) if name in given else None for name in classes]
     found = _looked_up(classes, chosen, names or (), problem, strict=strict)
     if found is None:
@@ -157,10 +151,10 @@ class _Problems:
         return Labels("index", None, f"{self.model} on {self.data}: labels by index, since {why}; {remedy}")
 
     def unknown(self, classes: Sequence[str], lost: Sequence[str], names: Names) -> ConfigError:
-        known = {_plain(name): name for each in names for name in each}
+        known = {plain(name): name for each in names for name in each}
         shown = []
         for name in lost[:SHOWN]:
-            close = difflib.get_close_matches(_plain(name), known, n=1)
+            close = difflib.get_close_matches(plain(name), known, n=1)
             shown.append(repr(name) + (f" (nearest: {known[close[0]]!r})" if close else ""))
         more = f" and {len(lost) - SHOWN:,} more" if len(lost) > SHOWN else ""
         got = f"{len(lost):,} of {len(classes):,} classes of {self.data} are no output of {self.model}: "
@@ -259,7 +253,7 @@ def _index(names: Names) -> dict[str, set[int]]:
     What is the first name of some is not taken for a synonym of others.
     """
     first = [(each[0], each[0].split(",")[0]) for each in names]
-    return {**_by_name(names, _plain), **_by_name(first, _plain), **_by_name(first, _as_it_stands)}
+    return {**_by_name(names, plain), **_by_name(first, plain), **_by_name(first, _as_it_stands)}
 
 
 def _by_name(names: Names, form: Callable[[str], str]) -> dict[str, set[int]]:
@@ -275,7 +269,7 @@ def _meant(name: str, index: Mapping[str, set[int]]) -> set[int]:
     for parts in ([name], name.split(",")):
         found: set[int] = set()
         for part in parts:
-            found |= index.get(_as_it_stands(part)) or index.get(_plain(part), set())
+            found |= index.get(_as_it_stands(part)) or index.get(plain(part), set())
         if found:
             return found
     return set()
@@ -285,22 +279,9 @@ def _as_it_stands(name: str) -> str:
     return "= " + name.replace("_", " ")
 
 
-def _plain(name: str) -> str:
-    """A name without case and marks: ``Jack-o'-lantern`` is ``jack o lantern``."""
-    return " ".join(re.findall(r"[^\W_]+", name.replace("'", "").casefold())) or name
-
-
-def _with_synsets(names: Names, where: str) -> Names:
-    """The names, and WordNet's numbers beside them where they are ImageNet's 1,000 in its order."""
-    if any(SYNSET.fullmatch(name) for each in names for name in each):
-        return names
-    usual = imagenet_names()
-    if len(names) != len(usual):
-        return names
-    info = require("timm", "timm", where).data.ImageNetInfo()
-    synsets, described = info.label_names(), info.label_descriptions()
-    lemmas = [{_plain(part) for part in text.split(",")} for text in described]
-    agree = sum(any(_plain(name) in lemma for name in each) for each, lemma in zip(names, lemmas, strict=True))
-    if agree < SAME_ORDER * len(names):
-        return names
-    return [(*each, synset) for each, synset in zip(names, synsets, strict=True)]
+def _with_numbers(classes: Sequence[str], names: Names, where: str) -> Names:
+    """The names, and numbers beside them where classes are called by those of a label space, and no output is."""
+    for _, row in LABELS:
+        if any(map(row.is_number, classes)) and not any(row.is_number(name) for each in names for name in each):
+            names = row.load()().numbered(names, where)
+    return names

@@ -17,7 +17,7 @@ from symbench.base.identity import Reads
 from symbench.domains.common.datasets.base import Dataset
 from symbench.domains.common.models import MODELS, ModelRow
 from symbench.domains.common.models.source import Description, Source
-from symbench.measure.assemble.data import image_leaves, seed_for
+from symbench.measure.assemble.data import normalised_leaves, seed_for
 from symbench.measure.store import content_key
 from symbench.measure.suite import ModelEntry, Suite, code_of
 
@@ -157,7 +157,7 @@ def check_images(
         ConfigError: with how to make them fit.
     """
     entry = suite.models[model]
-    for leaf in image_leaves(dataset):
+    for leaf in normalised_leaves(dataset):
         there = shapes[leaf][0]
         if entry.channels is not None and there not in {1, entry.channels}:
             where = suite.where("models", model, "channels")

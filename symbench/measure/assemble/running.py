@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from symbench.algebra.fields import OUTPUTS, Field, Image, Undeclared, declared, mask_of
+from symbench.algebra.fields import OUTPUTS, USUAL, Field, Undeclared, declared, mask_of
 from symbench.base.code import foreign
 from symbench.base.errors import ConfigError, ModelError, Problem, near_miss, one_of
 from symbench.domains.common.models import MODELS
@@ -99,7 +99,7 @@ def inputs_of(
     with foreign(ModelError, name, "reading what it declares"):
         inputs = declared(getattr(module, "inputs", None))
         packs = is_packed(module)
-    found = takes(inputs or (Image(),), fields)
+    found = takes(inputs or (USUAL,), fields)
     if found is None or not packs:
         return found
     axes = dict.fromkeys(axis for leaf in found for axis in fields[leaf].axes)

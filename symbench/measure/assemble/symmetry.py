@@ -20,7 +20,8 @@ from symbench.algebra.groups.views import draw_each
 from symbench.base.code import foreign
 from symbench.base.errors import ConfigError, DataError, ImpossiblePair, Problem, one_of
 from symbench.base.identity import dependencies
-from symbench.domains.common.datasets.base import Canvas, Dataset, Frame, Valid
+from symbench.domains.common.canvas import Canvas, Frame
+from symbench.domains.common.datasets.base import Dataset, Valid
 from symbench.domains.common.datasets.wrappers import Every
 from symbench.measure.assemble.data import seed_for
 from symbench.measure.store import content_key

@@ -15,6 +15,7 @@ import torch
 from symbench.algebra.actions.base import SHARP
 from symbench.base.code import foreign
 from symbench.base.errors import CellError, DataError, ModelError, Problem
+from symbench.domains.common.handling import handling_of
 from symbench.measure.evaluate.job import Job, kinds, load_leaves, sides
 from symbench.measure.evaluate.reference import Reference
 from symbench.measure.evaluate.rows import Columns, Outputs, as_compared, outputs_of, pairing, spread, squares, table
@@ -84,7 +85,8 @@ def exact_sizes(
         sizes: filled in; the measured size comes first.
     """
     samples, errors = chosen[:SIZES], _known_errors(tables, listed)
-    if job.dataset.fields[job.prepared.on].grid is None or not errors:
+    handling = handling_of(job.dataset.fields[job.prepared.on])
+    if not handling.resizable or not errors:
         return "needs permutations of images, and two samples that are told apart"
     canvas, side = sides(exact, samples[0])
     worst = max(errors, key=lambda number: errors[number][0])
@@ -93,7 +95,7 @@ def exact_sizes(
         return None
     # float32 on a few samples rules most sizes out at a fraction of the cost
     quick = job if job.rounding == torch.finfo(torch.float32).eps else exact
-    for size in nearby(side):
+    for size in handling.nearby(side):
         resized = size + canvas - side
         try:
             with foreign(DataError, job.cell.pair.dataset, "bringing images to another size"):
@@ -129,16 +131,6 @@ def _known_errors(tables: Sequence[Columns], listed: Sequence[Reference]) -> dic
             number, error = int(rows["element"][0]), (float(rows["deviation_sq"].mean()) / null) ** 0.5
             found[number] = max(found.get(number, (0.0, limit)), (error, limit))
     return found
-
-
-def nearby(side: int) -> list[int]:
-    """Sizes around ``side`` at which strides of powers of two meet both edges alike: 4 either way, and ``m 2^j + 1``
-    and ``m 2^j`` next to it."""
-    found = set(range(side - 4, side + 5))
-    for power in (8, 16, 32):
-        below = side // power * power
-        found |= {below, below + 1, below + power, below + power + 1}
-    return sorted(size for size in found if size > 4 and size != side)
 
 
 def _sharp(job: Job, samples: Sequence[int]) -> list[int]:

@@ -1,25 +1,20 @@
-"""The samples that break worst, rendered again once a cell is measured: the only pixels that are kept."""
+"""The samples that break worst, rendered again once a cell is measured: all that is kept of any."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
-from PIL import Image as Pil
-from torch import Tensor
 
 from symbench.base.columns import GALLERY
+from symbench.domains.common.handling import Handling, handling_of
 from symbench.measure.evaluate.job import Job, run_model, view_leaves
 from symbench.measure.evaluate.reference import Reference
 
 SHOWN = 5
 """Samples of a cell that are kept."""
-LARGEST = 224
-"""Pixels a side of a kept picture; larger ones are made smaller."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +75,7 @@ def rendered(job: Job, reference: Reference, worst: Sequence[Worst]) -> dict[str
         reference: the output that they broke on.
         worst: the samples, the worst first.
     """
-    if not worst or job.dataset.fields[job.prepared.on].grid is None:
+    if not worst or not _shown(job).pictured:
         return None
     columns: dict[str, list[Any]] = {name: [] for name in GALLERY.names}
     for rank, each in enumerate(worst):
@@ -92,12 +87,16 @@ def rendered(job: Job, reference: Reference, worst: Sequence[Worst]) -> dict[str
     return columns
 
 
+def _shown(job: Job) -> Handling:
+    return handling_of(job.dataset.fields[job.prepared.on])
+
+
 def _row(job: Job, reference: Reference, each: Worst) -> dict[str, Any] | None:
     row: dict[str, Any] = {"element": _label(job, each), "target": None}
     for name, number in (("before", 0), ("after", each.element)):
         leaves, targets = view_leaves(job, [each.sample], number)
         seen = job.prepared.actions[job.prepared.on].finish(leaves[job.prepared.on])
-        picture = png(seen[0])
+        picture = _shown(job).rendered(seen[0])
         if picture is None:
             return None
         row[f"image_{name}"] = picture
@@ -112,15 +111,3 @@ def _label(job: Job, each: Worst) -> str:
     elements = job.prepared.elements.at([each.sample])[each.element]  # (...) or (1, ...)
     own = job.prepared.elements.shared is None
     return job.prepared.group.labels(elements if own else elements[None])[0]
-
-
-def png(image: Tensor) -> bytes | None:
-    """A picture ``(c, h, w)`` in [0, 1] as PNG, at most 224 pixels a side; None unless it has 1 or 3 channels."""
-    if image.ndim != 3 or image.shape[0] not in (1, 3):
-        return None
-    pixels = (image.detach().float().cpu().clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
-    picture = Pil.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-    picture.thumbnail((LARGEST, LARGEST))
-    file = io.BytesIO()
-    picture.save(file, "PNG", optimize=True)
-    return file.getvalue()

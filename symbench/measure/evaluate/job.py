@@ -19,11 +19,12 @@ from symbench.algebra.fields import Category, Classes, Field, MultiLabel
 from symbench.base.code import LONGEST, foreign
 from symbench.base.environment import exact_device
 from symbench.base.errors import CellError, DataError, ModelError, Problem
-from symbench.domains.common.datasets.base import Canvas, Dataset, resize
+from symbench.domains.common.canvas import Canvas
+from symbench.domains.common.datasets.base import Dataset
+from symbench.domains.common.handling import handling_of
 from symbench.domains.common.models.base import Model
 from symbench.domains.common.models.running import dtypes_of
-from symbench.domains.images.actions import border
-from symbench.measure.assemble import Prepared, image_leaves, seed_for
+from symbench.measure.assemble import Prepared, normalised_leaves, seed_for
 from symbench.measure.evaluate.places import axes_of, comparison_of, output_fields, without_padding
 from symbench.measure.evaluate.stopwatch import Stopwatch
 from symbench.measure.plan.document import Cell
@@ -159,17 +160,23 @@ def load_leaves(job: Job, indices: Sequence[int]) -> tuple[dict[str, Tensor], di
     """
     with foreign(DataError, job.cell.pair.dataset, "reading samples"):
         batch = job.dataset.batch(indices, canvas=job.decoded)
-        others = image_leaves(job.dataset) if job.canvas != job.decoded else []
-        resized = {name: resize(batch.leaves[name], job.canvas) for name in others}
+        resized = {name: _brought(job, name, x) for name, x in batch.leaves.items()}
     leaves = {
         name: job.prepared.actions[name].prepare(
             x.to(job.device, precision(job, name)) if x.is_floating_point() else x.to(job.device)
         )
-        for name, x in {**batch.leaves, **resized}.items()
+        for name, x in resized.items()
     }
     targets = {name: _checked_target(job, name, target) for name, target in batch.targets.items()}
     axes = {name: axes_of(job.dataset.targets[name], "") for name in targets}
     return leaves, {name: without_padding(x, axes[name], leaves) for name, x in targets.items()}
+
+
+def _brought(job: Job, leaf: str, values: Tensor) -> Tensor:
+    """A leaf as the dataset was asked for it, on the canvas of the job."""
+    if job.canvas == job.decoded or leaf not in job.dataset.fields:
+        return values
+    return handling_of(job.dataset.fields[leaf]).resized(values, job.canvas)
 
 
 def precision(job: Job, leaf: str) -> torch.dtype:
@@ -218,17 +225,17 @@ def view(job: Job, leaves: dict[str, Tensor], indices: Sequence[int], number: in
 
 
 def sides(job: Job, sample: int) -> tuple[int, int]:
-    """Pixels a side of the canvas of an image leaf, and of what the model sees of it."""
+    """How long a side is of the canvas of the leaf that is moved, and of what the model sees of it."""
     action = job.prepared.actions[job.prepared.on]
     with foreign(DataError, job.cell.pair.dataset, "reading samples"):
         image = job.dataset.batch([sample], canvas=job.decoded).leaves[job.prepared.on]
-        image = image if job.canvas == job.decoded else resize(image, job.canvas)
+        image = _brought(job, job.prepared.on, image)
     return int(image.shape[-1]), int(action.finish(action.prepare(image)).shape[-1])
 
 
 def immovable(job: Job, action: Action, shape: tuple[int, ...], sample: int) -> str | None:
     """Why an output or a layer of this shape cannot be moved along with the input; None if it can."""
-    return border.immovable(action, shape, sides(job, sample)[1] if action.in_pixels else 0)
+    return action.immovable(shape, sides(job, sample)[1] if action.in_input_units else 0)
 
 
 def kinds(job: Job, samples: Sequence[int]) -> list[Kind]:
@@ -262,7 +269,7 @@ def run_model(job: Job, leaves: dict[str, Tensor], watch: Stopwatch | None = Non
     cast = {name: x.to(job.dtype) if x.is_floating_point() else x for name, x in finished.items()}
     cast = {name: cast[name] for name in job.takes}
     around = nullcontext if watch is None else partial(watch.of, len(next(iter(cast.values()))))
-    images = [name for name in image_leaves(job.dataset) if name in cast]
+    images = [name for name in normalised_leaves(job.dataset) if name in cast]
     outputs = job.model(cast, images, around=around)
     moved, fields = job.prepared.lookup.moved, job.output_fields
     outputs = {name: without_padding(x, axes_of(fields[name], moved), leaves) for name, x in outputs.items()}

@@ -9,7 +9,8 @@ from math import prod
 from typing import Any
 
 from symbench.base.environment import numeric_flags
-from symbench.domains.common.datasets.base import Canvas, names_of_outputs
+from symbench.domains.common.canvas import Canvas
+from symbench.domains.common.datasets.base import names_of_outputs
 from symbench.domains.common.models.base import Model
 from symbench.domains.common.models.running import dtypes_of
 from symbench.measure.assemble import canvas, dtype_of, layer_fields

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from symbench.base.code import foreign
 from symbench.base.errors import DataError
-from symbench.domains.common.datasets.base import Canvas, Dataset, Readable
+from symbench.domains.common.canvas import Canvas
+from symbench.domains.common.datasets.base import Dataset, Readable
 from symbench.measure.assemble import canvas
 from symbench.measure.evaluate.job import seeded_order
 from symbench.measure.execution.context import Context

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from symbench.base.errors import CellError, DataError, Problem
 from symbench.base.events import Listener, Note
-from symbench.domains.common.datasets.base import Canvas, Dataset
+from symbench.domains.common.canvas import Canvas
+from symbench.domains.common.datasets.base import Dataset
 from symbench.domains.common.datasets.reading import change, change_under_seeds, seeded
 from symbench.measure import assemble
 from symbench.measure.plan.document import DataFacts

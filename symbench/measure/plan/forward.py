@@ -11,10 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from symbench.algebra.fields import Field
-from symbench.domains.common.datasets.base import Aligned, Arrays, Dataset
+from symbench.domains.common.datasets.base import Aligned, Dataset
+from symbench.domains.common.handling import handling_of
 from symbench.domains.common.models.running import dtypes_of
-from symbench.domains.images.datasets.arrays import ImageArray
-from symbench.domains.images.datasets.pictures import Pictures
 from symbench.measure import assemble
 from symbench.measure.suite import ModelEntry
 from symbench.measure.tasks import Task, Unfit, fitting, pair
@@ -62,7 +61,7 @@ def why_unfit(
     name = made.name
     model = assemble.ready(made.module, made.entry, name, device=device, dtype=dtype)
     leaves = _leaves(dataset, shapes, device, dtype or dtypes_of(model.module)[0])
-    images = [leaf for leaf in assemble.image_leaves(dataset) if leaf in made.takes]
+    images = [leaf for leaf in assemble.normalised_leaves(dataset) if leaf in made.takes]
     outputs = model({leaf: leaves[leaf] for leaf in made.takes}, images)
     for output in pair(model.outputs, dataset.targets, scale="probabilities", meant=made.meant):
         shape = tuple(outputs[output.output].shape[1:])
@@ -75,7 +74,7 @@ def _leaves(
     dataset: Dataset, shapes: Mapping[str, tuple[int, ...]], device: str, dtype: torch.dtype
 ) -> dict[str, Tensor]:
     """Black images; the first sample's where leaves are anything else, such as indices."""
-    if all(field.grid is not None for field in dataset.fields.values()):
+    if all(handling_of(field).blank for field in dataset.fields.values()):
         return {leaf: torch.zeros(1, *shape, device=device, dtype=dtype) for leaf, shape in shapes.items()}
     first = dataset.batch([0]).leaves
     return {name: x.to(device, dtype) if x.is_floating_point() else x.to(device) for name, x in first.items()}
@@ -97,8 +96,8 @@ def _check_labels(dataset: Dataset, task: Task, shape: tuple[int, ...], name: st
         labels = np.where(known, dataset.outputs.numpy()[np.where(known, labels, 0)], labels)
     for index in np.flatnonzero(labels >= classes).tolist():
         if index not in whole.unusable:
-            file = f" ({whole.source.name(index)})" if isinstance(whole, Pictures) else ""
-            with _at_sample(f"sample {index}{file}"):
+            called = whole.called(index)
+            with _at_sample(f"sample {index}" if called is None else f"sample {index} ({called})"):
                 task.check_target(shape, torch.tensor([labels[index]]))
 
 
@@ -113,12 +112,10 @@ def _at_sample(sample: str) -> Iterator[None]:
 
 
 def _labels(dataset: Dataset, target: str) -> np.ndarray:
-    """The labels in the order of the samples: all that are in memory, or those of the first samples."""
-    if isinstance(dataset, (Pictures, ImageArray)) and dataset.labels is not None:
-        return dataset.labels
-    if isinstance(dataset, Arrays):
-        found: np.ndarray = dataset.target_values[target].numpy()
-        return found
+    """The labels in the order of the samples: all that are at hand, or those of the first samples."""
+    known = dataset.labels_at_hand(target)
+    if known is not None:
+        return known
     few = range(min(SOME, len(dataset)))
     read = [-1 if i in dataset.unusable else dataset.batch([i]).targets[target].reshape(-1)[0].item() for i in few]
     return np.array(read, dtype=np.int64)

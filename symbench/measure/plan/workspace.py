@@ -139,7 +139,7 @@ class Workspace:
         fields, known = data.dataset.fields, data.shapes(entry.size)
         shapes = {leaf: known[leaf] for leaf in takes(MODELS.row(entry.use).inputs, fields) or known}
         if entry.channels is not None:
-            images = assemble.image_leaves(data.dataset)
+            images = assemble.normalised_leaves(data.dataset)
             shapes = {leaf: (entry.channels, *s[1:]) if leaf in images else s for leaf, s in shapes.items()}
         # a library's model has classes of its own, for data that has none
         outputs = 0 if MODELS.row(entry.use).source and not data.dataset.targets else data.outputs(entry.size)

@@ -16,7 +16,7 @@ from symbench.base.errors import ConfigError, Problem, UnknownName, one_of, quot
 from symbench.base.registry import Table
 from symbench.domains.common.datasets import DATASETS
 from symbench.domains.common.models import MODELS
-from symbench.domains.images.presets import PRESETS
+from symbench.domains.common.presets import PRESETS
 
 BY_SUFFIX = {
     ".csv": {"use": "csv"},

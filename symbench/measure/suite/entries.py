@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -18,14 +19,16 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
+from symbench.algebra.fields import OUTPUTS, Scalar
 from symbench.algebra.groups import GROUPS, PRODUCT, factors
 from symbench.base.code import Code
 from symbench.base.document import Document
-from symbench.base.errors import Problem, SuiteError, encodable, quoted
+from symbench.base.errors import Problem, SuiteError, encodable, one_of, quoted
 from symbench.base.registry import Options, Table
 from symbench.domains.common.datasets import DATASETS
+from symbench.domains.common.labels import LABELS
 from symbench.domains.common.models import MODELS
 from symbench.measure.store import content_key
 from symbench.measure.suite.rules import Rule
@@ -90,7 +93,16 @@ def _scalars(layers: object) -> object:
     return dict.fromkeys(layers, "Scalar")
 
 
-Layers = Annotated[dict[str, Literal["Scalar", "Image", "Nodes"]], BeforeValidator(_scalars)]
+def _spelt(word: object) -> object:
+    """A word for a layer in any case, in the one that keys hold."""
+    if not isinstance(word, str) or word.lower() not in OF_LAYERS:
+        raise PydanticKnownError("literal_error", {"expected": ", ".join(each.capitalize() for each in OF_LAYERS)})
+    return word.capitalize()
+
+
+OF_LAYERS = [word for word, field in OUTPUTS.items() if field.value == Scalar()]
+"""What a suite may call the field of a layer: whatever stands at its places is taken for numbers."""
+Layers = Annotated[dict[str, Annotated[str, BeforeValidator(_spelt)]], BeforeValidator(_scalars)]
 
 
 OUTPUT_NAME = r"^[A-Za-z_]\w{0,63}$"
@@ -121,11 +133,21 @@ def _otherwise(expected: str) -> WrapValidator:
 
 
 Resize = Annotated[
-    Side | tuple[Side, Side], BeforeValidator(_as_pair), _otherwise("pixels of the shorter side, or [height, width]")
+    Side | tuple[Side, Side], BeforeValidator(_as_pair), _otherwise("the shorter side, or [height, width]")
 ]
+
+
+def _way_of_labels(way: str) -> str:
+    if way not in WAYS:
+        raise ValueError(way)
+    return way
+
+
+WAYS = ("index", "name", *LABELS.rows)
+"""How a label may be read: by itself, by what classes are called, or by a label space that domains know."""
 LabelsOf = Annotated[
-    Literal["index", "name", "imagenet"] | dict[str, int | str],
-    _otherwise("index, name, imagenet, or a mapping from classes to outputs"),
+    Annotated[str, AfterValidator(_way_of_labels)] | dict[str, int | str],
+    _otherwise(f"{one_of(WAYS)}, or a mapping from classes to outputs"),
 ]
 
 

@@ -6,9 +6,8 @@ import re
 from typing import Any
 
 from symbench.base.records import CellRecord
+from symbench.base.registry import domains
 
-GRID = "Scalar over the 2-D grid 'image'"
-"""What an image's field was called ``Image`` before fields were values over places."""
 ROWS = re.compile(r"Nodes\('([^']*)', Scalar\)")
 
 
@@ -33,11 +32,18 @@ def tasks_of(record: CellRecord) -> dict[str, tuple[str, str]]:
     """
     if record.schema_version > 1:
         return record.tasks
-    return {name: (task, GRID if field == "Image" else field) for name, (task, field) in record.tasks.items()}
+    known = fields_of_version_1()
+    return {name: (task, known.get(field, field)) for name, (task, field) in record.tasks.items()}
+
+
+def fields_of_version_1() -> dict[str, str]:
+    """The fields that domains had as types of their own before fields were values over places, as they are said now."""
+    found: dict[str, str] = {}
+    for domain in domains():
+        found.update(getattr(domain, "FIELDS_OF_VERSION_1", {}))
+    return found
 
 
 def _leaf(text: str) -> str:
-    if text == "Image":
-        return GRID
     rows = ROWS.fullmatch(text)
-    return f"Scalar over {rows[1]}" if rows else text
+    return f"Scalar over {rows[1]}" if rows else fields_of_version_1().get(text, text)

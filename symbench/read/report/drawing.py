@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from symbench.base.errors import CellError
 from symbench.base.escape import csv_safe
 from symbench.base.registry import Table
 from symbench.measure.store import write_text, written
-from symbench.read.report.figures import FIGURES, FigureRow
+from symbench.read.report.figures import FIGURES, FigureRow, in_order
 from symbench.read.report.scene import Scene
 from symbench.read.report.style import STYLE, Sketch
 
@@ -103,7 +103,7 @@ def sketches(scenes: Iterable[Scene], table: Table[FigureRow] = FIGURES) -> Iter
         table: of the figures that there are.
     """
     every = list(scenes)
-    for name, row in table:
+    for name, row in in_order(table):
         for scene in every:
             if row.suits(scene.family, scene.tasks):
                 for sketch in _guarded(name, row, scene):
@@ -114,7 +114,7 @@ def _guarded(name: str, row: FigureRow, scene: Scene) -> list[Sketch]:
     """A figure that cannot break the report: where a plug-in's raises, the reason stands in its place."""
     try:
         with foreign(CellError, f"figure {name}", "drawing it"):
-            return list(row.load()(scene))
+            return list(row.load()(replace(scene, over=row.over)))
     except CellError as error:
         reason = str(error)
         figure = Figure(figsize=(5.6, 0.6))

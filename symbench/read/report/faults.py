@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from symbench.algebra.metrics import METRICS, MetricRow, shown_in
+from symbench.domains.common.places import PLACES
 from symbench.read.report.tables import LAYER, SHARE, Board, Cell, cell_of, headings
 
 SPLIT_NOTE = (
@@ -14,7 +15,7 @@ SPLIT_NOTE = (
     "model's share is measured with Fourier interpolation on a canvas with room around, on some samples and "
     "elements; rank models by it where elements are resampled"
 )
-LIE_NOTE = "E per radian or pixel at the identity, and the mean squared Lie derivative for each number of the output"
+LIE_NOTE = "E per {} at the identity, and the mean squared Lie derivative for each number of the output"
 LAYER_NOTE = "E of each layer that the suite names, taken for the field it is declared as"
 
 
@@ -61,7 +62,7 @@ def _lie(place: str, group: pd.DataFrame) -> Board:
         rows.append((name, [_with_reason(known.get(m), row) for m, row in lie.items()]))
     return Board(
         f"Infinitely small: {place}",
-        LIE_NOTE,
+        LIE_NOTE.format(" or ".join(["radian", *(row.unit for row in PLACES.rows.values() if row.unit)])),
         "",
         ["model, generator", *headings(lie)],
         rows,

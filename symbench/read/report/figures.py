@@ -1,58 +1,21 @@
 """Figures: what a report draws of its estimates, each a row that says which symmetries and tasks it suits.
 
 To add one: write a function of :class:`~symbench.read.report.scene.Scene` in a file here, and add a row to
-``FIGURES``. A plug-in offers rows through the entry point ``symbench.figures``.
+``FIGURES``, here or in the domain whose elements it shows. A plug-in offers rows through the entry point
+``symbench.figures``.
 """
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
+from symbench.base.registry import Table
+from symbench.domains.common.figures import CLASSES, FigureRow
 
-from symbench.base.registry import Row, Table
-
-CLASSES = ("classification", "binary", "multi-label")
-
-
-@dataclass(frozen=True)
-class FigureRow(Row):
-    """A figure in the table. ``path`` names a function ``Scene -> Iterator[Sketch]``, of one symmetry on one dataset.
-
-    Attributes:
-        section: the id of the page's section that it stands in.
-        heading: of that section, where it holds figures alone.
-        text: what to know of such a section's figures.
-        families: of the symmetry's group, one of which it must be; empty for any. What the elements are is known from
-            there: two groups may call quite different parameters by one name.
-        tasks: of the outputs, one of which there must be; empty for any.
-    """
-
-    _: KW_ONLY
-    section: str = "more"
-    heading: str = "More"
-    text: str = ""
-    families: tuple[str, ...] = ()
-    tasks: tuple[str, ...] = ()
-
-    def suits(self, family: str | None, tasks: frozenset[str]) -> bool:
-        """Whether it is for a symmetry of this family, and outputs of these tasks."""
-        return (not self.families or family in self.families) and (not self.tasks or bool(tasks & set(self.tasks)))
-
+__all__ = ["CLASSES", "FIGURES", "FigureRow", "in_order"]
 
 FIGURES = Table(
     "figure",
     FigureRow,
     {
-        "polar": FigureRow(
-            "symbench.read.report.polar:sketches", "accuracy over the angle of rotation",
-            section="polar", heading="Over angles", families=("plane",), tasks=CLASSES,
-            text="Accuracy is the radius; the angle is counter-clockwise. Bands are 95 % intervals, and the dotted "
-            "circle is chance: always predicting the most frequent label.",
-        ),
-        "shifts": FigureRow(
-            "symbench.read.report.shifts:sketches", "accuracy over shifts",
-            section="shifts", heading="Over shifts", families=("translations", "slides"), tasks=CLASSES,
-            text="Accuracy at each shift; the unshifted place is framed, and dots across the scale are chance.",
-        ),
         "sizes": FigureRow(
             "symbench.read.report.curves:sketches", "accuracy and E over how far an element moves",
             section="sizes", heading="Over sizes",
@@ -75,3 +38,8 @@ FIGURES = Table(
         ),
     },
 )  # fmt: skip
+
+
+def in_order(table: Table[FigureRow] = FIGURES) -> list[tuple[str, FigureRow]]:
+    """The rows as the page shows them: by their rank, and in the order of the table within one."""
+    return sorted(table, key=lambda each: each[1].rank)

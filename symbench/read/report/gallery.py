@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
-from PIL import Image
+from PIL import Image as Pil
 
 from symbench.base.records import Manifest
 from symbench.measure.store import Store
@@ -107,7 +107,7 @@ def _sure(confidence: float | None) -> str:
 def picture(data: bytes, side: int = SIDE) -> Picture | None:
     """An image as small as the page needs it; None where it cannot be read."""
     try:
-        with Image.open(BytesIO(data), formats=["PNG"]) as image:
+        with Pil.open(BytesIO(data), formats=["PNG"]) as image:
             width, height = image.size
             if max(width, height) <= side:
                 image.verify()
@@ -117,7 +117,7 @@ def picture(data: bytes, side: int = SIDE) -> Picture | None:
             buffer = BytesIO()
             small.save(buffer, "WEBP", quality=75)
             return Picture(_url("webp", buffer.getvalue()), *small.size, False)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except (OSError, ValueError, SyntaxError, Pil.DecompressionBombError):
         return None
 
 

@@ -22,7 +22,7 @@ from symbench.read.estimates import NOT_YET
 from symbench.read.gate.words import sentence, waits
 from symbench.read.report import chance, faults, gallery, headlines, pairs, ranks, sheets, tables
 from symbench.read.report.drawing import Drawn
-from symbench.read.report.figures import FIGURES, FigureRow
+from symbench.read.report.figures import FigureRow, in_order
 from symbench.read.report.inline import Inliner
 from symbench.read.report.material import Material, letter_of
 from symbench.read.report.numbers import scientific
@@ -42,7 +42,7 @@ WALLS_OPEN = 30
 def figure_sections() -> dict[str, FigureRow]:
     """The sections that hold nothing but figures, each with the first row that names it."""
     found: dict[str, FigureRow] = {}
-    for _, row in FIGURES:
+    for _, row in in_order():
         if row.section not in BEFORE | AFTER:
             found.setdefault(row.section, row)
     return found

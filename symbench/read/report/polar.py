@@ -20,19 +20,21 @@ FEWEST_ANGLES = 8
 def sketches(scene: Scene) -> Iterator[Sketch]:
     """A plot for a symmetry whose elements are rotations, and enough of them."""
     data = scene.at_elements[scene.at_elements["metric"] == AT_EACH]
-    if "mirror" in data or "angle_deg" not in data or data["angle_deg"].nunique() < FEWEST_ANGLES:
+    (angle,) = scene.over
+    if "mirror" in data or angle not in data or data[angle].nunique() < FEWEST_ANGLES:
         return
     title = f"Accuracy over angle: {scene.name}"
     alt = f"Polar plot of accuracy against the angle of rotation, one curve for each model. {span(data)}"
-    yield Sketch(title, alt, figure_of(data, scene.models), data)
+    yield Sketch(title, alt, figure_of(data, angle, scene.models), data)
 
 
-def figure_of(data: pd.DataFrame, models: Sequence[str]) -> Figure:
+def figure_of(data: pd.DataFrame, over: str, models: Sequence[str]) -> Figure:
     """Accuracy as the radius, the angle counter-clockwise from the right; bands are 95 % intervals, the dotted
     circle is chance.
 
     Args:
-        data: rows with ``model``, ``angle_deg``, ``estimate``, ``low``, ``high``.
+        data: rows with ``model``, the angle, ``estimate``, ``low``, ``high``.
+        over: the column of the angle, in degrees.
         models: all of the report's, in the order of their looks.
     """
     names = list(data["model"].unique())
@@ -40,9 +42,9 @@ def figure_of(data: pd.DataFrame, models: Sequence[str]) -> Figure:
     axes: Any = figure.add_subplot(projection="polar")
     for model, rows in data.groupby("model", sort=False):
         i = models.index(str(model))
-        ordered = rows.sort_values("angle_deg")
+        ordered = rows.sort_values(over)
         closed = pd.concat([ordered, ordered.iloc[:1]])
-        angle = np.deg2rad(closed["angle_deg"].to_numpy())
+        angle = np.deg2rad(closed[over].to_numpy())
         (line,) = axes.plot(angle, closed["estimate"], markersize=3, **look(i))
         band = axes.fill_between(
             angle, closed["low"], closed["high"], color=line.get_color(), alpha=0.18, linewidth=0

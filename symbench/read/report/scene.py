@@ -45,6 +45,7 @@ class Scene:
         report: the estimates of the whole report.
         models: all of the report's, in the order of their looks.
         metrics: that the report knows.
+        over: the parameters of the elements that the figure is drawn over, as its row names them.
     """
 
     symmetry: str
@@ -56,6 +57,7 @@ class Scene:
     report: pd.DataFrame
     models: Sequence[str]
     metrics: Metrics
+    over: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

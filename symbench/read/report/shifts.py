@@ -20,36 +20,37 @@ QUARTERS = [0, 0.25, 0.5, 0.75, 1]
 def sketches(scene: Scene) -> Iterator[Sketch]:
     """A heat map for a symmetry whose elements are shifts in the plane by whole pixels."""
     data = scene.at_elements[scene.at_elements["metric"] == AT_EACH]
-    if data.empty or not {"dy_px", "dx_px"} <= set(data) or not _on_grid(data):
+    if data.empty or not set(scene.over) <= set(data) or not _on_grid(data[list(scene.over)]):
         return
     title = f"Accuracy over shifts: {scene.name}"
     alt = f"Heat maps of accuracy over vertical and horizontal shifts, one for each model. {span(data)}"
-    yield Sketch(title, alt, figure_of(data, scene.models), data)
+    yield Sketch(title, alt, figure_of(data, scene.over, scene.models), data)
 
 
 def _on_grid(data: pd.DataFrame) -> bool:
-    shifts = data[["dy_px", "dx_px"]].to_numpy(dtype=float)
+    shifts = data.to_numpy(dtype=float)
     return bool(np.isfinite(shifts).all() and (shifts == np.round(shifts)).all() and np.abs(shifts).max() >= 1)
 
 
-def figure_of(data: pd.DataFrame, models: Sequence[str]) -> Figure:
+def figure_of(data: pd.DataFrame, over: Sequence[str], models: Sequence[str]) -> Figure:
     """Accuracy over (dy, dx), a square for each model on one scale of colours; the unshifted place is framed.
 
     Args:
-        data: rows with ``model``, ``dy_px``, ``dx_px``, ``estimate``.
+        data: rows with ``model``, the shifts, ``estimate``.
+        over: the columns of the shifts, down and right.
         models: all of the report's.
     """
     names = list(data["model"].unique())
     columns = min(4 if len(names) <= MANY else 8, len(names))
     lines = -(-len(names) // columns)
-    reach = int(max(abs(data["dy_px"]).max(), abs(data["dx_px"]).max()))
+    reach = int(max(abs(data[shift]).max() for shift in over))
     width, height = (2 * reach + 1) * 1.18, (2 * reach + 1) * 1.3  # from one square to the next
     figure = Figure(figsize=(1.75 * columns + 1.0, 1.95 * lines + 0.5), layout="constrained")
     axes: Any = figure.add_subplot()
     shown = None
     for number, model in enumerate(names):
         y, x = height * (number // columns), width * (number % columns)
-        shown = _square(axes, data[data["model"] == model], reach, y, x, gid(models.index(model)))
+        shown = _square(axes, data[data["model"] == model], over, reach, y, x, gid(models.index(model)))
         title = axes.text(x, y - reach - 0.5 - 0.06 * height, model, ha="center", va="bottom")
         title.set_gid(gid(models.index(model)))
     axes.set_xlim(-reach - 0.5, width * (columns - 1) + reach + 0.5)
@@ -68,9 +69,10 @@ def figure_of(data: pd.DataFrame, models: Sequence[str]) -> Figure:
     return figure
 
 
-def _square(axes: Any, rows: pd.DataFrame, reach: int, y: float, x: float, name: str) -> Any:
+def _square(axes: Any, rows: pd.DataFrame, over: Sequence[str], reach: int, y: float, x: float, name: str) -> Any:
     side = np.arange(-reach, reach + 1)
-    square = rows.drop_duplicates(["dy_px", "dx_px"]).pivot(index="dy_px", columns="dx_px", values="estimate")
+    down, right = over
+    square = rows.drop_duplicates([down, right]).pivot(index=down, columns=right, values="estimate")
     square = square.reindex(index=side, columns=side)  # shifts that were not drawn stay empty
     edges = (x - reach - 0.5, x + reach + 0.5, y + reach + 0.5, y - reach - 0.5)
     shown = axes.imshow(square.to_numpy(dtype=float), vmin=0, vmax=1, cmap="cividis", extent=edges, gid=name)

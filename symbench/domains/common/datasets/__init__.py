@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from symbench.algebra.fields import Field, Image
+from symbench.algebra.fields import USUAL, Field
 from symbench.base.registry import Row, Table
 
 Split = Literal["train", "test"]
@@ -24,7 +24,14 @@ class DatasetRow(Row):
         fields: the field of every leaf that its batches hold.
     """
 
-    fields: Mapping[str, Field] = field(default_factory=lambda: {"image": Image()})
+    fields: Mapping[str, Field] = field(default_factory=lambda: {"image": USUAL})
 
 
 DATASETS: Table[DatasetRow] = Table("dataset", DatasetRow, {})
+SEQUENCES: Table[DatasetRow] = Table("sequence", DatasetRow, {}, entry_points=False)
+"""What makes a dataset of a sequence that a user's own code returns, each with what the sequence has to hold."""
+
+
+def of_sequences() -> DatasetRow:
+    """What a sequence is taken for: the first row of the first domain that has one."""
+    return next(iter(SEQUENCES.rows.values()))

@@ -7,59 +7,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal, Self
+from typing import Self
 
+import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from symbench.algebra.fields import Category, Field, MultiLabel
 from symbench.base.errors import DataError, Problem
 from symbench.base.events import Listener, ignore, never
+from symbench.domains.common.canvas import Canvas
+from symbench.domains.common.handling import handling_of
 
 Valid = Callable[[int, Mapping[str, float]], bool]
 """``(label, element's parameters) -> bool``, parameters as the group names them: ``{"angle_deg": 180.0}``."""
-
-
-@dataclass(frozen=True)
-class Frame:
-    """How an image of any size becomes a square one: resized, and its middle kept.
-
-    Attributes:
-        side: pixels a side of what is kept.
-        resize: what the shorter side becomes first, or height and width, which does not keep the proportions.
-        interpolation: of the resizing, antialiased.
-        crop: which way half a pixel goes: ``round`` to even as in torchvision, or ``floor`` as in transformers.
-    """
-
-    side: int
-    resize: int | tuple[int, int]
-    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
-    crop: Literal["round", "floor"] = "round"
-
-    def __str__(self) -> str:
-        return f"{self.side} of {self.resize} {self.interpolation} {self.crop}"
-
-    @classmethod
-    def of(cls, canvas: int | Frame) -> Frame:
-        """A canvas as a frame: of one that is a number, the shorter side becomes that."""
-        return canvas if isinstance(canvas, Frame) else cls(canvas, canvas)
-
-    def resized(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width that an image is resized to."""
-        if not isinstance(self.resize, int):
-            return self.resize
-        short = min(height, width)
-        return int(self.resize * height / short), int(self.resize * width / short)
-
-    def corner(self, height: int, width: int) -> tuple[int, int]:
-        """Top and left of what is kept of a resized image."""
-        top, left = (height - self.side) / 2, (width - self.side) / 2
-        return (round(top), round(left)) if self.crop == "round" else (int(top), int(left))
-
-
-Canvas = int | Frame
-"""What images are brought to: pixels a side, or a frame."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +72,16 @@ class Dataset(ABC):
     @abstractmethod
     def digest(self) -> str:
         """SHA-256 of the contents."""
+
+    def labels_at_hand(self, target: str) -> np.ndarray | None:
+        """The class labels of all samples, in their order, where no sample has to be read for them; else None."""
+        del target
+        return None
+
+    def called(self, index: int) -> str | None:
+        """What a sample is called beside its index, such as its file; None where it has no name."""
+        del index
+        return None
 
     def shapes(self, *, canvas: Canvas | None = None) -> dict[str, tuple[int, ...]]:
         """The shape of every leaf, without the sample axis."""
@@ -263,10 +234,15 @@ class Arrays(Dataset):
         """Rows of the tensors."""
         index = torch.as_tensor(list(indices), dtype=torch.int64)
         leaves = {
-            name: resize(values[index], canvas) if self.fields[name].grid else values[index]
+            name: handling_of(self.fields[name]).resized(values[index], canvas)
             for name, values in self.leaves.items()
         }
         return Batch(leaves, {name: values[index] for name, values in self.target_values.items()})
+
+    def labels_at_hand(self, target: str) -> np.ndarray:
+        """All of them."""
+        found: np.ndarray = self.target_values[target].numpy()
+        return found
 
     def digest(self) -> str:
         """Of every tensor's bytes, with names, dtypes and shapes."""
@@ -275,21 +251,3 @@ class Arrays(Dataset):
             digest.update(f"{name} {values.dtype} {tuple(values.shape)}\0".encode())
             digest.update(values.contiguous().numpy().tobytes())
         return digest.hexdigest()
-
-
-def resize(images: Tensor, canvas: Canvas | None) -> Tensor:
-    """Bring ``(n, c, h, w)`` in [0, 1] to a canvas; unchanged where it is a number and they fit.
-
-    The shorter side is resized, bilinear and antialiased, and the middle of the longer one is kept: what
-    torchvision's ``Resize(canvas)`` and ``CenterCrop(canvas)`` do. A frame says otherwise.
-    """
-    height, width = images.shape[-2:]
-    if canvas is None or (height, width) == (canvas, canvas):
-        return images
-    frame = Frame.of(canvas)
-    size = frame.resized(height, width)
-    if size != (height, width):
-        images = interpolate(images, size=size, mode=frame.interpolation, antialias=True, align_corners=False)
-        images = images.clamp(0, 1)  # bicubic overshoots, and bilinear makes 1 + 1e-7 of 1
-    top, left = frame.corner(*size)
-    return images[..., top : top + frame.side, left : left + frame.side]

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from symbench.algebra.fields import Axis, Field, Index, Mask, mask_of
 from symbench.base.errors import ConfigError, Problem, one_of
-from symbench.domains.common.datasets.base import Batch, Canvas, Dataset
+from symbench.domains.common.canvas import Canvas
+from symbench.domains.common.datasets.base import Batch, Dataset
 
 CHUNK = 1024
 

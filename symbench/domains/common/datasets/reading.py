@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from symbench.domains.common.datasets.base import Batch, Dataset
-from symbench.domains.images.datasets.pixels import spread
+from symbench.domains.common.datasets.some import spread
 
 
 @contextmanager
@@ -55,7 +55,7 @@ def change_under_seeds(data: Dataset) -> str | None:
 
 
 def _some(data: Dataset) -> list[int]:
-    """The samples that are read twice: some, or none where pixels come from files that are checked anyway."""
+    """The samples that are read twice: some, or none where they come from files that are checked anyway."""
     return [] if data.fixed else [index for index in spread(len(data)).tolist() if index not in data.unusable]
 
 

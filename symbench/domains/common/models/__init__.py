@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import Field as Limits
 
-from symbench.algebra.fields import Field, Image, Undeclared
+from symbench.algebra.fields import USUAL, Field, Undeclared
 from symbench.base.registry import Row, Table
 
 
@@ -30,7 +30,7 @@ class ModelRow(Row):
         library: the package that defines the model, whose code is part of what the model is.
     """
 
-    inputs: tuple[Field, ...] | Mapping[str, Field] = (Image(),)
+    inputs: tuple[Field, ...] | Mapping[str, Field] = (USUAL,)
     outputs: Mapping[str, Field] = field(default_factory=lambda: {"logits": Undeclared()})
     builds_itself: bool = False
     source: bool = False

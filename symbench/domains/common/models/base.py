@@ -13,11 +13,10 @@ from torch import Tensor, nn
 
 from symbench.algebra.fields import Field, Undeclared, declared
 from symbench.base.errors import ModelError, Problem, described
+from symbench.domains.common.handling import about_failure
 from symbench.domains.common.models.outputs import read
 from symbench.domains.common.models.running import Around, Habits, call, own
 
-ABOUT_SHAPES = re.compile(r"shape|size|channel|dimension|height|width|kernel|patch|reshape|view", re.IGNORECASE)
-"""What errors say that come of images of another size or number of channels."""
 ABOUT_DTYPES = re.compile(
     r"dtype|scalar type|type .* should be the same|not implemented for '(BF|H|F|D)", re.IGNORECASE
 )
@@ -130,7 +129,7 @@ class Model:
         said = described(error)
         about_dtypes = isinstance(error, RuntimeError) and ABOUT_DTYPES.search(said)
         remedy = self.dtypes if about_dtypes else None
-        remedy = remedy or _about_images(said, [shapes[name] for name in images if name in shapes])
+        remedy = remedy or about_failure(said, [shapes[name] for name in images if name in shapes])
         return ModelError(Problem(self.name, f"raised {said} (inputs {dict(shapes)})", None, remedy))
 
     def read(self, returned: Any, count: int) -> dict[str, Tensor]:
@@ -142,17 +141,6 @@ class Model:
         found = read(returned, self.outputs, count, self.name, self.noun)
         self.seen.key, self.seen.remark, self.seen.ran = found.key, found.remark, True
         return found.outputs
-
-
-def _about_images(error: str, shapes: Sequence[tuple[int, ...]]) -> str | None:
-    """What to do where a model may want other images than it was given."""
-    shape = next((shape for shape in shapes if len(shape) == 4), None)
-    if shape is None or not ABOUT_SHAPES.search(error):
-        return None
-    _, channels, height, width = shape
-    grey = ", and channels: 3 if it takes colour" if channels == 1 else ""
-    given = f"It was given images of {height} x {width} pixels and {channels} channel{'s' if channels > 1 else ''}"
-    return f"{given}: if it takes others, add size: (pixels a side) to its entry{grey}."
 
 
 def declared_outputs(module: nn.Module, otherwise: Mapping[str, Field]) -> Mapping[str, Field]:

@@ -11,6 +11,8 @@ from torch.nn.functional import avg_pool2d, interpolate
 from symbench.algebra.actions.base import Action
 from symbench.domains.images.actions.options import BorderOptions, ResampleOptions, TurnOptions
 
+IN_PIXELS = "shifts are in the input's pixels"
+
 
 class FramedAction(Action):
     """An action on images with a border policy: what comes before it and after it is the same for all.
@@ -39,6 +41,12 @@ class FramedAction(Action):
         if margin < needed - 1e-9:
             return f"border: crop needs a margin of {needed:.1f} px or more on {side} px, got {margin}"
         return f"a margin of {margin} px leaves nothing of {side} px" if 2 * margin >= side else None
+
+    def immovable(self, shape: tuple[int, ...], side: int) -> str | None:
+        """No output is moved along with a crop: what comes in from beyond its edge is not known."""
+        if self.check(shape) is None and self.options.border == "crop":
+            return "border: crop says nothing of outputs; use circular or disc"
+        return super().immovable(shape, side)
 
     def prepare(self, x: Tensor) -> Tensor:
         """The disc, and the finer canvas, where chosen."""
@@ -92,21 +100,3 @@ def apply_disc(x: Tensor, taper: float, fill: float) -> Tensor:
     """Fade ``x`` ``(n, c, h, w)`` to ``fill`` outside the inscribed disc."""
     mask = disc_mask(x.shape[-2], x.shape[-1], taper).to(x)
     return torch.lerp(x.new_full((), fill), x, mask)
-
-
-def immovable(action: Action, shape: tuple[int, ...], side: int) -> str | None:
-    """Why an output of this shape, without the sample axis, cannot be moved along with the input; None if it can.
-
-    Args:
-        action: on the output.
-        shape: its.
-        side: pixels along the last axis of the input that the model was shown.
-    """
-    reason = action.check(shape)
-    if reason is not None:
-        return reason
-    if isinstance(action, FramedAction) and action.options.border == "crop":
-        return "border: crop says nothing of outputs; use circular or disc"
-    if action.in_pixels and shape[-1] != side:
-        return f"shifts are in the input's pixels, of {side} a side, and it has {shape[-1]}"
-    return None

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from symbench.algebra.actions.base import Generator, Kind, Move
-from symbench.domains.images.actions.border import FramedAction
+from symbench.domains.images.actions.border import IN_PIXELS, FramedAction
 from symbench.domains.images.actions.fourier import derivative, rotate, shift, spin
 from symbench.domains.images.actions.options import ResampleOptions
 from symbench.domains.images.actions.resample import (
@@ -30,7 +30,7 @@ class MoveImage(FramedAction):
     Quarter turns without a shift are index operations, bit for bit.
     """
 
-    in_pixels = True
+    in_input_units = IN_PIXELS
 
     def __init__(self, group: SE2, options: ResampleOptions) -> None:
         self.group = group

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from symbench.algebra.actions.base import Kind, Move, take
-from symbench.domains.images.actions.border import FramedAction
+from symbench.domains.images.actions.border import IN_PIXELS, FramedAction
 from symbench.domains.images.actions.filters import folded
 from symbench.domains.images.actions.options import ShiftOptions
 from symbench.domains.images.groups.translation import Translations
@@ -19,7 +19,7 @@ class ShiftImage(FramedAction):
     middle only, into which real pixels move.
     """
 
-    in_pixels = True
+    in_input_units = IN_PIXELS
 
     def __init__(self, group: Translations, options: ShiftOptions) -> None:
         self.group = group

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from symbench.algebra.actions.base import Generator, Kind, Move
-from symbench.domains.images.actions.border import FramedAction
+from symbench.domains.images.actions.border import IN_PIXELS, FramedAction
 from symbench.domains.images.actions.fourier import derivative, shift
 from symbench.domains.images.actions.options import ResampleOptions
 from symbench.domains.images.actions.resample import Reader, fill_value, reader, reference_options, with_room
@@ -21,7 +21,7 @@ class SlideImage(FramedAction):
     ``fourier`` is a phase ramp along either axis: exact for band-limited images, and alias-free.
     """
 
-    in_pixels = True
+    in_input_units = IN_PIXELS
 
     def __init__(self, group: PlaneTranslations, options: ResampleOptions) -> None:
         self.group = group

@@ -13,16 +13,20 @@ import numpy as np
 import torch
 from safetensors import safe_open
 
-from symbench.algebra.fields import Field, Image
+from symbench.algebra.fields import Field
 from symbench.base.code import foreign
 from symbench.base.errors import ConfigError, DataError, Problem, near_miss, one_of, quoted
-from symbench.domains.common.datasets.base import Batch, Canvas, Dataset, resize
+from symbench.domains.common.canvas import Canvas
+from symbench.domains.common.datasets.base import Batch, Dataset
+from symbench.domains.common.datasets.some import spread
 from symbench.domains.common.datasets.targets import of_array
 from symbench.domains.images.datasets.decode import Unreadable
 from symbench.domains.images.datasets.facts import remembered_sha256
 from symbench.domains.images.datasets.images import checked_path
-from symbench.domains.images.datasets.pictures import unused
-from symbench.domains.images.datasets.pixels import Range, Use, as_tensor, spread, to_unit
+from symbench.domains.images.datasets.naming import unused
+from symbench.domains.images.datasets.pixels import Range, Use, as_tensor, to_unit
+from symbench.domains.images.datasets.resize import resize
+from symbench.domains.images.fields import Image
 
 CHANNELS = (1, 3)
 
@@ -54,6 +58,11 @@ class ImageArray(Dataset):
         self._digest = digest
         self._said = list(remarks)
         self._use = Use()
+
+    def labels_at_hand(self, target: str) -> np.ndarray | None:
+        """All of them, where there are some."""
+        del target
+        return self.labels
 
     def __len__(self) -> int:
         return len(self.images)

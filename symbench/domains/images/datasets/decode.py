@@ -18,7 +18,7 @@ import numpy as np
 import PIL
 from PIL import Image as Pil
 
-from symbench.domains.common.datasets.base import Canvas, Frame
+from symbench.domains.common.canvas import Canvas, Frame
 
 VERSION = 2
 """Raised when the same bytes come to other pixels: part of every digest and of the pixel cache's keys."""

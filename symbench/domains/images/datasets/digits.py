@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
-from symbench.algebra.fields import Category, Image
+from symbench.algebra.fields import Category
 from symbench.domains.common.datasets.base import Arrays
+from symbench.domains.images.fields import Image
 
 TEST_SAMPLES = 450
 FRAME = 11

@@ -15,7 +15,8 @@ from symbench.base.events import Listener, ignore
 from symbench.domains.images.datasets.csv import class_indices
 from symbench.domains.images.datasets.decode import Unreadable
 from symbench.domains.images.datasets.facts import Source
-from symbench.domains.images.datasets.pictures import Pictures, unused
+from symbench.domains.images.datasets.naming import unused
+from symbench.domains.images.datasets.pictures import Pictures
 from symbench.domains.images.datasets.remembered import Stamp, stamp_of
 
 OTHERWISE = {"test": "validation"}

@@ -14,7 +14,8 @@ from symbench.base.errors import ConfigError, Problem, near_miss
 from symbench.base.events import Listener, ignore
 from symbench.domains.images.datasets.decode import SUFFIXES
 from symbench.domains.images.datasets.facts import Files
-from symbench.domains.images.datasets.pictures import Pictures, first_few
+from symbench.domains.images.datasets.naming import first_few
+from symbench.domains.images.datasets.pictures import Pictures
 
 OTHERS = (".heic", ".heif", ".avif", ".jfif", ".jxl", ".jp2")
 """How images end that are not taken."""

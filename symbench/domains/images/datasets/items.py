@@ -10,14 +10,17 @@ import torch
 from PIL import Image as Pil
 from torch import Tensor
 
-from symbench.algebra.fields import Category, Image
+from symbench.algebra.fields import Category
 from symbench.base.code import foreign
 from symbench.base.errors import ConfigError, DataError, Problem
-from symbench.domains.common.datasets.base import Batch, Canvas, Dataset, Frame, resize
+from symbench.domains.common.canvas import Canvas, Frame
+from symbench.domains.common.datasets.base import Batch, Dataset
 from symbench.domains.common.datasets.targets import LabelReader, is_open, of_all, of_first
 from symbench.domains.common.datasets.wrappers import declared, is_rule
 from symbench.domains.images.datasets.decode import framed
 from symbench.domains.images.datasets.pixels import Range, Use, stored_dtype, to_image
+from symbench.domains.images.datasets.resize import resize
+from symbench.domains.images.fields import Image
 
 
 class Items(Dataset):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Self
@@ -13,27 +13,27 @@ import numpy as np
 import torch
 from PIL import Image as Pil
 
-from symbench.algebra.fields import Category, Image
+from symbench.algebra.fields import Category
 from symbench.base.errors import ConfigError, DataError, Interrupted, Problem
 from symbench.base.events import Advanced, Finished, Listener, Started, ignore, never
 from symbench.base.slices import slices
-from symbench.domains.common.datasets import cache
-from symbench.domains.common.datasets.base import Batch, Canvas, Dataset, Frame
-from symbench.domains.common.datasets.cache import FREE, Entry
-from symbench.domains.images.datasets import decode
+from symbench.domains.common.canvas import Canvas, Frame
+from symbench.domains.common.datasets.base import Batch, Dataset
+from symbench.domains.common.datasets.some import spread
+from symbench.domains.images.datasets import cache, decode
+from symbench.domains.images.datasets.cache import FREE, Entry
 from symbench.domains.images.datasets.decode import Unreadable
 from symbench.domains.images.datasets.facts import WINDOW, Source, gather, no_memory, remember_decoded, workers
-from symbench.domains.images.datasets.pixels import Use, spread
+from symbench.domains.images.datasets.naming import SHOWN, first_few, short
+from symbench.domains.images.datasets.pixels import Use
+from symbench.domains.images.fields import Image
 
 CHUNK = 512
 """Images between two visits to the disk: what a killed run decodes again."""
 LARGEST = 256 << 20
 """Bytes of pixels in hand at once."""
-SHOWN = 5
 MOST_ATTEMPTS = 5
 """Times that images are decoded into the pixel cache before it is taken for broken."""
-LONGEST = 80
-"""Characters of a file's name that a message shows."""
 
 
 class Pictures(Dataset):
@@ -87,6 +87,15 @@ class Pictures(Dataset):
         self._tried: dict[int, Pil.Image] = {}
         self._try_one()
 
+    def labels_at_hand(self, target: str) -> np.ndarray | None:
+        """All of them, where there are some."""
+        del target
+        return self.labels
+
+    def called(self, index: int) -> str:
+        """The name that its source has for it."""
+        return self.source.name(index)
+
     def __len__(self) -> int:
         return len(self.source)
 
@@ -95,7 +104,7 @@ class Pictures(Dataset):
         rows = np.asarray(indices, dtype=np.int64)
         for index in rows.tolist() if self.unusable else ():
             if index in self.unusable:
-                got = f"{_short(self.source.name(index))} cannot be read: {self.unusable[index]}"
+                got = f"{short(self.source.name(index))} cannot be read: {self.unusable[index]}"
                 raise DataError(Problem(f"{self.where}, sample {index}", got))
         entry = self._entry(canvas)
         # Once as a rule; again where another process made room meanwhile, or a row was altered on the disk.
@@ -241,7 +250,7 @@ class Pictures(Dataset):
         sizes, first = np.unique(self.facts.sizes[usable], axis=0, return_index=True)
         if len(sizes) > 1:
             some = " and ".join(
-                f"{width} x {height} ({_short(self.source.name(int(usable[i])))})"
+                f"{width} x {height} ({short(self.source.name(int(usable[i])))})"
                 for (width, height), i in (zip(sizes[[0, -1]].tolist(), first[[0, -1]], strict=True))
             )
             got, remedy = f"images have {len(sizes):,} sizes, such as {some}", "Give every model of them a size."
@@ -308,7 +317,7 @@ class Pictures(Dataset):
             Unreadable: it cannot be decoded.
             DataError: it cannot be read any more, or has changed since it was looked at.
         """
-        name = _short(self.source.name(index))
+        name = short(self.source.name(index))
         try:
             data = self.source.read(index)
         except OSError as error:
@@ -327,21 +336,3 @@ class Pictures(Dataset):
 def _count(labels: np.ndarray, classes: Sequence[str] | None) -> int:
     """How many classes there are: as many as have names, or as the labels need."""
     return len(classes) if classes else int(labels.max()) + 1
-
-
-def first_few(reasons: Mapping[str, str], count: int | None = None) -> str:
-    """Some names with their reasons, ``a.jpg (the file is empty), ... and 3 more``, of ``count`` in all."""
-    shown = [f"{_short(name)} ({reason})" if reason else _short(name) for name, reason in reasons.items()][:SHOWN]
-    more = (len(reasons) if count is None else count) - len(shown)
-    return ", ".join(shown) + (f" and {more:,} more" if more else "")
-
-
-def unused(name: str, option: str, known: Collection[str], where: str) -> list[str]:
-    """A remark where there seem to be labels and none are asked for."""
-    return [f"{where}: {name!r} is not used. For labels, say {option}: {name}."] if name in known else []
-
-
-def _short(name: str) -> str:
-    """A name for a message: a long one loses its middle."""
-    half = LONGEST // 2
-    return name if len(name) <= LONGEST else f"{name[:half]}...{name[-half:]}"

@@ -23,8 +23,6 @@ FINE = 1e-6
 """Antialiased resizing in float32 makes 1 + 1e-7 of 1; what overshoots in earnest does so by hundredths."""
 CHANNELS = (1, 3, 4)
 """Numbers of channels by which an axis is taken for that of the channels."""
-LOOKED_AT = 64
-"""Samples that are looked at to see what all are like."""
 FAINT = 0.25
 """Images that use less of their range are taken for stored in another one."""
 
@@ -209,12 +207,6 @@ class Use:
 def _whole_bits(value: float) -> int:
     """The largest number of as many bits as this one takes: 4,095 for 3,900."""
     return (1 << max(1, round(value)).bit_length()) - 1
-
-
-def spread(count: int) -> np.ndarray:
-    """Indices of up to 64 of ``count`` samples, evenly from the first to the last."""
-    # unique: where there are few samples, rounding names some of them twice.
-    return np.unique(np.linspace(0, count - 1, min(LOOKED_AT, count)).astype(np.int64))
 
 
 def stored_dtype(value: Any) -> torch.dtype | None:

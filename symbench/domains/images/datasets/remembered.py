@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from symbench.domains.common.datasets.cache import cache_folder
+from symbench.base.paths import cache_folder
 from symbench.domains.images.datasets import decode
 from symbench.domains.images.datasets.decode import Unreadable
 

@@ -139,3 +139,6 @@ DATASETS = {
         aliases=("MNIST", "FashionMNIST", "KMNIST", "CIFAR10", "CIFAR100", "SVHN", "STL10", "ImageNet"),
     ),
 }
+SEQUENCES = {
+    "items": DatasetRow("symbench.domains.images.datasets.items:Items", "a sequence of images", ItemsOptions),
+}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from symbench.domains.images.presets import PresetRow
+from symbench.domains.common.presets import PresetRow
 
 
 def _pairs(**keys: Any) -> dict[str, Any]:

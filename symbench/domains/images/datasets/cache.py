@@ -19,20 +19,14 @@ from pathlib import Path
 
 import numpy as np
 from filelock import FileLock
-from platformdirs import user_cache_path
 
 from symbench.base.errors import ConfigError, DataError, Problem
+from symbench.base.paths import bytes_taken, cache_folder
 
 LIMIT_GIB = 20.0
 """What the pixel cache may take; ``SYMBENCH_CACHE_GIB`` says otherwise."""
 GIB = 1 << 30
 FREE = "Set SYMBENCH_CACHE_DIR to a folder that can."
-
-
-def cache_folder() -> Path:
-    """Where checkpoints and pixels are kept: ``SYMBENCH_CACHE_DIR``, or the platform's cache folder."""
-    own = os.environ.get("SYMBENCH_CACHE_DIR")
-    return Path(own) if own else user_cache_path("symbench")
 
 
 def limit_bytes() -> int:
@@ -49,6 +43,14 @@ def limit_bytes() -> int:
     if not 0 < number < 2**33:  # of which NaN and infinity are neither
         raise ConfigError(Problem("SYMBENCH_CACHE_GIB", f"got {text!r}", "a number of GiB above 0"))
     return int(number * GIB)
+
+
+def kept() -> tuple[Path, int | None]:
+    """The folder of the pixel cache and the bytes that it may take; None where what says so is no limit."""
+    try:
+        return _entries(), limit_bytes()
+    except ConfigError:
+        return _entries(), None
 
 
 MARK = np.dtype("<u8")
@@ -228,12 +230,6 @@ def _entry_files() -> list[tuple[Path, float, int]]:
             # The time of the contents, which :meth:`Entry._open` sets: that of access is not kept on most systems.
             files.append((path, status.st_mtime, bytes_taken(status)))
     return files
-
-
-def bytes_taken(status: os.stat_result) -> int:
-    """The bytes that a file takes on the disk, as far as the system says: of a sparse one less than its size."""
-    blocks: int | None = getattr(status, "st_blocks", None)
-    return status.st_size if blocks is None else 512 * blocks
 
 
 def _dropped(path: Path) -> bool:

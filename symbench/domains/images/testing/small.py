@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from symbench.algebra.fields import Category, Image
+from symbench.algebra.fields import Category
 from symbench.domains.common.datasets.base import Arrays
+from symbench.domains.images.fields import Image
 
 
 class Blobs(Arrays):

@@ -12,8 +12,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from symbench.algebra.fields import Field, Image, Nodes, Scalar
+from symbench.algebra.fields import Field, Nodes, Scalar
 from symbench.domains.common.datasets.base import Arrays
+from symbench.domains.images.fields import Image
 
 Reading = Literal["place", "angle", "shift", "scale", "row"]
 """How a model reads off how a sample lies: which pixel is lit, the direction or the place of a spot in pixels, the

@@ -1,0 +1,74 @@
+"""What can be done with values at places of one kind, such as the grid of an image: their domain knows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+from torch import Tensor
+
+from symbench.algebra.fields import Field
+from symbench.domains.common.canvas import Canvas
+from symbench.domains.common.places import PLACES
+
+
+class Handling:
+    """What can be done with values at places of one kind; of a kind that nobody knows, as little as here.
+
+    Attributes:
+        noun: what the places are called, for messages.
+        normalised: whether leaves are normalised before a model sees them, channel by channel.
+        resizable: whether samples can be brought to a canvas.
+        pictured: whether there may be something to look at in samples.
+        blank: whether nothing but zeros is a sample.
+    """
+
+    noun = "places"
+    normalised = False
+    resizable = False
+    pictured = False
+    blank = False
+
+    def resized(self, values: Tensor, canvas: Canvas | None) -> Tensor:
+        """Samples ``(n, ...)`` brought to a canvas; as they are where none is given."""
+        del canvas
+        return values
+
+    def nearby(self, side: int) -> Sequence[int]:
+        """Other sides than this one that are worth a try, to see whether an error is that of the size."""
+        del side
+        return ()
+
+    def rendered(self, sample: Tensor) -> bytes | None:
+        """A sample as a PNG, to be looked at; None where it is nothing to see."""
+        del sample
+        return None
+
+    def about_failure(self, error: str, shape: tuple[int, ...]) -> str | None:
+        """What to do about a model that raised this on samples ``(n, ...)`` of this shape; None if nobody knows."""
+        del error, shape
+        return None
+
+    def about_turning(self, name: str, shape: tuple[int, ...]) -> str | None:
+        """What may be behind an output ``(n, ...)`` that fails where the plane is turned; None if nobody knows."""
+        del name, shape
+        return None
+
+
+@cache
+def _handling(kind: str) -> Handling | None:
+    found = PLACES.built_in(kind)
+    made: Handling | None = None if found is None else found[0].load()()
+    return made
+
+
+def handling_of(field: Field) -> Handling:
+    """What can be done with the values of a field: as its outermost places of a known kind are handled."""
+    return next((known for each in field.places if (known := _handling(each.kind)) is not None), Handling())
+
+
+def about_failure(error: str, shapes: Sequence[tuple[int, ...]]) -> str | None:
+    """What any domain says of a model that raised this on samples of these shapes."""
+    known = [handling for kind in PLACES.rows if (handling := _handling(kind)) is not None]
+    said = (handling.about_failure(error, shape) for shape in shapes for handling in known)
+    return next((text for text in said if text is not None), None)

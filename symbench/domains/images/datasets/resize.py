@@ -1,0 +1,26 @@
+"""Bringing images to one size."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from symbench.domains.common.canvas import Canvas, Frame
+
+
+def resize(images: Tensor, canvas: Canvas | None) -> Tensor:
+    """Bring ``(n, c, h, w)`` in [0, 1] to a canvas; unchanged where it is a number and they fit.
+
+    The shorter side is resized, bilinear and antialiased, and the middle of the longer one is kept: what
+    torchvision's ``Resize(canvas)`` and ``CenterCrop(canvas)`` do. A frame says otherwise.
+    """
+    height, width = images.shape[-2:]
+    if canvas is None or (height, width) == (canvas, canvas):
+        return images
+    frame = Frame.of(canvas)
+    size = frame.resized(height, width)
+    if size != (height, width):
+        images = interpolate(images, size=size, mode=frame.interpolation, antialias=True, align_corners=False)
+        images = images.clamp(0, 1)  # bicubic overshoots, and bilinear makes 1 + 1e-7 of 1
+    top, left = frame.corner(*size)
+    return images[..., top : top + frame.side, left : left + frame.side]

@@ -1,0 +1,77 @@
+"""What can be done with numbers over the grid of an image: shown, brought to another size, normalised."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import torch
+from PIL import Image as Pil
+from torch import Tensor
+
+from symbench.domains.common.canvas import Canvas
+from symbench.domains.common.handling import Handling
+from symbench.domains.images.datasets.resize import resize
+
+LARGEST = 224
+"""Pixels a side of a kept picture; larger ones are made smaller."""
+ABOUT_SHAPES = re.compile(r"shape|size|channel|dimension|height|width|kernel|patch|reshape|view", re.IGNORECASE)
+"""What errors say that come of images of another size or number of channels."""
+
+
+class Pixels(Handling):
+    """Channels ``(c, h, w)`` of numbers in [0, 1]."""
+
+    noun = "pixels"
+    normalised = True
+    resizable = True
+    pictured = True
+    blank = True
+
+    def resized(self, values: Tensor, canvas: Canvas | None) -> Tensor:
+        """The shorter side is resized and the middle kept."""
+        return resize(values, canvas)
+
+    def nearby(self, side: int) -> list[int]:
+        """Those at which strides of powers of two meet both edges alike: 4 either way, and ``m 2^j + 1`` and
+        ``m 2^j`` next to it."""
+        found = set(range(side - 4, side + 5))
+        for power in (8, 16, 32):
+            below = side // power * power
+            found |= {below, below + 1, below + power, below + power + 1}
+        return sorted(size for size in found if size > 4 and size != side)
+
+    def rendered(self, sample: Tensor) -> bytes | None:
+        """A picture, at most 224 pixels a side; None unless it has 1 or 3 channels."""
+        return png(sample)
+
+    def about_failure(self, error: str, shape: tuple[int, ...]) -> str | None:
+        """The model may want other images than it was given."""
+        if len(shape) != 4 or not ABOUT_SHAPES.search(error):
+            return None
+        _, channels, height, width = shape
+        grey = ", and channels: 3 if it takes colour" if channels == 1 else ""
+        many = f"{channels} channel{'s' if channels > 1 else ''}"
+        given = f"It was given images of {height} x {width} pixels and {many}"
+        return f"{given}: if it takes others, add size: (pixels a side) to its entry{grey}."
+
+    def about_turning(self, name: str, shape: tuple[int, ...]) -> str | None:
+        """Its channels may be components that turn as well."""
+        if shape[1] == 1:
+            return None
+        return (
+            f"Image() says that the pixels of {name!r} move and its {shape[1]} channels do not. Components of "
+            "vectors and orientations do: they cannot be declared yet; test what is made of them further on."
+        )
+
+
+def png(image: Tensor) -> bytes | None:
+    """A picture ``(c, h, w)`` in [0, 1] as PNG, at most 224 pixels a side; None unless it has 1 or 3 channels."""
+    if image.ndim != 3 or image.shape[0] not in (1, 3):
+        return None
+    pixels = (image.detach().float().cpu().clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    picture = Pil.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+    picture.thumbnail((LARGEST, LARGEST))
+    file = io.BytesIO()
+    picture.save(file, "PNG", optimize=True)
+    return file.getvalue()

@@ -1,0 +1,21 @@
+"""Figures over what the elements of groups on the plane are: angles and shifts."""
+
+from __future__ import annotations
+
+from symbench.domains.common.figures import CLASSES, FigureRow
+
+FIGURES = {
+    "polar": FigureRow(
+        "symbench.read.report.polar:sketches", "accuracy over the angle of rotation",
+        section="polar", heading="Over angles", families=("plane",), tasks=CLASSES,
+        over=("angle_deg",), rank=0,
+        text="Accuracy is the radius; the angle is counter-clockwise. Bands are 95 % intervals, and the dotted "
+        "circle is chance: always predicting the most frequent label.",
+    ),
+    "shifts": FigureRow(
+        "symbench.read.report.shifts:sketches", "accuracy over shifts",
+        section="shifts", heading="Over shifts", families=("translations", "slides"), tasks=CLASSES,
+        over=("dy_px", "dx_px"), rank=0,
+        text="Accuracy at each shift; the unshifted place is framed, and dots across the scale are chance.",
+    ),
+}  # fmt: skip
