@@ -98,7 +98,7 @@ BROKEN: dict[str, tuple[str, Callable[..., Any]]] = {
         lambda moved, expected: squared_distances(moved, expected) * 1.01,
     ),
     "pairs with oneself": (
-        "symbench.measure.evaluate.closing.unrelated",
+        "symbench.algebra.comparison.unrelated",
         lambda sums, dot, deviation, count: sums.moved_sq + sums.expected_sq - 2 * dot,
     ),
     "an element twice": (

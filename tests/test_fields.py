@@ -590,6 +590,19 @@ def test_a_suite_brings_actions_of_its_own_for_our_groups(case: CaseOf) -> None:
     assert net.estimate("equivariance_error", output="energy") < 1e-6, "another action, measured again"
 
 
+def test_a_model_that_asks_for_a_leaf_that_is_not_there(case: CaseOf) -> None:
+    """Before any work, with the names on both sides."""
+    net = case("space")
+    model = net.path / "model.py"
+    model.write_text(model.read_text().replace('"bonds": Vector()', '"springs": Vector()'))
+    ran = net.run()
+    assert ran.code == 2
+    said = " ".join(ran.err.split())
+    assert "'springs' (Vector over bonds)" in said
+    assert "clouds has 'positions' (Point over atoms) and 'bonds' (Vector over bonds)" in said
+    assert not net.results.exists(), "nothing is written"
+
+
 def test_scores_of_places_are_refused_rather_than_taken_for_numbers(case: CaseOf) -> None:
     net = case("graphs")
     model = net.path / "model.py"

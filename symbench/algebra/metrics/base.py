@@ -111,7 +111,8 @@ class Observed:
         return self._some([k == kind for k in self.kinds], identity=kind == "permutation")
 
     def of_stratum(self, stratum: str) -> Observed:
-        """The elements of one piece of the group. The identity stays as the reference, and counts in its own piece."""
+        """The elements of one piece of the group. The identity stays as the reference, and counts in its own
+        piece."""
         return self._some([each == stratum for each in self.strata], identity=self.strata[0] == stratum)
 
     def _some(self, chosen: Sequence[bool], *, identity: bool) -> Observed:

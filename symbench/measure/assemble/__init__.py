@@ -13,7 +13,7 @@ from symbench.measure.assemble.model import (
     recipe_document,
 )
 from symbench.measure.assemble.origin import origin_document
-from symbench.measure.assemble.running import check_layers, dtype_of, inputs_of, layer_fields, ready
+from symbench.measure.assemble.running import check_layers, dtype_of, inputs_of, inputs_said, layer_fields, ready
 from symbench.measure.assemble.symmetry import Prepared, canvas, prepare, rule_document, validity_document
 from symbench.measure.assemble.weights import load_weights, weights_digest
 
@@ -25,6 +25,7 @@ __all__ = [
     "check_layers",
     "dtype_of",
     "inputs_of",
+    "inputs_said",
     "is_foreign",
     "layer_fields",
     "load_dataset",

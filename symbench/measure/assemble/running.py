@@ -13,7 +13,7 @@ from symbench.base.code import foreign
 from symbench.base.errors import ConfigError, ModelError, Problem, near_miss, one_of
 from symbench.domains.common.models import MODELS
 from symbench.domains.common.models.base import Model, Normalisation, declared_outputs
-from symbench.domains.common.models.inputs import takes
+from symbench.domains.common.models.inputs import said, takes
 from symbench.domains.common.models.layout import Packing, is_packed
 from symbench.domains.common.models.running import dtypes_of, named
 from symbench.measure.suite import ModelEntry, Suite
@@ -105,6 +105,13 @@ def inputs_of(
     axes = dict.fromkeys(axis for leaf in found for axis in fields[leaf].axes)
     masks = [mask_of(axis) for axis in axes if mask_of(axis) in fields]
     return tuple(dict.fromkeys([*found, *masks]))
+
+
+def inputs_said(entry: ModelEntry, module: nn.Module | None) -> str:
+    """What a model declares to take, in words."""
+    own = declared(getattr(module, "inputs", None)) if ":" in entry.use else MODELS.row(entry.use).inputs
+    wanted = own or (USUAL,)
+    return said(wanted) if isinstance(wanted, Mapping) else " and ".join(map(str, wanted))
 
 
 def layer_fields(entry: ModelEntry) -> dict[str, Field]:

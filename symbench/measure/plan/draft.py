@@ -30,6 +30,7 @@ class Draft:
         origins: everything that can change what a model computes, by model and what it is built for.
         dtypes: the dtypes that a model came in, that of its inputs first, by model and what it is built for.
         takes: the leaves of a dataset that a model takes, by (model, dataset).
+        lacking: what a model takes and none of its datasets has, in words, by the model's name.
         labels: how the labels of a dataset are read for a model, by (model, dataset).
         cells: those that have their keys.
     """
@@ -44,6 +45,7 @@ class Draft:
     origins: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     dtypes: dict[tuple[str, str], str] = field(default_factory=dict)
     takes: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    lacking: dict[str, str] = field(default_factory=dict)
     labels: dict[tuple[str, str], Labels | None] = field(default_factory=dict)
     cells: list[Cell] = field(default_factory=list)
 

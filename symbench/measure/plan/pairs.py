@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from symbench.algebra import actions
 from symbench.algebra.fields import Field
@@ -107,14 +108,15 @@ def _fits(suite: Suite, pair: Pair) -> bool:
     return takes(MODELS.row(use).inputs, fields) is not None
 
 
-def _idle(suite: Suite, kind: str, name: str) -> Problem:
+def _idle(suite: Suite, kind: str, name: str, why: str | None) -> Problem:
     plural = {"model": "models", "dataset": "datasets", "symmetry": "symmetries"}[kind]
     expected = {
         "model": "a dataset with the fields that it takes (an image, unless its module declares inputs)",
         "dataset": "a model that takes its fields, and a symmetry on one of its leaves; or a model trained on it",
         "symmetry": "a dataset that has the leaf it is on, and a model for that dataset; or a training it augments",
     }[kind]
-    return Problem(suite.where(plural, name), "nothing in the suite fits it", expected)
+    got = "nothing in the suite fits it" + (f": {why}" if why and kind == "model" else "")
+    return Problem(suite.where(plural, name), got, expected)
 
 
 def unknown_leaves(suite: Suite, chosen: Sequence[Pair], leaves: Sequence[str]) -> list[Problem]:
@@ -129,8 +131,20 @@ def unknown_leaves(suite: Suite, chosen: Sequence[Pair], leaves: Sequence[str]) 
     return found
 
 
-def idle(suite: Suite, found: Sequence[Pair], kinds: Mapping[str, Iterable[str]]) -> list[Problem]:
-    """What is said of every entry, of the ``kinds``' names, that no cell and no training comes of."""
+def idle(
+    suite: Suite,
+    found: Sequence[Pair],
+    kinds: Mapping[str, Iterable[str]],
+    lacking: Mapping[str, str] = MappingProxyType({}),
+) -> list[Problem]:
+    """What is said of every entry, of the ``kinds``' names, that no cell and no training comes of.
+
+    Args:
+        suite: the suite.
+        found: the cells that there are.
+        kinds: the names that are looked at.
+        lacking: why models fit nothing, by name, as far as that is known.
+    """
     recipes = [model.train for model in suite.models.values() if model.train is not None]
     trained: dict[str, set[str | None]] = {
         "dataset": {recipe.on for recipe in recipes},
@@ -139,7 +153,7 @@ def idle(suite: Suite, found: Sequence[Pair], kinds: Mapping[str, Iterable[str]]
     problems = []
     for kind, names in kinds.items():
         busy = {pair.names()[kind] for pair in found} | trained.get(kind, set())
-        problems += [_idle(suite, kind, name) for name in names if name not in busy]
+        problems += [_idle(suite, kind, name, lacking.get(name)) for name in names if name not in busy]
     return problems
 
 

@@ -10,6 +10,7 @@ from torch import nn
 from symbench.base.errors import CellError, ConfigError, DataError
 from symbench.base.events import Listener, Note, ignore
 from symbench.base.identity import Reads
+from symbench.domains.common.models.inputs import said
 from symbench.domains.common.models.source import Description
 from symbench.measure import assemble
 from symbench.measure.assemble.labels import declared_names
@@ -75,7 +76,7 @@ def resolve(
         if labels is not None and labels.note is not None:
             listen(Note(labels.note, warning=True))
     workspace = draft.settle()
-    _check_all_used(workspace, chosen)
+    _check_all_used(workspace, chosen, draft.lacking)
     return workspace
 
 
@@ -102,7 +103,7 @@ def _key(draft: Draft, mine: Sequence[Pair], module: nn.Module | None) -> None:
             draft.cells.append(cell_of(draft, pair))
 
 
-def _check_all_used(space: Workspace, chosen: Sequence[Pair]) -> None:
+def _check_all_used(space: Workspace, chosen: Sequence[Pair], lacking: Mapping[str, str]) -> None:
     """Refuse symmetries on leaves that no dataset turned out to have, and entries that no cell came of.
 
     Raises:
@@ -113,7 +114,7 @@ def _check_all_used(space: Workspace, chosen: Sequence[Pair]) -> None:
     if problems:
         raise ConfigError(problems)
     kinds = {kind: dict.fromkeys(pair.names()[kind] for pair in chosen) for kind in ("model", "dataset", "symmetry")}
-    problems = idle(space.suite, [cell.pair for cell in space.plan.cells], kinds)
+    problems = idle(space.suite, [cell.pair for cell in space.plan.cells], kinds, lacking)
     if problems:
         raise ConfigError(problems)
 
@@ -213,6 +214,10 @@ def _fits_loaded(draft: Draft, pair: Pair, module: nn.Module | None) -> bool:
     if ":" in entry.use and module is None:
         return True  # it cannot be built and so cannot say: its cells fail
     chosen = assemble.inputs_of(entry, pair.model, module, fields)
-    if chosen is not None:
+    if chosen is None:
+        draft.lacking[pair.model] = (
+            f"it takes {assemble.inputs_said(entry, module)}, and {pair.dataset} has {said(fields)}"
+        )
+    else:
         draft.takes[pair.model, pair.dataset] = chosen
     return chosen is not None

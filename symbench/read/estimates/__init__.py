@@ -24,8 +24,8 @@ from symbench.read.estimates.reading import Cells, outputs_of
 __all__ = ["BOOTSTRAP_SEED", "COLUMNS", "Cells", "Estimate", "of_cell", "of_run", "times", "with_seconds"]
 
 COLUMNS = (
-    "model", "replica", "dataset", "symmetry", "output", "task", "element", "elements", "stratum", "k", "metric", "estimate",
-    "low", "high", "level", "n", "unit", "better", "floor", "status", "reason", "remark",
+    "model", "replica", "dataset", "symmetry", "output", "task", "element", "elements", "stratum", "k", "metric",
+    "estimate", "low", "high", "level", "n", "unit", "better", "floor", "status", "reason", "remark",
 )  # fmt: skip
 """The columns, one row for each estimate. ``status`` is ``ok``, ``undefined`` (with a reason) or ``failed``; ``task``
 is what the output is for, and ``remark`` what was taken for granted of it, in the row of its E."""
@@ -238,8 +238,8 @@ def _row(cell: CellStatus, estimate: Estimate, status: str | None = None) -> dic
     return {
         "model": cell.model, "replica": 0, "dataset": cell.dataset,
         "symmetry": None if row.scope == "model" else cell.symmetry, "output": estimate.output,
-        "element": value.element, "elements": estimate.elements, "stratum": estimate.stratum, "k": estimate.k, "metric": estimate.metric,
-        "estimate": value.estimate, "low": low, "high": high, "level": LEVEL if interval else None,
-        "n": value.n, "unit": estimate.unit, "better": row.better, "floor": estimate.floor,
+        "element": value.element, "elements": estimate.elements, "stratum": estimate.stratum, "k": estimate.k,
+        "metric": estimate.metric, "estimate": value.estimate, "low": low, "high": high, "level": LEVEL if interval
+        else None, "n": value.n, "unit": estimate.unit, "better": row.better, "floor": estimate.floor,
         "status": status or value.status, "reason": value.reason,
     }  # fmt: skip

@@ -37,7 +37,8 @@ def tasks_of(record: CellRecord) -> dict[str, tuple[str, str]]:
 
 
 def fields_of_version_1() -> dict[str, str]:
-    """The fields that domains had as types of their own before fields were values over places, as they are said now."""
+    """The fields that domains had as types of their own before fields were values over places, as they are said
+    now."""
     found: dict[str, str] = {}
     for domain in domains():
         found.update(getattr(domain, "FIELDS_OF_VERSION_1", {}))

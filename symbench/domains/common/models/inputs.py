@@ -7,6 +7,12 @@ from collections.abc import Mapping
 from symbench.algebra.fields import Field
 
 
+def said(fields: Mapping[str, Field]) -> str:
+    """Leaves with their fields, for messages: ``'positions' (Point over atoms) and 'kinds' (Category over
+    atoms)``."""
+    return " and ".join(f"{name!r} ({field})" for name, field in fields.items()) or "nothing"
+
+
 def takes(inputs: Mapping[str, Field] | tuple[Field, ...], fields: Mapping[str, Field]) -> tuple[str, ...] | None:
     """The leaves of a dataset that a model takes, in its order; None where it cannot be fed.
 
