@@ -19,6 +19,7 @@ from symbench.measure.suite import Suite, code_of
 
 TRAINING_SOURCES = (
     "symbench.measure.train",
+    "symbench.measure.objective",
     "symbench.domains.common.datasets.reading",
     *(
         f"symbench.measure.tasks.{kind}"
