@@ -618,3 +618,178 @@ def test_values_know_what_no_group_moves() -> None:
     assert not any(field.is_invariant for field in (Vector(), Index("nodes"), TURNED, Scalar().over(NODES)))
     lookup = Lookup.of("S5", ON_NODES)
     assert lookup.row(Index("other"), "leaf", Index("other")) is None, "indices of another axis"
+
+
+# What a review found.
+
+
+def test_whole_numbers_are_turned_as_numbers(case: CaseOf) -> None:
+    """A matrix cast to the leaf's integers was cut to 0 and 1: an exact network had E = 0.8."""
+    net = case("space")
+    data = net.path / "data.py"
+    data.write_text(data.read_text().replace('"bonds": bonds}', '"bonds": (10 * bonds).round().long()}'))
+    ran = net.run()
+    assert ran.code == 0, ran.err
+    assert net.estimate("equivariance_error", output="energy") < 1e-6
+
+
+MOVED = """
+import torch
+from symbench.algebra.actions import ActionRow
+from symbench.algebra.actions.base import Action
+from symbench.domains.images.groups.slide import PlaneTranslations
+
+class Steps(PlaneTranslations):
+    family = "steps"
+    alone = ("Axis",)
+
+    def __init__(self):
+        super().__init__(reach=2.0, step=0.5)
+        self.name = "steps"
+
+class Step(Action):
+    moves_values = True
+    def __init__(self, group, options):
+        self.group = group
+    def check(self, shape):
+        return None
+    def kinds(self, g):
+        return ["exact"] * len(g)
+    def bind(self, g, like):
+        wide = (g if g.ndim == 3 else g[:, None]).to(like)
+        return lambda x: x[None] + wide.reshape(*wide.shape[:2], *(1,) * (x.ndim - 2), 2)
+
+Steps.actions = (ActionRow(f"{__name__}:Step", "step", family="steps", kind="Point"),)
+"""
+
+
+def test_padding_counts_nowhere_though_it_is_moved(case: CaseOf) -> None:
+    """Points in padding are moved away from 0 on one side alone: an exact model had E = 0.5."""
+    net = case("space")
+    (net.path / "groups.py").write_text(MOVED)
+    data = net.path / "data.py"
+    text = data.read_text().replace("points = torch.randn(samples, 5, 3", "points = torch.randn(samples, 5, 2")
+    text = text.replace('{"positions": points, "bonds": bonds}', '{"positions": points}')
+    text = text.replace(
+        '{"positions": Point().over(ATOMS), "bonds": Vector().over(BONDS)}', '{"positions": Point().over(ATOMS)}'
+    )
+    text = text.replace(
+        '{"forces": -centred, "energy": centred.square().sum((1, 2))[:, None] / 2}', '{"positions": points}'
+    )
+    text = text.replace(
+        '{"forces": Vector(unit="eV/Å").over(ATOMS), "energy": Scalar(unit="eV")}',
+        '{"positions": Point().over(ATOMS)}',
+    )
+    text = text.replace(
+        "    return Arrays(",
+        "    sizes = {'atoms': [2 + i % 4 for i in range(samples)]}\n    for i, size in enumerate(sizes['atoms']):\n        points[i, size:] = 0\n    return Arrays(",
+    )
+    data.write_text(text.rstrip().removesuffix(")") + "    sizes=sizes)\n")
+    suite = net.path / "suite.yaml"
+    text = suite.read_text().replace("groups.py:SO3", "groups.py:Steps")
+    suite.write_text(text.replace('"model.py:build"', '"model.py:build", args: {kind: kept}'))
+    ran = net.run()
+    assert ran.code == 0, ran.err
+    assert net.estimate("equivariance_error") < 1e-6
+    assert net.estimate("orbit_loss") < 1e-10
+
+
+def test_an_unknown_action_is_refused_where_only_one_would_do(case: CaseOf) -> None:
+    net = case("graphs")
+    suite = net.path / "suite.yaml"
+    suite.write_text(suite.read_text().replace("on: features", "on: features, action: rowz"))
+    ran = net.run()
+    assert ran.code == 2
+    assert "Did you mean 'rows'?" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "message"),
+    [
+        (
+            "def kinds(self, g: Tensor) -> list[Kind]:",
+            "def kinds(self, g: Tensor) -> list[Kind]:\n        1 / 0",
+            3,
+            "ZeroDivisionError",
+        ),
+        ("return lambda x: times(g.to(x), x)", "raise KeyError('gone')", 3, "KeyError"),
+        ('f"{__name__}:Rotate"', 'f"{__name__}:Nothing"', 2, "AttributeError"),
+        ("q = q * r.diagonal", "raise OSError('no disk'); q = q * r.diagonal", 2, "OSError"),
+        (
+            "SO3.actions = O3.actions = tuple(",
+            "SO3.actions = O3.actions = (1,) or tuple(",
+            2,
+            "is a int, expected an ActionRow",
+        ),
+    ],
+)
+def test_what_code_of_a_group_raises_is_no_bug_of_ours(
+    case: CaseOf, old: str, new: str, code: int, message: str
+) -> None:
+    net = case("space")
+    groups_file = net.path / "groups.py"
+    text = groups_file.read_text()
+    assert old in text
+    groups_file.write_text(text.replace(old, new))
+    ran = net.run()
+    assert ran.code == code, ran.err
+    assert message in " ".join(ran.err.split())
+    assert "Traceback" not in ran.err
+
+
+def test_a_leaf_by_the_name_of_a_mask_is_refused() -> None:
+    made = Arrays(
+        {"features": noise(4, 5), "nodes_mask": torch.ones(4, 5)}, {},
+        fields={"features": ON_NODES, "nodes_mask": ON_NODES}, target_fields={},
+    )  # fmt: skip
+    with pytest.raises(ConfigError, match="which is what the mask of 'nodes' will be called"):
+        checked(made, "here")
+
+
+ORIENTED = """
+import torch
+from torch import nn
+from symbench.datasets.base import Arrays
+from symbench.fields import Image, Logits, classes
+
+TURNED = classes({"turn": [1, 2, 3, 0]})
+
+def load(samples=48):
+    generator = torch.Generator().manual_seed(0)
+    images, labels = 0.2 * torch.rand(samples, 1, 9, 9, generator=generator), torch.arange(samples) % 4
+    images[:, :, 0] += 0.5
+    images = torch.stack([torch.rot90(x, int(k), (-2, -1)) for x, k in zip(images, labels)])
+    return Arrays({"image": images}, {"label": labels}, fields={"image": Image()}, target_fields={"label": TURNED})
+
+class Edges(nn.Module):
+    def __init__(self, declared):
+        super().__init__()
+        if declared:
+            self.outputs = {"label": Logits()}
+    def forward(self, x):
+        return torch.stack([torch.rot90(x, -k, (-2, -1))[:, 0, 0].mean(-1) for k in range(4)], dim=-1) * 20
+
+def build(declared=False):
+    return Edges(declared)
+"""
+
+
+@pytest.mark.parametrize("declared", [False, True])
+def test_classes_that_permute_are_right_at_every_element(case: CaseOf, declared: bool) -> None:
+    """An orientation classifier: under the right action exact, and right wherever it is right unmoved."""
+    net = case("space")
+    (net.path / "orient.py").write_text(
+        ORIENTED.replace("symbench.datasets.base", "symbench.domains.common.datasets.base")
+    )
+    made = "{declared: true}" if declared else "{}"
+    (net.path / "suite.yaml").write_text(
+        "version: 1\nname: orient\ndatasets: {d: {use: 'orient.py:load'}}\n"
+        f"models: {{m: {{use: 'orient.py:build', args: {made}}}}}\n"
+        "symmetries: {turns: {group: C4, on: image}, each: {group: C4, on: image, draw: per-sample, elements: 3}}\n"
+    )
+    ran = net.run()
+    assert ran.code == 0, ran.err
+    for symmetry in ("turns", "each"):
+        for metric in ("accuracy", "orbit_accuracy", "worst_case_accuracy", "consistency"):
+            assert net.estimate(metric, symmetry=symmetry) == 1.0, metric
+        assert net.estimate("equivariance_error", symmetry=symmetry) < 1e-5

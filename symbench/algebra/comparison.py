@@ -80,6 +80,11 @@ class Totals:
 class Whole:
     """Outputs are compared as they are, with those of other samples: images, class scores, numbers."""
 
+    def deviation(self, moved: Tensor, expected: Tensor, samples: Sequence[int]) -> Tensor:
+        """:func:`squared_distances`."""
+        del samples
+        return squared_distances(moved, expected)
+
     def counts(self, samples: Sequence[int]) -> Tensor:
         """How many places each sample has, ``(n,)``: one."""
         return torch.ones(len(samples), dtype=torch.float64)
@@ -132,6 +137,14 @@ class PerPlace:
                 along = torch.arange(width) < torch.tensor([int(sizes[i]) for i in samples])[:, None]
             mask = (mask[:, :, None] & along[:, None, :]).flatten(1)
         return mask
+
+    def deviation(self, moved: Tensor, expected: Tensor, samples: Sequence[int]) -> Tensor:
+        """:func:`squared_distances` over real places alone: what moves values may move the zeros of padding too."""
+        return squared_distances(self.masked(moved, samples), self.masked(expected, samples))
+
+    def real_only(self, x: Tensor, samples: Sequence[int]) -> Tensor:
+        """``(k, n, *output)`` with zeros where a place is padding."""
+        return self.masked(x, samples).reshape(x.shape)
 
     def counts(self, samples: Sequence[int]) -> Tensor:
         """How many places each sample has, ``(n,)``."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from symbench.algebra.fields import Category, Classes, Field, MultiLabel, mask_of
 from symbench.algebra.groups.base import Group
 from symbench.base.code import foreign
-from symbench.base.errors import ConfigError, DataError, ModelError, Problem
+from symbench.base.errors import DataError, ModelError, Problem
 from symbench.domains.common.datasets.base import Dataset, Valid
 from symbench.domains.common.datasets.targets import present
 from symbench.domains.common.models.base import Model
@@ -57,9 +57,10 @@ def augmented(
             drawn, augment.group, labels, data.valid, lambda some: _drawn(data, augment, indices[some], generator)
         )
     actions = augment.actions
+    ready = {name: x.double() if augment.is_computed(name, data.fields[name]) else x for name, x in leaves.items()}
     moved = {
         name: actions[name].finish(actions[name].act(drawn[None], actions[name].prepare(x))[0])
-        for name, x in leaves.items()
+        for name, x in ready.items()
     }
     along = {name: augment.action_on(data.targets[name], f"target {name}") for name in targets}
     return moved, {name: along[name].act(drawn[None], x)[0] for name, x in targets.items()}
@@ -170,9 +171,13 @@ class Objective:
     def _real(self, task: Task, output: Tensor, target: Tensor, masks: Tensors) -> tuple[Tensor, Tensor]:
         """An output and its target without padding: ``(places of all samples, ...)`` where some is."""
         field = self.data.targets[task.target or ""]
-        known = [masks.get(mask_of(axis)) for axis in field.axes] if field.grid is None else []
-        if len(known) != 1 or known[0] is None:
-            if any(mask is not None for mask in known):
-                raise ConfigError(Problem(task.output, f"is trained on {field}", "values along one padded axis"))
+        axes = field.axes if field.grid is None else ()
+        if not any(mask_of(axis) in masks for axis in axes):
             return output, target
-        return output[known[0]], target[known[0]]
+        real = torch.ones(len(output), *(1,) * len(axes), dtype=torch.bool, device=output.device)
+        for number, axis in enumerate(axes):
+            mask = masks.get(mask_of(axis))
+            if mask is not None:
+                real = real & mask.view(len(mask), *(1,) * number, -1, *(1,) * (len(axes) - number - 1))
+        real = real.expand(output.shape[: 1 + len(axes)])
+        return output[real], target[real]

@@ -54,9 +54,9 @@ class DeclaredAction(Action):
     def bind(self, g: Tensor, like: Tensor) -> Move:
         """A matrix for each element; class indices, which are whole numbers, are looked up in the permutation."""
         matrices = self.matrices(g).to(like.device)
-        if like.is_floating_point():
-            ready = matrices.to(like.dtype)
-            return lambda x: times(ready, x)
+        if like.is_floating_point() or not self.indices:
+            ready = matrices.to(like.dtype if like.is_floating_point() else torch.float64)
+            return lambda x: times(ready, x.to(ready.dtype))
         images = matrices.argmax(dim=-2)  # of class j: the row in which column j has its 1
 
         def rename(x: Tensor) -> Tensor:  # (n, 1): indices at one place

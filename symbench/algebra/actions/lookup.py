@@ -9,7 +9,7 @@ from pathlib import Path
 from symbench.algebra.actions.table import ACTIONS, ActionRow, Family, families
 from symbench.algebra.fields import Declared, Field, Places, Value
 from symbench.algebra.groups import HERE, PRODUCT, factors, row_of
-from symbench.base.code import Code
+from symbench.base.code import Code, foreign
 from symbench.base.errors import ConfigError, ImpossiblePair, Problem, near_miss, one_of
 from symbench.base.registry import Row
 
@@ -36,7 +36,11 @@ def rows(group: str, *, where: str = "", folder: Path = HERE) -> dict[str, Actio
     table = dict(ACTIONS)
     for part in factors(group):
         for number, each in enumerate(row_of(part, where=where, folder=folder).actions):
-            row = Row(each, "").load() if isinstance(each, str) else each
+            with foreign(ConfigError, where, f"loading the action {each}"):
+                row = Row(each, "").load() if isinstance(each, str) else each
+            if not isinstance(row, ActionRow):
+                got = f"action {number} of {part} is a {type(row).__name__}"
+                raise ConfigError(Problem(where, got, "an ActionRow, or the import path of one"))
             table[f"{part}[{number}]"] = row
     wanted = family(group, where=where, folder=folder)
     known = {name: row for name, row in table.items() if row.family == wanted}
@@ -141,6 +145,9 @@ class Lookup:
         Raises:
             ImpossiblePair: nothing does; or as :meth:`row`.
         """
+        if self.name is not None and self.name not in self.known:
+            at, close = f"{self.where}.action" if self.where else "action", near_miss(self.name, self.known)
+            raise ImpossiblePair(Problem(at, f"got action {self.name!r}", f"one of {one_of(self.known)}", close))
         moving = list(self.parts(leaf, field))
         if not moving and not isinstance(field.value, Declared):
             kinds = one_of(sorted({row.kind for row in self.known.values()})) or "nothing is known"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
-from symbench.algebra.fields import Category, MultiLabel
+from symbench.algebra.fields import Category, Classes, MultiLabel
 from symbench.base.code import foreign
 from symbench.base.errors import ConfigError, ModelError, Problem, near_miss, one_of, quoted
 from symbench.domains.common.datasets.base import Dataset
@@ -48,6 +48,19 @@ def declared_names(module: nn.Module, name: str) -> tuple[tuple[str, ...], ...] 
     return tuple(synonyms(each) for each in own)
 
 
+def _refuse_another_order(suite: Suite, model: str, dataset: Dataset, names: Sequence[Sequence[str]] | None) -> None:
+    """Refuse outputs called otherwise than classes that permute: their representation is that of their order.
+
+    Raises:
+        ConfigError: with both.
+    """
+    theirs = [each[0] for each in names or () if each]
+    own = list(map(str, dataset.classes or ()))
+    if theirs and own and theirs != own:
+        got = f"its outputs are called {one_of(theirs)}, and the classes, which permute, {one_of(own)}"
+        raise ConfigError(Problem(suite.where("models", model), got, "one order"))
+
+
 def match_labels(
     suite: Suite, model: str, data: str, dataset: Dataset, names: Names | None, learnt: Dataset | None
 ) -> Labels | None:
@@ -64,6 +77,8 @@ def match_labels(
     Raises:
         ConfigError: as :func:`match`.
     """
+    if any(isinstance(field, Classes) for field in dataset.targets.values()):
+        _refuse_another_order(suite, model, dataset, names)
     several = any(isinstance(field, MultiLabel) for field in dataset.targets.values())
     if not several and not any(isinstance(field, Category) for field in dataset.targets.values()):
         return None

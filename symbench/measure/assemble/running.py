@@ -102,6 +102,8 @@ def inputs_of(
     found = takes(inputs or (USUAL,), fields)
     if found is None or not packs:
         return found
+    if any(leaf not in fields for leaf in inputs or ()):
+        return None  # it is handed its leaves by name, and would not find them
     axes = dict.fromkeys(axis for leaf in found for axis in fields[leaf].axes)
     masks = [mask_of(axis) for axis in axes if mask_of(axis) in fields]
     return tuple(dict.fromkeys([*found, *masks]))

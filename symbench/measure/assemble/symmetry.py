@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch import Tensor
 from symbench.algebra import actions, groups
 from symbench.algebra.actions import Lookup
 from symbench.algebra.actions.base import Action
-from symbench.algebra.fields import ANY, Category, Classes, Field, same_places, value_shape
+from symbench.algebra.fields import ANY, Category, Classes, Field, Index, same_places, value_shape
 from symbench.algebra.groups.base import Elements, Group, choose
 from symbench.algebra.groups.views import draw_each
 from symbench.base.code import foreign
@@ -26,6 +27,7 @@ from symbench.domains.common.datasets.wrappers import Every
 from symbench.measure.assemble.data import seed_for
 from symbench.measure.store import content_key
 from symbench.measure.suite import Suite
+from symbench.measure.suite.entries import SymmetryEntry
 
 ASKED = 64
 """Elements that a rule of valid labels is asked about where there are too many to ask about all."""
@@ -44,6 +46,7 @@ class Prepared:
         actions: the action of every leaf of the dataset.
         document: what the cell's key says of the symmetry.
         axes: the named axes of all leaves.
+        brought: whether code that is not ours takes part.
     """
 
     group: Group
@@ -56,6 +59,7 @@ class Prepared:
     lookup: Lookup
     on_field: Field
     axes: tuple[str, ...]
+    brought: bool = False
 
     def from_reference(self, g: Tensor) -> Tensor:
         """What takes the reference view to each view, ``g g_0^-1``, of elements ``(k, ...)`` or ``(k, n, ...)``."""
@@ -64,6 +68,16 @@ class Prepared:
         others, first = g[1:].flatten(0, 1), g[:1].expand_as(g[1:]).flatten(0, 1)
         relative = self.group.compose(others, self.group.inverse(first))
         return torch.cat([self.group.identity()[None].expand_as(g[:1]), relative.unflatten(0, g[1:].shape[:2])])
+
+    @property
+    def places(self) -> str:
+        """What places called ``*`` are: those that the symmetry moves, or those of the leaf whose values it moves."""
+        return self.lookup.moved or next(iter(self.on_field.axes), ANY)
+
+    def is_computed(self, leaf: str, field: Field) -> bool:
+        """Whether a leaf's numbers are computed with, so that whole ones would be cut, and coarse ones rounded
+        twice."""
+        return self.actions[leaf].moves_values and not isinstance(field.value, (Index, Classes))
 
     def action_on(self, field: Field, name: str = "") -> Action:
         """The action on an output or a target. Places ``*`` are those that the symmetry moves.
@@ -76,7 +90,7 @@ class Prepared:
             ImpossiblePair: nobody says how it moves; or it is along an axis that no leaf has, of which nobody could
                 say whether it is the one that moves.
         """
-        field = field.named(self.lookup.moved or next(iter(self.on_field.axes), ANY))
+        field = field.named(self.places)
         for axis in field.axes:
             if self.lookup.leaves.relabels and axis not in self.axes:
                 got = f"{field} is along the axis {axis!r}, which no leaf of the dataset has"
@@ -90,8 +104,22 @@ def prepare(suite: Suite, name: str, dataset: Dataset, shapes: Mapping[str, tupl
     """Build a symmetry's group, elements and actions for a dataset whose leaves have these shapes.
 
     Raises:
-        ImpossiblePair: the group cannot act on a leaf, or nobody says how.
+        ImpossiblePair: the group cannot act on a leaf or a target, or nobody says how.
+        ConfigError: code that the suite or a plug-in brings raised.
     """
+    entry, where = suite.symmetries[name], suite.where("symmetries", name)
+    with foreign(ConfigError, where, "preparing it") if _is_brought(entry) else nullcontext():
+        prepared = _prepared(suite, name, dataset, shapes)
+    return replace(prepared, brought=_is_brought(entry))
+
+
+def _is_brought(entry: SymmetryEntry) -> bool:
+    """Whether code that is not ours may take part: what that raises is no bug of ours."""
+    named = f"{entry.group} {entry.action or ''}"
+    return ":" in named or "/" in named or any(not row.ours for row in actions.ACTIONS.rows.values())
+
+
+def _prepared(suite: Suite, name: str, dataset: Dataset, shapes: Mapping[str, tuple[int, ...]]) -> Prepared:
     entry, where = suite.symmetries[name], suite.where("symmetries", name)
     on_field = dataset.fields[entry.on]
     lookup = Lookup.of(entry.group, on_field, entry.action, where=where, folder=suite.folder)
@@ -107,6 +135,9 @@ def prepare(suite: Suite, name: str, dataset: Dataset, shapes: Mapping[str, tupl
     _check_options(suite, name, [row for *_, row in moving])
     document: dict[str, Any] = {"group": entry.group, "options": entry.options, "elements": entry.elements}
     elements = _elements(suite, name, group, seed_for(suite.seed, "elements", content_key(document)), sizes)
+    if elements.shared is None and group.strata(group.identity()) is not None:
+        got = f"got elements of its own for every sample, and {entry.group} has pieces that are printed apart"
+        raise ImpossiblePair(Problem(where, got, "draw: shared"))
     moved: dict[str, Action] = {}
     names: dict[str, list[list[Any]]] = {}
     rows: list[actions.ActionRow] = []
@@ -131,9 +162,15 @@ def prepare(suite: Suite, name: str, dataset: Dataset, shapes: Mapping[str, tupl
         "code": _code(entry.group, rows, suite.folder),
     }
     named = same_places(dataset.fields.values())
-    return Prepared(
+    prepared = Prepared(
         group, elements, entry.on, moved, document, entry.group, dict(entry.options), lookup, on_field, named
     )
+    for target, field in dataset.targets.items():
+        try:
+            prepared.action_on(field, f"target {target}")
+        except ConfigError as error:
+            raise ImpossiblePair([replace(each, where=each.where or where) for each in error.problems]) from error
+    return prepared
 
 
 def _places(field: Field, moved: str, shape: tuple[int, ...]) -> int | None:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor
 
+from symbench.base.code import foreign
 from symbench.base.errors import CellError, Interrupted, ModelError, Problem
 from symbench.base.events import Advanced, Finished, Listener, Started
 from symbench.base.records import ProbeRecord
@@ -50,7 +52,9 @@ def evaluate(job: Job, store: Store, *, listen: Listener, stopped: Callable[[], 
     total = len(order) * elements
     listen(Started(str(job.cell.pair), total, "images"))
     try:
-        with torch.no_grad():  # inference mode would forbid models to differentiate inside
+        brought = foreign(ModelError, str(job.cell.pair), "moving leaves or outputs")
+        # no inference mode, which would forbid models to differentiate inside
+        with brought if job.prepared.brought else nullcontext(), torch.no_grad():
             listed = reference_pass(job, order, scratch, listen, stopped)
             with clock.controlling():
                 controls = run_controls(job, listed, order)

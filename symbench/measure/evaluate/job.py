@@ -117,7 +117,7 @@ class Job:
 
     def comparison_of(self, field: Field, shape: tuple[int, ...]) -> Comparison:
         """How outputs of this field and shape are compared with those of other samples."""
-        return comparison_of(field, shape, self.prepared.lookup.moved, self.dataset.sizes)
+        return comparison_of(field, shape, self.prepared.places, self.dataset.sizes)
 
     @property
     def exact(self) -> str:
@@ -163,7 +163,9 @@ def load_leaves(job: Job, indices: Sequence[int]) -> tuple[dict[str, Tensor], di
         resized = {name: _brought(job, name, x) for name, x in batch.leaves.items()}
     leaves = {
         name: job.prepared.actions[name].prepare(
-            x.to(job.device, precision(job, name)) if x.is_floating_point() else x.to(job.device)
+            x.to(job.device, precision(job, name))
+            if x.is_floating_point() or _computed(job, name)
+            else x.to(job.device)
         )
         for name, x in resized.items()
     }
@@ -179,12 +181,16 @@ def _brought(job: Job, leaf: str, values: Tensor) -> Tensor:
     return handling_of(job.dataset.fields[leaf]).resized(values, job.canvas)
 
 
+def _computed(job: Job, leaf: str) -> bool:
+    return job.prepared.is_computed(leaf, job.dataset.fields[leaf])
+
+
 def precision(job: Job, leaf: str) -> torch.dtype:
     """In which a leaf is moved: coordinates in float64, so that they are rounded once, behind the group's formula.
 
     What is only moved about, or resampled, as pixels are, stays in float32 unless the model is in float64.
     """
-    computed = job.prepared.actions[leaf].moves_values and not job.device.startswith("mps")  # it has no float64
+    computed = _computed(job, leaf) and not job.device.startswith("mps")  # it has no float64
     return torch.float64 if computed or job.dtype == torch.float64 else torch.float32
 
 
@@ -271,7 +277,7 @@ def run_model(job: Job, leaves: dict[str, Tensor], watch: Stopwatch | None = Non
     around = nullcontext if watch is None else partial(watch.of, len(next(iter(cast.values()))))
     images = [name for name in normalised_leaves(job.dataset) if name in cast]
     outputs = job.model(cast, images, around=around)
-    moved, fields = job.prepared.lookup.moved, job.output_fields
+    moved, fields = job.prepared.places, job.output_fields
     outputs = {name: without_padding(x, axes_of(fields[name], moved), leaves) for name, x in outputs.items()}
     for name, value in outputs.items():
         if not torch.isfinite(value).all():

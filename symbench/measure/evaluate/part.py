@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from symbench.algebra.actions.base import TrivialAction
-from symbench.algebra.comparison import PerPlace, Sums, flat, squared_distances
+from symbench.algebra.comparison import PerPlace, Sums, flat
 from symbench.algebra.fields import Classes
 from symbench.base.errors import ModelError, Problem
 from symbench.measure.evaluate.moves import Block
@@ -48,7 +48,7 @@ class Part:
         """
         reference, task = self.reference, self.reference.task
         moved, expected, mean = reference.pair(block.relative, output, raw)
-        deviation_sq = squared_distances(moved, expected)
+        deviation_sq = reference.comparison.deviation(moved, expected, self.samples[block.samples])
         if not torch.isfinite(deviation_sq).all():
             got = f"output {task.output!r} is so large that its square overflows"
             raise ModelError(Problem("deviation", got, "outputs below 1e150"))
@@ -92,6 +92,8 @@ class Part:
         elif target is not None and action is not None:
             exact = target.double() if target.is_floating_point() else target
             wanted = action.act(block.elements, exact)
+            if isinstance(self.reference.comparison, PerPlace):
+                wanted = self.reference.comparison.real_only(wanted, self.samples[block.samples])
         if not task.looks_around:
             return Views(output, raw, wanted, real=real)
         own = torch.arange(block.samples.start, block.samples.stop, device=output.device) + self.first

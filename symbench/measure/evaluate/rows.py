@@ -71,7 +71,7 @@ def pairing(moved: Tensor, expected: Tensor, comparison: Comparison, samples: Se
     a, b = moved.double()[None], expected.double()[None]
     counts = comparison.counts(samples).to(a.device)
     mean = comparison.mean(b, samples)
-    deviation = squared_distances(a, b)
+    deviation = comparison.deviation(a, b, samples)
     sums = comparison.sums(a, b, mean, samples)
     dot = torch.einsum("knd,kd->kn", comparison.folded(b - mean[:, None], samples), sums.moved_sum)
     null = comparison.unrelated(sums, dot, deviation, Totals(sums.moved_sq.sum(1), counts), counts)

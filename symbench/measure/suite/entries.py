@@ -105,10 +105,18 @@ OF_LAYERS = [word for word, field in OUTPUTS.items() if field.value == Scalar()]
 Layers = Annotated[dict[str, Annotated[str, BeforeValidator(_spelt)]], BeforeValidator(_scalars)]
 
 
+def _output(word: object) -> object:
+    """A word for an output, one of those that fields have."""
+    if word not in OUTPUTS:
+        *some, last = map(repr, OUTPUTS)
+        raise PydanticKnownError("literal_error", {"expected": f"{', '.join(some)} or {last}"})
+    return word
+
+
 OUTPUT_NAME = r"^[A-Za-z_]\w{0,63}$"
 Outputs = dict[
     Annotated[str, Field(pattern=OUTPUT_NAME)],
-    Literal["logits", "probabilities", "embedding", "scalar", "image", "nodes"],
+    Annotated[str, BeforeValidator(_output)],
 ]
 """What a model returns, by name and in order: the words of ``symbench.algebra.fields.OUTPUTS``."""
 

@@ -69,10 +69,11 @@ class Open:
         """
         kind, undeclared = self._kind(shape), isinstance(self.field, Undeclared)
         moved = self.target_field is not None and not self.target_field.is_invariant
+        permuting = isinstance(self.target_field, Classes) and isinstance(self.field, SCORES)
         assumed = undeclared or (isinstance(self.field, Scalar) and kind.scores)
         found = kind(
             self.output,
-            self.target_field if undeclared and moved and self.target_field else self.field,
+            self.target_field if ((undeclared and moved) or permuting) and self.target_field else self.field,
             self.target,
             self.target_field,
             self.scale,

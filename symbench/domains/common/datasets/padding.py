@@ -74,8 +74,16 @@ def checked(dataset: Dataset, where: str) -> Dataset:
         ConfigError: sizes for an axis that no leaf has, or beyond the padding, or of another number of samples; an
             index of a place that there is not.
     """
-    known = dict.fromkeys(axis for field in dataset.fields.values() for axis in field.axes)
+    fields = dataset.fields.values()
+    known = dict.fromkeys(places.name for field in fields for places in field.places if not places.after)
+    for axis in known:
+        if mask_of(axis) in dataset.fields:
+            got = f"has a leaf {mask_of(axis)!r}, which is what the mask of {axis!r} will be called"
+            raise ConfigError(Problem(where, got, "sizes, from which it is made", "Call the leaf something else."))
     for axis, sizes in dataset.sizes.items():
+        if not hasattr(sizes, "__len__"):
+            got = f"sizes of the axis {axis!r} are a {type(sizes).__name__}"
+            raise ConfigError(Problem(where, got, "a whole number for each sample"))
         if axis not in known:
             expected = f"an axis of a leaf: {one_of(map(repr, known))}"
             raise ConfigError(Problem(where, f"sizes are given for the axis {axis!r}", expected))

@@ -49,8 +49,9 @@ class Packing(nn.Module):
         """Of the module itself, so that its layers have the names that it gives them."""
         return self.module.get_submodule(target)
 
-    def forward(self, **leaves: Tensor) -> dict[str, Any]:
-        """Padded leaves with their masks to padded outputs, by name."""
+    def forward(self, *only: Tensor, **leaves: Tensor) -> dict[str, Any]:
+        """Padded leaves with their masks to padded outputs, by name; an only leaf may come without."""
+        leaves |= dict(zip(self.fields, only, strict=False))
         real = {axis: self._real(axis, leaves) for field in self.fields.values() for axis in field.axes}
         packed = {name: self._packed(leaves[name], field, real) for name, field in self.fields.items()}
         numbers = {f"{axis}_batch": mask.nonzero()[:, 0] for axis, mask in real.items()}
