@@ -55,9 +55,9 @@ def evaluate(job: Job, store: Store, *, listen: Listener, stopped: Callable[[], 
         brought = foreign(ModelError, str(job.cell.pair), "moving leaves or outputs")
         # no inference mode, which would forbid models to differentiate inside
         with brought if job.prepared.brought else nullcontext(), torch.no_grad():
-            listed = reference_pass(job, order, scratch, listen, stopped)
+            references = reference_pass(job, order, scratch, listen, stopped)
             with clock.controlling():
-                controls = run_controls(job, listed, order)
+                controls = run_controls(job, references, order)
             moves, keeping = Moves(job.prepared), Validity(job)
             for first, last in parts:
                 if scratch.has_part(outputs, first):
@@ -73,9 +73,9 @@ def evaluate(job: Job, store: Store, *, listen: Listener, stopped: Callable[[], 
                             "The same command resumes.",
                         )
                     )
-                measure_part(job, listed, order, slice(first, last), moves, keeping, scratch, listen)
+                measure_part(job, references, order, slice(first, last), moves, keeping, scratch, listen)
                 done += 1
-            close(job, listed, order, parts, controls, probe, scratch, store, clock)
+            close(job, references, order, parts, controls, probe, scratch, store, clock)
     except torch.OutOfMemoryError as error:
         remedy = f"Use a --batch-size below {job.batch}."
         raise ModelError(Problem(str(job.cell.pair), "ran out of device memory", None, remedy)) from error
@@ -101,7 +101,7 @@ def _begun(job: Job, order: Sequence[int], scratch: Scratch) -> ProbeRecord | No
 
 def measure_part(
     job: Job,
-    listed: Sequence[Reference],
+    references: Sequence[Reference],
     order: Sequence[int],
     span: slice,
     moves: Moves,
@@ -113,11 +113,11 @@ def measure_part(
     began, first, samples = time.perf_counter(), span.start, order[span]
     elements = job.prepared.elements.at(samples)
     blocks = Blocks(elements, job.prepared.from_reference(elements), per_sample=job.prepared.elements.shared is None)
-    parts = [Part(reference, job.prepared.elements.weights, first, samples) for reference in listed]
+    parts = [Part(reference, job.prepared.elements.weights, first, samples) for reference in references]
     together = max(1, job.batch // len(samples))  # elements in one forward pass, where a part is smaller than a batch
     for piece in slices(len(samples), job.batch):
         leaves, targets = load_leaves(job, samples[piece])
-        raw = {r.task.output: r.rows(first + piece.start, first + piece.stop, job.exact) for r in listed}
+        raw = {r.task.output: r.rows(first + piece.start, first + piece.stop, job.exact) for r in references}
         shown = blocks.block(slice(0, len(elements)), piece).elements
         valid = [keeping.of(shown, _labels(p.reference, targets), piece.stop - piece.start) for p in parts]
         for block in (blocks.block(slice(0, 1), piece), *blocks.all(piece, together)):
@@ -125,16 +125,16 @@ def measure_part(
             outputs = raw if reference_view else run_model(job, moves.of(block, leaves))
             for part, kept in zip(parts, valid, strict=True):
                 task = part.reference.task
-                output, still = outputs[task.output], raw[task.output]
+                output, unmoved = outputs[task.output], raw[task.output]
                 check_shape(job, part.reference, output)
                 target = targets[task.target] if task.target else None
-                views = output.unflatten(0, (len(block.elements), len(still)))
-                part.put(block, views, still, target, kept[block.place])
+                views = output.unflatten(0, (len(block.elements), len(unmoved)))
+                part.put(block, views, unmoved, target, kept[block.place])
             if not reference_view:
                 listen(Advanced(len(block.elements) * (piece.stop - piece.start)))
     for part in parts:
         part.save(scratch, first)
-    scratch.keep_part([r.task.output for r in listed], first, time.perf_counter() - began)
+    scratch.keep_part([r.task.output for r in references], first, time.perf_counter() - began)
 
 
 def _labels(reference: Reference, targets: dict[str, Tensor]) -> Tensor | None:

@@ -48,7 +48,7 @@ class Files:
 
 def close(
     job: Job,
-    listed: Sequence[Reference],
+    references: Sequence[Reference],
     order: Sequence[int],
     parts: Sequence[tuple[int, int]],
     controls: Controls,
@@ -59,21 +59,21 @@ def close(
 ) -> None:
     """Fill in what needs the whole cell, write the observations and the record, and drop the scratch files."""
     folder = store.cell_folder(job.cell.key)
-    totals = [_totals(job, reference, order, parts, scratch) for reference in listed]
+    totals = [_totals(job, reference, order, parts, scratch) for reference in references]
     records = []
     for first, last in parts:
         rows = [
             _rows(job, reference, order[first:last], first, whole, scratch)
-            for reference, whole in zip(listed, totals, strict=True)
+            for reference, whole in zip(references, totals, strict=True)
         ]
         columns = {name: np.concatenate([row[name] for row in rows]) for name in OBSERVATIONS.names}
         path = write_part(folder, first, last - 1, columns)
         records.append(PartRecord(file=path.name, first=first, last=last - 1, sha256=sha256_file(path)))
-    check_complete(folder, records, order, len(job.prepared.elements), len(listed))
-    samples = write_samples(folder, [_sample_rows(r, order, parts, scratch) for r in listed])
+    check_complete(folder, records, order, len(job.prepared.elements), len(references))
+    samples = write_samples(folder, [_sample_rows(r, order, parts, scratch) for r in references])
     by_part = (_views(job, order[first:last]) for first, last in parts)
     views = write_views(folder, by_part) if job.prepared.elements.shared is None else None
-    gallery = _gallery(job, listed[0], order, parts, scratch)
+    gallery = _gallery(job, references[0], order, parts, scratch)
     files = Files(
         records,
         samples,
@@ -81,7 +81,7 @@ def close(
         write_controls(folder, controls.rows),
         write_gallery(folder, gallery) if gallery else None,
     )
-    record = _record(job, listed, order, files, controls, scratch, clock)
+    record = _record(job, references, order, files, controls, scratch, clock)
     store.write_cell(record.model_copy(update={"probe": probe}))
     shutil.rmtree(scratch.folder)
 
@@ -199,7 +199,7 @@ def check_complete(
 
 def _record(
     job: Job,
-    listed: Sequence[Reference],
+    references: Sequence[Reference],
     order: Sequence[int],
     files: Files,
     controls: Controls,
@@ -213,7 +213,7 @@ def _record(
         key=job.cell.key,
         identity=job.cell.identity,
         samples=len(order),
-        outputs={r.task.output: describe_output(job, r) for r in listed},
+        outputs={r.task.output: describe_output(job, r) for r in references},
         size_unit=job.prepared.group.size_unit,
         family=job.prepared.lookup.family or None,
         elements_how=job.prepared.elements.how,

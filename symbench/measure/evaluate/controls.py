@@ -66,7 +66,7 @@ class Controls:
         return {name: np.concatenate([rows[name] for rows in self.tables]) for name in OBSERVATIONS.names}
 
 
-def run_controls(job: Job, listed: Sequence[Reference], order: Sequence[int]) -> Controls:
+def run_controls(job: Job, references: Sequence[Reference], order: Sequence[int]) -> Controls:
     """Run all controls on the first samples of the cell's order.
 
     Raises:
@@ -74,16 +74,16 @@ def run_controls(job: Job, listed: Sequence[Reference], order: Sequence[int]) ->
     """
     chosen = list(order[: job.control_samples])
     found = Controls()
-    first = [r.task.compared(_rows_of(r, len(chosen), job)) for r in listed]
-    still = _repeat(job, listed, chosen, first, found)
-    runs = {"suite dtype": (job, still)} | _precision(job, listed, chosen, first, found)
+    first = [r.task.compared(_rows_of(r, len(chosen), job)) for r in references]
+    unmoved = _repeat(job, references, chosen, first, found)
+    runs = {"suite dtype": (job, unmoved)} | _precision(job, references, chosen, first, found)
     exact, _ = list(runs.values())[-1]  # the job itself, where it does not run in float64
-    _try(found, "exactness", lambda: compare_precisions(runs, listed, chosen, found.tables))
-    if deviates(found.tables, listed):
+    _try(found, "exactness", lambda: compare_precisions(runs, references, chosen, found.tables))
+    if deviates(found.tables, references):
         found.lower = lower_inside(exact, chosen)
-    _try(found, "geometry", lambda: exact_sizes(job, exact, listed, chosen, found.tables, found.sizes))
-    _try(found, "Lie derivative", lambda: _lie(exact, listed, chosen, found))
-    _try(found, "reference split", lambda: split_by_reference(job, listed, chosen, still, found.tables))
+    _try(found, "geometry", lambda: exact_sizes(job, exact, references, chosen, found.tables, found.sizes))
+    _try(found, "Lie derivative", lambda: _lie(exact, references, chosen, found))
+    _try(found, "reference split", lambda: split_by_reference(job, references, chosen, unmoved, found.tables))
     _try(found, "layers", lambda: measure_layers(job, chosen, found.tables))
     for name, row in suiting(job.dataset.fields).items():
         _try(found, name, partial(_of_model, name, row, job, exact, found))
@@ -99,25 +99,25 @@ def _try(found: Controls, name: str, control: Callable[[], str | None]) -> None:
 
 
 def _repeat(
-    job: Job, listed: Sequence[Reference], chosen: list[int], first: list[Tensor], found: Controls
+    job: Job, references: Sequence[Reference], chosen: list[int], first: list[Tensor], found: Controls
 ) -> Outputs:
     """Rows ``repeat`` and ``re-batch``; returns the outputs of the control samples."""
     nulls = [_reference_null(values) for values in first]
     watch = Stopwatch(job.device)
-    still = outputs_of(job, chosen, watch=watch)
+    unmoved = outputs_of(job, chosen, watch=watch)
     found.taken = watch.taken
-    for control, outputs in (("repeat", still), ("re-batch", _rebatched(job, chosen))):
+    for control, outputs in (("repeat", unmoved), ("re-batch", _rebatched(job, chosen))):
         found.reasons[control] = None
-        for reference, values, null in zip(listed, first, nulls, strict=True):
+        for reference, values, null in zip(references, first, nulls, strict=True):
             again = as_compared(outputs, reference.task)
             columns = distances(values, again, reference.task)
             found.tables.append(table(control, reference.task.output, chosen, 0, columns))
             _refuse_if_different(job, control, reference, values, again, null)
-    return still
+    return unmoved
 
 
 def _precision(
-    job: Job, listed: Sequence[Reference], chosen: list[int], first: list[Tensor], found: Controls
+    job: Job, references: Sequence[Reference], chosen: list[int], first: list[Tensor], found: Controls
 ) -> dict[str, tuple[Job, Outputs]]:
     """Rows ``precision``; returns the job in float64 with its outputs, nothing where the model does not run in it."""
     exact, found.reasons["precision"] = in_float64(job)
@@ -128,7 +128,7 @@ def _precision(
     except CellError as error:
         found.reasons["precision"] = f"the model does not run in float64: {briefly(error)}"
         return {}
-    for reference, values in zip(listed, first, strict=True):
+    for reference, values in zip(references, first, strict=True):
         columns = distances(values, as_compared(outputs, reference.task).to(job.exact), reference.task)
         found.tables.append(table("precision", reference.task.output, chosen, 0, columns))
     return {"float64": (exact, outputs)}
@@ -138,8 +138,8 @@ def _of_model(name: str, row: ControlRow, job: Job, exact: Job, found: Controls)
     found.facts |= facts_by(row, name, job, exact)
 
 
-def _lie(exact: Job, listed: Sequence[Reference], chosen: list[int], found: Controls) -> str | None:
-    rows: LieRows = lie_derivatives(exact, listed, chosen)
+def _lie(exact: Job, references: Sequence[Reference], chosen: list[int], found: Controls) -> str | None:
+    rows: LieRows = lie_derivatives(exact, references, chosen)
     found.generators += rows.generators
     found.tables += rows.tables
     return rows.reason

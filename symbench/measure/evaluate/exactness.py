@@ -32,7 +32,7 @@ PLAINLY = 1e-3
 
 def compare_precisions(
     runs: Mapping[str, tuple[Job, Outputs]],
-    listed: Sequence[Reference],
+    references: Sequence[Reference],
     chosen: Sequence[int],
     tables: list[Columns],
 ) -> str | None:
@@ -40,7 +40,7 @@ def compare_precisions(
 
     Args:
         runs: by the control's name, the job in that dtype and its outputs for the control samples as they are.
-        listed: the outputs.
+        references: the outputs.
         chosen: control samples.
         tables: filled in.
     """
@@ -51,12 +51,12 @@ def compare_precisions(
     if len(samples) < 2:
         return "a single sample has no others"
     for control, (each, outputs) in runs.items():
-        still = {name: values[: len(samples)] for name, values in outputs.items()}
+        unmoved = {name: values[: len(samples)] for name, values in outputs.items()}
         leaves, _ = load_leaves(each, samples)
         for number in spread(numbers, MOST_ELEMENTS):
             moved = outputs_of(each, samples, number=number, loaded=leaves)
-            for reference in listed:
-                columns = _pairing(each, reference, samples, number, still, moved)
+            for reference in references:
+                columns = _pairing(each, reference, samples, number, unmoved, moved)
                 tables.append(table(control, reference.task.output, samples, number, columns))
     return None
 
@@ -64,7 +64,7 @@ def compare_precisions(
 def exact_sizes(
     job: Job,
     exact: Job,
-    listed: Sequence[Reference],
+    references: Sequence[Reference],
     chosen: Sequence[int],
     tables: Sequence[Columns],
     sizes: dict[int, float],
@@ -79,12 +79,12 @@ def exact_sizes(
     Args:
         job: in the suite's dtype.
         exact: in float64, or the same.
-        listed: the outputs.
+        references: the outputs.
         chosen: control samples.
         tables: with the rows of :func:`compare_precisions`, which hold the measured size already.
         sizes: filled in; the measured size comes first.
     """
-    samples, errors = chosen[:SIZES], _known_errors(tables, listed)
+    samples, errors = chosen[:SIZES], _known_errors(tables, references)
     handling = handling_of(job.dataset.fields[job.prepared.on])
     if not handling.resizable or not errors:
         return "needs permutations of images, and two samples that are told apart"
@@ -102,8 +102,8 @@ def exact_sizes(
                 shapes = job.dataset.shapes(canvas=resized)
             if any(action.check(shapes[leaf]) is not None for leaf, action in job.prepared.actions.items()):
                 continue
-            if _may_be_exact(replace(quick, canvas=resized), listed, samples[:FEW], worst):
-                error = _error(replace(exact, canvas=resized), listed, samples, worst)
+            if _may_be_exact(replace(quick, canvas=resized), references, samples[:FEW], worst):
+                error = _error(replace(exact, canvas=resized), references, samples, worst)
                 if error is not None:
                     sizes[size] = error
         except CellError:
@@ -111,17 +111,17 @@ def exact_sizes(
     return None if len(sizes) > 1 else "no other size that the model takes is exact"
 
 
-def deviates(tables: Sequence[Columns], listed: Sequence[Reference]) -> bool:
+def deviates(tables: Sequence[Columns], references: Sequence[Reference]) -> bool:
     """Whether :func:`compare_precisions` found more than rounding for some element, and so something to explain."""
-    return any(error > limit for error, limit in _known_errors(tables, listed).values())
+    return any(error > limit for error, limit in _known_errors(tables, references).values())
 
 
-def _known_errors(tables: Sequence[Columns], listed: Sequence[Reference]) -> dict[int, tuple[float, float]]:
+def _known_errors(tables: Sequence[Columns], references: Sequence[Reference]) -> dict[int, tuple[float, float]]:
     """The largest E of the outputs for each element that has been compared, and below what it counts as exact.
 
     In float64, or as the model runs where there are no rows in that.
     """
-    squares_of = {reference.task.output: reference.square for reference in listed}
+    squares_of = {reference.task.output: reference.square for reference in references}
     precise = any(rows["control"][0] == "float64" for rows in tables)
     found: dict[int, tuple[float, float]] = {}
     for rows in (each for each in tables if each["control"][0] == ("float64" if precise else "suite dtype")):
@@ -138,26 +138,26 @@ def _sharp(job: Job, samples: Sequence[int]) -> list[int]:
     return [number for number, kind in enumerate(kinds(job, samples)) if kind in SHARP and number > 0]
 
 
-def _may_be_exact(job: Job, listed: Sequence[Reference], samples: Sequence[int], number: int) -> bool:
+def _may_be_exact(job: Job, references: Sequence[Reference], samples: Sequence[int], number: int) -> bool:
     """Whether no output deviates by more than rounding, or by a plain part of what samples differ by."""
-    still, moved = outputs_of(job, samples), outputs_of(job, samples, number=number)
-    for reference in listed:
-        columns = _pairing(job, reference, samples, number, still, moved)
-        size = float(squares(as_compared(still, reference.task))["deviation_sq"].mean())
+    unmoved, moved = outputs_of(job, samples), outputs_of(job, samples, number=number)
+    for reference in references:
+        columns = _pairing(job, reference, samples, number, unmoved, moved)
+        size = float(squares(as_compared(unmoved, reference.task))["deviation_sq"].mean())
         rounding = (30 * job.rounding) ** 2 * size
         if not columns["deviation_sq"].mean() <= max(rounding, PLAINLY**2 * float(columns["unrelated_sq"].mean())):
             return False
     return True
 
 
-def _error(job: Job, listed: Sequence[Reference], samples: Sequence[int], number: int) -> float | None:
+def _error(job: Job, references: Sequence[Reference], samples: Sequence[int], number: int) -> float | None:
     """The largest E of the outputs; None where one's samples are told apart by rounding only."""
-    still, moved = outputs_of(job, samples), outputs_of(job, samples, number=number)
+    unmoved, moved = outputs_of(job, samples), outputs_of(job, samples, number=number)
     errors = []
-    for reference in listed:
-        columns = _pairing(job, reference, samples, number, still, moved)
+    for reference in references:
+        columns = _pairing(job, reference, samples, number, unmoved, moved)
         null = float(columns["unrelated_sq"].mean())
-        size = float(squares(as_compared(still, reference.task))["deviation_sq"].mean())
+        size = float(squares(as_compared(unmoved, reference.task))["deviation_sq"].mean())
         # in float64 rounding stays far below what is exact; in float32 it may hide an E of 0.01, and no more
         if not null > ((1e4 if job.dtype == torch.float64 else 3e3) * job.rounding) ** 2 * size:
             return None
@@ -166,12 +166,12 @@ def _error(job: Job, listed: Sequence[Reference], samples: Sequence[int], number
 
 
 def _pairing(
-    job: Job, reference: Reference, samples: Sequence[int], number: int, still: Outputs, moved: Outputs
+    job: Job, reference: Reference, samples: Sequence[int], number: int, unmoved: Outputs, moved: Outputs
 ) -> Columns:
     g = job.prepared.from_reference(job.prepared.elements.at(samples))[number : number + 1]
     name = reference.task.output
-    reason = reference.action.check(tuple(still[name].shape[1:]))
+    reason = reference.action.check(tuple(unmoved[name].shape[1:]))
     if reason is not None:
         raise ModelError(Problem(job.model.name, f"output {name!r} cannot be moved: {reason}"))
-    a, b, _ = reference.pair(g, moved[name][None], still[name])
+    a, b, _ = reference.pair(g, moved[name][None], unmoved[name])
     return pairing(a[0], b[0], reference.comparison, samples)

@@ -58,14 +58,14 @@ def measure_layers(job: Job, chosen: Sequence[int], tables: list[Columns]) -> st
         return "a single sample has no others"
     module = Probe(job.model.module, list(job.layers))
     probed = replace(job, model=replace(job.model, module=module, outputs=job.layers, noun="layer"))
-    still = outputs_of(probed, samples)
+    unmoved = outputs_of(probed, samples)
     actions = {}
     for name, field in job.layers.items():
         try:
             actions[name] = job.prepared.action_on(field)
         except ConfigError as error:
             raise ModelError(error.problems) from error
-        shape = tuple(still[name].shape[1:])
+        shape = tuple(unmoved[name].shape[1:])
         reason = immovable(job, actions[name], shape, samples[0])
         if reason is not None:
             got = f"layer {name!r} of shape {shape} cannot be moved as {field}: {reason}"
@@ -73,9 +73,11 @@ def measure_layers(job: Job, chosen: Sequence[int], tables: list[Columns]) -> st
     for number in spread(_of_the_best_kind(job, samples), MOST_ELEMENTS):
         moved, g = outputs_of(probed, samples, number=number), job.prepared.elements.values[number : number + 1]
         for name, action in actions.items():
-            expected = still[name] if isinstance(action, TrivialAction) else action.act(g, still[name].double())[0]
+            expected = (
+                unmoved[name] if isinstance(action, TrivialAction) else action.act(g, unmoved[name].double())[0]
+            )
             columns = pairing(
-                moved[name], expected, job.comparison_of(job.layers[name], tuple(still[name].shape[1:])), samples
+                moved[name], expected, job.comparison_of(job.layers[name], tuple(unmoved[name].shape[1:])), samples
             )
             limit = (100 * job.rounding / 4) ** 2 * float(squares(expected)["deviation_sq"].mean())
             if not columns["unrelated_sq"].mean() > limit:

@@ -49,12 +49,12 @@ class LieRows:
     reason: str | None = None
 
 
-def lie_derivatives(job: Job, listed: Sequence[Reference], chosen: Sequence[int]) -> LieRows:
+def lie_derivatives(job: Job, references: Sequence[Reference], chosen: Sequence[int]) -> LieRows:
     """Along every generator of the symmetry's action, on some control samples.
 
     Args:
         job: with the weights in float64; as the model runs, where it does not run in that.
-        listed: the outputs.
+        references: the outputs.
         chosen: control samples.
     """
     samples, found = chosen[:MOST_SAMPLES], LieRows()
@@ -68,7 +68,7 @@ def lie_derivatives(job: Job, listed: Sequence[Reference], chosen: Sequence[int]
     with plain_kernels(job.model.module):
         for number, (name, generator) in enumerate(generators.items()):
             found.generators.append(GeneratorRecord(label=name, unit=generator.unit))
-            for reference in listed:
+            for reference in references:
                 reason = _along(job, reference, samples, number, name, found.tables)
                 found.reason = found.reason or reason
     return found

@@ -78,14 +78,14 @@ class Reference:
             Both as :meth:`~symbench.measure.tasks.Task.compared`, ``(k, n, *output)``, and the latter's mean over all
             samples, ``(k, *output)``.
         """
-        moved, still = self.task.compared(output), self.task.compared(raw)
+        moved, unmoved = self.task.compared(output), self.task.compared(raw)
         mean = self.mean.to(output.device)
         if not self.in_place:
-            return moved, self.action.act(g, still), self.action.act(g, mean[None])[:, 0]
+            return moved, self.action.act(g, unmoved), self.action.act(g, mean[None])[:, 0]
         if not isinstance(self.action, TrivialAction):
             back = self.prepared.group.inverse(g.flatten(0, 1))[None]
             moved = self.action.act(back, moved.flatten(0, 1))[0].unflatten(0, moved.shape[:2])
-        return moved, still.expand_as(moved), mean.expand(len(g), *mean.shape)
+        return moved, unmoved.expand_as(moved), mean.expand(len(g), *mean.shape)
 
     def rows(self, first: int, last: int, device: str) -> Tensor:
         """Outputs of the samples ``first`` to ``last`` of the order, all of one part; float64 on the device."""

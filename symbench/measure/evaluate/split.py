@@ -39,15 +39,15 @@ Mover = Callable[[Action, Tensor, Tensor], Tensor]
 
 
 def split_by_reference(
-    job: Job, listed: Sequence[Reference], samples: Sequence[int], still: Outputs, tables: list[Columns]
+    job: Job, references: Sequence[Reference], samples: Sequence[int], unmoved: Outputs, tables: list[Columns]
 ) -> str | None:
     """Rows of the split, of two routes and of the round trip; the reason where there are none.
 
     Args:
         job: the model, the data and the symmetry.
-        listed: the outputs.
+        references: the outputs.
         samples: control samples.
-        still: their outputs as they are.
+        unmoved: their outputs as they are.
         tables: filled in.
     """
     numbers = [number for number, kind in enumerate(kinds(job, samples)) if kind == "resampled"]
@@ -58,28 +58,34 @@ def split_by_reference(
     chosen = spread(numbers, MOST_ELEMENTS)
     for number in chosen:
         back = outputs_of(job, samples, change=_round_trip(job, number))
-        for reference in listed:
+        for reference in references:
             name, task = reference.task.output, reference.task
-            again = distances(task.compared(still[name]), task.compared(back[name]), task)
+            again = distances(task.compared(unmoved[name]), task.compared(back[name]), task)
             tables.append(table("round trip", name, samples, number, again))
     if job.prepared.elements.moved_reference:
         return "not attributable: the reference view is moved itself"
     g = job.prepared.elements.at(samples)
-    actions = [*job.prepared.actions.values(), *(r.action for r in listed)]
+    actions = [*job.prepared.actions.values(), *(r.action for r in references)]
     if any(action.reference(g[numbers[:1]]) is None for action in actions):
         return "not attributable: there is no reference action"
     for number in chosen:
-        _split_one(job, listed, samples, number, still, tables)
+        _split_one(job, references, samples, number, unmoved, tables)
     return None
 
 
 def _split_one(
-    job: Job, listed: Sequence[Reference], samples: Sequence[int], number: int, still: Outputs, tables: list[Columns]
+    job: Job,
+    references: Sequence[Reference],
+    samples: Sequence[int],
+    number: int,
+    unmoved: Outputs,
+    tables: list[Columns],
 ) -> None:
     once, twice, suite = (
-        _deviations(job, listed, samples, number, still, mover) for mover in (_reference(1), _reference(2), _act)
+        _deviations(job, references, samples, number, unmoved, mover)
+        for mover in (_reference(1), _reference(2), _act)
     )
-    for reference in listed:
+    for reference in references:
         name = reference.task.output
         (a, b), (a2, b2), (ra, rb) = once[name], twice[name], suite[name]
         model, total = a - b, ra - rb
@@ -117,7 +123,7 @@ def _reference(steps: int) -> Mover:
 
 
 def _deviations(
-    job: Job, listed: Sequence[Reference], samples: Sequence[int], number: int, still: Outputs, mover: Mover
+    job: Job, references: Sequence[Reference], samples: Sequence[int], number: int, unmoved: Outputs, mover: Mover
 ) -> dict[str, tuple[Tensor, Tensor]]:
     """``f(g.x)`` and ``g.f(x)`` of every output, as compared, with inputs and outputs moved in one way."""
 
@@ -128,9 +134,9 @@ def _deviations(
     moved = outputs_of(job, samples, change=change)
     g = job.prepared.elements.at(samples)[number : number + 1]
     found = {}
-    for reference in listed:
+    for reference in references:
         name, task = reference.task.output, reference.task
-        expected = mover(reference.action, g, task.compared(still[name]))
+        expected = mover(reference.action, g, task.compared(unmoved[name]))
         found[name] = (task.compared(moved[name]), expected)
     return found
 
