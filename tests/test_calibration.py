@@ -94,7 +94,7 @@ def test_resampled_elements_are_measured_within_a_hundredth(folder: Folder, case
 ORIGINAL = Moves.of
 BROKEN: dict[str, tuple[str, Callable[..., Any]]] = {
     "a deviation half a percent off": (
-        "symbench.measure.evaluate.part.squared_distances",
+        "symbench.algebra.comparison.squared_distances",
         lambda moved, expected: squared_distances(moved, expected) * 1.01,
     ),
     "pairs with oneself": (

@@ -874,7 +874,10 @@ def test_a_set_model_that_does_not_say_so_is_an_error(folder: Folder, symbench: 
     )
     ran = symbench("run", folder.suite, "--results", folder.results)
     assert ran.code == 2
-    assert "models.m: nothing in the suite fits it, expected a dataset with the fields that it takes" in ran.err
+    assert (
+        "models.m: nothing in the suite fits it: it takes Scalar over the 2-D grid 'image', and s has 'set'"
+        in ran.err
+    )
 
 
 def test_own_datasets_beside_built_in_ones_of_another_kind(folder: Folder, symbench: Symbench) -> None:

@@ -65,8 +65,9 @@ def test_the_same_numbers_are_measured_today(older: Path, symbench: Symbench, tm
     compared = symbench("compare", older / "runs" / f"{open_run(results=older).manifest.run}.json", open_run(results=results).manifest.run,
                         "--results", results, "--format", "json")  # fmt: skip
     assert compared.code == 0, compared.err
-    marks = {row["mark"] for row in json.loads(compared.out)["rows"] if row["metric"] == "accuracy"}
-    assert marks == {"same"}
+    rows = [row for row in json.loads(compared.out)["rows"] if row["metric"] == "accuracy"]
+    assert rows
+    assert {row["difference"] for row in rows} == {0.0}, "paired on the same samples and elements"
 
 
 def test_outputs_along_an_axis_are_another_number_today(older: Path) -> None:
