@@ -33,7 +33,7 @@ from symbench.algebra.fields import (
     channels,
     classes,
 )
-from symbench.algebra.groups.base import Group
+from symbench.algebra.groups.base import Group, PermutesPlaces
 from symbench.base.errors import ConfigError, ImpossiblePair
 from symbench.base.registry import Options
 from symbench.domains.common.datasets.base import Arrays
@@ -177,6 +177,7 @@ def test_generators_and_kinds_of_vectors(name: str) -> None:
 
 def test_samples_of_different_sizes_keep_their_padding() -> None:
     group = groups.load("S", {}, places=6)
+    assert isinstance(group, PermutesPlaces)
     for size in (1, 2, 5, 6):
         p = group.sample_within(size, 40, generator=torch.Generator().manual_seed(size))
         assert torch.equal(p[:, size:], torch.arange(size, 6).expand(40, -1))

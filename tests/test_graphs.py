@@ -20,6 +20,7 @@ from symbench import open_run
 from symbench.algebra import actions, groups
 from symbench.algebra.controls import CONTROLS, ControlRow, Subject, suiting
 from symbench.algebra.fields import declared
+from symbench.algebra.groups.base import PermutesPlaces
 from symbench.base.errors import ConfigError, ModelError
 from symbench.base.registry import checked_options
 from symbench.domains.common.datasets import DATASETS
@@ -150,6 +151,7 @@ def moved(data: Dataset, on: str, generator: torch.Generator) -> tuple[dict[str,
     leaves, shapes = data.batch(range(len(data))).leaves, data.shapes()
     axis = data.fields[on].axes[0]
     group = groups.load("S", {}, places=shapes[on][0])
+    assert isinstance(group, PermutesPlaces)
     each = [group.sample_within(size, 1, generator=generator) for size in data.sizes[axis]]
     acts = {
         name: actions.load(group, "S", field, {}, on=data.fields[on], leaf=name)

@@ -42,6 +42,10 @@ def test_a_domain_of_a_plug_in_trains_runs_reports_and_gates(folder: Folder, sym
     floors = frame[(frame["metric"] == "equivariance_error_float64") & (frame["model"] == "exact")]
     assert (floors["estimate"] < 1e-14).all()
     assert set(frame.loc[frame["metric"] == "absolute_error", "unit"]) == {"N"}
+    rest = frame[frame["metric"] == "example/pull-at-rest"].set_index("model")["estimate"]
+    assert rest["exact"] == 0
+    assert rest["free"] > 1e-4, "the control sees what no element moves"
+    assert "pull at rest" in ran.out
     out = folder.path / "out"
     assert symbench("report", "--results", folder.results, "--output", out, "--format", "html,svg,md").code == 0
     drawn = {path.name for path in out.glob("*.svg")}

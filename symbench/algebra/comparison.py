@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
 import torch
 from torch import Tensor
 
+from symbench.algebra.fields import mask_of
 from symbench.base.errors import ModelError, Problem
 
 
@@ -85,6 +86,16 @@ class Whole:
         del samples
         return squared_distances(moved, expected)
 
+    def real_only(self, x: Tensor, samples: Sequence[int]) -> Tensor:
+        """All of it."""
+        del samples
+        return x
+
+    def share(self, samples: Sequence[int]) -> Tensor | None:
+        """None: there is no padding."""
+        del samples
+        return None
+
     def counts(self, samples: Sequence[int]) -> Tensor:
         """How many places each sample has, ``(n,)``: one."""
         return torch.ones(len(samples), dtype=torch.float64)
@@ -130,13 +141,11 @@ class PerPlace:
 
     def real(self, samples: Sequence[int]) -> Tensor:
         """Which places are real, ``(n, places)``, bool: the first of each axis."""
-        mask = torch.ones(len(samples), 1, dtype=torch.bool)
+        masks = []
         for width, sizes in zip(self.shape, self.sizes, strict=True):
-            along = torch.ones(len(samples), width, dtype=torch.bool)
-            if sizes is not None:
-                along = torch.arange(width) < torch.tensor([int(sizes[i]) for i in samples])[:, None]
-            mask = (mask[:, :, None] & along[:, None, :]).flatten(1)
-        return mask
+            counts = torch.tensor([width if sizes is None else int(sizes[i]) for i in samples])
+            masks.append(torch.arange(width) < counts[:, None])
+        return outer(masks).flatten(1)
 
     def deviation(self, moved: Tensor, expected: Tensor, samples: Sequence[int]) -> Tensor:
         """:func:`squared_distances` over real places alone: what moves values may move the zeros of padding too."""
@@ -145,6 +154,10 @@ class PerPlace:
     def real_only(self, x: Tensor, samples: Sequence[int]) -> Tensor:
         """``(k, n, *output)`` with zeros where a place is padding."""
         return self.masked(x, samples).reshape(x.shape)
+
+    def share(self, samples: Sequence[int]) -> Tensor | None:
+        """The share of the places of each sample that are no padding, ``(n,)``."""
+        return self.counts(samples) / prod(self.shape)
 
     def counts(self, samples: Sequence[int]) -> Tensor:
         """How many places each sample has, ``(n,)``."""
@@ -194,6 +207,35 @@ class PerPlace:
 
 
 Comparison = Whole | PerPlace
+
+
+def outer(masks: Sequence[Tensor]) -> Tensor:
+    """Masks ``(n, places)``, one for each axis, as one of all combinations, ``(n, *axes)``."""
+    whole = masks[0]
+    for mask in masks[1:]:
+        whole = whole[..., None] & mask.view(len(mask), *(1,) * (whole.ndim - 1), -1)
+    return whole
+
+
+def real_places(values: Tensor, axes: Sequence[str], leaves: Mapping[str, Tensor]) -> Tensor | None:
+    """Which places of ``(n, *axes, ...)`` are no padding, ``(n, *axes)``; None where no axis has a mask.
+
+    Args:
+        values: of an output, or a target.
+        axes: the names of the axes that it stands along.
+        leaves: of the same samples, the masks of axes among them.
+    """
+    known = [leaves.get(mask_of(axis)) for axis in axes]
+    if all(mask is None for mask in known) or values.ndim <= len(axes):
+        return None
+    widths = values.shape[1 : 1 + len(axes)]
+    masks = [
+        torch.ones(len(values), width, dtype=torch.bool) if mask is None else mask
+        for mask, width in zip(known, widths, strict=True)
+    ]
+    if any(mask.shape[1] != width for mask, width in zip(masks, widths, strict=True)):
+        return None  # it does not stand along these axes, which whoever moves it refuses
+    return outer([mask.to(values.device, torch.bool) for mask in masks])
 
 
 def unrelated(sums: Sums, expected_dot: Tensor, deviation_sq: Tensor, count: int | None = None) -> Tensor:

@@ -8,8 +8,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from symbench.algebra.fields import Category, Classes, Field, MultiLabel, mask_of
-from symbench.algebra.groups.base import Group
+from symbench.algebra.comparison import real_places
+from symbench.algebra.fields import Category, Classes, Field, MultiLabel
+from symbench.algebra.groups.base import Group, PermutesPlaces
 from symbench.base.code import foreign
 from symbench.base.errors import DataError, ModelError, Problem
 from symbench.domains.common.datasets.base import Dataset, Valid
@@ -68,11 +69,11 @@ def augmented(
 
 def _drawn(data: Dataset, augment: Prepared, indices: Tensor, generator: torch.Generator) -> Tensor:
     """An element for each sample; where samples have places in different numbers, one that leaves padding alone."""
-    sizes = data.sizes.get(augment.lookup.moved)
-    if sizes is None:
-        return augment.group.sample(len(indices), generator=generator)
-    each = [augment.group.sample_within(int(sizes[i]), 1, generator=generator) for i in indices.tolist()]
-    return torch.cat(each)
+    sizes, group = data.sizes.get(augment.lookup.moved), augment.group
+    if sizes is not None and isinstance(group, PermutesPlaces):
+        each = [group.sample_within(int(sizes[i]), 1, generator=generator) for i in indices.tolist()]
+        return torch.cat(each)
+    return group.sample(len(indices), generator=generator)
 
 
 def _labels(data: Dataset, targets: Mapping[str, Tensor]) -> list[list[int]] | None:
@@ -171,13 +172,5 @@ class Objective:
     def _real(self, task: Task, output: Tensor, target: Tensor, masks: Tensors) -> tuple[Tensor, Tensor]:
         """An output and its target without padding: ``(places of all samples, ...)`` where some is."""
         field = self.data.targets[task.target or ""]
-        axes = field.axes if field.grid is None else ()
-        if not any(mask_of(axis) in masks for axis in axes):
-            return output, target
-        real = torch.ones(len(output), *(1,) * len(axes), dtype=torch.bool, device=output.device)
-        for number, axis in enumerate(axes):
-            mask = masks.get(mask_of(axis))
-            if mask is not None:
-                real = real & mask.view(len(mask), *(1,) * number, -1, *(1,) * (len(axes) - number - 1))
-        real = real.expand(output.shape[: 1 + len(axes)])
-        return output[real], target[real]
+        real = real_places(output, field.axes if field.grid is None else (), masks)
+        return (output, target) if real is None else (output[real], target[real])

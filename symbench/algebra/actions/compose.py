@@ -32,12 +32,10 @@ class Part:
 
         An axis is taken as ``(n, places, rest)``, a grid as ``(n, rest, *grid)``, a value as ``(n, places, *value)``.
         """
-        before = sum(each.dimensions for each in self.field.places if not each.after)
-        behind = sum(each.dimensions for each in self.field.places if each.after)
         if self.number is None:
-            return _of_value(x, before, behind)
+            return _of_value(x, self.field.before, self.field.behind)
         if self.field.places[self.number].after:
-            return _of_grid(x, behind)
+            return _of_grid(x, self.field.behind)
         axes = [each for each in self.field.places[: self.number] if not each.after]
         return _of_axis(x, 1 + sum(each.dimensions for each in axes))
 

@@ -10,7 +10,6 @@ from symbench.algebra.fields.base import (
     Value,
     mask_of,
     same_places,
-    value_shape,
 )
 from symbench.algebra.fields.values import (
     Category,
@@ -64,6 +63,5 @@ __all__ = [
     "declared",
     "mask_of",
     "same_places",
-    "value_shape",
     "word_of",
 ]

@@ -11,6 +11,7 @@ value itself, and last those of a :class:`Grid`, since images keep their channel
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -67,7 +68,7 @@ class Grid(Places):
         return self.size
 
 
-class Field:
+class Field(ABC):
     """A value over places. :class:`Value` is one over no places at all, :class:`Over` one over some.
 
     Attributes:
@@ -76,9 +77,9 @@ class Field:
     """
 
     @property
+    @abstractmethod
     def value(self) -> Value:
         """What stands at each place."""
-        raise NotImplementedError
 
     @property
     def places(self) -> tuple[Places, ...]:
@@ -95,6 +96,27 @@ class Field:
     def axes(self) -> tuple[str, ...]:
         """The names of its places."""
         return tuple(each.name for each in self.places)
+
+    @property
+    def before(self) -> int:
+        """How many axes of a tensor stand between that of the samples and those of the value."""
+        return sum(each.dimensions for each in self.places if not each.after)
+
+    @property
+    def behind(self) -> int:
+        """How many axes of a tensor stand behind those of the value."""
+        return sum(each.dimensions for each in self.places if each.after)
+
+    def lengths(self, shape: Sequence[int]) -> list[tuple[str, int | None]]:
+        """Each axis in front of the value with its number of places, of one sample's shape; None where that ends."""
+        found: list[tuple[str, int | None]] = []
+        for number, each in enumerate(places for places in self.places if not places.after):
+            found.append((each.name, shape[number] if number < len(shape) else None))
+        return found
+
+    def value_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """What is left at each place of the shape of one sample."""
+        return tuple(shape[self.before : len(shape) - self.behind])
 
     @property
     def grid(self) -> Grid | None:
@@ -177,13 +199,6 @@ class Over(Field):
 
     def __str__(self) -> str:
         return f"{self.of} over {', '.join(map(str, self.at))}"
-
-
-def value_shape(of: Field, shape: Sequence[int]) -> tuple[int, ...]:
-    """What is left at each place of the shape of one sample."""
-    before = sum(each.dimensions for each in of.places if not each.after)
-    behind = sum(each.dimensions for each in of.places if each.after)
-    return tuple(shape[before : len(shape) - behind])
 
 
 def mask_of(axis: str) -> str:

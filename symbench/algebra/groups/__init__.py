@@ -100,15 +100,12 @@ def row_of(name: str, *, where: str = "", folder: Path = HERE) -> GroupRow:
     if isinstance(found, GroupRow):
         return found
     if isinstance(found, type) and hasattr(found, "compose"):
-        path = f"{code.loaded()}:{code.attribute}"
-        parts = (getattr(found, key, ()) for key in ("actions", "alone"))
-        mine, alone = parts
         return GroupRow(
-            path,
+            f"{code.loaded()}:{code.attribute}",
             (found.__doc__ or "").partition("\n")[0],
             family=getattr(found, "family", ""),
-            actions=tuple(mine),
-            alone=frozenset(alone),
+            actions=tuple(getattr(found, "actions", ())),
+            alone=frozenset(getattr(found, "alone", ())),
         )
     got = f"{code.attribute} is a {type(found).__name__}"
     raise ConfigError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -48,24 +48,6 @@ class Group(ABC):
     @abstractmethod
     def sample(self, count: int, *, generator: torch.Generator) -> Tensor:
         """``count`` elements drawn from :attr:`law`, shape ``(count, ...)``."""
-
-    def sample_within(self, size: int, count: int, *, generator: torch.Generator) -> Tensor:
-        """``count`` elements that move the first ``size`` places only, ``(count, ...)``: the others are padding.
-
-        Raises:
-            NotImplementedError: the group does not permute places.
-        """
-        del size, count, generator
-        raise NotImplementedError(f"{self.name} does not permute places")
-
-    def neighbours(self, *, generator: torch.Generator) -> Tensor:
-        """An element drawn from the law and the one next to it, ``(2, ...)``.
-
-        Raises:
-            NotImplementedError: elements of the group have no next one.
-        """
-        del generator
-        raise NotImplementedError(f"elements of {self.name} have no neighbours")
 
     @abstractmethod
     def size(self, g: Tensor) -> Tensor:
@@ -122,6 +104,22 @@ class Group(ABC):
         """
         del g
         return {}
+
+
+@runtime_checkable
+class PermutesPlaces(Protocol):
+    """What a group can do besides that permutes the places of an axis: samples may have different numbers of them."""
+
+    def sample_within(self, size: int, count: int, *, generator: torch.Generator) -> Tensor:
+        """``count`` elements that move the first ``size`` places only, ``(count, ...)``: the others are padding."""
+
+
+@runtime_checkable
+class HasNeighbours(Protocol):
+    """What a group can do besides whose elements have a next one."""
+
+    def neighbours(self, *, generator: torch.Generator) -> Tensor:
+        """An element drawn from the law and the one next to it, ``(2, ...)``."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from symbench.algebra.groups.base import Elements, Group
+from symbench.algebra.groups.base import Elements, Group, HasNeighbours, PermutesPlaces
 from symbench.base.errors import ConfigError, Problem
 
 Against = Literal["identity", "drawn", "neighbour"]
@@ -43,14 +43,14 @@ class DrawEach:
         group, count = self.group, self.count
         if self.against == "identity":
             return torch.cat([group.identity(), self._drawn(sample, count, generator)])
-        if self.against == "neighbour":
+        if self.against == "neighbour" and isinstance(group, HasNeighbours):
             return group.neighbours(generator=generator)
         return self._drawn(sample, count + 1, generator)
 
     def _drawn(self, sample: int, count: int, generator: torch.Generator) -> Tensor:
-        if self.sizes is None:
-            return self.group.sample(count, generator=generator)
-        return self.group.sample_within(int(self.sizes[sample]), count, generator=generator)
+        if self.sizes is not None and isinstance(self.group, PermutesPlaces):
+            return self.group.sample_within(int(self.sizes[sample]), count, generator=generator)
+        return self.group.sample(count, generator=generator)
 
 
 def draw_each(
@@ -79,10 +79,10 @@ def draw_each(
         ConfigError: neighbours of anything but shifts, or more than one of them; or sizes, and the group moves all
             places or none.
     """
-    if sizes is not None and type(group).sample_within is Group.sample_within:
+    if sizes is not None and not isinstance(group, PermutesPlaces):
         got = f"samples have places in different numbers, and {group.name} moves them all"
         raise ConfigError(Problem(where, got, "S, which permutes as many as each sample has"))
-    if against == "neighbour" and (type(group).neighbours is Group.neighbours or count != 1):
+    if against == "neighbour" and not (isinstance(group, HasNeighbours) and count == 1):
         raise ConfigError(
             Problem(where, f"got reference: neighbour with {group.name} and elements: {count}", "translations and 1")
         )

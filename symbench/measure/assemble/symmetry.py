@@ -15,7 +15,7 @@ from torch import Tensor
 from symbench.algebra import actions, groups
 from symbench.algebra.actions import Lookup
 from symbench.algebra.actions.base import Action
-from symbench.algebra.fields import ANY, Category, Classes, Field, Index, same_places, value_shape
+from symbench.algebra.fields import ANY, Category, Classes, Field, Index, same_places
 from symbench.algebra.groups.base import Elements, Group, choose
 from symbench.algebra.groups.views import draw_each
 from symbench.base.code import foreign
@@ -27,7 +27,6 @@ from symbench.domains.common.datasets.wrappers import Every
 from symbench.measure.assemble.data import seed_for
 from symbench.measure.store import content_key
 from symbench.measure.suite import Suite
-from symbench.measure.suite.entries import SymmetryEntry
 
 ASKED = 64
 """Elements that a rule of valid labels is asked about where there are too many to ask about all."""
@@ -108,21 +107,18 @@ def prepare(suite: Suite, name: str, dataset: Dataset, shapes: Mapping[str, tupl
         ConfigError: code that the suite or a plug-in brings raised.
     """
     entry, where = suite.symmetries[name], suite.where("symmetries", name)
-    with foreign(ConfigError, where, "preparing it") if _is_brought(entry) else nullcontext():
-        prepared = _prepared(suite, name, dataset, shapes)
-    return replace(prepared, brought=_is_brought(entry))
+    lookup = Lookup.of(entry.group, dataset.fields[entry.on], entry.action, where=where, folder=suite.folder)
+    own = [groups.row_of(part, where=where, folder=suite.folder) for part in groups.factors(entry.group)]
+    brought = not all(row.ours for row in (*own, *lookup.known.values()))
+    with foreign(ConfigError, where, "preparing it") if brought else nullcontext():
+        return replace(_prepared(suite, name, dataset, shapes, lookup), brought=brought)
 
 
-def _is_brought(entry: SymmetryEntry) -> bool:
-    """Whether code that is not ours may take part: what that raises is no bug of ours."""
-    named = f"{entry.group} {entry.action or ''}"
-    return ":" in named or "/" in named or any(not row.ours for row in actions.ACTIONS.rows.values())
-
-
-def _prepared(suite: Suite, name: str, dataset: Dataset, shapes: Mapping[str, tuple[int, ...]]) -> Prepared:
+def _prepared(
+    suite: Suite, name: str, dataset: Dataset, shapes: Mapping[str, tuple[int, ...]], lookup: Lookup
+) -> Prepared:
     entry, where = suite.symmetries[name], suite.where("symmetries", name)
     on_field = dataset.fields[entry.on]
-    lookup = Lookup.of(entry.group, on_field, entry.action, where=where, folder=suite.folder)
     moving = lookup.moving(entry.on, on_field)  # the leaf it is on must move
     sizes = dataset.sizes.get(lookup.moved)
     group = groups.load(
@@ -130,7 +126,7 @@ def _prepared(suite: Suite, name: str, dataset: Dataset, shapes: Mapping[str, tu
         entry.options,
         where=suite.where("symmetries", name, "group"),
         folder=suite.folder,
-        places=_places(on_field, lookup.moved, shapes[entry.on]),
+        places=dict(on_field.lengths(shapes[entry.on])).get(lookup.moved),
     )
     _check_options(suite, name, [row for *_, row in moving])
     document: dict[str, Any] = {"group": entry.group, "options": entry.options, "elements": entry.elements}
@@ -143,7 +139,7 @@ def _prepared(suite: Suite, name: str, dataset: Dataset, shapes: Mapping[str, tu
     rows: list[actions.ActionRow] = []
     for leaf, field in dataset.fields.items():
         action = actions.load(group, entry.group, field, entry.options, on=on_field, leaf=leaf, lookup=lookup)
-        reason = field.value.misfit(value_shape(field, shapes[leaf])) or action.check(shapes[leaf])
+        reason = field.value.misfit(field.value_shape(shapes[leaf])) or action.check(shapes[leaf])
         if reason is not None:
             raise ImpossiblePair(Problem(where, f"{entry.group} cannot act on {leaf!r}: {reason}"))
         moved[leaf] = action
@@ -171,16 +167,6 @@ def _prepared(suite: Suite, name: str, dataset: Dataset, shapes: Mapping[str, tu
         except ConfigError as error:
             raise ImpossiblePair([replace(each, where=each.where or where) for each in error.problems]) from error
     return prepared
-
-
-def _places(field: Field, moved: str, shape: tuple[int, ...]) -> int | None:
-    """How many places a leaf of this shape, without the sample axis, has along the axis that is moved."""
-    first = 0
-    for each in field.places:
-        if each.name == moved and not each.after:
-            return shape[first]
-        first += each.dimensions
-    return None
 
 
 def _check_options(suite: Suite, name: str, rows: Sequence[actions.ActionRow]) -> None:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
-from math import prod
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from symbench.algebra.actions.base import TrivialAction
-from symbench.algebra.comparison import PerPlace, Sums, flat
-from symbench.algebra.fields import Classes
+from symbench.algebra.comparison import Sums, flat
 from symbench.base.errors import ModelError, Problem
 from symbench.measure.evaluate.moves import Block
 from symbench.measure.evaluate.reference import Reference
@@ -53,14 +50,13 @@ class Part:
             got = f"output {task.output!r} is so large that its square overflows"
             raise ModelError(Problem("deviation", got, "outputs below 1e150"))
         self._column("deviation_sq", block, deviation_sq.cpu().numpy())
-        if isinstance(task.field, Classes):
-            output = self._unpermuted(block, output)
-        for name, values in task.columns(self._views(block, output, raw, target)).items():
+        ordered = reference.in_own_order(block.elements, output)
+        for name, values in task.columns(self._views(block, ordered, raw, target)).items():
             self._column(name, block, values.cpu().numpy())
         self._column("valid", block, valid)
         self._sums(block, reference.comparison.sums(moved, expected, mean, self.samples[block.samples]))
-        if task.scores and (isinstance(reference.action, TrivialAction) or isinstance(task.field, Classes)):
-            self._average(block, task.compared(output), valid)
+        if task.scores:
+            self._average(block, moved if ordered is output else task.compared(ordered), valid)
 
     def save(self, scratch: Scratch, first: int) -> None:
         """Write what was taken in."""
@@ -73,39 +69,18 @@ class Part:
         scratch.save(scratch.columns(name, first), **self.columns)
         scratch.save(scratch.pairing(name, first), **self.sums)
 
-    def _unpermuted(self, block: Block, output: Tensor) -> Tensor:
-        """Class scores ``(k, n, classes)`` in the order that classes have for the sample as it is.
-
-        Then a class is right, and the same as before, where it is for classes that no group moves.
-        """
-        group, action = self.reference.prepared.group, self.reference.action
-        shared = block.elements.ndim == 1 + group.element_ndim
-        g = block.elements.repeat_interleave(output.shape[1], 0) if shared else block.elements.flatten(0, 1)
-        return action.act(group.inverse(g)[None], output.flatten(0, 1))[0].unflatten(0, output.shape[:2])
-
     def _views(self, block: Block, output: Tensor, raw: Tensor, target: Tensor | None) -> Views:
         """The block's outputs, with their targets moved along; of embeddings, with those that they look among."""
         action, task = self.reference.target_action, self.reference.task
-        real, wanted = self._real(block, output), None
-        if target is not None and isinstance(task.field, Classes):
-            wanted = target.expand(len(output), *target.shape)
-        elif target is not None and action is not None:
+        comparison, samples, wanted = self.reference.comparison, self.samples[block.samples], None
+        if target is not None and action is not None:
             exact = target.double() if target.is_floating_point() else target
-            wanted = action.act(block.elements, exact)
-            if isinstance(self.reference.comparison, PerPlace):
-                wanted = self.reference.comparison.real_only(wanted, self.samples[block.samples])
+            wanted = comparison.real_only(action.act(block.elements, exact), samples)
         if not task.looks_around:
-            return Views(output, raw, wanted, real=real)
+            real = comparison.share(samples)
+            return Views(output, raw, wanted, real=None if real is None else real.to(output.device))
         own = torch.arange(block.samples.start, block.samples.stop, device=output.device) + self.first
         return Views(output, raw, wanted, self.reference.others.to(output.device), own)
-
-    def _real(self, block: Block, output: Tensor) -> Tensor | None:
-        """The share of an output's places that are no padding, ``(n,)``; None where all are."""
-        comparison = self.reference.comparison
-        if not isinstance(comparison, PerPlace):
-            return None
-        counts = comparison.counts(self.samples[block.samples]) / prod(comparison.shape)
-        return counts.to(output.device)
 
     def _column(self, name: str, block: Block, values: np.ndarray) -> None:
         column = self.columns.setdefault(name, np.zeros((*self.shape, *values.shape[2:]), dtype=values.dtype))

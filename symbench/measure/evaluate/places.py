@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from torch import Tensor
 
-from symbench.algebra.comparison import Comparison, PerPlace, Whole
-from symbench.algebra.fields import Field, Undeclared, mask_of
+from symbench.algebra.comparison import Comparison, PerPlace, Whole, real_places
+from symbench.algebra.fields import Field, Undeclared
 from symbench.measure.tasks import Open
 
 
@@ -49,9 +49,7 @@ def without_padding(values: Tensor, axes: tuple[str, ...], leaves: Mapping[str, 
         axes: that it stands along.
         leaves: of the same samples, the masks of axes among them.
     """
-    for number, axis in enumerate(axes):
-        mask = leaves.get(mask_of(axis))
-        if mask is not None and values.ndim > number + 1 and values.shape[number + 1] == mask.shape[1]:
-            wide = mask.view(len(mask), *(1,) * number, -1, *(1,) * (values.ndim - number - 2))
-            values = values.masked_fill(~wide.to(values.device).bool(), 0)
-    return values
+    real = real_places(values, axes, leaves)
+    return (
+        values if real is None else values.masked_fill(~real.view(*real.shape, *(1,) * (values.ndim - real.ndim)), 0)
+    )

@@ -87,6 +87,21 @@ class Reference:
             moved = self.action.act(back, moved.flatten(0, 1))[0].unflatten(0, moved.shape[:2])
         return moved, unmoved.expand_as(moved), mean.expand(len(g), *mean.shape)
 
+    def in_own_order(self, g: Tensor, output: Tensor) -> Tensor:
+        """Class scores in the order that classes have for the sample as it is; anything else as it is.
+
+        Classes that permute are so right, and the same as before, where those that no group moves would be.
+
+        Args:
+            g: the elements, ``(k, ...)`` or ``(k, n, ...)``.
+            output: ``f`` of the views, ``(k, n, *output)``.
+        """
+        if not isinstance(self.task.field, Classes):
+            return output
+        group = self.prepared.group
+        each = g.repeat_interleave(output.shape[1], 0) if g.ndim == 1 + group.element_ndim else g.flatten(0, 1)
+        return self.action.act(group.inverse(each)[None], output.flatten(0, 1))[0].unflatten(0, output.shape[:2])
+
     def rows(self, first: int, last: int, device: str) -> Tensor:
         """Outputs of the samples ``first`` to ``last`` of the order, all of one part; float64 on the device."""
         start = first // PART * PART
@@ -221,6 +236,8 @@ def _actions(job: Job, task: Task) -> tuple[Action, Action | None]:
         target = None
         if task.target_field is not None:
             target = job.prepared.action_on(task.target_field, f"target {task.target}")
+        # classes that permute are read in the order of the unmoved sample, where targets stay
+        target = TrivialAction() if isinstance(task.field, Classes) else target
         return job.prepared.action_on(task.field, f"output {task.output}"), target
     except ConfigError as error:
         raise ModelError(Problem(job.model.name, f"output {task.output!r}: {error}", None, _unmoved(task))) from error

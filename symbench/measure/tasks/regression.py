@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import mse_loss
 
 from symbench.algebra.comparison import flat, squared_distances
-from symbench.algebra.fields import Embedding, Logits, Probabilities, value_shape, word_of
+from symbench.algebra.fields import Embedding, Logits, Probabilities, word_of
 from symbench.measure.tasks.base import NO_NAMES, Columns, Task, Unfit, Views, shaped
 
 
@@ -40,7 +40,7 @@ class Regression(Task):
         if self.field.places and isinstance(self.field.value, (Logits, Probabilities, Embedding)):
             got = f"output {self.output!r} is declared as {self.field}"
             raise Unfit(got, "scores of whole samples: those of places cannot be measured yet")
-        reason = self.field.value.misfit(value_shape(self.field, shape))
+        reason = self.field.value.misfit(self.field.value_shape(shape))
         if reason is not None:
             raise Unfit(f"output {self.output!r} is declared as {self.field} and has shape {shaped(shape)}", reason)
         if self.field.grid is not None and len(shape) != 3:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from symbench.algebra.actions.base import Action, Kind, Move, take, times
+from symbench.algebra.controls import Subject
 from symbench.domains.common.datasets.base import Arrays
 from symbench.domains.images.groups.cyclic import Cyclic
 from symbench.domains.images.groups.plane import PlaneGroup
@@ -84,6 +85,12 @@ def load(*, split: str, samples: int) -> Arrays:
         {"arrows": arrows}, {"pull": arrows.sum(1)},
         fields={"arrows": Arrow().over(RING)}, target_fields={"pull": Arrow(unit="N")},
     )  # fmt: skip
+
+
+def at_rest(asked: Subject) -> dict[str, float | None]:
+    """The answer to what is fixed by the whole group has to be fixed too: one pass tests every element."""
+    pulled = asked.run({"arrows": torch.zeros(1, *asked.shapes["arrows"], dtype=torch.float64)})["pull"]
+    return {"pull_at_rest": float(pulled.norm())}
 
 
 class RingNet(nn.Module):

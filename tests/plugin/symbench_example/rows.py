@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from symbench.algebra.actions import ActionRow
+from symbench.algebra.controls import ControlRow
 from symbench.algebra.groups import GroupRow
 from symbench.algebra.metrics import MetricRow
 from symbench.base.registry import Options
@@ -83,6 +84,20 @@ RING_NET = ModelRow(
     RingNetOptions,
     {"arrows": Arrow().over(RING)},
     {"pull": Arrow()},
+)
+AT_REST = ControlRow(
+    "symbench_example.rings:at_rest",
+    "what a model answers to arrows of length 0, which every turn leaves alone",
+    suits={"arrows": Arrow().over(RING)},
+)
+PULL_AT_REST = MetricRow(
+    "symbench_example.things:pull_at_rest",
+    "length of the answer to arrows of length 0: nothing, where turns are respected",
+    unit="N",
+    better="lower",
+    scope="model",
+    heading="pull at rest",
+    shown=(),
 )
 TURNING = FigureRow(
     "symbench_example.drawings:turning",

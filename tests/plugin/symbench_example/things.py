@@ -76,3 +76,9 @@ class Average(nn.Module):
 def certainty(seen: Observed) -> list[Value]:
     """Share of samples that no element changes at all."""
     return [Value.of(Mean((seen.deviation_sq == 0).all(axis=0).astype(float)))]
+
+
+def pull_at_rest(seen: Observed) -> list[Value]:
+    """What the control found, where it was run."""
+    found = seen.facts.get("pull_at_rest")
+    return [] if found is None else [Value(found)]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from symbench.algebra.fields import Axis, Field, Index, Mask, mask_of
 from symbench.base.errors import ConfigError, Problem, one_of
+from symbench.base.slices import slices
 from symbench.domains.common.canvas import Canvas
 from symbench.domains.common.datasets.base import Batch, Dataset
 
@@ -30,16 +31,9 @@ class Padded(Dataset):
         self.fields, self.targets = {**whole.fields, **masks}, whole.targets
         self.classes, self.valid = whole.classes, whole.valid
         self.unusable, self.occurring, self.fixed = whole.unusable, whole.occurring, whole.fixed
-        self._widths = {axis: width for leaf, field in whole.fields.items() for axis, width in self._of(leaf, field)}
-
-    def _of(self, leaf: str, field: Field) -> Iterator[tuple[str, int]]:
-        shape = self._shapes[leaf]
-        for number, places in enumerate(each for each in field.places if not each.after):
-            yield places.name, shape[number]
-
-    @property
-    def _shapes(self) -> dict[str, tuple[int, ...]]:
-        return self.whole.shapes()
+        shapes = whole.shapes()
+        lengths = (each for leaf, field in whole.fields.items() for each in field.lengths(shapes[leaf]))
+        self._widths = {axis: int(width or 0) for axis, width in lengths}
 
     def __len__(self) -> int:
         return len(self.whole)
@@ -100,16 +94,16 @@ def checked(dataset: Dataset, where: str) -> Dataset:
 def _check_sizes(dataset: Dataset, where: str) -> None:
     """Refuse sizes beyond what leaves are padded to, and leaves along one axis that are padded to several."""
     widths: dict[str, tuple[int, str]] = {}
-    along = any(not places.after for field in dataset.fields.values() for places in field.places)
+    along = {leaf: field for leaf, field in dataset.fields.items() if field.before}
     shapes = dataset.shapes() if along else {}
-    for leaf, field in dataset.fields.items():
-        for number, places in enumerate(each for each in field.places if not each.after):
-            if len(shapes[leaf]) <= number:
+    for leaf, field in along.items():
+        for axis, length in field.lengths(shapes[leaf]):
+            if length is None:
                 got = f"leaf {leaf!r} is declared as {field} and has shape (n, {', '.join(map(str, shapes[leaf]))})"
-                raise ConfigError(Problem(where, got, f"an axis of {places.name}"))
-            width, other = widths.setdefault(places.name, (shapes[leaf][number], leaf))
-            if width != shapes[leaf][number]:
-                got = f"{leaf!r} has {shapes[leaf][number]} {places.name} and {other!r} has {width}"
+                raise ConfigError(Problem(where, got, f"an axis of {axis}"))
+            width, other = widths.setdefault(axis, (length, leaf))
+            if width != length:
+                got = f"{leaf!r} has {length} {axis} and {other!r} has {width}"
                 raise ConfigError(Problem(where, got, "leaves along one axis of one size"))
     for axis, sizes in dataset.sizes.items():
         for sample, size in enumerate(sizes):
@@ -120,8 +114,8 @@ def _check_sizes(dataset: Dataset, where: str) -> None:
 
 def _check_indices(dataset: Dataset, where: str) -> None:
     """Refuse indices of places that a sample has not; on padding -1, or any that it has."""
-    for first in range(0, len(dataset), CHUNK):
-        indices = range(first, min(first + CHUNK, len(dataset)))
+    for some in slices(len(dataset), CHUNK):
+        indices = range(some.start, some.stop)
         leaves = dataset.batch(indices).leaves
         for leaf, field in dataset.fields.items():
             if isinstance(field.value, Index):
@@ -151,7 +145,7 @@ def _sizes(dataset: Dataset, axis: str, leaves: Mapping[str, Tensor], indices: S
     if axis in dataset.sizes:
         return torch.tensor([int(dataset.sizes[axis][i]) for i in indices])
     for name, field in dataset.fields.items():
-        axes = [places.name for places in field.places if not places.after]
-        if axis in axes:
-            return torch.full((len(indices),), leaves[name].shape[1 + axes.index(axis)])
+        length = dict(field.lengths(leaves[name].shape[1:])).get(axis)
+        if length is not None:
+            return torch.full((len(indices),), length)
     return None
