@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from symbench.base.errors import ConfigError
 from symbench.face.testing import assert_equivariant
-from symbench.fields import Image, Nodes, Scalar
+from symbench.fields import Grid, Image, Nodes, Scalar, Vector, channels
 
 NODES = Nodes("nodes", Scalar())
 ITEMS = Nodes("items", Scalar())
@@ -345,12 +345,13 @@ def test_the_message_says_where_and_at_which_elements() -> None:
 
 def test_vectors_given_as_channels_are_hinted_at() -> None:
     def gradient(x: Tensor) -> Tensor:
-        return torch.cat([x.roll(-1, 2) - x.roll(1, 2), x.roll(-1, 3) - x.roll(1, 3)], 1)
+        """Along x to the right and y up."""
+        return torch.cat([x.roll(-1, 3) - x.roll(1, 3), x.roll(1, 2) - x.roll(-1, 2)], 1)
 
-    with pytest.raises(
-        AssertionError, match=r"pixels of 'flow' move and its 2 channels do not. Components of vectors"
-    ):
+    with pytest.raises(AssertionError, match="2 channels do not. Components of vectors do: Vector"):
         assert_equivariant(gradient, "C4", IMAGES, {"flow": Image()})
+    for hinted in (Vector(), channels({"turn": [[0, -1], [1, 0]]})):
+        assert_equivariant(gradient, "C4", IMAGES, {"flow": hinted.over(Grid("image"))})
     with pytest.raises(AssertionError) as caught:
         assert_equivariant(lambda x: gradient(x)[:, :1], "C4", IMAGES, {"map": Image()})
     assert "Components" not in str(caught.value)

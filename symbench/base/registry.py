@@ -2,9 +2,9 @@
 
 A table is a dictionary of rows, and a row is light: an import path that is followed on first use, one line
 of summary, and a pydantic model of the options. Nothing here imports torch, so a suite is checked and
-listed without it. A plug-in offers rows through the entry points ``symbench.groups``, ``symbench.datasets``,
-``symbench.models``, ``symbench.metrics`` and ``symbench.figures`` and is named ``distribution/entry``; the slash
-keeps it from ever shadowing a built-in.
+listed without it. A plug-in offers rows through the entry points ``symbench.groups``, ``symbench.actions``,
+``symbench.datasets``, ``symbench.models``, ``symbench.metrics``, ``symbench.controls`` and ``symbench.figures`` and
+is named ``distribution/entry``; the slash keeps it from ever shadowing a built-in.
 """
 
 from __future__ import annotations

@@ -172,7 +172,7 @@ class Lookup:
         kinds = sorted({row.kind for row in self.known.values()} | self.leaves.alone)
         what = f"values {part.kind}" if isinstance(part, Value) else f"places {part.kind}"
         expected = f"a kind that its family {self.family!r} moves or leaves alone: {one_of(kinds)}"
-        remedy = "A plug-in can say what it does: a row for symbench.algebra.actions."
+        remedy = f"A plug-in can say what it does: a row under its entry point {ACTIONS.group}."
         return Problem(self.where, f"nothing says what {self.group} does to {what} of {whose}", expected, remedy)
 
 

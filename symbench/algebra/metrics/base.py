@@ -39,8 +39,8 @@ class Observed:
         null_limit_sq: below this, the mean of ``unrelated_sq`` is rounding.
         valid: whether the label still holds, bool; pairs where it does not leave accuracy.
         controls: what the control evaluations came to, without those that could not run: ``e32`` and ``e64`` (E on
-            some permutation elements, in the suite's dtype and in float64), ``single`` (what E comes to from rounding
-            in float32), and the floors ``error``, ``deviation``, ``behaviour`` and ``reference``.
+            some elements that permute or are exact, in the suite's dtype and in float64), ``single`` (what E comes to
+            from rounding in float32), and the floors ``error``, ``deviation``, ``behaviour`` and ``reference``.
         split: of E by the reference action, on the control samples: per sample the mean over some elements of the
             squares ``total``, ``reference``, ``remainder``, ``two routes`` and of ``unrelated``, and ``survived``,
             the share of predictions that survive the round trip.

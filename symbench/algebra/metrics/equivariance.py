@@ -39,7 +39,7 @@ EXACT = 1e-10
 
 
 def equivariance_error_float64(seen: Observed) -> list[Value]:
-    """E of the same weights in float64, on the control samples and some permutation elements.
+    """E of the same weights in float64, on the control samples and some elements that permute or are exact.
 
     The reason holds the verdict: ``exact`` below 1e-10; ``broken`` where E does not move with precision, and by
     geometry where the same weights are exact at other sizes of the image; otherwise ``undetermined``, as of a model

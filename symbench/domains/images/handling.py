@@ -61,7 +61,8 @@ class Pixels(Handling):
             return None
         return (
             f"Image() says that the pixels of {name!r} move and its {shape[1]} channels do not. Components of "
-            "vectors and orientations do: they cannot be declared yet; test what is made of them further on."
+            'vectors do: Vector().over(Grid("image")) says so, and channels({generator: matrix}).over(Grid("image")) '
+            "of orientations and whatever else mixes."
         )
 
 

@@ -1,8 +1,8 @@
 """Exact or broken, and whether the size of the image is to blame.
 
-What E is made of on some permutation elements, in the suite's dtype and in float64: an exact model's error falls by
-eight orders of magnitude, a broken one's does not move. Where a model does not run in float64, its error as it runs
-is held against what rounding in float32 comes to.
+What E is made of on some elements that permute or are exact, in the suite's dtype and in float64: an exact
+model's error falls by eight orders of magnitude, a broken one's does not move. Where a model does not run in float64,
+its error as it runs is held against what rounding in float32 comes to.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from symbench.measure.evaluate.reference import Reference
 from symbench.measure.evaluate.rows import Columns, Outputs, as_compared, outputs_of, pairing, spread, squares, table
 
 MOST_ELEMENTS, MOST_SAMPLES = 8, 64
-"""Permutation elements and samples on which E is compared in two precisions: enough to tell 1e-7 from 1e-16."""
+"""Exact elements and samples on which E is compared in two precisions: enough to tell 1e-7 from 1e-16."""
 EXACT, ROUNDING = 1e-10, 30 * 2.0**-23
 """E in float64 below which a model is exact; the relative error that rounding in float32 stays below."""
 SIZES, FEW = 6, 2
@@ -36,7 +36,7 @@ def compare_precisions(
     chosen: Sequence[int],
     tables: list[Columns],
 ) -> str | None:
-    """Rows ``suite dtype`` and ``float64`` of some permutation elements; the reason where there are none.
+    """Rows ``suite dtype`` and ``float64`` of some elements, the reason where none permutes or is exact.
 
     Args:
         runs: by the control's name, the job in that dtype and its outputs for the control samples as they are.

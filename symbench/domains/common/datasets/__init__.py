@@ -1,7 +1,7 @@
 """Datasets: batches with declared fields and targets.
 
 To add one: write its file here, and add a row to ``DATASETS``. A user's own dataset needs neither: any sequence
-of ``(image, label)`` will do (``datasets/items.py``).
+of ``(image, label)`` will do (``items.py`` of the images).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Models: modules with declared inputs and outputs, the reference models that symbench trains itself, and sources.
 
 To add one: write its file here, and add a row to ``MODELS``. A user's own ``nn.Module`` needs neither: images in,
-logits out is what is taken for granted (``models/base.py``). A source (``models/source.py``) is where models come
+logits out is what is taken for granted (``base.py``). A source (``source.py``) is where models come
 from that are not defined here: a library that knows them by name, or a file that holds a whole program.
 """
 
