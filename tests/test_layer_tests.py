@@ -348,7 +348,9 @@ def test_vectors_given_as_channels_are_hinted_at() -> None:
         """Along x to the right and y up."""
         return torch.cat([x.roll(-1, 3) - x.roll(1, 3), x.roll(1, 2) - x.roll(-1, 2)], 1)
 
-    with pytest.raises(AssertionError, match="2 channels do not. Components of vectors do: Vector"):
+    with pytest.raises(
+        AssertionError, match="pixels of 'flow' move and its 2 channels do not. Components of vectors do: Vector"
+    ):
         assert_equivariant(gradient, "C4", IMAGES, {"flow": Image()})
     for hinted in (Vector(), channels({"turn": [[0, -1], [1, 0]]})):
         assert_equivariant(gradient, "C4", IMAGES, {"flow": hinted.over(Grid("image"))})
