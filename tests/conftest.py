@@ -147,11 +147,21 @@ class Case:
     symbench: Symbench
 
     @property
+    def suite(self) -> Path:
+        return self.path / "suite.yaml"
+
+    @property
     def results(self) -> Path:
         return self.path / "results"
 
+    def edit(self, old: str, new: str) -> None:
+        """Write ``new`` for ``old`` in the suite, which holds it."""
+        text = self.suite.read_text()
+        assert old in text
+        self.suite.write_text(text.replace(old, new))
+
     def run(self, *more: str | Path) -> Ran:
-        return self.symbench("run", self.path / "suite.yaml", "--results", self.results, *more)
+        return self.symbench("run", self.suite, "--results", self.results, *more)
 
     def gate(self, *more: str | Path) -> Ran:
         return self.symbench("gate", "--results", self.results, *more)

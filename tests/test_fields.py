@@ -439,11 +439,10 @@ def test_edge_lists_follow_their_nodes(case: CaseOf) -> None:
     assert net.run().code == 0
     for output in ("total", "nodes"):
         assert net.estimate("equivariance_error", output=output) < 1e-6
-    suite = net.path / "suite.yaml"
-    suite.write_text(suite.read_text() + "  order: {group: S9, on: edges, elements: 6}\n")
+    net.suite.write_text(net.suite.read_text() + "  order: {group: S9, on: edges, elements: 6}\n")
     assert net.run().code == 0
     assert net.estimate("equivariance_error", symmetry="order", output="total") < 1e-6
-    suite.write_text(suite.read_text().replace('"model.py:build"', '"model.py:build", args: {wrong: true}'))
+    net.edit('"model.py:build"', '"model.py:build", args: {wrong: true}')
     assert net.run().code == 0
     assert net.estimate("equivariance_error", symmetry="order", output="total") > 0.01, "the order matters"
     assert net.estimate("equivariance_error", symmetry="nodes", output="total") < 1e-6, "the names do not"
@@ -452,27 +451,21 @@ def test_edge_lists_follow_their_nodes(case: CaseOf) -> None:
 def test_species_beside_positions(case: CaseOf) -> None:
     """Refused as unknown: labels under SO(3), points under S_n."""
     net = case("space")
-    suite = net.path / "suite.yaml"
-    text = suite.read_text().replace('"data.py:load"', '"data.py:load", args: {species: true}')
-    suite.write_text(text.replace("rot:", "order: {group: S5, on: positions, elements: 6}, rot:"))
+    net.edit('"data.py:load"', '"data.py:load", args: {species: true}')
+    net.edit("rot:", "order: {group: S5, on: positions, elements: 6}, rot:")
     assert net.run().code == 0
     assert net.estimate("equivariance_error", symmetry="rot", output="energy") < 1e-6
     points = case("graphs")
-    text = (points.path / "suite.yaml").read_text()
-    text = text.replace('"data.py:load"', '"data.py:load", args: {points: true}')
-    (points.path / "suite.yaml").write_text(
-        text.replace('"model.py:build"', '"model.py:build", args: {points: true}')
-    )
+    points.edit('"data.py:load"', '"data.py:load", args: {points: true}')
+    points.edit('"model.py:build"', '"model.py:build", args: {points: true}')
     assert points.run().code == 0, "points under permutations"
 
 
 @pytest.mark.parametrize("outside", [True, False])
 def test_forces_as_a_gradient_are_measured_and_trained(case: CaseOf, outside: bool) -> None:
     net = case("space")
-    suite = net.path / "suite.yaml"
     made = f'"model.py:build", args: {{kind: gradient, outside: {str(outside).lower()}}}'
-    trained = ", train: {on: clouds, epochs: 2, augment: rot}"
-    suite.write_text(suite.read_text().replace('"model.py:build"', made + trained))
+    net.edit('"model.py:build"', made + ", train: {on: clouds, epochs: 2, augment: rot}")
     ran = net.run()
     assert ran.code == 0, ran.err
     assert net.estimate("equivariance_error", output="forces") < 1e-6
@@ -482,9 +475,8 @@ def test_forces_as_a_gradient_are_measured_and_trained(case: CaseOf, outside: bo
 def test_coordinates_are_rounded_once_behind_the_formula(case: CaseOf) -> None:
     """Far from the origin, rotating what was rounded to float32 before differs from rounding what was rotated."""
     net = case("space")
-    suite = net.path / "suite.yaml"
-    text = suite.read_text().replace('"data.py:load"', '"data.py:load", args: {offset: 1000.0}')
-    suite.write_text(text.replace('"model.py:build"', '"model.py:build", args: {kind: kept}'))
+    net.edit('"data.py:load"', '"data.py:load", args: {offset: 1000.0}')
+    net.edit('"model.py:build"', '"model.py:build", args: {kind: kept}')
     assert net.run().code == 0
     worst = net.estimate("absolute_error_max", output="positions")
     # f(g.x) is g.x rounded to float32, and g.f(x) turns the rounded x: two roundings of numbers up to 2000
@@ -493,8 +485,7 @@ def test_coordinates_are_rounded_once_behind_the_formula(case: CaseOf) -> None:
 
 def test_metrics_of_outputs_at_places_have_their_units(case: CaseOf) -> None:
     net = case("space")
-    suite = net.path / "suite.yaml"
-    suite.write_text(suite.read_text().replace('"model.py:build"', '"model.py:build", args: {kind: free}'))
+    net.edit('"model.py:build"', '"model.py:build", args: {kind: free}')
     assert net.run().code == 0
     frame = net.frame().query("metric == 'absolute_error'")
     assert dict(zip(frame["output"], frame["unit"], strict=True)) == {"energy": "eV", "forces": "eV/Å"}
@@ -503,10 +494,8 @@ def test_metrics_of_outputs_at_places_have_their_units(case: CaseOf) -> None:
 
 def test_pieces_of_a_group_stand_apart(case: CaseOf) -> None:
     net = case("space")
-    suite = net.path / "suite.yaml"
-    suite.write_text(
-        suite.read_text().replace("groups.py:SO3", "groups.py:O3").replace("elements: 6", "elements: 12")
-    )
+    net.edit("groups.py:SO3", "groups.py:O3")
+    net.edit("elements: 6", "elements: 12")
     assert net.run().code == 0
     frame = net.frame().query("metric == 'equivariance_error' and output == 'energy'")
     assert {"proper", "improper"} <= set(frame["stratum"].dropna())
@@ -535,9 +524,7 @@ def test_augmentation_turns_targets_with_the_inputs(case: CaseOf) -> None:
 def test_every_output_is_fitted_to_the_target_of_its_name(case: CaseOf) -> None:
     """The first output was fitted to the first target by place, the others never."""
     net = case("space")
-    suite = net.path / "suite.yaml"
-    made = '"model.py:build", args: {kind: free}, train: {on: clouds, epochs: 120, batch: 4}'
-    suite.write_text(suite.read_text().replace('"model.py:build"', made))
+    net.edit('"model.py:build"', '"model.py:build", args: {kind: free}, train: {on: clouds, epochs: 120, batch: 4}')
     assert net.run().code == 0
     losses = net.frame().query("metric == 'loss'").set_index("output")["estimate"]
     assert losses["forces"] < 0.05, "a linear map of the positions"
@@ -556,8 +543,7 @@ def test_every_output_is_fitted_to_the_target_of_its_name(case: CaseOf) -> None:
 )
 def test_groups_of_code_that_are_refused_before_any_work(case: CaseOf, old: str, new: str, message: str) -> None:
     net = case("space")
-    suite = net.path / "suite.yaml"
-    suite.write_text(suite.read_text().replace(old, new))
+    net.edit(old, new)
     ran = net.run()
     assert ran.code == 2
     assert message in " ".join(ran.err.split())
@@ -580,19 +566,17 @@ def test_a_suite_brings_actions_of_its_own_for_our_groups(case: CaseOf) -> None:
         "ROWS = [ActionRow(f'{__name__}:About', 'about z', family='plane', kind=k) for k in ('Vector', 'Point')]\n"
     )
     (net.path / "about.py").write_text(code)
-    suite = net.path / "suite.yaml"
-    text = suite.read_text().replace('"groups.py:SO3"', "C4").replace("elements: 6", 'action: "about.py:ROWS"')
-    suite.write_text(text)
+    net.edit('"groups.py:SO3"', "C4")
+    net.edit("elements: 6", 'action: "about.py:ROWS"')
     assert net.run().code == 0
     assert net.estimate("equivariance_error", output="energy") < 1e-6
     refused = net.run("--no-code")
     assert refused.code == 2
     assert "symmetries.rot.action" in refused.err
-    before = net.symbench("run", suite, "--results", net.results).err
-    assert "1 cell" in before or net.run().code == 0
+    assert "nothing to do" in net.run().err
     (net.path / "about.py").write_text(code.replace("m, 1", "m, -1"))
-    assert net.run().code == 0
-    assert net.estimate("equivariance_error", output="energy") < 1e-6, "another action, measured again"
+    assert "measured again" in net.run().err, "another action"
+    assert net.estimate("equivariance_error", output="energy") < 1e-6
 
 
 def test_a_model_that_asks_for_a_leaf_that_is_not_there(case: CaseOf) -> None:
@@ -690,9 +674,8 @@ def test_padding_counts_nowhere_though_it_is_moved(case: CaseOf) -> None:
         "    sizes = {'atoms': [2 + i % 4 for i in range(samples)]}\n    for i, size in enumerate(sizes['atoms']):\n        points[i, size:] = 0\n    return Arrays(",
     )
     data.write_text(text.rstrip().removesuffix(")") + "    sizes=sizes)\n")
-    suite = net.path / "suite.yaml"
-    text = suite.read_text().replace("groups.py:SO3", "groups.py:Steps")
-    suite.write_text(text.replace('"model.py:build"', '"model.py:build", args: {kind: kept}'))
+    net.edit("groups.py:SO3", "groups.py:Steps")
+    net.edit('"model.py:build"', '"model.py:build", args: {kind: kept}')
     ran = net.run()
     assert ran.code == 0, ran.err
     assert net.estimate("equivariance_error") < 1e-6
@@ -701,8 +684,7 @@ def test_padding_counts_nowhere_though_it_is_moved(case: CaseOf) -> None:
 
 def test_an_unknown_action_is_refused_where_only_one_would_do(case: CaseOf) -> None:
     net = case("graphs")
-    suite = net.path / "suite.yaml"
-    suite.write_text(suite.read_text().replace("on: features", "on: features, action: rowz"))
+    net.edit("on: features", "on: features, action: rowz")
     ran = net.run()
     assert ran.code == 2
     assert "Did you mean 'rows'?" in ran.err
