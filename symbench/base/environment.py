@@ -10,9 +10,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from symbench.base.errors import ConfigError, Problem, near_miss
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 PACKAGES = (
     "symbench", "torch", "torchvision", "numpy", "pandas", "scipy", "statsmodels", "pyarrow", "timm", "transformers",
@@ -141,6 +145,17 @@ def synchronise(device: str) -> None:
         torch.cuda.synchronize(device)
     elif device.startswith("mps"):
         torch.mps.synchronize()
+
+
+def sent(x: Tensor, device: torch.device | str) -> Tensor:
+    """A tensor on a device.
+
+    A GPU is not waited for: an ordinary copy to it would first let it finish all that it has been asked to do, one by
+    way of pinned memory stands in line with the rest.
+    """
+    if x.device.type == "cpu" and str(device).startswith("cuda"):
+        return x.pin_memory().to(device, non_blocking=True)
+    return x.to(device)
 
 
 def exact_device(device: str) -> str:

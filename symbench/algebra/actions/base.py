@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import torch
 from torch import Tensor
 
 from symbench.algebra.fields import Places, Value
+from symbench.base.environment import sent
 
 Kind = Literal["permutation", "exact", "lossy", "resampled"]
 """``permutation`` only moves the stored numbers, bit for bit; ``exact`` is a formula, right to rounding; ``lossy`` is
@@ -150,7 +151,7 @@ def take(x: Tensor, index: Tensor, *, fill: float | None = None) -> Tensor:
     if fill is not None:
         x = torch.cat([x, x.new_full((*x.shape[:-1], 1), fill)], dim=-1)
         index = torch.where(index < 0, x.shape[-1] - 1, index)
-    index = index.to(x.device)
+    index = sent(index, x.device)
     if index.ndim == 2:
         out = x.new_empty(len(index), *x.shape[:-1], index.shape[1])
         for row, place in zip(index, out, strict=True):
@@ -159,6 +160,27 @@ def take(x: Tensor, index: Tensor, *, fill: float | None = None) -> Tensor:
     k, n, q = index.shape
     spread = index.view(k, n, *(1,) * (x.ndim - 2), q).expand(k, *x.shape[:-1], q)
     return x.expand(k, *x.shape).gather(-1, spread)
+
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+def grouped(x: Tensor, keys: Sequence[Key], work: Callable[[Tensor, Key, list[int]], Tensor]) -> Tensor:
+    """Samples ``(n, ...)`` worked on group by group, those of one key together; all at once where there is one key.
+
+    Args:
+        x: the samples.
+        keys: one for each.
+        work: some samples, their key and their numbers, to as many samples.
+    """
+    mine: dict[Key, list[int]] = {}
+    for number, key in enumerate(keys):
+        mine.setdefault(key, []).append(number)
+    if len(mine) == 1:
+        return work(x, *next(iter(mine.items())))
+    done = [work(x.index_select(0, sent(torch.tensor(rows), x.device)), key, rows) for key, rows in mine.items()]
+    there = torch.tensor([row for rows in mine.values() for row in rows]).argsort()
+    return torch.cat(done).index_select(0, sent(there, x.device))
 
 
 def times(matrices: Tensor, x: Tensor) -> Tensor:

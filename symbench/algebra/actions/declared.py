@@ -8,6 +8,7 @@ from torch import Tensor
 from symbench.algebra.actions.base import Action, Kind, Move, times
 from symbench.algebra.fields import Classes, Declared
 from symbench.algebra.groups.base import Group
+from symbench.base.environment import sent
 from symbench.base.errors import ImpossiblePair, Problem, one_of
 
 MOST = 4096
@@ -53,7 +54,7 @@ class DeclaredAction(Action):
 
     def bind(self, g: Tensor, like: Tensor) -> Move:
         """A matrix for each element; class indices, which are whole numbers, are looked up in the permutation."""
-        matrices = self.matrices(g).to(like.device)
+        matrices = sent(self.matrices(g), like.device)
         if like.is_floating_point() or not self.indices:
             ready = matrices.to(like.dtype if like.is_floating_point() else torch.float64)
             return lambda x: times(ready, x.to(ready.dtype))

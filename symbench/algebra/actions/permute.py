@@ -7,6 +7,7 @@ from torch import Tensor
 
 from symbench.algebra.actions.base import Action, Kind, Move, take
 from symbench.algebra.groups.symmetric import Symmetric
+from symbench.base.environment import sent
 from symbench.base.registry import Options
 
 
@@ -37,7 +38,7 @@ class PermutePlaces(Permutation):
 
     def bind(self, g: Tensor, like: Tensor) -> Move:
         """One table for each element."""
-        table = self.group.inverse(g).to(like.device)
+        table = sent(self.group.inverse(g), like.device)
         return lambda x: take(x.movedim(1, -1), table).movedim(-1, 2)
 
 
@@ -51,7 +52,7 @@ class Rename(Permutation):
 
     def bind(self, g: Tensor, like: Tensor) -> Move:
         """The permutations themselves are the tables."""
-        images = g.to(like.device)
+        images = sent(g, like.device)
 
         def rename(x: Tensor) -> Tensor:
             wide = images if images.ndim == 3 else images[:, None].expand(-1, len(x), -1)

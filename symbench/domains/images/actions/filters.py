@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
+from symbench.base.environment import sent
+
 AT_ONCE = 1 << 22
 """Weights that are made at once: more of them cost memory and save no time."""
 
@@ -57,54 +59,58 @@ class Filters:
         nearest: the whole pixels at or before the places, as (row, column), int32 ``(items, h, w, 2)``.
         beyond: how far the places lie beyond these, in [0, 1].
         widths: by how much each item's kernel is widened, ``(items,)``, 1 or more.
+        reaches: how many pixels each item's kernel reaches either way.
     """
 
     nearest: Tensor
     beyond: Tensor
     widths: Tensor
+    reaches: Sequence[float]
 
     @classmethod
     def of(cls, sources: Tensor, widths: Tensor, dtype: torch.dtype, device: torch.device) -> Filters:
         """Of places ``(items, h, w, 2)`` in pixels, float64: whole pixels are taken off before rounding."""
         nearest = sources.floor()
         beyond = (sources - nearest).to(device, dtype)
-        return cls(nearest.to(device, torch.int32), beyond, widths.to(device, dtype))
+        widths = widths.to(dtype)
+        return cls(nearest.to(device, torch.int32), beyond, sent(widths, device), widths.tolist())
 
-    def read(self, x: Tensor, which: Sequence[int], *, border: str, cubic: bool) -> Tensor:
+    def read(self, x: Tensor, which: Sequence[int] | int, *, border: str, cubic: bool) -> Tensor:
         """Images ``(n, c, h, w)``, each filtered about the places of the item of its number; beyond the edge is 0."""
         n, c, height, width = x.shape
-        items = sorted(set(which))
+        items = [which] if isinstance(which, int) else sorted(set(which))
         together = n if len(items) == 1 else 1  # images with the same weights are summed side by side
         pixels = x.unflatten(0, (-1, together)).permute(0, 3, 4, 1, 2)  # (images, h, w, together, c)
         table = pixels.reshape(-1, together * c).contiguous()  # rows as they are summed: six times faster
-        pieces = self._pieces(items if len(items) == 1 else which, cubic=cubic)
+        pieces = self._pieces(items if len(items) == 1 or isinstance(which, int) else which, radius(cubic=cubic))
         out = torch.cat([_summed(table, (height, width), *piece, border=border, cubic=cubic) for piece in pieces])
         return out.view(-1, height, width, together, c).permute(0, 3, 4, 1, 2).reshape(x.shape)
 
-    def _pieces(self, chosen: Sequence[int], *, cubic: bool) -> Iterator[tuple[Tensor, ...]]:
-        """The pixels of the chosen items, few at a time: image, ``nearest``, ``beyond`` and ``widths``."""
+    def _pieces(self, chosen: Sequence[int], radius: int) -> Iterator[tuple[Tensor, ...]]:
+        """The pixels of the chosen items, few at a time: taps, image, ``nearest``, ``beyond`` and ``widths``.
+
+        Taps are the pixels that the widest kernel reaches, from the one at or before its place on, int64.
+        """
         each = self.nearest[0, ..., 0].numel()
-        widths = self.widths[chosen]
-        image = torch.arange(len(chosen), device=widths.device)
+        rows = sent(torch.tensor(chosen), self.nearest.device)
+        widths = self.widths.index_select(0, rows)
+        reach = math.ceil(radius * max(self.reaches[item] for item in chosen))
+        taps = torch.arange(1 - reach, reach + 1, device=rows.device)
         parts = (
-            image.repeat_interleave(each),
-            self.nearest[chosen].reshape(-1, 2),
-            self.beyond[chosen].reshape(-1, 2),
+            torch.arange(len(chosen), device=rows.device).repeat_interleave(each),
+            self.nearest.index_select(0, rows).reshape(-1, 2),
+            self.beyond.index_select(0, rows).reshape(-1, 2),
             widths.repeat_interleave(each),
         )
-        few = max(1, AT_ONCE // len(_taps(widths, cubic=cubic)) ** 2)
-        yield from zip(*(part.split(few) for part in parts), strict=True)
-
-
-def _taps(widths: Tensor, *, cubic: bool) -> Tensor:
-    """The pixels that the widest of these kernels reaches, from the one at or before its place on, int64."""
-    reach = math.ceil(radius(cubic=cubic) * float(widths.max()))
-    return torch.arange(1 - reach, reach + 1, device=widths.device)
+        few = max(1, AT_ONCE // len(taps) ** 2)
+        for piece in zip(*(part.split(few) for part in parts), strict=True):
+            yield taps, *piece
 
 
 def _summed(
     table: Tensor,
     size: tuple[int, int],
+    taps: Tensor,
     image: Tensor,
     nearest: Tensor,
     beyond: Tensor,
@@ -114,7 +120,6 @@ def _summed(
     cubic: bool,
 ) -> Tensor:
     """Weighted sums of rows of ``table`` ``(images * h * w, d)``, one for each of p pixels; ``(p, d)``."""
-    taps = _taps(widths, cubic=cubic)
     places, weights = [], []
     for axis, length in enumerate(size):
         weight = kernel((taps - beyond[:, axis, None]).abs() / widths[:, None], cubic=cubic)  # (p, taps)

@@ -17,6 +17,9 @@ import math
 import torch
 from torch import Tensor
 
+from symbench.algebra.actions.base import grouped
+from symbench.base.environment import exact_device, sent
+
 
 def shift(x: Tensor, distance: Tensor, dim: int) -> Tensor:
     """Move each line of ``x`` along ``dim`` by its own distance, periodically.
@@ -29,15 +32,23 @@ def shift(x: Tensor, distance: Tensor, dim: int) -> Tensor:
     length = x.shape[dim]
     shape = [1, 1]
     shape[dim] = -1
-    frequency = torch.fft.rfftfreq(length, dtype=torch.float64).view(shape)  # cycles per pixel
-    turns = distance.cpu() * frequency
+    distance = exactly(distance, x)
+    frequency = torch.fft.rfftfreq(length, dtype=torch.float64, device=distance.device).view(
+        shape
+    )  # cycles per pixel
+    turns = distance * frequency
     phase = torch.polar(torch.ones_like(turns), -2 * torch.pi * turns)
     if length % 2 == 0:
         # +-1 at the Nyquist frequency: cos(pi s), which dropping the imaginary part amounts to, has no inverse
-        alternating = torch.where(torch.cos(torch.pi * distance.cpu()) >= 0, 1.0, -1.0).to(phase.dtype)
+        alternating = torch.where(torch.cos(torch.pi * distance) >= 0, 1.0, -1.0).to(phase.dtype)
         phase = torch.cat([phase.narrow(dim, 0, length // 2), alternating], dim=dim)
     spectrum = torch.fft.rfft(x, dim=dim)
     return torch.fft.irfft(spectrum * phase.to(spectrum.device, spectrum.dtype), n=length, dim=dim)
+
+
+def exactly(numbers: Tensor, like: Tensor) -> Tensor:
+    """Numbers in float64 where ``like`` is, or on the CPU where its device has no float64."""
+    return sent(numbers, exact_device(str(like.device))).double()
 
 
 def rotate(x: Tensor, angles_deg: Tensor) -> Tensor:
@@ -49,25 +60,31 @@ def rotate(x: Tensor, angles_deg: Tensor) -> Tensor:
 
     Args:
         x: ``(n, ..., s, s)``, floating point.
-        angles_deg: one angle for each image, ``(n,)``, float64.
+        angles_deg: one angle for each image, ``(n,)``, or one for all, float64, on the CPU.
     """
+    if bool((angles_deg == angles_deg[0]).all()):
+        angles_deg = angles_deg[:1]  # their phases are the same: once is enough
     quarters = torch.round(angles_deg / 90.0)  # torch rounds half to even
     rest = angles_deg - 90.0 * quarters
-    out = torch.empty_like(x)
-    for quarter in quarters.unique().tolist():
-        for before in (True, False):
-            chosen = (quarters == quarter) & ((rest >= 0) == before)
-            if bool(chosen.any()):
-                mine = chosen.to(x.device)
-                piece = _sheared(x[mine], rest[chosen]) if before else torch.rot90(x[mine], int(quarter), (-2, -1))
-                out[mine] = torch.rot90(piece, int(quarter), (-2, -1)) if before else _sheared(piece, rest[chosen])
-    return out
+
+    def turned(images: Tensor, key: tuple[float, bool], mine: list[int]) -> Tensor:
+        quarter, before = key
+        shears = rest if len(rest) == 1 else rest[mine]
+        if before:
+            return torch.rot90(_sheared(images, shears), int(quarter), (-2, -1))
+        return _sheared(torch.rot90(images, int(quarter), (-2, -1)), shears)
+
+    return grouped(x, list(zip(quarters.tolist(), (rest >= 0).tolist(), strict=True)) * _copies(x, rest), turned)
+
+
+def _copies(x: Tensor, angles_deg: Tensor) -> int:
+    return len(x) if len(angles_deg) == 1 else 1
 
 
 def _sheared(x: Tensor, angles_deg: Tensor) -> Tensor:
     """Three shears, ``|angle| <= 45`` degrees, one for each image."""
-    angle = torch.deg2rad(angles_deg.double()).view(-1, *[1] * (x.ndim - 1))
-    places = torch.arange(x.shape[-1], dtype=torch.float64) - (x.shape[-1] - 1) / 2
+    angle = torch.deg2rad(exactly(angles_deg, x)).view(-1, *[1] * (x.ndim - 1))
+    places = torch.arange(x.shape[-1], dtype=torch.float64, device=angle.device) - (x.shape[-1] - 1) / 2
     # With rows counted downwards a counter-clockwise turn takes (row, column) to
     # (row cos - column sin, column cos + row sin): columns move with the row, rows against the column.
     across = torch.tan(angle / 2) * places[:, None]

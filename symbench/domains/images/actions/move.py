@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from symbench.algebra.actions.base import Generator, Kind, Move
+from symbench.algebra.actions.base import Generator, Kind, Move, grouped
 from symbench.domains.images.actions.border import IN_PIXELS, FramedAction
-from symbench.domains.images.actions.fourier import derivative, rotate, shift, spin
+from symbench.domains.images.actions.fourier import derivative, exactly, rotate, shift, spin
 from symbench.domains.images.actions.options import ResampleOptions
 from symbench.domains.images.actions.resample import (
     Reader,
@@ -69,27 +69,22 @@ class MoveImage(FramedAction):
         quarters = _quarters(items)
         read: Reader | None = None
         if self.options.interpolation != "fourier":
-            read = reader(_source_pixels(items, *like.shape[-2:]), like, self.options)
+            read = reader(_source_pixels(exactly(items, like), *like.shape[-2:]), like, self.options)
 
-        def one_each(x: Tensor, numbers: Tensor) -> Tensor:
-            """Every image of ``x`` by the element of its number."""
-            out = torch.empty_like(x)
-            for quarter in quarters[numbers].unique().tolist():
-                chosen = quarters[numbers] == quarter
-                mine = chosen.to(x.device)
-                if quarter >= 0:
-                    out[mine] = torch.rot90(x[mine], quarter, (-2, -1))
-                elif read is None:
-                    out[mine] = self._by_fourier(x[mine], items[numbers[chosen]], self.options)
-                else:
-                    out[mine] = read(x[mine], numbers[chosen].tolist())
-            return out
+        def alike(x: Tensor, quarter: int, which: list[int] | int) -> Tensor:
+            """Images by the elements of their numbers, all of them this quarter turn or (-1) none."""
+            if quarter >= 0:
+                return torch.rot90(x, quarter, (-2, -1))
+            if read is not None:
+                return read(x, which)
+            motions = items[which].expand(len(x), 3) if isinstance(which, int) else items[which]
+            return self._by_fourier(x, motions, self.options)
 
         def move(x: Tensor) -> Tensor:
             if shared:
-                return torch.stack([one_each(x, torch.full((len(x),), i)) for i in range(len(items))])
+                return torch.stack([alike(x, quarter, i) for i, quarter in enumerate(quarters.tolist())])
             each = x.expand(len(g), *x.shape).flatten(0, 1)
-            return one_each(each, torch.arange(len(items))).unflatten(0, (len(g), len(x)))
+            return grouped(each, quarters.tolist(), alike).unflatten(0, (len(g), len(x)))
 
         return move
 
@@ -152,11 +147,11 @@ def _quarters(g: Tensor) -> Tensor:
 
 def _source_pixels(items: Tensor, height: int, width: int) -> Tensor:
     """Where each pixel's value comes from, ``(items, h, w, 2)`` as (row, column), float64: the inverse motion."""
-    row = torch.arange(height, dtype=torch.float64) - (height - 1) / 2
-    column = torch.arange(width, dtype=torch.float64) - (width - 1) / 2
+    row = torch.arange(height, dtype=torch.float64, device=items.device) - (height - 1) / 2
+    column = torch.arange(width, dtype=torch.float64, device=items.device) - (width - 1) / 2
     places = torch.stack(torch.meshgrid(row, column, indexing="ij"), dim=-1)
     back = turned(places - items[:, None, None, 1:], -items[:, None, None, 0])
-    return back + torch.tensor([(height - 1) / 2, (width - 1) / 2], dtype=torch.float64)
+    return back + torch.tensor([(height - 1) / 2, (width - 1) / 2], dtype=torch.float64).to(items.device)
 
 
 def _root(g: Tensor, steps: int) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from symbench.algebra.actions.base import Move, take
 from symbench.algebra.actions.permute import Permutation
+from symbench.base.environment import sent
 
 
 class PermutePatches(Permutation):
@@ -33,7 +34,7 @@ class PermutePatches(Permutation):
         patches = pixels.transpose(1, 2).flatten(2).flatten(0, 1)  # (n, pixels of a patch)
         moved = patches[self.group.inverse(g)]  # (*batch, n, pixels of a patch)
         table = moved.view(*g.shape[:-1], side, side, height // side, width // side).transpose(-3, -2)
-        table = table.reshape(*g.shape[:-1], height * width).to(like.device)
+        table = sent(table.reshape(*g.shape[:-1], height * width), like.device)
         return lambda x: take(x.flatten(-2), table).unflatten(-1, x.shape[-2:])
 
 
@@ -49,5 +50,5 @@ class PermutePixels(Permutation):
 
     def bind(self, g: Tensor, like: Tensor) -> Move:
         """One table for each element."""
-        table = self.group.inverse(g).to(like.device)
+        table = sent(self.group.inverse(g), like.device)
         return lambda x: take(x.flatten(-2), table).unflatten(-1, x.shape[-2:])

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from symbench.algebra.actions.base import Generator, Kind, Move
+from symbench.algebra.actions.base import Generator, Kind, Move, grouped
+from symbench.base.environment import sent
 from symbench.domains.images.actions.border import FramedAction
-from symbench.domains.images.actions.fourier import rotate, spin
+from symbench.domains.images.actions.fourier import exactly, rotate, spin
 from symbench.domains.images.actions.options import TurnOptions
 from symbench.domains.images.actions.resample import (
     Reader,
@@ -93,8 +94,7 @@ class TurnImage(FramedAction):
             n = len(x)
             each = x.expand(len(g), *x.shape).flatten(0, 1)
             angle = (angles.repeat_interleave(n) if shared else angles.flatten()) / steps
-            flip = (mirrored.repeat_interleave(n) if shared else mirrored.flatten()).to(x.device)
-            ready = torch.where(flip[:, None, None, None], each.flip(-1), each)
+            ready = _flipped(each, mirrored.repeat_interleave(n) if shared else mirrored.flatten())
 
             def go(wide: Tensor) -> Tensor:
                 for _ in range(steps):
@@ -124,13 +124,25 @@ class TurnImage(FramedAction):
         if self.options.interpolation == "fourier":
             angles = self.group.angles_deg(g).flatten()[chosen]
             mirrored = self.group.mirrored(g).flatten()[chosen]
-            return lambda x, which: self._by_shears(x, angles[which], mirrored[which])
-        return reader(source_pixels(items[chosen].mT, *like.shape[-2:]), like, self.options)
+            return lambda x, which: self._by_shears(x, _some(angles, which), _some(mirrored, which))
+        back = exactly(items[chosen].mT, like)
+        return reader(source_pixels(back, *like.shape[-2:]), like, self.options)
 
     def _by_shears(self, x: Tensor, angles_deg: Tensor, mirrored: Tensor) -> Tensor:
-        flip = mirrored.to(x.device)[:, None, None, None]
-        ready = torch.where(flip, x.flip(-1), x) if bool(mirrored.any()) else x
-        return with_room(ready, lambda wide: rotate(wide, angles_deg), self.options)
+        return with_room(_flipped(x, mirrored), lambda wide: rotate(wide, angles_deg), self.options)
+
+
+def _some(numbers: Tensor, which: Sequence[int] | int) -> Tensor:
+    return numbers[which : which + 1] if isinstance(which, int) else numbers[which]
+
+
+def _flipped(x: Tensor, mirrored: Tensor) -> Tensor:
+    """Images ``(n, c, h, w)``, from left to right where ``mirrored``, ``(n,)`` or ``(1,)`` on the CPU, says so."""
+    if not bool(mirrored.any()):
+        return x
+    if bool(mirrored.all()):
+        return x.flip(-1)
+    return torch.where(sent(mirrored, x.device)[:, None, None, None], x.flip(-1), x)
 
 
 def exact(matrices: Tensor) -> Tensor:
@@ -151,22 +163,22 @@ def exact_or(oblique: Reader, matrices: Tensor, exactly: Tensor) -> Move:
     places = (~exactly).nonzero().flatten().tolist()
     which = {place: i for i, place in enumerate(places)}
 
+    def one_each(images: Tensor, key: tuple[float, ...] | None, mine: list[int]) -> Tensor:
+        if key is None:
+            return oblique(images, [which[place] for place in mine])
+        return turn(images, items[mine[0]], torch.empty_like(images))
+
     def move(x: Tensor) -> Tensor:
-        n = len(x)
-        out = x.new_empty(len(matrices), n, *x.shape[1:])
-        if shared:
-            for place, matrix in enumerate(items):
-                if place in which:
-                    out[place] = oblique(x, [which[place]] * n)
-                else:
-                    turn(x, matrix, out[place])
-            return out
-        each, flat = x.expand_as(out).flatten(0, 1), out.flatten(0, 1)  # (k * n, c, h, w)
-        for matrix in items[exactly].unique(dim=0):
-            mine = (exactly & (items == matrix).all(dim=(-1, -2))).to(x.device)
-            flat[mine] = turn(each[mine], matrix, torch.empty_like(each[mine]))
-        if places:
-            flat[(~exactly).to(x.device)] = oblique(each[~exactly], list(range(len(places))))
+        if not shared:
+            each = x.expand(len(matrices), *x.shape).flatten(0, 1)  # (k * n, c, h, w)
+            keys = [None if i in which else tuple(m.flatten().tolist()) for i, m in enumerate(items)]
+            return grouped(each, keys, one_each).unflatten(0, (len(matrices), len(x)))
+        out = x.new_empty(len(matrices), *x.shape)
+        for place, matrix in enumerate(items):
+            if place in which:
+                out[place] = oblique(x, which[place])
+            else:
+                turn(x, matrix, out[place])
         return out
 
     return move
@@ -185,7 +197,7 @@ def turn(x: Tensor, matrix: Tensor, out: Tensor) -> Tensor:
     # the pixel at (x, y) comes from M^T (x, y); rows count downwards, so that an exchange by +1 flips
     signs = ((-2, -right), (-1, -up)) if swapped else ((-2, down), (-1, across))
     flipped = [axis for axis, sign in signs if sign < 0]
-    few = max(1, AT_ONCE // x[0].numel())
+    few = len(x) if x.is_cuda else max(1, AT_ONCE // x[0].numel())
     for piece, place in zip(x.split(few), out.split(few), strict=True):
         place.copy_((piece.mT if swapped else piece).flip(flipped))
     return out
@@ -201,8 +213,8 @@ def source_pixels(back: Tensor, height: int, width: int) -> Tensor:
         height: pixels.
         width: pixels.
     """
-    y = (height - 1) / 2 - torch.arange(height, dtype=torch.float64)
-    x = torch.arange(width, dtype=torch.float64) - (width - 1) / 2
+    y = (height - 1) / 2 - torch.arange(height, dtype=torch.float64, device=back.device)
+    x = torch.arange(width, dtype=torch.float64, device=back.device) - (width - 1) / 2
     m = back[..., None, None]  # (items, 2, 2, 1, 1)
     back_x = x[None, :] * m[:, 0, 0] + y[:, None] * m[:, 0, 1]
     back_y = x[None, :] * m[:, 1, 0] + y[:, None] * m[:, 1, 1]

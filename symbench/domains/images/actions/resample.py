@@ -8,14 +8,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample, pad
 
+from symbench.base.environment import sent
 from symbench.domains.images.actions.filters import Filters
 from symbench.domains.images.actions.fourier import padded_size
 from symbench.domains.images.actions.options import ResampleOptions
 
 AROUND = 2
 """Pixels around a place that a circular border repeats for ``grid_sample``."""
-Reader = Callable[[Tensor, Sequence[int]], Tensor]
-"""Images ``(n, c, h, w)``, and for each the number of its element, to images of the same shape."""
+Reader = Callable[[Tensor, Sequence[int] | int], Tensor]
+"""Images ``(n, c, h, w)``, and for each the number of its element, or one for all, to images of the same shape."""
 
 
 def fill_value(options: ResampleOptions) -> float:
@@ -35,11 +36,18 @@ def reader(sources: Tensor, like: Tensor, options: ResampleOptions, widths: Tens
     if options.interpolation == "bilinear" and (widths is None or bool((widths <= 1).all())):
         height, width = like.shape[-2:]
         grids = _grids(sources, height, width, options).to(like.device, at_least_float32(like))
-        return lambda x, which: _sample(x, grids[which], options)
+        return lambda x, which: _sample(x, chosen(grids, which, len(x)), options)
     widths = torch.ones(len(sources), dtype=torch.float64) if widths is None else widths
     filters = Filters.of(sources, widths, at_least_float32(like), like.device)
     border, cubic, fill = options.border, options.interpolation == "bicubic", fill_value(options)
     return lambda x, which: filters.read(x - fill, which, border=border, cubic=cubic) + fill
+
+
+def chosen(rows: Tensor, which: Sequence[int] | int, count: int) -> Tensor:
+    """The rows ``(items, ...)`` of these numbers, or one of them for all, ``(count, ...)``."""
+    if isinstance(which, int):
+        return rows[which : which + 1].expand(count, *rows.shape[1:])
+    return rows.index_select(0, sent(torch.tensor(which), rows.device))
 
 
 def _sample(x: Tensor, grid: Tensor, options: ResampleOptions) -> Tensor:

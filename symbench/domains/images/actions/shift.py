@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from symbench.algebra.actions.base import Kind, Move, take
+from symbench.base.environment import sent
 from symbench.domains.images.actions.border import IN_PIXELS, FramedAction
 from symbench.domains.images.actions.filters import folded
 from symbench.domains.images.actions.options import ShiftOptions
@@ -52,5 +53,5 @@ class ShiftImage(FramedAction):
         inside = (row >= 0)[..., :, None] & (column >= 0)[..., None, :]
         table = torch.where(inside, row[..., :, None] * width + column[..., None, :], -1)
         fill = self.options.fill if self.options.border in {"zero", "fill", "crop"} else None
-        table = table.flatten(-2).to(like.device)
+        table = sent(table.flatten(-2), like.device)
         return lambda x: take(x.flatten(-2), table, fill=fill).unflatten(-1, x.shape[-2:])

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from symbench.algebra.actions.base import Generator, Kind, Move
 from symbench.algebra.groups.product import Product
+from symbench.domains.images.actions import fourier
 from symbench.domains.images.actions.border import FramedAction
 from symbench.domains.images.actions.filters import radius
 from symbench.domains.images.actions.options import ZoomOptions
@@ -57,7 +58,8 @@ class TurnAndZoomImage(FramedAction):
         """Flips and transpositions for the exact elements; for the others, where pixels come from and how wide."""
         matrices, factors = self._split(g)
         exactly = _exact(matrices, factors)
-        back = (matrices.mT / factors[..., None, None])[~exactly]  # inverses; matrices are orthogonal
+        # inverses; matrices are orthogonal
+        back = fourier.exactly((matrices.mT / factors[..., None, None])[~exactly], like)
         widths = (1 / factors[~exactly]).clamp(min=1)
         return exact_or(reader(source_pixels(back, *like.shape[-2:]), like, self.options, widths), matrices, exactly)
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from symbench.algebra.actions.base import Generator, Kind, Move
 from symbench.domains.images.actions.border import IN_PIXELS, FramedAction
-from symbench.domains.images.actions.fourier import derivative, shift
+from symbench.domains.images.actions.fourier import derivative, exactly, shift
 from symbench.domains.images.actions.options import ResampleOptions
 from symbench.domains.images.actions.resample import Reader, fill_value, reader, reference_options, with_room
 from symbench.domains.images.groups.slide import PlaneTranslations
@@ -43,22 +43,24 @@ class SlideImage(FramedAction):
         items = g.reshape(-1, 2)
         read: Reader | None = None
         if self.options.interpolation != "fourier":
-            row = torch.arange(height, dtype=torch.float64) - items[:, :1]
-            column = torch.arange(width, dtype=torch.float64) - items[:, 1:]
+            there = exactly(items, like)
+            row = torch.arange(height, dtype=torch.float64, device=there.device) - there[:, :1]
+            column = torch.arange(width, dtype=torch.float64, device=there.device) - there[:, 1:]
             sources = torch.stack(torch.broadcast_tensors(row[:, :, None], column[:, None, :]), dim=-1)
             read = reader(sources, like, self.options)
 
-        def slide(x: Tensor, which: list[int]) -> Tensor:
-            """One element's number for each image of ``x``."""
-            if not bool(items[which].any()):
+        def slide(x: Tensor, which: list[int] | int) -> Tensor:
+            """One element's number for each image of ``x``, or one for all."""
+            distances = items[which : which + 1] if isinstance(which, int) else items[which]
+            if not bool(distances.any()):
                 return x
             if read is not None:
                 return read(x, which)
-            return with_room(x, lambda wide: _ramp(wide, items[which]), self.options, room=self._room(x))
+            return with_room(x, lambda wide: _ramp(wide, distances), self.options, room=self._room(x))
 
         def move(x: Tensor) -> Tensor:
             if shared:
-                return torch.stack([slide(x, [i] * len(x)) for i in range(len(items))])
+                return torch.stack([slide(x, i) for i in range(len(items))])
             each = x.expand(len(g), *x.shape).flatten(0, 1)
             return slide(each, list(range(len(items)))).unflatten(0, (len(g), len(x)))
 

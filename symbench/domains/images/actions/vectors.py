@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from symbench.algebra.actions.base import Action, Generator, Kind, Move, times
+from symbench.base.environment import sent
 from symbench.base.registry import Options
 from symbench.domains.images.groups.plane import PlaneGroup
 
@@ -36,7 +37,7 @@ class TurnVectors(Action):
 
     def bind(self, g: Tensor, like: Tensor) -> Move:
         """One matrix for each element."""
-        matrices = self.matrices(g).to(like.device, like.dtype)
+        matrices = sent(self.matrices(g).to(like.dtype), like.device)
         return lambda x: times(matrices, x)
 
     def reference(self, g: Tensor, *, steps: int = 1) -> Move:
