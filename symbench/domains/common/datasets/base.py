@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Self
 
@@ -17,6 +17,7 @@ from symbench.algebra.fields import Category, Field, MultiLabel
 from symbench.base.errors import DataError, Problem
 from symbench.base.events import Listener, ignore, never
 from symbench.domains.common.canvas import Canvas
+from symbench.domains.common.datasets.stored import Stored
 from symbench.domains.common.handling import handling_of
 
 Valid = Callable[[int, Mapping[str, float]], bool]
@@ -68,6 +69,17 @@ class Dataset(ABC):
         Raises:
             DataError: a sample cannot be used, with its index.
         """
+
+    def stored(self, indices: Sequence[int], *, canvas: Canvas | None = None) -> Stored | None:
+        """The same samples as they are kept, of which :meth:`Stored.made` makes the leaves of :meth:`batch`.
+
+        None where nothing is kept: then they may be others each time, or be slow to read, and are asked for anew.
+
+        Raises:
+            DataError: as :meth:`batch`.
+        """
+        del indices, canvas
+        return None
 
     @abstractmethod
     def digest(self) -> str:
@@ -144,6 +156,10 @@ class Readable(Dataset):
         """The whole dataset's batch."""
         return self.whole.batch([self.indices[index] for index in indices], canvas=canvas)
 
+    def stored(self, indices: Sequence[int], *, canvas: Canvas | None = None) -> Stored | None:
+        """The whole dataset's."""
+        return self.whole.stored([self.indices[index] for index in indices], canvas=canvas)
+
     def digest(self) -> str:
         """The whole dataset's: what can be read follows from it."""
         return self.whole.digest()
@@ -176,13 +192,26 @@ class Aligned(Dataset):
             DataError: a label has no class.
         """
         found = self.whole.batch(indices, canvas=canvas)
-        labels = found.targets[self.label].long()
+        return Batch(found.leaves, self._aligned(found.targets))
+
+    def stored(self, indices: Sequence[int], *, canvas: Canvas | None = None) -> Stored | None:
+        """The whole dataset's, with other labels.
+
+        Raises:
+            DataError: a label has no class.
+        """
+        found = self.whole.stored(indices, canvas=canvas)
+        return None if found is None else replace(found, targets=self._aligned(found.targets))
+
+    def _aligned(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Targets with the label as the model numbers it."""
+        labels = targets[self.label].long()
         if self.several:
-            return Batch(found.leaves, {**found.targets, self.label: labels[:, self.outputs.argsort()]})
+            return {**targets, self.label: labels[:, self.outputs.argsort()]}
         if not ((labels >= 0) & (labels < len(self.outputs))).all():
             got = f"labels go from {int(labels.min())} to {int(labels.max())}"
             raise DataError(Problem("labels", got, f"0 to {len(self.outputs) - 1}, as many as classes have names"))
-        return Batch(found.leaves, {**found.targets, self.label: self.outputs[labels]})
+        return {**targets, self.label: self.outputs[labels]}
 
     def digest(self) -> str:
         """The whole dataset's."""
@@ -238,6 +267,13 @@ class Arrays(Dataset):
             for name, values in self.leaves.items()
         }
         return Batch(leaves, {name: values[index] for name, values in self.target_values.items()})
+
+    def stored(self, indices: Sequence[int], *, canvas: Canvas | None = None) -> Stored | None:
+        """Rows of the tensors; None of a class that makes its batches in a way of its own."""
+        if type(self).batch is not Arrays.batch:
+            return None
+        found = self.batch(indices, canvas=canvas)
+        return Stored(found.leaves, found.targets)
 
     def labels_at_hand(self, target: str) -> np.ndarray:
         """All of them."""

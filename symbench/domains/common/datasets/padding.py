@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from symbench.base.errors import ConfigError, Problem, one_of
 from symbench.base.slices import slices
 from symbench.domains.common.canvas import Canvas
 from symbench.domains.common.datasets.base import Batch, Dataset
+from symbench.domains.common.datasets.stored import Stored
 
 CHUNK = 1024
 
@@ -41,11 +43,19 @@ class Padded(Dataset):
     def batch(self, indices: Sequence[int], *, canvas: Canvas | None = None) -> Batch:
         """The whole dataset's batch, with the masks."""
         found = self.whole.batch(indices, canvas=canvas)
-        masks = {
+        return Batch({**found.leaves, **self._masks(indices)}, found.targets)
+
+    def stored(self, indices: Sequence[int], *, canvas: Canvas | None = None) -> Stored | None:
+        """The whole dataset's, with the masks."""
+        found = self.whole.stored(indices, canvas=canvas)
+        return None if found is None else replace(found, leaves={**found.leaves, **self._masks(indices)})
+
+    def _masks(self, indices: Sequence[int]) -> dict[str, Tensor]:
+        """Which places of these samples are real, ``(n, places)``, for each axis."""
+        return {
             mask_of(axis): torch.arange(self._widths[axis]) < torch.tensor([sizes[i] for i in indices])[:, None]
             for axis, sizes in self.sizes.items()
         }
-        return Batch({**found.leaves, **masks}, found.targets)
 
     def digest(self) -> str:
         """The whole dataset's, and the sizes."""

@@ -19,13 +19,14 @@ from symbench.base.errors import ConfigError, DataError, Problem, near_miss, one
 from symbench.domains.common.canvas import Canvas
 from symbench.domains.common.datasets.base import Batch, Dataset
 from symbench.domains.common.datasets.some import spread
+from symbench.domains.common.datasets.stored import Stored
 from symbench.domains.common.datasets.targets import of_array
 from symbench.domains.images.datasets.decode import Unreadable
 from symbench.domains.images.datasets.facts import remembered_sha256
 from symbench.domains.images.datasets.images import checked_path
 from symbench.domains.images.datasets.naming import unused
-from symbench.domains.images.datasets.pixels import Range, Use, as_tensor, to_unit
-from symbench.domains.images.datasets.resize import resize
+from symbench.domains.images.datasets.pixels import FULL, Range, Use, as_tensor, to_unit
+from symbench.domains.images.datasets.resize import fits, resize
 from symbench.domains.images.fields import Image
 
 CHANNELS = (1, 3)
@@ -73,16 +74,22 @@ class ImageArray(Dataset):
         Raises:
             DataError: pixels leave their range.
         """
+        found = self.stored(indices, canvas=canvas)
+        return Batch(found.made(), found.targets)
+
+    def stored(self, indices: Sequence[int], *, canvas: Canvas | None = None) -> Stored:
+        """The same; in 8 bits, where they stand so in the file and are not resized."""
         rows = np.asarray(indices, dtype=np.int64)
-        values = self.images[rows]
-        pixels = as_tensor(values, self.where)
+        targets = {} if self.labels is None else {"label": torch.from_numpy(self.labels[rows])}
+        pixels = as_tensor(self.images[rows], self.where)
         if pixels.ndim == 3:
             pixels = pixels[:, None]
         elif self.channels_last:
             pixels = pixels.movedim(-1, 1)
+        if pixels.dtype == torch.uint8 and self.span is None and fits(pixels, canvas):
+            return Stored({"image": pixels.contiguous()}, targets, {"image": FULL[torch.uint8]})
         images = to_unit(pixels, self.span, lambda row: f"{self.where}, sample {rows[row]}")
-        targets = {} if self.labels is None else {"label": torch.from_numpy(self.labels[rows])}
-        return Batch({"image": resize(images, canvas).contiguous()}, targets)
+        return Stored({"image": resize(images, canvas).contiguous()}, targets)
 
     def digest(self) -> str:
         """SHA-256 of the file's digest and of which arrays are taken from it, and how they are read."""

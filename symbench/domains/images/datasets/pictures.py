@@ -20,6 +20,7 @@ from symbench.base.slices import slices
 from symbench.domains.common.canvas import Canvas, Frame
 from symbench.domains.common.datasets.base import Batch, Dataset
 from symbench.domains.common.datasets.some import spread
+from symbench.domains.common.datasets.stored import Stored
 from symbench.domains.images.datasets import cache, decode
 from symbench.domains.images.datasets.cache import FREE, Entry
 from symbench.domains.images.datasets.decode import Unreadable
@@ -101,6 +102,11 @@ class Pictures(Dataset):
 
     def batch(self, indices: Sequence[int], *, canvas: Canvas | None = None) -> Batch:
         """The samples' pixels from the cache; those that are not there yet are decoded."""
+        found = self.stored(indices, canvas=canvas)
+        return Batch(found.made(), found.targets)
+
+    def stored(self, indices: Sequence[int], *, canvas: Canvas | None = None) -> Stored:
+        """The same in 8 bits, as they stand in the cache."""
         rows = np.asarray(indices, dtype=np.int64)
         for index in rows.tolist() if self.unusable else ():
             if index in self.unusable:
@@ -116,10 +122,10 @@ class Pictures(Dataset):
             self.prepare(rows.tolist(), [canvas])
             # Decoding has shown that one of them cannot be: asked again, the first lines above say which.
             if not self.unusable.keys().isdisjoint(rows.tolist()):
-                return self.batch(indices, canvas=canvas)
-        pixels = torch.from_numpy(entry.read(rows)).float().div_(255)
+                return self.stored(indices, canvas=canvas)
+        pixels = torch.from_numpy(entry.read(rows))
         labels = {} if self.labels is None else {"label": torch.from_numpy(self.labels[rows])}
-        return Batch({"image": pixels}, labels)
+        return Stored({"image": pixels}, labels, {"image": 255})
 
     def digest(self) -> str:
         """SHA-256 of the images' bytes, of how they are decoded, and of labels and classes; nothing is decoded."""

@@ -14,9 +14,9 @@ def resize(images: Tensor, canvas: Canvas | None) -> Tensor:
     The shorter side is resized, bilinear and antialiased, and the middle of the longer one is kept: what
     torchvision's ``Resize(canvas)`` and ``CenterCrop(canvas)`` do. A frame says otherwise.
     """
-    height, width = images.shape[-2:]
-    if canvas is None or (height, width) == (canvas, canvas):
+    if canvas is None or fits(images, canvas):
         return images
+    height, width = images.shape[-2:]
     frame = Frame.of(canvas)
     size = frame.resized(height, width)
     if size != (height, width):
@@ -24,3 +24,8 @@ def resize(images: Tensor, canvas: Canvas | None) -> Tensor:
         images = images.clamp(0, 1)  # bicubic overshoots, and bilinear makes 1 + 1e-7 of 1
     top, left = frame.corner(*size)
     return images[..., top : top + frame.side, left : left + frame.side]
+
+
+def fits(images: Tensor, canvas: Canvas | None) -> bool:
+    """Whether images ``(n, c, h, w)`` are on a canvas as they are."""
+    return canvas is None or tuple(images.shape[-2:]) == (canvas, canvas)
