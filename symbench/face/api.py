@@ -78,7 +78,7 @@ class Choices:
         only: part of the suite, as ``model=NAME,symmetry=NAME`` with globs.
         limit: only the first samples of each dataset's order; such a run is no release.
         device: overrides the suite's.
-        batch: images in one forward pass.
+        batch: samples in one forward pass; None for what suits the device and the samples.
         no_code: refuse every entry that would run code that is not part of symbench.
         trust_pickle: let weights files run code while they are read.
         fail_fast: stop at the first cell that fails.
@@ -89,7 +89,7 @@ class Choices:
     only: str | None = None
     limit: int | None = None
     device: str | None = None
-    batch: int = 256
+    batch: int | None = None
     no_code: bool = False
     trust_pickle: bool = False
     fail_fast: bool = False

@@ -82,7 +82,7 @@ if TYPE_CHECKING:
 @limit_option
 @device_option
 @click.option(
-    "--batch-size", type=int, default=256, show_default=True, metavar="N", help="Samples in one forward pass."
+    "--batch-size", type=int, metavar="N", help="Samples in one forward pass, rather than what suits the device."
 )
 @click.option("--fail-fast", is_flag=True, help="Stop at the first cell that fails.")
 @no_code_option
@@ -98,7 +98,7 @@ def run(
     save_suite: Path | None,
     dry_run: bool,
     json: bool,
-    batch_size: int,
+    batch_size: int | None,
     **options: Any,
 ) -> int:
     """Train what is untrained, measure what is unmeasured, print the tables.

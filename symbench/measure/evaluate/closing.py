@@ -280,7 +280,7 @@ def describe_output(job: Job, reference: Reference) -> dict[str, Any]:
     return {
         **reference.task.describe(),
         **({"remark": reference.remark} if reference.remark is not None else {}),
-        **({"others": len(reference.others)} if reference.task.looks_around else {}),
+        **({"others": len(reference.others(job.exact))} if reference.task.looks_around else {}),
         "mean_square": reference.square,
         "null_limit_sq": (100 * eps / 4) ** 2 * reference.square,
     }

@@ -17,20 +17,22 @@ from symbench.algebra.actions.base import KINDS, Action, Kind
 from symbench.algebra.comparison import Comparison
 from symbench.algebra.fields import Category, Classes, Field, MultiLabel
 from symbench.base.code import LONGEST, foreign
-from symbench.base.environment import exact_device
-from symbench.base.errors import CellError, DataError, ModelError, Problem
+from symbench.base.environment import exact_device, sent
+from symbench.base.errors import CellError, DataError, Problem
+from symbench.base.slices import slices
 from symbench.domains.common.canvas import Canvas
-from symbench.domains.common.datasets.base import Dataset
+from symbench.domains.common.datasets.base import Batch, Dataset
 from symbench.domains.common.handling import handling_of
 from symbench.domains.common.models.base import Model
 from symbench.domains.common.models.running import dtypes_of
 from symbench.measure.assemble import Prepared, normalised_leaves, seed_for
+from symbench.measure.evaluate.finite import Finite
+from symbench.measure.evaluate.held import Held
 from symbench.measure.evaluate.places import axes_of, comparison_of, output_fields, without_padding
+from symbench.measure.evaluate.room import Room, free
 from symbench.measure.evaluate.stopwatch import Stopwatch
 from symbench.measure.plan.document import Cell
 from symbench.measure.tasks import pair
-
-DEFAULT_BATCH = 256
 
 
 @dataclass
@@ -41,11 +43,13 @@ class Known:
         flops: counted, with what is to be said of the count.
         timed: whether it has been timed.
         facts: what controls of domains and plug-ins found of it, by the control's name.
+        room: how many samples fit into one forward pass.
     """
 
     flops: tuple[float | None, str | None] | None = None
     timed: bool = False
     facts: dict[str, dict[str, float | None]] = field(default_factory=dict)
+    room: Room = field(default_factory=Room)
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ class Job:
         canvas: what images are brought to, or None.
         decoded: the canvas on which the dataset is asked for them. Where a control tries another one, they are
             resized from there, so that no image is decoded again.
-        batch: images in one forward pass.
+        asked: samples in one forward pass, unless fewer fit.
         limit: the first samples of the order only.
         control_samples: how many samples the controls are run on.
         scale: whether class scores are compared as probabilities or as logits.
@@ -78,6 +82,7 @@ class Job:
         folder: the suite's, which paths of files that the model reads are told from.
         trained: the model was trained here.
         meant: the field of the targets that the model was made for, where that is known: classes, if it names some.
+        held: the dataset's samples on the device; None where they are read batch by batch.
     """
 
     cell: Cell
@@ -89,7 +94,7 @@ class Job:
     dtype: torch.dtype
     canvas: Canvas | None
     decoded: Canvas | None
-    batch: int
+    asked: int
     limit: int | None
     control_samples: int
     scale: Literal["probabilities", "logits"]
@@ -104,6 +109,22 @@ class Job:
     folder: Path = Path()
     trained: bool = False
     meant: Field | None = None
+    held: Held | None = None
+
+    @property
+    def batch(self) -> int:
+        """Samples in one forward pass."""
+        return self.asked if self.room.most is None else min(self.asked, self.room.most)
+
+    @property
+    def room(self) -> Room:
+        """How many samples fit into one forward pass of the model."""
+        return self.known.room
+
+    @property
+    def name(self) -> str:
+        """The model's name, for messages."""
+        return self.model.name
 
     @property
     def rounding(self) -> float:
@@ -153,25 +174,31 @@ def seeded_order(count: int, digest: str, *, seed: int, limit: int | None) -> li
 
 
 def load_leaves(job: Job, indices: Sequence[int]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Samples on the device, prepared (masked) and in the dtype they are transformed in, and their targets.
+    """Samples on the device, prepared (masked) and in the dtype they are transformed in; their targets on the CPU.
 
     Raises:
         DataError: the dataset raised, or a label is negative or a target not finite.
     """
     with foreign(DataError, job.cell.pair.dataset, "reading samples"):
-        batch = job.dataset.batch(indices, canvas=job.decoded)
+        batch = _read(job, indices)
         resized = {name: _brought(job, name, x) for name, x in batch.leaves.items()}
+    there = {name: sent(x, job.device) for name, x in resized.items()}
     leaves = {
         name: job.prepared.actions[name].prepare(
-            x.to(job.device, precision(job, name))
-            if x.is_floating_point() or _computed(job, name)
-            else x.to(job.device)
+            x.to(precision(job, name)) if x.is_floating_point() or _computed(job, name) else x
         )
-        for name, x in resized.items()
+        for name, x in there.items()
     }
     targets = {name: _checked_target(job, name, target) for name, target in batch.targets.items()}
     axes = {name: axes_of(job.dataset.targets[name], "") for name in targets}
     return leaves, {name: without_padding(x, axes[name], leaves) for name, x in targets.items()}
+
+
+def _read(job: Job, indices: Sequence[int]) -> Batch:
+    held = None if job.held is None else job.held.batch(indices)
+    if held is None:
+        return job.dataset.batch(indices, canvas=job.decoded)
+    return Batch(held.leaves, job.dataset.aligned(held.targets))
 
 
 def _brought(job: Job, leaf: str, values: Tensor) -> Tensor:
@@ -201,15 +228,15 @@ def _checked_target(job: Job, name: str, target: Tensor) -> Tensor:
             raise DataError(
                 Problem(where, f"got {target.dtype} of shape {tuple(target.shape)}", "class indices (n,), 0 or more")
             )
-        return target.to(job.exact, torch.int64)
+        return target.to(torch.int64)
     if isinstance(job.dataset.targets[name], MultiLabel):
         if target.ndim != 2 or not ((target == 0) | (target == 1)).all():
             got = f"got {target.dtype} of shape {tuple(target.shape)}"
             raise DataError(Problem(where, got, "0 or 1 for each label (n, labels)"))
-        return target.to(job.exact, torch.int64)
+        return target.to(torch.int64)
     if not torch.isfinite(target).all():
         raise DataError(Problem(where, "is NaN or infinite", "finite numbers"))
-    return target.to(job.exact)
+    return target
 
 
 def view_leaves(job: Job, indices: Sequence[int], number: int = 0) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -258,7 +285,9 @@ def kinds_of(job: Job, g: Tensor) -> list[Kind]:
     return [max(several, key=KINDS.index) for several in zip(*each, strict=True)]
 
 
-def run_model(job: Job, leaves: dict[str, Tensor], watch: Stopwatch | None = None) -> dict[str, Tensor]:
+def run_model(
+    job: Job, leaves: dict[str, Tensor], watch: Stopwatch | None = None, finite: Finite | None = None
+) -> dict[str, Tensor]:
     """Crop where the border policy says so, and run the model on inputs in the job's dtype.
 
     The outputs come back where float64 can be had.
@@ -267,6 +296,7 @@ def run_model(job: Job, leaves: dict[str, Tensor], watch: Stopwatch | None = Non
         job: the model, and how its inputs are finished.
         leaves: ``(n, ...)`` each; they stay as they are.
         watch: times the module's own work.
+        finite: looks at the outputs, and is asked later what it saw; by default it is asked at once.
 
     Raises:
         ModelError: an output is NaN or infinite, or the model raised.
@@ -274,14 +304,27 @@ def run_model(job: Job, leaves: dict[str, Tensor], watch: Stopwatch | None = Non
     finished = {name: job.prepared.actions[name].finish(x) for name, x in leaves.items()}
     cast = {name: x.to(job.dtype) if x.is_floating_point() else x for name, x in finished.items()}
     cast = {name: cast[name] for name in job.takes}
-    around = nullcontext if watch is None else partial(watch.of, len(next(iter(cast.values()))))
-    images = [name for name in normalised_leaves(job.dataset) if name in cast]
-    outputs = job.model(cast, images, around=around)
+    outputs = _called(job, cast, watch)
     moved, fields = job.prepared.places, job.output_fields
     outputs = {name: without_padding(x, axes_of(fields[name], moved), leaves) for name, x in outputs.items()}
+    seen = Finite(job.model.name) if finite is None else finite
     for name, value in outputs.items():
-        if not torch.isfinite(value).all():
-            bad = int((~torch.isfinite(value)).reshape(len(value), -1).any(1).sum())
-            got = f"output {name!r} is NaN or infinite for {bad} of {len(value)} inputs"
-            raise ModelError(Problem(job.model.name, got, "finite numbers"))
+        seen.look(name, value)
+    if finite is None:
+        seen.settle()
     return {name: value.to(job.exact) for name, value in outputs.items()}
+
+
+def _called(job: Job, leaves: dict[str, Tensor], watch: Stopwatch | None) -> dict[str, Tensor]:
+    """What the model returns; by halves where the device runs out of memory, and by smaller batches from then on."""
+    count = len(next(iter(leaves.values())))
+    around = nullcontext if watch is None else partial(watch.of, count)
+    images = [name for name in normalised_leaves(job.dataset) if name in leaves]
+    try:
+        return job.model(leaves, images, around=around)
+    except torch.OutOfMemoryError as error:
+        job.room.halve(count, job.name, error)
+    free(job.device)
+    pieces = slices(count, job.batch)
+    found = [_called(job, {name: x[piece] for name, x in leaves.items()}, watch) for piece in pieces]
+    return {name: torch.cat([each[name] for each in found]) for name in found[0]}

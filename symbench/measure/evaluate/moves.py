@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
-from symbench.algebra.actions.base import Move
+from symbench.algebra.actions.base import Action, Move
 from symbench.base.slices import slices
 from symbench.measure.assemble import Prepared
 
@@ -62,21 +63,32 @@ class Moves:
     """Applies a symmetry to leaves. Tables and grids of shared elements are built once and serve every part."""
 
     def __init__(self, prepared: Prepared) -> None:
-        self.prepared = prepared
-        self.kept: dict[tuple[str, int, int], Move] = {}
+        self.bound = {name: Bound(action, prepared) for name, action in prepared.actions.items()}
 
     def of(self, block: Block, leaves: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The leaves of a block's samples under its elements, ``(k * n, ...)`` each."""
-        return {name: self._move(name, block, x)(x).flatten(0, 1) for name, x in leaves.items()}
+        return {
+            name: self.bound[name].to(block.elements, block.place, x)(x).flatten(0, 1) for name, x in leaves.items()
+        }
 
-    def _move(self, name: str, block: Block, x: Tensor) -> Move:
-        action = self.prepared.actions[name]
-        if self.prepared.elements.shared is None:
-            return action.bind(block.elements, x)
-        place = (name, block.place.start, block.place.stop)
-        if place in self.kept:
-            return self.kept[place]
-        move = action.bind(block.elements, x)
-        if len(self.prepared.elements) * x[0].numel() <= MOST_CACHED:
-            self.kept[place] = move
+
+class Bound:
+    """An action whose tables and grids for shared elements are kept."""
+
+    def __init__(self, action: Action, prepared: Prepared) -> None:
+        self.action = action
+        self.shared = prepared.elements.shared is not None
+        self.count = len(prepared.elements)
+        self.kept: dict[tuple[int, int, torch.device, torch.dtype], Move] = {}
+
+    def to(self, elements: Tensor, place: slice, x: Tensor) -> Move:
+        """The move of elements with these numbers on values like ``x``, ``(n, ...)``."""
+        if not self.shared:
+            return self.action.bind(elements, x)
+        key = (place.start, place.stop, x.device, x.dtype)
+        if key in self.kept:
+            return self.kept[key]
+        move = self.action.bind(elements, x)
+        if self.count * x[0].numel() <= MOST_CACHED:
+            self.kept[key] = move
         return move

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -13,11 +13,15 @@ from torch import Tensor
 from symbench.algebra.actions.base import Action, TrivialAction
 from symbench.algebra.comparison import Comparison
 from symbench.algebra.fields import Classes
+from symbench.base.environment import sent
 from symbench.base.errors import ConfigError, Interrupted, ModelError, Problem
 from symbench.base.events import Advanced, Listener, Note
 from symbench.base.slices import slices
 from symbench.measure.assemble import Prepared
+from symbench.measure.evaluate.finite import Finite
 from symbench.measure.evaluate.job import Job, immovable, run_model, view_leaves
+from symbench.measure.evaluate.moves import Bound
+from symbench.measure.evaluate.room import with_room
 from symbench.measure.evaluate.scratch import Scratch
 from symbench.measure.evaluate.stopwatch import Stopwatch
 from symbench.measure.store import PART, written
@@ -63,7 +67,9 @@ class Reference:
         """Whether outputs are compared where the unmoved ones are: they do not move, or are moved back."""
         return isinstance(self.action, TrivialAction) or self.prepared.elements.shared is None
 
-    def pair(self, g: Tensor, output: Tensor, raw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def pair(
+        self, g: Tensor, output: Tensor, raw: Tensor, place: slice | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """What is compared with what: ``f(g.x)`` with ``g.f(x)``.
 
         Where every sample has elements of its own, ``g^-1.f(g.x)`` with ``f(x)``: the same where the action on
@@ -73,6 +79,7 @@ class Reference:
             g: what takes the reference view to the views, ``(k, ...)`` or ``(k, n, ...)``.
             output: ``f`` of the views, ``(k, n, *output)``.
             raw: ``f`` of the reference view, ``(n, *output)``.
+            place: the elements' numbers in the cell, where they are some of its own.
 
         Returns:
             Both as :meth:`~symbench.measure.tasks.Task.compared`, ``(k, n, *output)``, and the latter's mean over all
@@ -81,7 +88,8 @@ class Reference:
         moved, unmoved = self.task.compared(output), self.task.compared(raw)
         mean = self.mean.to(output.device)
         if not self.in_place:
-            return moved, self.action.act(g, unmoved), self.action.act(g, mean[None])[:, 0]
+            move = self.action.bind(g, unmoved) if place is None else self._bound.to(g, place, unmoved)
+            return moved, move(unmoved), move(mean[None])[:, 0]
         if not isinstance(self.action, TrivialAction):
             back = self.prepared.group.inverse(g.flatten(0, 1))[None]
             moved = self.action.act(back, moved.flatten(0, 1))[0].unflatten(0, moved.shape[:2])
@@ -106,7 +114,7 @@ class Reference:
         """Outputs of the samples ``first`` to ``last`` of the order, all of one part; float64 on the device."""
         start = first // PART * PART
         mapped = np.load(self.scratch.raw(self.task.output, start), mmap_mode="r")
-        return torch.from_numpy(np.array(mapped[first - start : last - start])).to(device)
+        return sent(torch.from_numpy(np.array(mapped[first - start : last - start])), device)
 
     def pieces(self, device: str, count: int | None = None) -> Iterator[Tensor]:
         """The outputs of all samples, or of the first of them, part by part."""
@@ -114,9 +122,19 @@ class Reference:
             yield self.rows(piece.start, piece.stop, device)
 
     @cached_property
-    def others(self) -> Tensor:
+    def _bound(self) -> Bound:
+        return Bound(self.action, self.prepared)
+
+    def others(self, device: torch.device | str) -> Tensor:
         """The directions of embeddings among which moved samples look for their own: those of the first samples."""
-        return torch.cat([directions(values) for values in self.pieces("cpu", MOST_OTHERS)])
+        if str(device) not in self._others:
+            pieces = self.pieces(str(device), MOST_OTHERS)
+            self._others[str(device)] = torch.cat([directions(values) for values in pieces])
+        return self._others[str(device)]
+
+    @cached_property
+    def _others(self) -> dict[str, Tensor]:
+        return {}
 
 
 def reference_pass(
@@ -135,7 +153,7 @@ def reference_pass(
                 raise Interrupted(
                     Problem(str(job.cell.pair), "stopped in the first pass", None, "The same command resumes.")
                 )
-            _reference_part(job, found, order, part, scratch)
+            with_room(job, partial(_reference_part, job, found, order, part, scratch))
         listen(Advanced(part.stop - part.start))
     if not job.model.seen.ran:  # an earlier run did all of it
         run_model(job, view_leaves(job, order[:1])[0])
@@ -155,7 +173,7 @@ class _Seen:
     known: dict[str, tuple[tuple[int, ...], Task]] = field(default_factory=dict)
 
     def check(self, results: dict[str, Tensor], labels: dict[str, Tensor]) -> None:
-        """Refuse what an output or its target cannot be, and shapes that differ from batch to batch.
+        """Refuse what an output or its target, on the CPU, cannot be, and shapes that differ from batch to batch.
 
         Raises:
             ModelError: with the output, its shape and what to do.
@@ -186,18 +204,19 @@ def task_of(job: Job, output: Open, shape: tuple[int, ...]) -> Task:
 
 
 def _reference_part(job: Job, found: _Seen, order: Sequence[int], part: slice, scratch: Scratch) -> None:
-    kept: dict[str, list[np.ndarray]] = {each.output: [] for each in found.outputs}
-    watch = Stopwatch(job.device)
+    kept: dict[str, list[Tensor]] = {each.output: [] for each in found.outputs}
+    watch, finite = Stopwatch(job.device), Finite(job.model.name)
     for piece in slices(part.stop - part.start, job.batch):
         indices = order[part.start + piece.start : part.start + piece.stop]
         leaves, labels = view_leaves(job, indices)
-        results = run_model(job, leaves, watch)
+        results = run_model(job, leaves, watch, finite)
         found.check(results, labels)
         for name, values in kept.items():
-            values.append(results[name].double().cpu().numpy())
+            values.append(results[name].double())
+    finite.settle()
     for name, values in kept.items():
         with written(scratch.raw(name, part.start)) as temporary, temporary.open("wb") as file:
-            np.save(file, np.concatenate(values))
+            np.save(file, torch.cat(values).cpu().numpy())
     scratch.keep_reference(list(kept), part.start, watch.taken)
 
 
@@ -218,12 +237,13 @@ def _reference(job: Job, output: Open, order: Sequence[int], scratch: Scratch) -
         task, scratch, shape, nothing, 0.0, action, target_action, job.prepared, comparison, len(order)
     )
     with fitting(job.model.name):
-        task = task.settled(unmeasured.pieces("cpu"), job.rounding)
+        task = task.settled(unmeasured.pieces(job.exact), job.rounding)
     taken = job.model.seen.remark if output.output == next(iter(job.model.outputs)) else None
-    total, square, places = torch.zeros(shape, dtype=torch.float64), 0.0, comparison.counts(order)
-    for start, piece in zip(range(0, len(order), PART), unmeasured.pieces("cpu"), strict=True):
+    total, square = torch.zeros(shape, dtype=torch.float64, device=job.exact), 0.0
+    places = comparison.counts(order)
+    for start, piece in zip(range(0, len(order), PART), unmeasured.pieces(job.exact), strict=True):
         values, samples = task.compared(piece), order[start : start + PART]
-        weight = comparison.counts(samples).sum() / places.sum()
+        weight = float(comparison.counts(samples).sum() / places.sum())
         total += comparison.mean(values[None].double(), samples)[0] * weight
         square += values.square().sum().item()
     remark = task.remark(taken)

@@ -14,12 +14,17 @@ from symbench.domains.common.datasets.base import names_of_outputs
 from symbench.domains.common.models.base import Model
 from symbench.domains.common.models.running import dtypes_of
 from symbench.measure.assemble import canvas, dtype_of, layer_fields
-from symbench.measure.evaluate import DEFAULT_BATCH, Job
+from symbench.measure.evaluate import Job
+from symbench.measure.evaluate.held import Shelf
 from symbench.measure.evaluate.job import Known
 from symbench.measure.plan.document import Cell
 from symbench.measure.plan.workspace import Workspace
 from symbench.measure.suite import Suite
 
+USUAL, MOST = 256, 4096
+"""Samples in one forward pass, where nothing else is asked for; and of small ones on a GPU."""
+GPU_BATCH = 1 << 24
+"""Numbers in one batch on a GPU, as far as that is no more than ``MOST`` samples."""
 CPU_BATCH = 1 << 22
 """Numbers in one batch on the CPU. Up to 32 MB, memory is used again from batch to batch; more is fetched anew
 each time, which takes longer than moving the images does."""
@@ -27,12 +32,21 @@ each time, which takes longer than moving the images does."""
 
 @dataclass(frozen=True)
 class Settings:
-    """How to run: what changes no result beyond rounding."""
+    """How to run: what changes no result beyond rounding.
+
+    Attributes:
+        device: where models run.
+        batch: samples in one forward pass, at most; None for what suits the device.
+        trust_pickle: load weights that only a pickle can hold.
+        fail_fast: stop at the first cell that fails.
+        shelf: the samples that the run holds on its device.
+    """
 
     device: str
-    batch: int = DEFAULT_BATCH
+    batch: int | None = None
     trust_pickle: bool = False
     fail_fast: bool = False
+    shelf: Shelf = field(default_factory=Shelf, compare=False)
 
 
 @dataclass(frozen=True)
@@ -76,7 +90,7 @@ def job_of(
         dtype=dtype_of(suite) or dtypes_of(loaded.model.module)[0],
         canvas=wanted,
         decoded=wanted,
-        batch=_batch(settings, dataset.shapes(canvas=wanted)),
+        asked=_batch(settings, dataset.shapes(canvas=wanted)),
         limit=space.plan.limit,
         control_samples=suite.controls.samples,
         scale=suite.scores,
@@ -91,11 +105,16 @@ def job_of(
         meant=space.meant_for(cell.pair.model),
         build=loaded.build,
         known=loaded.known.setdefault((cell.pair.dataset, wanted), Known()),
+        held=settings.shelf.of(cell.pair.dataset, dataset, wanted, settings.device, space.plan.limit),
     )
 
 
 def _batch(settings: Settings, shapes: Mapping[str, tuple[int, ...]]) -> int:
-    """Images in one forward pass: as many as was asked for, but on the CPU no more than fit its caches."""
-    if settings.device != "cpu":
-        return settings.batch
-    return min(settings.batch, max(1, CPU_BATCH // sum(prod(shape) for shape in shapes.values())))
+    """Samples in one forward pass: as many as was asked for, but on the CPU no more than fit its caches.
+
+    A GPU is given more of small ones, which it would be done with sooner than it can be told what comes next.
+    """
+    numbers = sum(prod(shape) for shape in shapes.values())
+    if settings.device == "cpu":
+        return min(settings.batch or USUAL, max(1, CPU_BATCH // numbers))
+    return settings.batch or min(MOST, max(USUAL, GPU_BATCH // numbers))

@@ -88,8 +88,10 @@ def retrieved(moved: Tensor, cosine: Tensor, others: Tensor, own: Tensor) -> Ten
         model that says the same of all comes to chance.
     """
     nearness = moved @ others.T  # (k, n, m)
-    there = own < len(others)
-    nearness[:, there.nonzero().flatten(), own[there]] = -torch.inf
+    # by gathering and scattering, for which no device has to say how many there are
+    mine = own.clamp(max=len(others) - 1)[None, :, None].expand(len(moved), -1, 1)
+    there = (own < len(others))[None, :, None]
+    nearness.scatter_(-1, mine, torch.where(there, -torch.inf, nearness.gather(-1, mine)))
     nearer = (nearness > cosine[..., None] + TIED).any(-1)
     tied = (nearness >= cosine[..., None] - TIED).sum(-1)
     return torch.where(nearer, 0.0, 1.0 / (1 + tied)).double()

@@ -81,6 +81,14 @@ class Dataset(ABC):
         del indices, canvas
         return None
 
+    def aligned(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Targets of the same samples, with labels as the outputs of a model are numbered.
+
+        Raises:
+            DataError: a label has no class.
+        """
+        return dict(targets)
+
     @abstractmethod
     def digest(self) -> str:
         """SHA-256 of the contents."""
@@ -192,7 +200,7 @@ class Aligned(Dataset):
             DataError: a label has no class.
         """
         found = self.whole.batch(indices, canvas=canvas)
-        return Batch(found.leaves, self._aligned(found.targets))
+        return Batch(found.leaves, self.aligned(found.targets))
 
     def stored(self, indices: Sequence[int], *, canvas: Canvas | None = None) -> Stored | None:
         """The whole dataset's, with other labels.
@@ -201,10 +209,10 @@ class Aligned(Dataset):
             DataError: a label has no class.
         """
         found = self.whole.stored(indices, canvas=canvas)
-        return None if found is None else replace(found, targets=self._aligned(found.targets))
+        return None if found is None else replace(found, targets=self.aligned(found.targets))
 
-    def _aligned(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Targets with the label as the model numbers it."""
+    def aligned(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """With the label as the model numbers it."""
         labels = targets[self.label].long()
         if self.several:
             return {**targets, self.label: labels[:, self.outputs.argsort()]}

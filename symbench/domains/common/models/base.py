@@ -21,6 +21,8 @@ ABOUT_DTYPES = re.compile(
     r"dtype|scalar type|type .* should be the same|not implemented for '(BF|H|F|D)", re.IGNORECASE
 )
 """What errors say that come of numbers in another precision than the module's."""
+OUT_OF_MEMORY = "DefaultCPUAllocator: can't allocate memory"
+"""What torch says where a processor's memory has run out, which has no class of its own."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,7 @@ class Model:
 
         Raises:
             ModelError: the module raised, or returned something else than declared.
+            OutOfMemoryError: a batch as large as this does not fit.
         """
 
         shapes: dict[str, tuple[int, ...]] = {}
@@ -109,13 +112,11 @@ class Model:
         count = len(next(iter(leaves.values())))
         try:
             returned = call(self.module, fresh, self.habits, around)
-        except torch.OutOfMemoryError as error:
-            raise ModelError(
-                Problem(self.name, "ran out of device memory", None, f"Use a --batch-size below {count}.")
-            ) from error
-        except KeyboardInterrupt:
+        except (torch.OutOfMemoryError, KeyboardInterrupt):
             raise
         except BaseException as error:  # a user's model may raise anything
+            if OUT_OF_MEMORY in str(error):
+                raise torch.OutOfMemoryError(str(error)) from error
             raise self._failure(error, shapes, images) from error
         return {name: own(value) for name, value in self.read(returned, count).items()}
 

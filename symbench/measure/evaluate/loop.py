@@ -1,0 +1,150 @@
+"""The element loop: one part of a cell under every element, piece by piece and block by block."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from symbench.base.environment import sent
+from symbench.base.errors import ModelError, Problem
+from symbench.base.events import Advanced, Listener
+from symbench.base.slices import slices
+from symbench.measure.evaluate.finite import Finite
+from symbench.measure.evaluate.job import Job, load_leaves, run_model
+from symbench.measure.evaluate.moves import Block, Blocks, Moves
+from symbench.measure.evaluate.part import Part
+from symbench.measure.evaluate.reference import Reference
+from symbench.measure.evaluate.room import with_room
+from symbench.measure.evaluate.scratch import Scratch
+from symbench.measure.evaluate.validity import Validity
+
+
+@dataclass(frozen=True)
+class Loop:
+    """What the parts of a cell are measured with.
+
+    A device is handed one forward pass after the other and is waited for once, when a part is written.
+
+    Attributes:
+        job: the cell.
+        references: what the reference pass found of every output.
+        order: the cell's samples.
+        moves: of the leaves.
+        keeping: which elements keep which labels.
+        scratch: where parts go.
+    """
+
+    job: Job
+    references: Sequence[Reference]
+    order: Sequence[int]
+    moves: Moves
+    keeping: Validity
+    scratch: Scratch
+
+    @classmethod
+    def of(cls, job: Job, references: Sequence[Reference], order: Sequence[int], scratch: Scratch) -> Loop:
+        """With moves and rules that nobody has asked for yet."""
+        return cls(job, references, order, Moves(job.prepared), Validity(job), scratch)
+
+    def part(self, span: slice, listen: Listener) -> None:
+        """Run one part under every element, and keep its columns and sums. The reference view is known already.
+
+        Raises:
+            ModelError: the model raised, or an output is not finite or has another shape.
+        """
+        with_room(self.job, partial(self._part, span, _Steps(listen)))
+
+    def _part(self, span: slice, steps: _Steps) -> None:
+        began, job, samples = time.perf_counter(), self.job, self.order[span]
+        steps.again()
+        prepared, finite = job.prepared, Finite(job.model.name)
+        elements = prepared.elements.at(samples)
+        blocks = Blocks(elements, prepared.from_reference(elements), per_sample=prepared.elements.shared is None)
+        weights = prepared.elements.weights
+        parts = [Part(r, weights, span.start, samples, job.exact, finite) for r in self.references]
+        together = max(1, job.batch // len(samples))  # elements in one pass, where a part is smaller than a batch
+        for piece in slices(len(samples), job.batch):
+            for views in self._piece(blocks, span.start, samples, piece, together, finite):
+                for part in parts:
+                    views.into(part)
+                if not views.reference:
+                    steps.on(len(views.block.elements) * (piece.stop - piece.start))
+        finite.settle()
+        for part in parts:
+            part.save(self.scratch, span.start)
+        outputs = [r.task.output for r in self.references]
+        self.scratch.keep_part(outputs, span.start, time.perf_counter() - began)
+
+    def _piece(
+        self, blocks: Blocks, first: int, samples: Sequence[int], piece: slice, together: int, finite: Finite
+    ) -> Iterable[_Views]:
+        """Some samples of a part, under the reference view and then under all others, some at a time."""
+        job = self.job
+        leaves, targets = load_leaves(job, samples[piece])
+        raw = {r.task.output: r.rows(first + piece.start, first + piece.stop, job.exact) for r in self.references}
+        everything = blocks.block(slice(0, len(blocks.elements)), piece)
+        valid = {
+            r.task.output: self._valid(r, everything, targets, piece.stop - piece.start) for r in self.references
+        }
+        there = {name: sent(target, job.exact) for name, target in targets.items()}
+        yield _Views(job, blocks.block(slice(0, 1), piece), raw, raw, there, valid, reference=True)
+        for block in blocks.all(piece, together):
+            outputs = run_model(job, self.moves.of(block, leaves), finite=finite)
+            yield _Views(job, block, outputs, raw, there, valid)
+
+    def _valid(self, reference: Reference, block: Block, targets: dict[str, Tensor], count: int) -> Tensor:
+        task = reference.task
+        labels = targets[task.target] if task.scores and task.target else None
+        return sent(torch.from_numpy(self.keeping.of(block.elements, labels, count)), self.job.exact)
+
+
+@dataclass(frozen=True)
+class _Views:
+    """Outputs for a block, ``(k * n, ...)`` each, with all that they are measured against."""
+
+    job: Job
+    block: Block
+    outputs: dict[str, Tensor]
+    raw: dict[str, Tensor]
+    targets: dict[str, Tensor]
+    valid: dict[str, Tensor]
+    reference: bool = False
+
+    def into(self, part: Part) -> None:
+        """Hand one output over.
+
+        Raises:
+            ModelError: its shape is not that of the reference pass.
+        """
+        task = part.reference.task
+        output, unmoved = self.outputs[task.output], self.raw[task.output]
+        if tuple(output.shape[1:]) != part.reference.shape:
+            got = f"output {task.output!r} has shape {tuple(output.shape[1:])} for moved inputs"
+            raise ModelError(Problem(self.job.model.name, got, f"{part.reference.shape}, as for unmoved ones"))
+        target = self.targets[task.target] if task.target else None
+        views = output.unflatten(0, (len(self.block.elements), len(unmoved)))
+        part.put(self.block, views, unmoved, target, self.valid[task.output][self.block.place])
+
+
+class _Steps:
+    """How far a part has come; one that is begun again is not counted twice."""
+
+    def __init__(self, listen: Listener) -> None:
+        self.listen = listen
+        self.farthest = self.now = 0
+
+    def again(self) -> None:
+        """The part is begun anew."""
+        self.now = 0
+
+    def on(self, steps: int) -> None:
+        """So many steps further."""
+        self.now += steps
+        if self.now > self.farthest:
+            self.listen(Advanced(self.now - self.farthest))
+            self.farthest = self.now
