@@ -88,10 +88,8 @@ def retrieved(moved: Tensor, cosine: Tensor, others: Tensor, own: Tensor) -> Ten
         model that says the same of all comes to chance.
     """
     nearness = moved @ others.T  # (k, n, m)
-    # by gathering and scattering, for which no device has to say how many there are
-    mine = own.clamp(max=len(others) - 1)[None, :, None].expand(len(moved), -1, 1)
-    there = (own < len(others))[None, :, None]
-    nearness.scatter_(-1, mine, torch.where(there, -torch.inf, nearness.gather(-1, mine)))
+    mine = own[:, None] == torch.arange(len(others), device=own.device)  # (n, m)
+    nearness = torch.where(mine, -torch.inf, nearness)
     nearer = (nearness > cosine[..., None] + TIED).any(-1)
     tied = (nearness >= cosine[..., None] - TIED).sum(-1)
     return torch.where(nearer, 0.0, 1.0 / (1 + tied)).double()
