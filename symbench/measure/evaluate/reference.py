@@ -23,6 +23,7 @@ from symbench.measure.evaluate.job import Job, immovable, run_model, view_leaves
 from symbench.measure.evaluate.moves import Bound
 from symbench.measure.evaluate.room import with_room
 from symbench.measure.evaluate.scratch import Scratch
+from symbench.measure.evaluate.sharing import shared_out
 from symbench.measure.evaluate.stopwatch import Stopwatch
 from symbench.measure.store import PART, written
 from symbench.measure.tasks import Open, Task, directions, fitting, pair, shaped
@@ -147,14 +148,18 @@ def reference_pass(
     """
     outputs, targets = job.model.outputs, job.dataset.targets
     found = _Seen(job, pair(outputs, targets, scale=job.scale, meant=job.meant, trained=job.trained))
-    for part in slices(len(order), PART):
-        if not scratch.has_reference([each.output for each in found.outputs], part.start):
-            if stopped():
-                raise Interrupted(
-                    Problem(str(job.cell.pair), "stopped in the first pass", None, "The same command resumes.")
-                )
-            with_room(job, partial(_reference_part, job, found, order, part, scratch))
-        listen(Advanced(part.stop - part.start))
+    parts = {part.start: part for part in slices(len(order), PART)}
+    finished = partial(scratch.has_reference, [each.output for each in found.outputs])
+
+    def halt() -> None:
+        if stopped():
+            got, remedy = "stopped in the first pass", "The same command resumes."
+            raise Interrupted(Problem(str(job.cell.pair), got, None, remedy))
+
+    for first, done in shared_out(scratch, "reference", list(parts), finished, halt):
+        if not done:
+            with_room(job, partial(_reference_part, job, found, order, parts[first], scratch))
+        listen(Advanced(parts[first].stop - first))
     if not job.model.seen.ran:  # an earlier run did all of it
         run_model(job, view_leaves(job, order[:1])[0])
     references = [_reference(job, each, order, scratch) for each in found.outputs]

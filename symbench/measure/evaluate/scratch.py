@@ -29,6 +29,14 @@ class Scratch:
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
+    def check_begun(self) -> None:
+        """Raise where nothing was begun, or all was closed.
+
+        Raises:
+            FileNotFoundError: it is so.
+        """
+        (self.folder / "begun.json").stat()
+
     def begin(self, checkpoint: str | None, probe: ProbeRecord | None) -> None:
         """Drop what another model has left, and note what this one is, as far as that is known."""
         shutil.rmtree(self.folder, ignore_errors=True)

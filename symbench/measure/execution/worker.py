@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from symbench.base.errors import CellError
@@ -10,7 +11,7 @@ from symbench.base.events import Note
 from symbench.domains.common.models.base import Model
 from symbench.domains.common.models.running import WRITES
 from symbench.measure.assemble import built_for_data, dtype_of, load_weights, ready, weights_digest
-from symbench.measure.evaluate import Job, evaluate
+from symbench.measure.evaluate import Job, assist, evaluate
 from symbench.measure.evaluate.probe import why_another
 from symbench.measure.execution.context import Context
 from symbench.measure.execution.loading import Loaded, Settings, flags, job_of
@@ -33,7 +34,7 @@ def measured(context: Context, cells: Sequence[Cell]) -> Iterator[tuple[Cell, st
     Raises:
         Interrupted: asked to stop.
     """
-    space, ledger, worker = context.workspace, context.ledger, _Worker(context)
+    space, ledger, worker = context.workspace, context.ledger, Worker(context)
     name = cells[0].pair.model
     if name in space.plan.recipes and not all(ledger.done(space, cell) for cell in cells):
         worker.train(cells)  # before any cell: what is done of another checkpoint is no longer done after it
@@ -45,7 +46,7 @@ def measured(context: Context, cells: Sequence[Cell]) -> Iterator[tuple[Cell, st
 
 
 @dataclass
-class _Worker:
+class Worker:
     """Measures the cells of one model, which is loaded once for every shape that it has to take."""
 
     context: Context
@@ -99,6 +100,16 @@ class _Worker:
         except CellError as error:
             return str(error)
         return None
+
+    def assist(self, cell: Cell) -> None:
+        """Measure parts of a cell that another process is at; what fails is left to that one, which says why."""
+        context = self.context
+        with suppress(CellError):
+            check_agreement(self.space, cell, trust_pickle=self.settings.trust_pickle)
+            at_hand = self._load(cell)
+            with flags(self.space.suite):
+                job = job_of(self.space, cell, at_hand, self.settings, context.environment)
+                assist(job, context.ledger.store, listen=context.listen, stopped=context.stopped)
 
     def _is_measured(self, cell: Cell, job: Job) -> bool:
         """Whether the store has got the cell meanwhile, of the model at hand: another process may be faster."""
