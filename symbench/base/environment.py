@@ -18,26 +18,28 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+SEVERAL = os.name == "posix"
+"""Whether several devices can be computed on at once: their processes are handed an open pipe."""
 PACKAGES = (
     "symbench", "torch", "torchvision", "numpy", "pandas", "scipy", "statsmodels", "pyarrow", "timm", "transformers",
     "onnxruntime",
 )  # fmt: skip
 
 
-def describe(device: str, folder: Path | None = None) -> dict[str, Any]:
+def describe(device: str, folder: Path | None = None, *, devices: int = 1) -> dict[str, Any]:
     """Versions, machine and the commit of a folder, as plain data; no machine names, no paths."""
     return {
         "python": platform.python_version(),
         "platform": f"{platform.system()}-{platform.machine()}",
         "packages": {name: _version(name) for name in PACKAGES},
-        **hardware(device),
+        **hardware(device, devices=devices),
         "commit": commit(folder or Path.cwd()),
     }
 
 
-def hardware(device: str) -> dict[str, Any]:
-    """What measured times depend on: device, processor and number of threads."""
-    return {"device": device_name(device), "processor": processor(), "threads": threads()}
+def hardware(device: str, *, devices: int = 1) -> dict[str, Any]:
+    """What measured times depend on: device, processor and number of threads; of several devices, of each."""
+    return {"device": device_name(device), "processor": processor(), "threads": max(1, (threads() or 1) // devices)}
 
 
 def _version(name: str) -> str | None:
@@ -128,6 +130,36 @@ def pick_device(wanted: str, *, where: str = "numerics.device") -> str:
     return wanted
 
 
+def pick_devices(wanted: str, *, where: str = "numerics.device") -> tuple[str, ...]:
+    """All devices that are meant: several names stand with commas, ``auto`` and ``cuda`` mean every GPU there is.
+
+    A name may stand twice, for two processes on one device; of the CPU each gets its share of the threads.
+
+    Raises:
+        ConfigError: this machine has no such device, or they are of several kinds.
+    """
+    names = [name.strip() for name in wanted.split(",")]
+    if len(names) == 1:
+        device = pick_device(wanted, where=where)
+        return _every_gpu() if device == "cuda" else (device,)
+    devices = tuple(pick_device(name, where=where) for name in names)
+    if not SEVERAL:
+        raise ConfigError(Problem(where, f"got {wanted!r}", "one device: this system has no way to use several"))
+    kinds = dict.fromkeys(device.partition(":")[0] for device in devices)
+    if len(kinds) > 1 or "auto" in names:
+        raise ConfigError(
+            Problem(where, f"got {wanted!r}", "devices of one kind, such as cuda:0,cuda:1", "Name one kind.")
+        )
+    return devices
+
+
+def _every_gpu() -> tuple[str, ...]:
+    import torch
+
+    count = torch.cuda.device_count()
+    return ("cuda",) if count < 2 or not SEVERAL else tuple(f"cuda:{index}" for index in range(count))
+
+
 def device_name(device: str) -> str:
     """The hardware's name for a CUDA device, else the device's."""
     if not device.startswith("cuda"):
@@ -156,6 +188,14 @@ def sent(x: Tensor, device: torch.device | str) -> Tensor:
     if x.device.type == "cpu" and str(device).startswith("cuda"):
         return x.pin_memory().to(device, non_blocking=True)
     return x.to(device)
+
+
+def release_memory(device: str) -> None:
+    """Give back to the device what is kept of it for later, so that other processes can have it."""
+    import torch
+
+    if device.startswith("cuda"):
+        torch.cuda.empty_cache()
 
 
 def exact_device(device: str) -> str:

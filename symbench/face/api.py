@@ -14,7 +14,7 @@ from symbench.base.events import Listener, ignore, never
 from symbench.base.records import CellStatus, GateRecord, Manifest
 from symbench.measure import plan as planning
 from symbench.measure import suite as suites
-from symbench.measure.engines import ENGINES
+from symbench.measure.engines import ENGINES, usual
 from symbench.measure.engines import load as load_engine
 from symbench.measure.store import Store
 from symbench.measure.suite import Suite
@@ -77,12 +77,12 @@ class Choices:
         results: the results folder.
         only: part of the suite, as ``model=NAME,symmetry=NAME`` with globs.
         limit: only the first samples of each dataset's order; such a run is no release.
-        device: overrides the suite's.
+        device: overrides the suite's; several with commas between them.
         batch: samples in one forward pass; None for what suits the device and the samples.
         no_code: refuse every entry that would run code that is not part of symbench.
         trust_pickle: let weights files run code while they are read.
         fail_fast: stop at the first cell that fails.
-        engine: where cells are measured: a name of ``symbench.measure.engines.ENGINES``.
+        engine: where cells are measured: a name of ``symbench.measure.engines.ENGINES``; by default as devices ask.
     """
 
     results: Path = DEFAULT_RESULTS
@@ -93,7 +93,7 @@ class Choices:
     no_code: bool = False
     trust_pickle: bool = False
     fail_fast: bool = False
-    engine: str = "local"
+    engine: str | None = None
 
 
 def load_suite(path: Path | str, *, no_code: bool = False) -> Suite:
@@ -123,20 +123,22 @@ def prepare(
         check_code(loaded)
     only = planning.parse_only(choices.only) if choices.only else None
     chosen = planning.pairs(loaded, only)
-    ENGINES.find(choices.engine, where="engine")
+    if choices.engine is not None:
+        ENGINES.find(choices.engine, where="engine")
     for name, value in (("--limit", choices.limit), ("--batch-size", choices.batch)):
         if value is not None and value < 1:
             raise ConfigError(Problem(name, f"got {value}", "1 or more"))
-    from symbench.base.environment import pick_device
+    from symbench.base.environment import pick_devices
     from symbench.measure.execution.ledger import Ledger
     from symbench.measure.execution.loading import Settings
     from symbench.measure.plan.resolve import resolve
 
     wanted = choices.device or loaded.numerics.device
-    device = pick_device(wanted, where="--device" if choices.device else loaded.where("numerics", "device"))
+    devices = pick_devices(wanted, where="--device" if choices.device else loaded.where("numerics", "device"))
+    device = devices[0]
     if device == "mps" and loaded.numerics.dtype == "float64":
         raise ConfigError(Problem(loaded.where("numerics", "dtype"), "MPS has no float64", "float32, or device: cpu"))
-    settings = Settings(device, choices.batch, choices.trust_pickle, choices.fail_fast)
+    settings = Settings(device, choices.batch, choices.trust_pickle, choices.fail_fast, devices=devices)
     ledger = Ledger(Store(choices.results), settings)
     resolved = resolve(
         loaded,
@@ -201,7 +203,8 @@ def run(
         check_writable()
     ledger.store.check_writable()
     try:
-        under_way = Underway(resolved, ledger, load_engine(choices.engine), choices.only)
+        engine = load_engine(choices.engine or usual(len(ledger.settings.all)))
+        under_way = Underway(resolved, ledger, engine, choices.only)
         return Run(ledger.store, under_way.run(listen, stopped))
     except OSError as error:  # users' code has errors of its own: see code.foreign
         where, got = str(error.filename or ledger.store.root), f"cannot be written: {error.strerror or error}"

@@ -45,7 +45,7 @@ class Underway:
         Raises:
             Interrupted: ``stopped`` said so; what is done is kept.
         """
-        device = self.ledger.settings.device
+        settings = self.ledger.settings
         pending = [cell for cell in self.plan.cells if not self.ledger.done(self.space, cell)]
         earlier = self._earlier()
         if not pending and earlier is not None and earlier.status == "complete":
@@ -54,10 +54,11 @@ class Underway:
             earlier = earlier.model_copy(update={"environment": now})
             self.store.write_manifest(earlier)
             return earlier
-        environment = describe(device, self.plan.suite.folder)
+        environment = describe(settings.device, self.plan.suite.folder, devices=len(settings.all))
         manifest = self._manifest(earlier, environment)
         self.store.write_manifest(manifest)
-        listen(Note(f"{_cells(len(self.plan.cells))}, {len(pending)} of them to be measured, on {device}"))
+        found = f"{_cells(len(self.plan.cells))}, {len(pending)} of them to be measured"
+        listen(Note(f"{found}, on {', '.join(settings.all)}"))
         for text in self.ledger.told_again(self.space):
             listen(Note(text))
 

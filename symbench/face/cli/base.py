@@ -78,7 +78,9 @@ only_option = click.option(
 limit_option = click.option(
     "--limit", type=int, metavar="N", help="The first N samples only; such a run is no release."
 )
-device_option = click.option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1, mps; overrides the suite.")
+device_option = click.option(
+    "--device", metavar="NAME", help="auto, cpu, cuda, cuda:1, mps, or cuda:0,cuda:1; overrides the suite."
+)
 no_code_option = click.option("--no-code", is_flag=True, help="Refuse suites that bring code of their own.")
 trust_option = click.option(
     "--trust-pickle",

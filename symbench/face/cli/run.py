@@ -192,7 +192,7 @@ def validate(suite: Path, json: bool, **options: Any) -> int:
     from symbench.face.terminal import Progress, show_columns
 
     space, ledger = api.prepare(suite, choices_of(**options), Progress(), forward=True)
-    plan, device = space.plan, ledger.settings.device
+    plan, device = space.plan, ", ".join(ledger.settings.all)
     rows = [{**cell.pair.names(), "key": cell.key, **_planned(space, ledger, cell)} for cell in plan.cells]
     margins = forecast.margins(plan)
     failing = sum(row["elements"] is None for row in rows)

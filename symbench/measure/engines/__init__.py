@@ -16,9 +16,17 @@ if TYPE_CHECKING:
 ENGINES: Table[Row] = Table(
     "engine",
     Row,
-    {"local": Row("symbench.measure.engines.local:LocalEngine", "this process, one device, cell after cell")},
+    {
+        "local": Row("symbench.measure.engines.local:LocalEngine", "this process, one device, cell after cell"),
+        "devices": Row("symbench.measure.engines.devices:DevicesEngine", "a process for each device, side by side"),
+    },
     entry_points=False,
 )
+
+
+def usual(devices: int) -> str:
+    """The engine for so many devices, where none was named."""
+    return "devices" if devices > 1 else "local"
 
 
 def load(name: str, where: str = "engine") -> Engine:

@@ -32,13 +32,13 @@ class Engine(Protocol):
     An engine chooses place and order, and nothing that a result depends on. What measuring takes stands in
     ``symbench.measure.execution``, and is the same for all:
     :func:`~symbench.measure.execution.samples.prepare_samples` for the cells of a place, then
-    :func:`~symbench.measure.execution.worker.measured` for those of each model.
+    :func:`~symbench.measure.execution.worker.measured` for those of each model, or what that is made of.
     """
 
     def run(self, tasks: Sequence[Task], context: Context, report: Report) -> None:
         """Bring every task to a result: cached, measured, or failed with a reason.
 
-        All tasks of one model go to one place, in their order: they are to be of one and the same checkpoint.
+        All tasks of one model are to be of one and the same checkpoint: it is trained before any of them is measured.
 
         Args:
             tasks: cells of the context's plan, model by model.

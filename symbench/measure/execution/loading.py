@@ -40,6 +40,7 @@ class Settings:
         trust_pickle: load weights that only a pickle can hold.
         fail_fast: stop at the first cell that fails.
         shelf: the samples that the run holds on its device.
+        devices: all that the run may use, this one first; empty where it is the only one.
     """
 
     device: str
@@ -47,6 +48,12 @@ class Settings:
     trust_pickle: bool = False
     fail_fast: bool = False
     shelf: Shelf = field(default_factory=Shelf, compare=False)
+    devices: tuple[str, ...] = ()
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """All devices that the run may use."""
+        return self.devices or (self.device,)
 
 
 @dataclass(frozen=True)

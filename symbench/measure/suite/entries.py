@@ -31,14 +31,14 @@ from symbench.domains.common.datasets import DATASETS
 from symbench.domains.common.labels import LABELS
 from symbench.domains.common.models import MODELS
 from symbench.measure.store import content_key
+from symbench.measure.suite.devices import DEVICE, IN_WORDS, Devices
 from symbench.measure.suite.rules import Rule
 from symbench.measure.suite.select import Selector
 
 NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
-DEVICE = r"^(auto|cpu|mps|cuda(:[0-9]+)?)$"
 PATTERNS = {
     NAME: "lower-case letters, digits, - and _, at most 64 of them and the first a letter or digit",
-    DEVICE: "auto, cpu, mps, cuda or cuda:N",
+    DEVICE: IN_WORDS,
 }
 """What text of a suite has to match, in words."""
 Name = Annotated[str, Field(pattern=NAME)]
@@ -235,7 +235,7 @@ class SymmetryEntry(Entry):
 class Numerics(Options):
     """Where and how numbers are computed. Without ``dtype`` every model runs in the dtypes that it came in."""
 
-    device: Annotated[str, Field(pattern=DEVICE)] = "auto"
+    device: Devices = "auto"
     dtype: Literal["float32", "float64", "bfloat16", "float16"] | None = None
     tf32: bool = False
     deterministic: bool = True
