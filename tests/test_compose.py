@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -201,7 +202,9 @@ def test_the_doctor_says_what_is_here(here: Path, symbench: Symbench, monkeypatc
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name, *a: None if name == "onnxruntime" else there(name, *a)
     )
+    monkeypatch.setattr("symbench.face.doctor.pick_devices", lambda wanted: ("cuda:0", "cuda:1"))
     text = symbench("doctor").out
+    assert re.search(r"^device auto +cuda:0, cuda:1$", text, re.MULTILINE), "what a run uses"
     assert 'not installed: pip install "symbench[onnx]"' in text
     assert text.count("\n") > 12
 

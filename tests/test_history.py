@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from conftest import MODEL, Folder, Symbench
 
 import symbench as sb
@@ -179,6 +180,22 @@ def test_what_an_interrupted_run_took_counts(folder: Folder) -> None:
     found = run.store.cell(run.manifest.cells[0].key)
     assert found is not None
     assert 1000 < (found.facts["cell_seconds"] or 0) < 1100
+
+
+def test_several_devices_share_the_work(
+    measured: Folder, symbench: Symbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At best evenly, at worst not at all; each with its share of the threads, which cells are learnt from by."""
+    document, cells, said = forecast(measured, symbench)
+    assert 10 <= document["seconds"] < 15
+    monkeypatch.setattr("symbench.base.environment.threads", lambda: 2 * torch.get_num_threads())
+    shared, _, told = forecast(measured, symbench, "--device", "cpu,cpu")
+    assert cells["turns"]["seconds"] == 10
+    assert 5 <= shared["seconds"] < 10
+    assert shared["seconds_high"] == pytest.approx(document["seconds_high"], abs=5)
+    assert shared["device"] == "cpu, cpu"
+    assert "to be measured on cpu, cpu: " in told
+    assert "to be measured on cpu: " in said
 
 
 def test_cells_that_were_measured_before_times_were_kept_tell_nothing(measured: Folder, symbench: Symbench) -> None:

@@ -19,7 +19,7 @@ from symbench.algebra.controls import CONTROLS
 from symbench.algebra.groups import GROUPS
 from symbench.algebra.metrics import METRICS
 from symbench.base.code import shortened
-from symbench.base.environment import PACKAGES, describe
+from symbench.base.environment import PACKAGES, describe, pick_devices
 from symbench.base.paths import bytes_taken, cache_folder
 from symbench.base.registry import Row, Table
 from symbench.domains.common.datasets import DATASETS
@@ -46,6 +46,7 @@ def examine(results: Path) -> dict[str, Any]:
         "python": platform.python_version(),
         "packages": {name: version for name, version in describe("cpu")["packages"].items() if name in PACKAGES},
         "devices": devices(),
+        "auto": list(pick_devices("auto")),
         "numeric_flags": numeric_flags(),
         "folders": {
             "cache": folder_facts(cache_folder()),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from symbench.algebra.metrics.brought import names_in, with_code
@@ -62,6 +62,7 @@ class Forecast:
         images: how many images would be decoded.
         device: where.
         loading: seconds that it took to load data and models just now, as every run does first.
+        devices: among how many the rest is shared out.
     """
 
     cells: list[CellForecast]
@@ -69,14 +70,16 @@ class Forecast:
     images: int
     device: str
     loading: float = 0.0
+    devices: int = 1
 
     @property
     def time(self) -> Guess | None:
-        """What all of it would take that is known; None where nothing is."""
+        """What all of it would take that is known; None where nothing is. At most as long as one device would."""
         known = [time for time in (*self.trained.values(), *(cell.time for cell in self.cells)) if time is not None]
         if not known:
             return None
-        return sum(known, Guess(self.loading, self.loading, self.loading))
+        shared = [replace(t, seconds=t.seconds / self.devices, low=t.low / self.devices) for t in known]
+        return sum(shared, Guess(self.loading, self.loading, self.loading))
 
     def document(self) -> dict[str, Any]:
         """As plain data."""
@@ -147,15 +150,15 @@ def of(space: Workspace, ledger: Ledger, *, loading: float = 0.0) -> Forecast:
         ledger: what is measured already, and where the rest would be.
         loading: seconds that it took to resolve the plan.
     """
-    plan, device = space.plan, ledger.settings.device
-    history = History(ledger.store, hardware(device))
+    plan, devices = space.plan, ledger.settings.all
+    history = History(ledger.store, hardware(devices[0], devices=len(devices)))
     cells = [_cell(space, ledger, cell, history) for cell in plan.cells]
     untrained = [
         name for name in plan.recipes if plan.models[name].broken is None and train.cached(plan, name) is None
     ]
     trained = {name: _training(plan, name, history) for name in untrained}
     images = sum(need.pending() for need in needs(space, ledger, plan.cells))
-    return Forecast(cells, trained, images, device, loading)
+    return Forecast(cells, trained, images, ", ".join(devices), loading, len(devices))
 
 
 def _training(plan: Plan, name: str, history: History) -> Guess | None:

@@ -170,6 +170,7 @@ def show_examination(found: dict[str, Any], stream: TextIO | None = None) -> Non
     for device in found["devices"]:
         memory = f", {device['memory'] / 2**30:.0f} GiB" if device["memory"] else ""
         rows.append((device["name"], f"{device['is']}{memory}"))
+    rows.append(("device auto", ", ".join(found["auto"])))
     rows += [(name.replace("_", " "), str(value)) for name, value in found["numeric_flags"].items()]
     for name, facts in found["folders"].items():
         if facts["error"]:
