@@ -220,8 +220,8 @@ def test_a_front_has_no_point_whose_place_is_in_doubt() -> None:
 
 def test_a_models_front_knows_how_sure_its_time_is() -> None:
     rows = [
-        {"model": m, "dataset": "d", "symmetry": None, "metric": "seconds_per_sample", "estimate": t, "low": a, "high": b}
-        for m, t, a, b in (("slow", 4.0, 3.9, 4.1), ("near", 2.0, 0.9, 4.5), ("quick", 1.0, 0.95, 1.05))
+        {"model": m, "dataset": "d", "symmetry": None, "metric": "throughput", "estimate": t, "low": a, "high": b}
+        for m, t, a, b in (("slow", 0.25, 0.24, 0.26), ("near", 0.5, 0.22, 1.1), ("quick", 1.0, 0.95, 1.05))
     ]  # fmt: skip
     ranked = pd.DataFrame({"model": ["slow", "near", "quick"], "chance": np.nan})
     for name in tradeoffs.MEASURES:

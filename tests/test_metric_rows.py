@@ -16,6 +16,9 @@ PACKAGE = ROOT / "symbench"
 WRITERS = {
     "base/columns.py": {"loss", "parameters"},
     "measure/execution/worker.py": {"training_seconds"},
+    "measure/store/passes.py": {"throughput"},
+    "measure/throughput/contest.py": {"flops"},
+    "measure/suite/problems.py": {"throughput"},
     "measure/evaluate/closing.py": {"parameters"},
     "measure/evaluate/cost.py": {
         "flops", "buffers", "parameters", "trainable_parameters", "seconds_per_sample"
@@ -24,7 +27,8 @@ WRITERS = {
     "measure/tasks/regression.py": {"loss"},
     "measure/tasks/scores.py": {"loss"},
 }  # fmt: skip
-"""What writes a cell's columns and facts, some of which are called as the metrics that are made from them."""
+"""What writes a cell's columns and facts, some of which are called as the metrics that are made from them; and what
+knows the suite's key, and the folder, that are called as what is measured there."""
 NAMES = "|".join(map(re.escape, METRICS.rows))
 
 

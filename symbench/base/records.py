@@ -145,6 +145,17 @@ class CellStatus(Record):
     reason: str | None = None
 
 
+class PassStatus(Record):
+    """One throughput pass of a model on a dataset: ``throughput/<key[:2]>/<key>/<file>``, or why there is none."""
+
+    model: str
+    dataset: str
+    key: str
+    file: str | None = None
+    status: Literal["done", "failed"] = "done"
+    reason: str | None = None
+
+
 class Manifest(Sealed):
     """``runs/<id>.json``: what was asked for, what was planned and what became of it."""
 
@@ -154,6 +165,7 @@ class Manifest(Sealed):
     asked: str | None = Field(default=None, description="SHA-256 of what the suite's file asked to be measured")
     plan: list[str] = Field(description="the plan's cells as model/dataset/symmetry")
     cells: list[CellStatus]
+    passes: list[PassStatus] = Field(default_factory=list, description="throughput passes of its models")
     environment: dict[str, Any]
     status: Literal["running", "interrupted", "incomplete", "complete"]
     limit: int | None = None
@@ -202,7 +214,10 @@ class MatchRecord(Record):
     p_value: float | None = Field(default=None, description="one-sided, of no more than the margin")
     p_adjusted: float | None = Field(default=None, description="the same after Holm, over all matches of the gate")
     detectable: float | None = Field(default=None, description="smallest detectable difference, with power 95 %")
-    needed: int | None = Field(default=None, description="about how many samples would decide")
+    needed: int | None = Field(default=None, description="about how many samples, or passes, would decide")
+    passes: int | None = Field(
+        default=None, description="throughput passes that it is judged by, where it is by such"
+    )
     unseen: float | None = Field(
         default=None, description="changes in a smaller share of samples than this could go unseen: about 3.7 / n"
     )
@@ -263,6 +278,7 @@ class BaselineRecord(Sealed):
     created: str
     environment: dict[str, Any]
     cells: list[BaselineCell]
+    passes: list[PassStatus] = Field(default_factory=list, description="throughput passes of its models")
     observations: FileRecord
 
 

@@ -18,7 +18,7 @@ from symbench.measure.engines import ENGINES, usual
 from symbench.measure.engines import load as load_engine
 from symbench.measure.store import Store
 from symbench.measure.suite import Suite
-from symbench.measure.suite.entries import check_code
+from symbench.measure.suite.trust import check_code
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,6 +83,7 @@ class Choices:
         trust_pickle: let weights files run code while they are read.
         fail_fast: stop at the first cell that fails.
         engine: where cells are measured: a name of ``symbench.measure.engines.ENGINES``; by default as devices ask.
+        passes: how many throughput passes of each model there are to be on this hardware: those that lack are added.
     """
 
     results: Path = DEFAULT_RESULTS
@@ -94,6 +95,7 @@ class Choices:
     trust_pickle: bool = False
     fail_fast: bool = False
     engine: str | None = None
+    passes: int | None = None
 
 
 def load_suite(path: Path | str, *, no_code: bool = False) -> Suite:
@@ -125,9 +127,13 @@ def prepare(
     chosen = planning.pairs(loaded, only)
     if choices.engine is not None:
         ENGINES.find(choices.engine, where="engine")
-    for name, value in (("--limit", choices.limit), ("--batch-size", choices.batch)):
+    counts = (("--limit", choices.limit), ("--batch-size", choices.batch), ("--passes", choices.passes))
+    for name, value in counts:
         if value is not None and value < 1:
             raise ConfigError(Problem(name, f"got {value}", "1 or more"))
+    if choices.passes is not None and loaded.throughput is None:
+        got, remedy = f"{loaded.name} asks for no throughput passes", "Add 'throughput: true' to the suite."
+        raise ConfigError(Problem("--passes", got, "a suite with throughput:", remedy))
     from symbench.base.environment import pick_devices
     from symbench.measure.execution.ledger import Ledger
     from symbench.measure.execution.loading import Settings
@@ -163,7 +169,7 @@ def forecast(suite: Suite | Path | str, choices: Choices, listen: Listener = ign
 
     began = time.perf_counter()
     resolved, ledger = prepare(suite, choices, listen, forward=True)
-    return forecasts.of(resolved, ledger, loading=time.perf_counter() - began)
+    return forecasts.of(resolved, ledger, loading=time.perf_counter() - began, passes=choices.passes)
 
 
 def run(
@@ -204,7 +210,7 @@ def run(
     ledger.store.check_writable()
     try:
         engine = load_engine(choices.engine or usual(len(ledger.settings.all)))
-        under_way = Underway(resolved, ledger, engine, choices.only)
+        under_way = Underway(resolved, ledger, engine, choices.only, choices.passes)
         return Run(ledger.store, under_way.run(listen, stopped))
     except OSError as error:  # users' code has errors of its own: see code.foreign
         where, got = str(error.filename or ledger.store.root), f"cannot be written: {error.strerror or error}"

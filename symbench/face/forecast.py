@@ -10,7 +10,7 @@ from symbench.algebra.metrics.brought import names_in, with_code
 from symbench.algebra.statistics import no_change, smallest_detectable_difference, unseen
 from symbench.base.environment import hardware
 from symbench.face.history import Guess, History, Work
-from symbench.measure import train
+from symbench.measure import throughput, train
 from symbench.measure.execution.ledger import Ledger
 from symbench.measure.execution.samples import needs
 from symbench.measure.plan.document import Cell, Plan
@@ -63,6 +63,7 @@ class Forecast:
         device: where.
         loading: seconds that it took to load data and models just now, as every run does first.
         devices: among how many the rest is shared out.
+        timing: seconds that throughput passes take at least.
     """
 
     cells: list[CellForecast]
@@ -71,6 +72,7 @@ class Forecast:
     device: str
     loading: float = 0.0
     devices: int = 1
+    timing: float = 0.0
 
     @property
     def time(self) -> Guess | None:
@@ -90,6 +92,7 @@ class Forecast:
             "training": training,
             "to_decode": self.images,
             "cells": [cell.document() for cell in self.cells],
+            "seconds_of_throughput_passes": self.timing,
             **_document(self.time),
         }
 
@@ -115,6 +118,8 @@ class Forecast:
         text += self._in_words(busy)
         if self.images:
             text += f"; {self.images:,} images to be decoded, which is not counted"
+        if self.timing:
+            text += f"; throughput passes of {self.timing:,.0f} s at least, which are not counted"
         return text
 
     def _in_words(self, busy: Sequence[CellForecast]) -> str:
@@ -142,13 +147,14 @@ def _document(time: Guess | None) -> dict[str, Any]:
     return {"seconds": time.seconds, "seconds_low": time.low, "seconds_high": time.high}
 
 
-def of(space: Workspace, ledger: Ledger, *, loading: float = 0.0) -> Forecast:
+def of(space: Workspace, ledger: Ledger, *, loading: float = 0.0, passes: int | None = None) -> Forecast:
     """Look at a plan; nothing is run, and nothing is written.
 
     Args:
         space: the plan, and what was loaded to make it.
         ledger: what is measured already, and where the rest would be.
         loading: seconds that it took to resolve the plan.
+        passes: throughput passes that are asked for on this hardware.
     """
     plan, devices = space.plan, ledger.settings.all
     history = History(ledger.store, hardware(devices[0], devices=len(devices)))
@@ -158,7 +164,9 @@ def of(space: Workspace, ledger: Ledger, *, loading: float = 0.0) -> Forecast:
     ]
     trained = {name: _training(plan, name, history) for name in untrained}
     images = sum(need.pending() for need in needs(space, ledger, plan.cells))
-    return Forecast(cells, trained, images, ", ".join(devices), loading, len(devices))
+    models = throughput.entrants(space, [cell for cell in plan.cells if space.broken_reason(cell) is None])
+    timing = throughput.seconds_at_least(space, models, throughput.lacking(space, ledger, models, passes))
+    return Forecast(cells, trained, images, ", ".join(devices), loading, len(devices), timing)
 
 
 def _training(plan: Plan, name: str, history: History) -> Guess | None:

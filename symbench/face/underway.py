@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +11,8 @@ from typing import Any
 from symbench.base.environment import committed, describe
 from symbench.base.errors import ConfigError
 from symbench.base.events import Listener, Note
-from symbench.base.records import CellStatus, Manifest
+from symbench.base.records import CellStatus, Manifest, PassStatus
+from symbench.measure import throughput
 from symbench.measure.engines.base import Engine, Task
 from symbench.measure.execution.context import Context
 from symbench.measure.execution.ledger import Ledger
@@ -19,6 +20,7 @@ from symbench.measure.plan.document import Cell, Plan
 from symbench.measure.plan.workspace import Workspace
 from symbench.measure.store import Store
 from symbench.measure.suite.entries import NOT_MEASURED
+from symbench.measure.throughput import Entrant
 
 
 @dataclass
@@ -30,6 +32,8 @@ class Underway:
         ledger: what is measured already.
         engine: where the rest is measured.
         only: the part of the suite that was asked for.
+        passes: how many throughput passes there are to be on hardware like this; by default as many as the suite
+            says, wherever they were taken.
         done: what became of each cell so far, by its names.
     """
 
@@ -37,6 +41,7 @@ class Underway:
     ledger: Ledger
     engine: Engine
     only: str | None = None
+    passes: int | None = None
     done: dict[str, CellStatus] = field(default_factory=dict)
 
     def run(self, listen: Listener, stopped: Callable[[], bool]) -> Manifest:
@@ -48,10 +53,12 @@ class Underway:
         settings = self.ledger.settings
         pending = [cell for cell in self.plan.cells if not self.ledger.done(self.space, cell)]
         earlier = self._earlier()
-        if not pending and earlier is not None and earlier.status == "complete":
+        models = self._models([cell for cell in self.plan.cells if cell not in pending])
+        if not pending and earlier is not None and earlier.status == "complete" and not self._lacking(models):
             listen(Note(f"nothing to do: {_cells(len(self.plan.cells))} measured already, run {earlier.run}"))
             now = committed(earlier.environment, self.plan.suite.folder)
-            earlier = earlier.model_copy(update={"environment": now})
+            there = throughput.listed(self.store, models)
+            earlier = earlier.model_copy(update={"environment": now, "passes": there})
             self.store.write_manifest(earlier)
             return earlier
         environment = describe(settings.device, self.plan.suite.folder, devices=len(settings.all))
@@ -72,6 +79,8 @@ class Underway:
             self.engine.run([Task(self.plan, cell) for cell in self.plan.cells], context, record)
             whole = len(self.done) == len(self.plan.cells) and all(c.status == "done" for c in self.done.values())
             status = "complete" if whole else "incomplete"
+            done = [cell for cell in self.plan.cells if self._is_done(cell)]
+            manifest = manifest.model_copy(update={"passes": self._timed(context, self._models(done))})
         finally:
             manifest = manifest.model_copy(update={"cells": self._cells(), "status": status, "finished": _now()})
             self.store.write_manifest(manifest)
@@ -89,6 +98,22 @@ class Underway:
 
     def _cells(self) -> list[CellStatus]:
         return [self.done.get(str(cell.pair)) or _status(cell, "planned", None) for cell in self.plan.cells]
+
+    def _is_done(self, cell: Cell) -> bool:
+        found = self.done.get(str(cell.pair))
+        return found is not None and found.status == "done"
+
+    def _models(self, measured: Sequence[Cell]) -> dict[str, list[Entrant]]:
+        return throughput.entrants(self.space, measured)
+
+    def _lacking(self, models: Mapping[str, Sequence[Entrant]]) -> dict[str, int]:
+        """How many passes each dataset's models are still to get, by its name; datasets that lack none left out."""
+        return throughput.lacking(self.space, self.ledger, models, self.passes)
+
+    def _timed(self, context: Context, models: Mapping[str, Sequence[Entrant]]) -> list[PassStatus]:
+        """Add the passes that lack; all that there are now, and the models that failed."""
+        failed = throughput.add_passes(context, models, self._lacking(models))
+        return [*throughput.listed(self.store, models), *failed]
 
     def _earlier(self) -> Manifest | None:
         """The newest run of the very same cells: it is taken up again rather than begun anew."""
@@ -118,6 +143,7 @@ class Underway:
             asked=self.plan.asked,
             plan=[str(cell.pair) for cell in self.plan.cells],
             cells=self._cells(),
+            passes=earlier.passes if earlier else [],
             environment=environment,
             status="running",
             limit=self.plan.limit,

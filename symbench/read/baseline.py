@@ -10,7 +10,6 @@ import contextlib
 import io
 import json
 import re
-import subprocess
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from pydantic import ValidationError
 from symbench.algebra.metrics import shown_in
 from symbench.base.columns import COLUMNS, OBSERVATIONS, SAMPLES
 from symbench.base.errors import ConfigError, Problem
+from symbench.base.passes import PassRecord
 from symbench.base.records import (
     SCHEMA_VERSION,
     BaselineCell,
@@ -35,15 +35,18 @@ from symbench.base.records import (
     CellStatus,
     FileRecord,
     Manifest,
+    PassStatus,
 )
-from symbench.measure.store import Store, canonical, is_sealed, sealed, sha256_bytes, sha256_file, write_text, written
+from symbench.measure.store import Store, is_sealed, sealed, sha256_bytes, sha256_file, write_text, written
 from symbench.read import estimates
+from symbench.read.commits import NoBaseline, of_commit
+from symbench.read.packed import packed, unpacked
 
 FLOATS = [column.name for column in COLUMNS if column.kept and column.kept_field.type == pa.float32()]
 """Columns that are kept in float32."""
 DROPPED = [column.name for column in COLUMNS if not column.kept]
 AVERAGED = "averaged_prediction"
-CELLS = b"symbench.cells"
+CELLS, PASSES = b"symbench.cells", b"symbench.passes"
 
 SCHEMA = pa.schema([column.kept_field for column in COLUMNS if column.kept] + [pa.field(AVERAGED, pa.int32())])
 
@@ -96,7 +99,8 @@ def write(store: Store, manifest: Manifest, path: Path, *, reason: str, force: b
         raise ConfigError(Problem(manifest.run, "no cell is finished", "a run with some"))
     beside = path.with_suffix(".parquet")
     try:
-        _write_observations(store, [record for _, record in done], beside)
+        passes = _passes(store, manifest)
+        _write_observations(store, [record for _, record in done], list(passes.values()), beside)
         found = BaselineRecord(
             suite=str(manifest.suite["name"]),
             run=manifest.run,
@@ -104,6 +108,7 @@ def write(store: Store, manifest: Manifest, path: Path, *, reason: str, force: b
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             environment=manifest.environment,
             cells=[_summary(store, cell, record) for cell, record in done],
+            passes=[status for status in manifest.passes if status.file in passes],
             observations=FileRecord(file=beside.name, sha256=sha256_file(beside)),
         )
         text = json.dumps(json.loads(sealed(found)), sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False)
@@ -131,10 +136,21 @@ def _summary(store: Store, cell: CellStatus, record: CellRecord) -> BaselineCell
     )
 
 
-def _write_observations(store: Store, records: Sequence[CellRecord], path: Path) -> None:
+def _passes(store: Store, manifest: Manifest) -> dict[str, PassRecord]:
+    """The run's throughput passes by their files, as far as they can be read."""
+    found = {}
+    for status in manifest.passes:
+        with contextlib.suppress(ConfigError):
+            if status.file is not None:
+                found[status.file] = store.pass_of(status.key, status.file)
+    return found
+
+
+def _write_observations(
+    store: Store, records: Sequence[CellRecord], passes: Sequence[PassRecord], path: Path
+) -> None:
     unique = {record.key: record for record in records}
-    packed = zlib.compress(canonical([r.model_dump(mode="json") for r in unique.values()]).encode(), 9)
-    schema = SCHEMA.with_metadata({CELLS: packed})
+    schema = SCHEMA.with_metadata({CELLS: packed(unique.values()), **({PASSES: packed(passes)} if passes else {})})
     options: dict[str, Any] = {"compression": "zstd", "compression_level": 9, "use_dictionary": _words(schema)}
     options["use_byte_stream_split"] = FLOATS
     with written(path) as temporary, pq.ParquetWriter(temporary, schema, **options) as writer:
@@ -187,8 +203,7 @@ class Baseline:
 
     @cached_property
     def _records(self) -> dict[str, CellRecord]:
-        packed = (self._file.schema_arrow.metadata or {})[CELLS]
-        found = [CellRecord.model_validate(cell) for cell in json.loads(zlib.decompress(packed))]
+        found = unpacked((self._file.schema_arrow.metadata or {})[CELLS], CellRecord)
         return {record.key: record for record in found}
 
     @property
@@ -198,6 +213,28 @@ class Baseline:
             CellStatus(model=c.model, dataset=c.dataset, symmetry=c.symmetry, key=c.key, status="done")
             for c in self.record.cells
         ]
+
+    @property
+    def passes(self) -> list[PassStatus]:
+        """The throughput passes of its models."""
+        return self.record.passes
+
+    @cached_property
+    def _timed(self) -> list[PassRecord]:
+        found = (self._file.schema_arrow.metadata or {}).get(PASSES)
+        return [] if found is None else unpacked(found, PassRecord)
+
+    def pass_of(self, key: str, file: str) -> PassRecord:
+        """A throughput pass.
+
+        Raises:
+            ConfigError: the baseline has no such pass.
+        """
+        places = [each for each in self.record.passes if each.file is not None]
+        for status, record in zip(places, self._timed, strict=True):
+            if (status.key, status.file) == (key, file):
+                return record
+        raise ConfigError(Problem(self.name, f"has no throughput pass {file}"))
 
     @property
     def groups(self) -> int:
@@ -236,10 +273,6 @@ class Baseline:
         return table
 
 
-class NoBaseline(ConfigError):
-    """There is no baseline where one was looked for."""
-
-
 def read(where: str) -> Baseline:
     """Read a baseline from a file, or from git as ``git:REF:PATH``.
 
@@ -253,7 +286,7 @@ def read(where: str) -> Baseline:
         if not ref or not path or ref.startswith("-"):
             raise ConfigError(Problem("--baseline", f"got {where!r}", "git:REF:PATH"))
         beside = str(Path(path).with_suffix(".parquet"))
-        return _checked(_git(ref, path, where), lambda: _git(ref, beside, where), where)
+        return _checked(of_commit(ref, path, where), lambda: of_commit(ref, beside, where), where)
     file = Path(where)
     try:
         text = file.read_bytes()
@@ -264,21 +297,6 @@ def read(where: str) -> Baseline:
         remedy = "'symbench baseline set RUN --reason ...' makes one."
         raise ConfigError(Problem(where, f"cannot be read: {error.strerror}", "a baseline", remedy)) from error
     return _checked(text, lambda: file.with_suffix(".parquet"), where)
-
-
-def _git(ref: str, path: str, where: str) -> bytes:
-    """A file's bytes as of a commit; the path is relative to the working folder, or else to the repository."""
-    for place in (f"./{path}", path):
-        command = ["git", "show", "--end-of-options", f"{ref}:{place}"]
-        try:
-            done = subprocess.run(command, capture_output=True, timeout=60, check=False)
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise ConfigError(Problem(where, f"git cannot be run: {error}")) from error
-        if done.returncode == 0:
-            return done.stdout
-    reason = "".join(done.stderr.decode(errors="replace").strip().splitlines()[:1])
-    remedy = "CI often checks out one commit only: fetch the branch first."
-    raise NoBaseline(Problem(where, f"git has no such file: {reason}", "git:REF:PATH", remedy))
 
 
 def _digest(observations: Path | bytes) -> str | None:

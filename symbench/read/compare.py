@@ -58,7 +58,8 @@ def _cell(
                 why = (other.reason or fault or "not measured") if other is not None else "no such cell"
                 yield PairRecord(**names_of(names), metric="", mark=mark, reason=why)
         return
-    for pair in pair_cells(sides[0].measured, sides[1].measured, records[0], records[1], metrics):
+    passes = sides[0].passes(a), sides[1].passes(b)
+    for pair in pair_cells(sides[0].measured, sides[1].measured, records[0], records[1], metrics, passes):
         nothing = pair.before and pair.after and pair.before.value.estimate is pair.after.value.estimate is None
         if pair.either.primary and pair.either.value.element is None and not nothing:
             yield _row(names, pair)

@@ -17,7 +17,8 @@ from symbench.measure.suite.rules import Rule
 from symbench.read import baseline as baselines
 from symbench.read import compare as comparing
 from symbench.read import gate as gates
-from symbench.read.baseline import Baseline, NoBaseline
+from symbench.read.baseline import Baseline
+from symbench.read.commits import NoBaseline
 from symbench.read.gate import Against, Policy
 from symbench.read.pairing.runs import Measured, Recorded
 

@@ -213,10 +213,23 @@ METRICS = Table(
             "flop", "lower", heading="FLOPs per sample", shown=("costs", "comparison"), role="operations",
             aliases=("macs",),
         ),
+        "throughput": _cost(
+            "passes:throughput", "samples per second at the suite's batch size, timed by passes of its own",
+            "samples/s", "higher", heading="samples per second", shown=("costs", "comparison"), role="speed",
+            of_passes="time", aliases=("speed", "samples_per_second", "images_per_second", "fps"),
+        ),
+        "latency": _cost(
+            "passes:latency", "time that a sample takes which comes alone", "s", "lower",
+            heading="latency", shown=("costs", "comparison"), of_passes="time",
+        ),
+        "peak_memory": _cost(
+            "passes:peak_memory", "the most memory that a forward pass of the suite's batch size holds at a time",
+            "MiB", "lower", heading="peak memory", shown=("costs", "comparison"), of_passes="memory",
+            aliases=("memory",),
+        ),
         "seconds_per_sample": _cost(
             "cost:seconds_per_sample", "median time of a warm forward pass over its batch size",
-            "s", "lower", heading="time per sample", shown=("costs", "comparison"), role="time",
-            aliases=("latency", "time", "speed", "throughput"),
+            "s", "lower", heading="time per sample", shown=(), role="time", aliases=("time",),
         ),
         "training_seconds": _cost(
             "cost:training_seconds", "time that training took", "s", "lower", heading="training", shown=("costs",)

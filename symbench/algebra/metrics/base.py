@@ -10,6 +10,7 @@ import numpy as np
 
 from symbench.algebra.statistics import Array, Interval, Sampled
 from symbench.base.columns import SEEN
+from symbench.base.passes import PassRecord
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class Observed:
         reasons: of every control that could not run.
         facts: of the model: parameters, flops and times.
         remarks: what is said of facts, by their names.
+        passes: throughput passes of the model on this dataset, those of one hardware.
     """
 
     samples: Array
@@ -88,6 +90,7 @@ class Observed:
     label_targets: Array | None = None
     cosine: Array | None = None
     retrieved: Array | None = None
+    passes: Sequence[PassRecord] = ()
 
     @property
     def predictions(self) -> Array | None:

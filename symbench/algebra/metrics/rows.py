@@ -10,12 +10,12 @@ from symbench.base.registry import Row
 Better = Literal["higher", "lower", "neither"]
 Scope = Literal["symmetry", "control", "model"]
 Floor = Literal["error", "deviation", "behaviour", "reference"]
-Scale = Literal["percent", "fraction", "scientific", "count", "seconds"]
+Scale = Literal["percent", "fraction", "scientific", "count", "seconds", "rate", "memory"]
 Shown = Literal["table", "ranking", "glance", "curve", "comparison", "baseline", "costs", "split", "generators"]
 Role = Literal[
     "as it is", "orbit mean", "worst case", "worst element", "each element", "chance", "predicted classes",
     "retrieval", "deviation", "exactness", "the model's share", "resampling's share", "layer", "excluded pairs",
-    "size", "operations", "time",
+    "size", "operations", "time", "speed",
 ]  # fmt: skip
 """What sentences and figures of their own are made from, each the part of one metric."""
 
@@ -26,6 +26,8 @@ SCALES: dict[str, Scale] = {
     "count": "count",
     "flop": "count",
     "s": "seconds",
+    "samples/s": "rate",
+    "MiB": "memory",
 }
 """How numbers of a unit are written, where a row does not say otherwise; other units: ``scientific``."""
 BOUNDS: dict[str, tuple[float | None, float | None]] = {
@@ -68,6 +70,8 @@ class MetricRow(Row):
             name: always.
         instead_of: its column is left out where this other metric has values.
         not_for: tasks whose tables have no room for it; estimates.csv has it.
+        of_passes: what it is of where throughput passes measure it: ``time``, of which rules ask for several passes
+            on like hardware, or ``memory``, of which one is enough.
     """
 
     unit: str = ""
@@ -87,6 +91,7 @@ class MetricRow(Row):
     beside: str | None = None
     instead_of: str | None = None
     not_for: tuple[str, ...] = ()
+    of_passes: Literal["time", "memory"] | None = None
 
     @property
     def written_as(self) -> Scale:

@@ -19,10 +19,12 @@ from symbench.algebra.statistics.paired import (
     ratio_difference,
     smallest_detectable_difference,
 )
+from symbench.algebra.statistics.passes import ENOUGH_PASSES, Passes
 from symbench.algebra.statistics.sampled import Mean, Quantile, Ratio, Sampled, Smallest
 from symbench.algebra.statistics.single import bounded_mean, mean, quantile, ratio, smallest_mean
 
 __all__ = [
+    "ENOUGH_PASSES",
     "FEW",
     "LEVEL",
     "RESAMPLES",
@@ -31,6 +33,7 @@ __all__ = [
     "Discordance",
     "Interval",
     "Mean",
+    "Passes",
     "Quantile",
     "Ratio",
     "Sampled",

@@ -21,6 +21,7 @@ from symbench.algebra.statistics.confidence import TAIL, Confidence, OfFew, of_m
 from symbench.algebra.statistics.interval import FEW, TOLERANCE, Array, Interval, exact
 from symbench.algebra.statistics.least import Elements, least, lost
 from symbench.algebra.statistics.paired import difference, ratio_difference
+from symbench.algebra.statistics.passes import Passes, change_of_passes, of_passes
 from symbench.algebra.statistics.sampled import Mean, Ratio, Sampled, Smallest
 
 
@@ -32,6 +33,8 @@ def absolute(value: Sampled, sign: int, *, seed: int) -> Confidence:
         sign: 1 or -1.
         seed: seeds the bootstrap.
     """
+    if isinstance(value, Passes):
+        return of_passes(value, sign)
     error = _error(value.influence())
     if isinstance(value, Smallest):
         n = int(value.valid.any(axis=0).sum())
@@ -60,6 +63,8 @@ def change(before: Sampled, after: Sampled, sign: int, *, seed: int, resamples: 
     Raises:
         ValueError: the values are of other samples or elements, or not finite.
     """
+    if isinstance(before, Passes) and isinstance(after, Passes):
+        return change_of_passes(before, after, sign)
     _require_pair(before, after)
     bounded = _bounded(before, after, sign, 1.0)
     return bounded or _bootstrapped(before, after, sign, seed, resamples)
@@ -96,10 +101,12 @@ def relative_change(before: Sampled, after: Sampled, sign: int, limit: float, *,
     Raises:
         ValueError: as :func:`change`.
     """
-    _require_pair(before, after)
     # A limit of 5 % of a baseline of -2 allows for 0.1 towards worse, not towards better: hence the side.
     side = 1.0 if before.estimate >= 0 else -1.0
     factor = 1 + sign * side * limit
+    if isinstance(before, Passes) and isinstance(after, Passes):
+        return change_of_passes(before, after, sign, factor)
+    _require_pair(before, after)
     bounded = _bounded(before, after, sign, max(factor, 0.0))
     if bounded is not None:
         return bounded

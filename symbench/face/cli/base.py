@@ -124,7 +124,7 @@ def show(opened: Run, json: bool, frame: Any = None) -> None:
         tell(f"left out: {reason}")
     frame = opened.estimates() if frame is None else frame
     if json:
-        print_json(reports.document(opened.manifest, frame))
+        print_json(reports.document(opened.store, opened.manifest, frame))
     else:
         cost = tables.costs(frame, opened.metrics)
         show_boards([*tables.boards(frame, opened.metrics), *([cost] if cost.rows else [])])

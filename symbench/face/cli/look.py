@@ -67,7 +67,9 @@ def report(
         parts, output or api.report_folder(opened), chosen, gate=gate, metrics=api.metrics_of(opened)
     )
     if json:
-        documents = [reports.document(run.manifest, frame) for run, frame in zip(opened, frames, strict=True)]
+        documents = [
+            reports.document(run.store, run.manifest, frame) for run, frame in zip(opened, frames, strict=True)
+        ]
         print_json(reports.together(documents))
     else:
         for run, frame in zip(opened, frames, strict=True):

@@ -84,6 +84,12 @@ if TYPE_CHECKING:
 @click.option(
     "--batch-size", type=int, metavar="N", help="Samples in one forward pass, rather than what suits the device."
 )
+@click.option(
+    "--passes",
+    type=int,
+    metavar="N",
+    help="Throughput passes that there are to be on this hardware; those that lack are added. [default: the suite's]",
+)
 @click.option("--fail-fast", is_flag=True, help="Stop at the first cell that fails.")
 @no_code_option
 @trust_option

@@ -45,6 +45,15 @@ def measured(context: Context, cells: Sequence[Cell]) -> Iterator[tuple[Cell, st
         yield cell, reason
 
 
+def load_model(context: Context, cell: Cell) -> Loaded:
+    """The model of a cell on the device, loaded anew: trained, or with its weights.
+
+    Raises:
+        CellError: it cannot be loaded.
+    """
+    return _Worker(context)._load(cell)
+
+
 @dataclass
 class Worker:
     """Measures the cells of one model, which is loaded once for every shape that it has to take."""

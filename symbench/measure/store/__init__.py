@@ -15,8 +15,10 @@ from filelock import FileLock, Timeout
 
 from symbench.base.columns import GALLERY, OBSERVATIONS, SAMPLES, VIEWS
 from symbench.base.errors import CellError, ConfigError, Problem, near_miss
+from symbench.base.passes import PassRecord
 from symbench.base.paths import sha256_file
 from symbench.base.records import CellRecord, FileRecord, Manifest
+from symbench.measure.store import passes
 from symbench.measure.store.cells import (
     files_of,
     parsed,
@@ -223,6 +225,22 @@ class Store:
     def write_cell(self, record: CellRecord) -> None:
         """Write a cell's record, which makes the cell a finished one: all of its files have to be there."""
         write_text(self.cell_folder(record.key) / "cell.json", sealed(record))
+
+    def write_pass(self, record: PassRecord) -> str:
+        """Write a throughput pass; the name of its file."""
+        return passes.write_pass(self.root, record)
+
+    def files_of_passes(self, key: str) -> list[str]:
+        """The files of the throughput passes under a key, the oldest first."""
+        return passes.files_of_passes(self.root, key)
+
+    def pass_of(self, key: str, file: str) -> PassRecord:
+        """A throughput pass.
+
+        Raises:
+            ConfigError: it is missing, or not what was written.
+        """
+        return passes.read_pass(self.root, key, file)
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Write or replace a run's manifest, and point ``latest`` at it."""

@@ -33,13 +33,13 @@ from symbench.measure.suite.entries import (
     Recipe,
     Suite,
     SymmetryEntry,
-    check_code,
     code_of,
 )
 from symbench.measure.suite.gates import problems_of_gates
 from symbench.measure.suite.problems import problems_of
 from symbench.measure.suite.rules import Rule
 from symbench.measure.suite.select import Selector, unmatched
+from symbench.measure.suite.trust import check_code
 
 WEIGHTS = (".safetensors", ".pth", ".ckpt", ".bin")
 """How files end that hold weights and no program."""

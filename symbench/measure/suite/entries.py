@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,18 +21,17 @@ from pydantic import (
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from symbench.algebra.fields import OUTPUTS, Scalar
-from symbench.algebra.groups import GROUPS, PRODUCT, factors
+from symbench.algebra.groups import PRODUCT, factors
 from symbench.base.code import Code
 from symbench.base.document import Document
-from symbench.base.errors import Problem, SuiteError, encodable, one_of, quoted
-from symbench.base.registry import Options, Table
-from symbench.domains.common.datasets import DATASETS
+from symbench.base.errors import encodable, one_of
+from symbench.base.registry import Options
 from symbench.domains.common.labels import LABELS
-from symbench.domains.common.models import MODELS
 from symbench.measure.store import content_key
 from symbench.measure.suite.devices import DEVICE, IN_WORDS, Devices
 from symbench.measure.suite.rules import Rule
 from symbench.measure.suite.select import Selector
+from symbench.measure.suite.throughput import Passes
 
 NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 PATTERNS = {
@@ -269,6 +267,7 @@ class Suite(BaseModel):
     symmetries: Annotated[dict[Name, SymmetryEntry], Field(min_length=1)]
     numerics: Numerics = Numerics()
     controls: Controls = Controls()
+    throughput: Passes = None
     baseline: str | None = None
     gates: list[Rule] = Field(default_factory=list)
     metrics: list[str] = Field(default_factory=list)
@@ -311,40 +310,3 @@ class Suite(BaseModel):
 def code_of(entry: DatasetEntry | ModelEntry, suite: Suite, where: str) -> Code | None:
     """The entry's code reference, where ``use:`` has a colon."""
     return Code.parse(entry.use, folder=suite.folder, where=where)
-
-
-def uses_code(suite: Suite) -> Iterator[tuple[str, str]]:
-    """The entries that would run code which is not part of symbench or a library, as (key with line, name)."""
-    tables: tuple[tuple[str, str, Table[Any]], ...] = (
-        ("datasets", "use", DATASETS),
-        ("models", "use", MODELS),
-        ("symmetries", "group", GROUPS),
-    )
-    for kind, key, table in tables:
-        for name, entry in getattr(suite, kind).items():
-            use = getattr(entry, key)
-            known = table.built_in(use)
-            if ":" in use or (known[0].runs_code if known else "/" in use):
-                yield suite.where(kind, name, key), use
-    for name, symmetry in suite.symmetries.items():
-        if symmetry.action is not None and (":" in symmetry.action or "/" in symmetry.action):
-            yield suite.where("symmetries", name, "action"), symmetry.action
-    yield from ((suite.where("metrics"), name) for name in suite.metrics)
-    for i, rule in enumerate(suite.gates):
-        where = f"gates.{i}.metric" if suite.source is None else suite.source.where(("gates", i, "metric"))
-        yield from ((where, name) for name in rule.metric if ":" in name or "/" in name)
-
-
-def check_code(suite: Suite) -> None:
-    """Refuse every entry that would run code beyond symbench's own (``--no-code``).
-
-    Raises:
-        SuiteError: with all such entries.
-    """
-    remedy = "Leave --no-code out if you trust the suite."
-    problems = [
-        Problem(where, f"got {quoted(use)}, which would run code of its own", "built-in names only", remedy)
-        for where, use in uses_code(suite)
-    ]
-    if problems:
-        raise SuiteError(problems)

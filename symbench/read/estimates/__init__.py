@@ -19,9 +19,13 @@ from symbench.algebra.statistics import LEVEL
 from symbench.base.code import foreign
 from symbench.base.errors import CellError
 from symbench.base.records import CellRecord, CellStatus, Manifest
+from symbench.read.estimates.passes import NONE, Taken, taken
 from symbench.read.estimates.reading import Cells, outputs_of
 
-__all__ = ["BOOTSTRAP_SEED", "COLUMNS", "Cells", "Estimate", "of_cell", "of_run", "times", "with_seconds"]
+__all__ = [
+    "BOOTSTRAP_SEED", "COLUMNS", "NONE", "Cells", "Estimate", "Taken", "of_cell", "of_run", "taken", "times",
+    "with_seconds",
+]  # fmt: skip
 
 COLUMNS = (
     "model", "replica", "dataset", "symmetry", "output", "task", "element", "elements", "stratum", "k", "metric",
@@ -83,7 +87,7 @@ def of_run(cells: Cells, manifest: Manifest, metrics: Metrics | None = None) -> 
     chosen = of_manifest(manifest) if metrics is None else metrics
     rows: list[dict[str, Any]] = []
     seen: set[tuple[str, str]] = set()
-    taken = times(cells, manifest.cells)
+    seconds = times(cells, manifest.cells)
     for cell in manifest.cells:
         record = cells.cell(cell.key) if cell.status != "failed" else None
         if record is None:
@@ -91,10 +95,11 @@ def of_run(cells: Cells, manifest: Manifest, metrics: Metrics | None = None) -> 
             continue
         fresh = (cell.model, cell.dataset) not in seen
         seen.add((cell.model, cell.dataset))
-        timed = with_seconds(record, taken.get((cell.model, cell.dataset), []))
+        timed = with_seconds(record, seconds.get((cell.model, cell.dataset), []))
+        passes = taken(cells, manifest.passes, cell.model, cell.dataset) if fresh else NONE
         rows.extend(
             _row(cell, estimate) | _said(estimate, record)
-            for estimate in of_cell(cells, timed, chosen)
+            for estimate in of_cell(cells, timed, chosen, passes)
             if fresh or estimate.row.scope != "model"
         )
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
@@ -137,16 +142,20 @@ def with_seconds(record: CellRecord, taken: list[float]) -> CellRecord:
     return record.model_copy(update={"facts": {**record.facts, **facts}})
 
 
-def of_cell(cells: Cells, record: CellRecord, metrics: Metrics | None = None) -> Iterator[Estimate]:
+def of_cell(
+    cells: Cells, record: CellRecord, metrics: Metrics | None = None, passes: Taken = NONE
+) -> Iterator[Estimate]:
     """The estimates of one cell, without their intervals.
 
     Args:
         cells: where its files are.
         record: the cell.
         metrics: of which; all that there are by default.
+        passes: throughput passes of the cell's model on its dataset.
     """
     chosen = list((dict(METRICS) if metrics is None else metrics).items())
-    for output, whole in outputs_of(cells, record):
+    for output, seen in outputs_of(cells, record):
+        whole = passes.seen(seen)
         first = output == next(iter(record.outputs))
         found: list[list[Estimate]] = [[] for _ in chosen]
         for number, (kind, stratum, subset) in enumerate(

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from symbench.algebra.metrics.base import Observed
 from symbench.algebra.statistics import Array
 from symbench.base.columns import SEEN
+from symbench.base.passes import PassRecord
 from symbench.base.records import CellRecord
 
 SINGLE = 30 * 2.0**-23
@@ -37,6 +38,13 @@ class Cells(Protocol):
 
     def controls(self, key: str) -> pa.Table:
         """The rows of a finished cell's controls."""
+
+    def pass_of(self, key: str, file: str) -> PassRecord:
+        """A throughput pass.
+
+        Raises:
+            ConfigError: it is missing, or not what was written.
+        """
 
 
 def outputs_of(cells: Cells, record: CellRecord) -> Iterator[tuple[str, Observed]]:

@@ -42,6 +42,12 @@ def replay(suite: str, cell: CellStatus, run: Recorded) -> str:
     return shlex.join(["symbench", "run", suite, "--only", only, *results])
 
 
+def more_passes(suite: str, run: Recorded, count: int) -> str:
+    """The command that adds throughput passes until there are so many."""
+    results = [] if str(run.store.root) == "results" else ["--results", str(run.store.root)]
+    return shlex.join(["symbench", "run", suite, "--passes", str(count), *results])
+
+
 def _numbers(estimate: Estimate) -> dict[str, Any]:
     value = estimate.value
     return {

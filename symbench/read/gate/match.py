@@ -188,19 +188,19 @@ def _estimated(sides: Sides, mine: Sequence[Ruled], known: Metrics, cell: CellSt
 
 def _pairs(sides: Sides, cell: CellStatus, record: CellRecord, metrics: Metrics, relative: bool) -> Iterator[Paired]:
     """The cell's estimates, beside the baseline's where a rule asks for them."""
-    baseline = sides.against.baseline
+    baseline, passes = sides.against.baseline, sides.after.passes(cell)
     if not relative or baseline is None or sides.before is None:
         why = sides.against.broken
-        yield from (Paired(None, estimate, why) for estimate in estimates.of_cell(sides.run, record, metrics))
+        yield from (Paired(None, estimate, why) for estimate in estimates.of_cell(sides.run, record, metrics, passes))
         return
     other = next((c for c in baseline.cells if names_of(c) == names_of(cell)), None)
     before = sides.before.record(other)
     if before is not None:
-        yield from pair_cells(baseline, sides.run, before, record, metrics)
+        yield from pair_cells(baseline, sides.run, before, record, metrics, (sides.before.passes(other), passes))
         return
     fault = sides.before.fault(other) or (other and other.reason) or "not measured"
     why = f"the baseline's cell cannot be used: {fault}" if other else "the baseline has no such cell"
-    yield from (Paired(None, estimate, why) for estimate in estimates.of_cell(sides.run, record, metrics))
+    yield from (Paired(None, estimate, why) for estimate in estimates.of_cell(sides.run, record, metrics, passes))
 
 
 def once(matches: Iterable[Match], taken: set[tuple[int, str, str, str]]) -> Iterator[Match]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from symbench.algebra.statistics import Confidence, absolute, unseen
+from symbench.algebra.statistics import ENOUGH_PASSES, Confidence, Passes, absolute, unseen
 from symbench.base.code import foreign
 from symbench.base.errors import CellError
 from symbench.base.records import MatchRecord
@@ -14,7 +14,7 @@ from symbench.measure.suite.rules import Rule
 from symbench.read import estimates
 from symbench.read.estimates import Estimate
 from symbench.read.gate.decide import Case, Question
-from symbench.read.gate.draft import draft, interval
+from symbench.read.gate.draft import draft, interval, more_passes
 from symbench.read.gate.match import Match, Ruling, Sides
 from symbench.read.pairing.difference import Paired, at_floor, sign_of_worse
 
@@ -64,18 +64,21 @@ def case_of(match: Match, sides: Sides, policy: Policy, suite: str) -> Case:
         with foreign(CellError, f"metric {match.metric}", "its interval"):
             record = record.model_copy(update=interval(after))
             if match.ruled.relative:
-                return _against_baseline(match.ruled.rule, record, match.pair, after, sides, policy)
-            return _against_limit(match.ruled.rule, record, after, sides)
+                return _against_baseline(match.ruled.rule, record, match.pair, after, sides, policy, suite)
+            return _against_limit(match.ruled.rule, record, after, sides, suite)
     except CellError as error:
         return _settled(record, Ruling("error", str(error), "cell"))
 
 
-def _against_limit(rule: Rule, record: MatchRecord, after: Estimate, sides: Sides) -> Case:
+def _against_limit(rule: Rule, record: MatchRecord, after: Estimate, sides: Sides, suite: str) -> Case:
     value, sign = after.value, -1 if rule.kind == "at_least" else 1
     assert value.estimate is not None
     if sign > 0 and _floor_within(after, rule.limit):
         return _settled(record, Ruling("pass", FLOORED))
-    if after.unit == "s" and sign > 0:
+    record, few = _of_passes(record, after, None, sides, suite)
+    if few is not None:
+        return _settled(record, few)
+    if after.unit == "s" and sign > 0 and after.row.of_passes is None:
         return _settled(record, _timed(record, sides, rule.limit, [rule.limit]))
     if value.sampled is None:
         return _settled(record, _bare(sign * value.estimate, sign * rule.limit))
@@ -87,7 +90,7 @@ def _against_limit(rule: Rule, record: MatchRecord, after: Estimate, sides: Side
 
 
 def _against_baseline(
-    rule: Rule, record: MatchRecord, pair: Paired, after: Estimate, sides: Sides, policy: Policy
+    rule: Rule, record: MatchRecord, pair: Paired, after: Estimate, sides: Sides, policy: Policy, suite: str
 ) -> Case:
     if sides.against.baseline is None:
         return _without_baseline(record, sides, policy)
@@ -100,6 +103,9 @@ def _against_baseline(
     record = record.model_copy(update={"before": number, "margin": margin})
     if pair.reason is not None:
         return _settled(record, Ruling("not comparable", pair.reason))
+    record, few = _of_passes(record, after, pair.before, sides, suite)
+    if few is not None:
+        return _settled(record, few)
     if pair.identical:
         return _settled(record, Ruling("pass", "identical to the baseline"), _changed(0.0, 0.0, 0.0))
     return _changed_by(rule, record, pair, after, sides, number, margin)
@@ -123,7 +129,7 @@ def _changed_by(
     limit = number + sign_of_worse(after) * margin
     if _floor_within(after, limit) and at_floor(pair.before):
         return _settled(record, Ruling("pass", "both are at the floor"))
-    if after.unit == "s":
+    if after.unit == "s" and after.row.of_passes is None:
         known = sides.before.times if sides.before else {}
         slowest = [limit * each / number for each in known.get((record.model or "", record.dataset or ""), [])]
         return _settled(record, _timed(record, sides, limit, slowest or [limit]))
@@ -147,6 +153,29 @@ def _without_baseline(record: MatchRecord, sides: Sides, policy: Policy) -> Case
         None: Ruling("missing", f"{reason}: 'symbench baseline set' makes one", waits=True),
     }[policy.no_baseline]
     return _settled(record, ruling, {"replay": None})
+
+
+def _of_passes(
+    record: MatchRecord, after: Estimate, before: Estimate | None, sides: Sides, suite: str
+) -> tuple[MatchRecord, Ruling | None]:
+    """The record of a time that throughput passes took, with their number; and a verdict where they are too few."""
+    if not isinstance(after.value.sampled, Passes):
+        return record, None
+    count = after.value.sampled.samples
+    more = more_passes(suite, sides.run, max(count + 1, ENOUGH_PASSES))
+    record = record.model_copy(update={"passes": count, "replay": more})
+    if count < ENOUGH_PASSES:
+        reason = f"{_passes(count)} on this hardware: a rule on time needs {ENOUGH_PASSES}"
+        return record, Ruling("inconclusive", f"{reason}; '{more}' adds them")
+    earlier = None if before is None else before.value.sampled
+    if isinstance(earlier, Passes) and earlier.samples < ENOUGH_PASSES:
+        reason = f"{_passes(earlier.samples)} in the baseline: a rule on time needs {ENOUGH_PASSES}"
+        return record, Ruling("inconclusive", f"{reason}; set one of a run that has them")
+    return record, None
+
+
+def _passes(count: int) -> str:
+    return "one pass" if count == 1 else f"{count} passes"
 
 
 def _timed(record: MatchRecord, sides: Sides, limit: float, allowed: list[float]) -> Ruling:
@@ -191,7 +220,8 @@ def _changed(change: float, low: float | None, high: float | None) -> dict[str, 
 
 def _asked(record: MatchRecord, confidence: Confidence, margin: float, *, difference: bool) -> Case:
     """A question, and what no answer to it can see."""
-    record = record.model_copy(update={"unseen": unseen(confidence.n), "bounded": confidence.holds})
+    if record.passes is None:  # passes miss no kind of sample: each of them took all
+        record = record.model_copy(update={"unseen": unseen(confidence.n), "bounded": confidence.holds})
     return Case(record, Question(confidence, margin, difference=difference))
 
 

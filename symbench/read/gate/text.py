@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from symbench.base.escape import one_line
 from symbench.base.records import GateRecord
-from symbench.read.gate.words import blind, counts, headline, sentence, titles, worst_first
+from symbench.read.gate.words import again, blind, counts, headline, sentence, titles, worst_first
 
 
 def lines(record: GateRecord) -> list[str]:
@@ -16,7 +16,7 @@ def lines(record: GateRecord) -> list[str]:
         rows.append((match.verdict.upper(), f"{named[id(match)]}: {sentence(match)}"))
         rows += [("", sentence) for sentence in match.happened]
         if match.verdict != "pass" and match.replay:
-            rows.append(("", f"run just this cell: {match.replay}"))
+            rows.append(("", f"{again(match)}: {match.replay}"))
         if warning := blind(match):
             rows.append(("", f"warning: {warning}"))
     run = f"; run {record.run}" if record.run else ""

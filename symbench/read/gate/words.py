@@ -230,9 +230,10 @@ def sentence(match: MatchRecord) -> str:
 
 def deciding(match: MatchRecord) -> str:
     """What would decide an inconclusive match: ``about 1,234 samples, or a margin of 7.1 points, would decide``."""
-    if match.verdict != "inconclusive":
+    if match.verdict != "inconclusive" or (match.passes is not None and match.p_value is None):
         return ""
-    ways = [f"about {match.needed:,} samples"] if match.needed else []
+    what = "samples" if match.passes is None else "passes"
+    ways = [f"about {match.needed:,} {what}"] if match.needed else []
     ways += [f"a {way}"] if (way := _passing(match)) else []
     return f"{', or '.join(ways)}{',' if len(ways) > 1 else ''} would decide" if ways else ""
 
@@ -259,8 +260,13 @@ def blindness(match: MatchRecord) -> str:
 
 def message(match: MatchRecord) -> str:
     """What was found, what happened, and how to run just this cell, on a line each."""
-    replay = [f"run just this cell: {match.replay}"] if match.replay else []
+    replay = [f"{again(match)}: {match.replay}"] if match.replay else []
     return "\n".join([sentence(match), *match.happened, *replay])
+
+
+def again(match: MatchRecord) -> str:
+    """What the command does that belongs to a match."""
+    return "run just this cell" if match.passes is None else "time it again"
 
 
 def blind(match: MatchRecord) -> str:
@@ -280,7 +286,8 @@ def details(match: MatchRecord) -> str:
     rows = [
         ("rule", match.name),
         ("estimate", estimate(match)),
-        ("samples", "" if match.n is None else f"{match.n:,}"),
+        ("samples", "" if match.n is None or match.passes is not None else f"{match.n:,}"),
+        ("passes", "" if match.passes is None else f"{match.passes}, {match.n or 0:,} forward passes in all"),
         ("limit", limit(match)),
         ("change", change(match)),
         ("chances", chances(match)),
@@ -288,6 +295,6 @@ def details(match: MatchRecord) -> str:
         ("what would decide", deciding(match)),
         ("unseen", blindness(match)),
         *(("what happened", sentence) for sentence in match.happened),
-        ("run just this cell", match.replay or ""),
+        (again(match), match.replay or ""),
     ]
     return "\n".join(f"{name}: {value}" for name, value in rows if value)

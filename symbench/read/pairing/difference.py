@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from symbench.algebra.metrics import Metrics
 from symbench.algebra.statistics import Confidence, change, relative_change
+from symbench.base.passes import HARDWARE, why_unlike
 from symbench.base.records import CellRecord
 from symbench.read import estimates
-from symbench.read.estimates import Estimate
+from symbench.read.estimates import Estimate, Taken
 from symbench.read.estimates.identical import same_numbers, same_observations, same_weights
 from symbench.read.pairing.older import identity_of, tasks_of
 from symbench.read.pairing.runs import Measured
@@ -103,21 +105,47 @@ class Paired:
         return change(a.sampled, b.sampled, sign, seed=estimates.BOOTSTRAP_SEED)
 
 
+def _unlike(before: Taken, after: Taken, of: Literal["time", "memory"]) -> str | None:
+    """Why the passes of two runs cannot be compared; None where they can, or there are none."""
+    if not before.records or not after.records:
+        return None
+    names = HARDWARE if of == "time" else HARDWARE[:1]
+    return why_unlike(before.records[-1], after.records[-1], names)
+
+
 def sign_of_worse(estimate: Estimate) -> int:
     """1 where more is worse, -1 where less is."""
     return -1 if estimate.row.better == "higher" else 1
 
 
-def pair_cells(before: Measured, after: Measured, a: CellRecord, b: CellRecord, metrics: Metrics) -> Iterator[Paired]:
-    """The estimates of one cell in two runs, those of the second in its order, then those that it lacks."""
+def pair_cells(
+    before: Measured,
+    after: Measured,
+    a: CellRecord,
+    b: CellRecord,
+    metrics: Metrics,
+    passes: tuple[Taken, Taken] = (estimates.NONE, estimates.NONE),
+) -> Iterator[Paired]:
+    """The estimates of one cell in two runs, those of the second in its order, then those that it lacks.
+
+    Args:
+        before: the first run.
+        after: the second.
+        a: the cell in the first.
+        b: the cell in the second.
+        metrics: of which.
+        passes: throughput passes of the cell's model in each.
+    """
     reason = None if a.key == b.key else incomparable(a, b)
     hardware = other_hardware(a, b)
     controls = None if a.identity.get("controls") == b.identity.get("controls") else "other control samples"
     whole = a.key == b.key or (reason is None and same_weights(a, b) and same_observations(before, a, after, b))
-    first = {estimate.identity: estimate for estimate in estimates.of_cell(before, a, metrics)}
-    for second in estimates.of_cell(after, b, metrics):
-        other, timed = first.pop(second.identity, None), second.unit == "s"
-        why = reason or (controls if second.row.scope == "control" else hardware if timed else None)
+    first = {estimate.identity: estimate for estimate in estimates.of_cell(before, a, metrics, passes[0])}
+    for second in estimates.of_cell(after, b, metrics, passes[1]):
+        of = second.row.of_passes
+        other, timed = first.pop(second.identity, None), second.unit == "s" or of == "time"
+        unlike = _unlike(*passes, of) if of is not None else hardware if timed else None
+        why = reason or (controls if second.row.scope == "control" else unlike)
         same = other is not None and why is None and whole and same_numbers(other, second)
         yield Paired(other, second, why, identical=same and not timed)  # a time is measured anew, whatever the model
     yield from (Paired(estimate, None, reason) for estimate in first.values())

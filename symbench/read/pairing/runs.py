@@ -8,7 +8,9 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from symbench.base.records import CellRecord, CellStatus, Manifest
+from symbench.base.errors import ConfigError
+from symbench.base.passes import PassRecord
+from symbench.base.records import CellRecord, CellStatus, Manifest, PassStatus
 from symbench.measure.store import Store
 from symbench.read import estimates
 
@@ -24,6 +26,10 @@ class Measured(estimates.Cells, Protocol):
     def cells(self) -> Sequence[CellStatus]:
         """Its cells, measured or not."""
 
+    @property
+    def passes(self) -> Sequence[PassStatus]:
+        """The throughput passes of its models."""
+
 
 class Timed:
     """The records of a run or a baseline, each with its model's time over all cells, which took one each."""
@@ -38,6 +44,12 @@ class Timed:
             return None
         record = self.measured.cell(cell.key)
         return record and estimates.with_seconds(record, self.times.get((cell.model, cell.dataset), []))
+
+    def passes(self, cell: CellStatus | None) -> estimates.Taken:
+        """The throughput passes of a cell's model on its dataset."""
+        if cell is None:
+            return estimates.NONE
+        return estimates.taken(self.measured, self.measured.passes, cell.model, cell.dataset)
 
     def fault(self, cell: CellStatus | None) -> str | None:
         """Why a cell that is there counts as not measured."""
@@ -60,6 +72,19 @@ class Recorded:
     def cells(self) -> Sequence[CellStatus]:
         """Its cells, measured or not."""
         return self.manifest.cells
+
+    @property
+    def passes(self) -> Sequence[PassStatus]:
+        """The throughput passes of its models."""
+        return self.manifest.passes
+
+    def pass_of(self, key: str, file: str) -> PassRecord:
+        """A throughput pass.
+
+        Raises:
+            ConfigError: it is missing, or not what was written.
+        """
+        return self.store.pass_of(key, file)
 
     def cell(self, key: str) -> CellRecord | None:
         """The record of a finished cell, if it is there."""
@@ -85,7 +110,14 @@ class Recorded:
 def faults(measured: Measured) -> list[str]:
     """What of a run counts as not measured although it is there, a sentence each."""
     each = ((cell, measured.fault(cell.key)) for cell in measured.cells if cell.status != "failed")
-    return [f"{'/'.join(names_of(c).values())} (cell {c.key[:12]}): {fault}" for c, fault in each if fault]
+    found = [f"{'/'.join(names_of(c).values())} (cell {c.key[:12]}): {fault}" for c, fault in each if fault]
+    for status in measured.passes:
+        try:
+            if status.file is not None:
+                measured.pass_of(status.key, status.file)
+        except ConfigError as error:
+            found.append(f"{status.model}/{status.dataset} (throughput pass): {error}")
+    return found
 
 
 def names_of(cell: CellStatus) -> dict[str, str]:

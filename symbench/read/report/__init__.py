@@ -16,7 +16,7 @@ from symbench.base.records import CompareRecord, GateRecord, Manifest
 from symbench.measure.store import Store, write_text
 from symbench.read.compare import compare
 from symbench.read.pairing.runs import Recorded
-from symbench.read.report import drawing, faults, latex, markdown, page, pairs, tables
+from symbench.read.report import drawing, faults, latex, markdown, page, pairs, speed, tables
 from symbench.read.report import material as materials
 from symbench.read.report.drawing import Drawn
 from symbench.read.report.material import Material
@@ -25,14 +25,16 @@ FORMATS = ("html", "md", "csv", "json", "latex", "png", "svg", "pdf")
 SCHEMA_VERSION = 1
 
 
-def document(manifest: Manifest, frame: pd.DataFrame) -> dict[str, Any]:
+def document(store: Store, manifest: Manifest, frame: pd.DataFrame) -> dict[str, Any]:
     """What ``report --json`` prints: strict JSON, null where there is no number."""
     rows = [
         {key: None if pd.isna(value) else value for key, value in row.items()}
         for row in frame.astype(object).to_dict("records")
     ]
     cells = [cell.model_dump() for cell in manifest.cells]
-    return {"schema_version": SCHEMA_VERSION, "run": manifest.run, "estimates": rows, "cells": cells}
+    known = {"run": manifest.run, "estimates": rows, "cells": cells}
+    passes = {"passes": speed.document(store, manifest)} if manifest.passes else {}
+    return {"schema_version": SCHEMA_VERSION, **known, **passes}
 
 
 def together(documents: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -139,7 +141,7 @@ def _write(material: Material, folder: Path, formats: Sequence[str], gate: GateR
             rows = pd.DataFrame([row.model_dump() for row in pairs.ordered(record)])
             texts[f"comparison-{number}.csv"] = csv_safe(rows).to_csv(index=False)
     if "json" in formats:
-        documents = [document(part.manifest, part.frame) for part in material.parts]
+        documents = [document(part.store, part.manifest, part.frame) for part in material.parts]
         texts["estimates.json"] = json.dumps(together(documents), allow_nan=False, indent=1) + "\n"
     if "latex" in formats:
         own = {f"{latex.name(board)}.tex": latex.table(board) for board in [*boards, *split, costs]}

@@ -36,6 +36,18 @@ def seconds(value: float) -> str:
     return f"{value * 1e9:.3g} ns"
 
 
+def rate(value: float) -> str:
+    """Three digits of a number of any size: ``0.412``, ``57.3``, ``12,300``, ``1.23 M``."""
+    if value >= 1e6 or value <= 0:
+        return count(value)
+    return f"{float(f'{value:.3g}'):,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def memory(value: float) -> str:
+    """MiB: ``0.25 MiB``, ``57.3 MiB``, ``1.24 GiB``."""
+    return f"{value / 1024:.3g} GiB" if value >= 1024 else f"{value:.3g} MiB"
+
+
 def fraction(value: float) -> str:
     """Three decimals: ``0.914``."""
     return f"{value:.3f}"
@@ -47,5 +59,7 @@ WRITTEN: dict[Scale, Callable[[float], str]] = {
     "scientific": scientific,
     "count": count,
     "seconds": seconds,
+    "rate": rate,
+    "memory": memory,
 }
 """A number of a scale as text, without its unit."""

@@ -20,7 +20,7 @@ from symbench.base.escape import csv_safe
 from symbench.base.records import CompareRecord, GateRecord
 from symbench.read.estimates import NOT_YET
 from symbench.read.gate.words import sentence, waits
-from symbench.read.report import chance, faults, gallery, headlines, pairs, ranks, sheets, tables
+from symbench.read.report import chance, faults, gallery, headlines, pairs, ranks, sheets, speed, tables
 from symbench.read.report.drawing import Drawn
 from symbench.read.report.figures import FigureRow, in_order
 from symbench.read.report.inline import Inliner
@@ -91,6 +91,7 @@ def render(
         headlines=[
             *((_summary(number, record) + ".", _tone(record)) for number, record in enumerate(comparisons)),
             *headlines.of(material.cells, frame, boards, ranked, gate),
+            *((sentence, "") for sentence in speed.summary(material)),
         ],
         glance=glance(boards, models, material.metrics),
         comparisons=[_comparison(number, record) for number, record in enumerate(comparisons)],
@@ -106,6 +107,7 @@ def render(
         walls=_by_place(walls),
         walls_open=len(walls) <= WALLS_OPEN,
         costs=costs(frame, material),
+        speed=speed.sheet(material),
         gate=None if gate is None else _gate(gate),
         failed=sheets.plain("failed-cells", "failed cells", ["model", "dataset", "symmetry", "reason"], failed),
         provenance=provenance(material),
@@ -220,7 +222,7 @@ def costs(frame: pd.DataFrame, material: Material) -> Sheet:
         lines.append(sheets.Line(name, [*entries, Entry(recipe or "–", order=recipe)], material.models.index(name)))
         numbers = {metric: cell.estimate for metric, cell in zip(board.metrics, cells, strict=True)}
         data.append({"model": name} | numbers | {"trained": recipe})
-    return Sheet("costs", "costs", columns, [sheets.Group("", lines, ". ".join(board.verdicts))], data)
+    return Sheet("costs", "costs", columns, [sheets.Group("", lines, ". ".join(board.verdicts), board.note)], data)
 
 
 def _gate(gate: GateRecord) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from symbench.algebra.metrics import METRICS, MetricRow, Metrics, role_of, shown
 from symbench.algebra.metrics.equivariance import AS_IT_RUNS
 from symbench.read.report import chance
 from symbench.read.report.beside import of_models
-from symbench.read.report.numbers import WRITTEN, percent, scientific
+from symbench.read.report.numbers import WRITTEN, percent, scientific, seconds
 from symbench.read.report.outputs import side_by_side
 from symbench.read.report.places import Places
 
@@ -68,11 +68,11 @@ class Board:
     collapsed: tuple[str, ...] = ()
 
 
-CLEAN, WORST, RETRIEVAL, DEVIATION, EXACTNESS, EXCLUDED, LAYER, SHARE, OPERATIONS = (
+CLEAN, WORST, RETRIEVAL, DEVIATION, EXACTNESS, EXCLUDED, LAYER, SHARE, OPERATIONS, TIME, SPEED = (
     role_of(role)
     for role in (
         "as it is", "worst element", "retrieval", "deviation", "exactness", "excluded pairs", "layer",
-        "the model's share", "operations",
+        "the model's share", "operations", "time", "speed",
     )
 )  # fmt: skip
 NOTES = {
@@ -284,15 +284,14 @@ def costs(frame: pd.DataFrame, metrics: Metrics | None = None) -> Board:
     """What each model costs, on the first dataset that it met."""
     model_rows = frame[frame["symmetry"].isna()].drop_duplicates(["model", "metric"])
     lookup = {(row.model, row.metric): row for row in model_rows.itertuples()}
-    columns = shown_in("costs", metrics)
+    columns = {name: row for name, row in shown_in("costs", metrics).items() if _is_known(model_rows, name, row)}
     rows = [
         (str(model), [cell_of(lookup.get((model, metric)), row) for metric, row in columns.items()])
         for model in model_rows["model"].unique()
     ]
-    times = "Times are those of warm forward passes on the machine that measured: their median, and their middle half"
     return Board(
         "cost",
-        times if rows else "nothing measured",
+        _timing(model_rows) if rows else "nothing measured",
         "",
         ["model", *headings(columns)],
         rows,
@@ -302,7 +301,32 @@ def costs(frame: pd.DataFrame, metrics: Metrics | None = None) -> Board:
     )
 
 
+def _is_known(rows: pd.DataFrame, name: str, row: MetricRow) -> bool:
+    """Whether a column of costs is shown: always, but for what throughput passes measure where there was none."""
+    mine = rows[rows["metric"] == name]
+    return row.of_passes is None or bool(mine["estimate"].notna().any() or (mine["status"] == "failed").any())
+
+
+def _timing(rows: pd.DataFrame) -> str:
+    """What stands above the costs."""
+    if rows[rows["metric"] == SPEED]["estimate"].notna().any():
+        return (
+            "Speed and memory are those of throughput passes: medians of forward passes, their mean over passes, and "
+            "its 95 % limits; where there are fewer than 3 passes, those within a pass"
+        )
+    return "Speed was not measured: a throughput pass does that ('throughput: true' in the suite)"
+
+
 def _remarks(rows: pd.DataFrame) -> list[str]:
-    """What is said of counts of operations, model by model."""
-    chosen = rows[(rows["metric"] == OPERATIONS) & rows["estimate"].notna() & rows["reason"].notna()]
-    return [f"{row.model}: FLOPs {row.reason}" for row in chosen.itertuples()]
+    """What is said of counts of operations and of throughput passes, model by model; times of the evaluation last."""
+    known = rows["estimate"].notna() & rows["reason"].notna()
+    counted, passes = (rows[(rows["metric"] == name) & known] for name in (OPERATIONS, SPEED))
+    found = [f"{row.model}: FLOPs {row.reason}" for row in counted.itertuples()]
+    found += [f"{row.model}: throughput of {row.reason}" for row in passes.itertuples()]
+    times = rows[(rows["metric"] == TIME) & rows["estimate"].notna()]
+    if len(times):
+        each = ", ".join(
+            f"{model} {seconds(time)}" for model, time in zip(times["model"], times["estimate"], strict=True)
+        )
+        found.append(f"Time per sample in the evaluation's own passes, a note and no measure of speed: {each}")
+    return found

@@ -21,8 +21,8 @@ from symbench.read.report.tables import whole
 
 FRONT = 1.6
 """The width of its line."""
-SIZE, OPERATIONS, TIME = (role_of(role) for role in ("size", "operations", "time"))
-COSTS = {name: METRICS.rows[name].heading for name in (SIZE, OPERATIONS)} | {"throughput": "samples per second"}
+SIZE, OPERATIONS, SPEED = (role_of(role) for role in ("size", "operations", "speed"))
+COSTS = {name: METRICS.rows[name].heading for name in (SIZE, OPERATIONS, SPEED)}
 MEASURES = [f"{metric}{end}" for metric in STAGES for end in ("", "_low", "_high")]
 
 
@@ -51,27 +51,26 @@ def front(good: Sequence[float], cheap: Sequence[float], low: Sequence[float] | 
 def with_costs(ranked: pd.DataFrame, frame: pd.DataFrame, dataset: str) -> pd.DataFrame:
     """Add parameters, FLOPs and throughput, and for each whether the model is on its front with the orbit's accuracy.
 
-    A model that is beaten within the spread of its own time is on no front of throughput.
+    A model that is beaten within the limits of its own throughput is on no front of it.
 
     Args:
         ranked: rows of :class:`~symbench.read.report.ranks.Ranked`.
         frame: all estimates.
         dataset: on which they were timed.
     """
-    own = frame[frame["symmetry"].isna() & frame["metric"].isin([SIZE, OPERATIONS, TIME])]
+    own = frame[frame["symmetry"].isna() & frame["metric"].isin(list(COSTS))]
     own = own[own["dataset"] == dataset].drop_duplicates(["model", "metric"])
     costs = own.pivot(index="model", columns="metric", values="estimate")
-    longest = own[own["metric"] == TIME].set_index("model")["high"]
+    least = own[own["metric"] == SPEED].set_index("model")["low"]
     found = ranked[["model", "chance", *MEASURES]].copy()
-    for name in (SIZE, OPERATIONS, TIME):
+    for name in COSTS:
         found[name] = found["model"].map(costs[name]).astype(float) if name in costs else np.nan
-    found["throughput"] = 1 / found.pop(TIME).replace(0.0, np.nan)
-    found["throughput_low"] = 1 / found["model"].map(longest).astype(float).replace(0.0, np.nan)
+    found[f"{SPEED}_low"] = found["model"].map(least).astype(float)
     robust, clean = _above_chance(found, ORBIT), _above_chance(found, CLEAN)
     found[f"front_{CLEAN}"] = front(found[WORST].tolist(), clean)
     for name in COSTS:
-        sign = 1 if name == "throughput" else -1
-        low = found["throughput_low"].tolist() if name == "throughput" else None
+        sign = 1 if name == SPEED else -1
+        low = found[f"{SPEED}_low"].tolist() if name == SPEED else None
         found[f"front_{name}"] = front(robust, (sign * found[name]).tolist(), low)
     return found
 
@@ -156,7 +155,7 @@ def _cost(axes: Any, data: pd.DataFrame, cost: str, models: Sequence[str]) -> No
         _point(axes, i, (x, robust), [], _ends(row, ORBIT))
     axes.set_ylim(0, 104)
     chance_line(axes, data, 100.0)
-    axes.set_xlabel(COSTS[cost] + (", more is better" if cost == "throughput" else ""))
+    axes.set_xlabel(COSTS[cost] + (", more is better" if cost == SPEED else ""))
     axes.set_ylabel("orbit accuracy, %")
     axes.xaxis.set_major_locator(FixedLocator(ticks(data[cost].min(), data[cost].max())))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
@@ -200,6 +199,6 @@ def _line(axes: Any, data: pd.DataFrame, x: str, y: str, marked: str, factor: fl
     """The front as a staircase, and a ring around every point that is on it."""
     best = data[data[marked]].sort_values(x)
     xs, ys = factor * best[x].to_numpy(dtype=float), 100 * best[y].to_numpy(dtype=float)
-    where = "pre" if x in {"throughput", CLEAN} else "post"
+    where = "pre" if x in {SPEED, CLEAN} else "post"
     axes.plot(xs, ys, drawstyle=f"steps-{where}", color=MUTED, linewidth=FRONT, zorder=0)
     axes.plot(xs, ys, "o", markersize=10, markerfacecolor="none", markeredgecolor=MUTED, markeredgewidth=0.8)
