@@ -11,6 +11,7 @@ from torch import Tensor
 from symbench.base.errors import CellError, ModelError, Problem
 from symbench.measure.assemble import normalised_leaves
 from symbench.measure.evaluate.job import Job, sample_order, view_leaves
+from symbench.measure.evaluate.room import free
 from symbench.measure.execution.context import Context
 from symbench.measure.execution.loading import job_of
 from symbench.measure.execution.worker import load_model
@@ -44,7 +45,11 @@ class Runner:
         given = {name: x[:batch] for name, x in self.inputs.items()}
 
         def run(around: Around) -> object:
-            return self.job.model(given, around=around)
+            try:
+                return self.job.model(given, around=around)
+            except torch.OutOfMemoryError as error:
+                got = f"ran out of device memory with {batch} samples"
+                raise ModelError(Problem(self.job.model.name, got)) from error
 
         return run
 
@@ -99,14 +104,8 @@ def fitting(entrant: Entrant, job: Job, batch: int) -> Runner:
                 remedy = "Close what else uses it, or time a smaller model."
                 got = "does not fit the device's memory with a single sample"
                 raise ModelError(Problem(job.model.name, got, None, remedy)) from error
-        release(job.device)
+        free(job.device)  # not in the handler: what was computed hangs on its traceback
         batch //= 2
-
-
-def release(device: str) -> None:
-    """Give memory that nothing uses any more back to the device."""
-    if device.startswith("cuda"):
-        torch.cuda.empty_cache()
 
 
 Loading = tuple[Entrant, Job | CellError]
@@ -132,7 +131,7 @@ def in_groups(context: Context, mine: Sequence[Entrant]) -> Iterator[list[Loadin
         if full and waiting:
             yield group
             group = []
-            release(device)
+            free(device)
     yield group
 
 
