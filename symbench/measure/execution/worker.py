@@ -51,7 +51,7 @@ def load_model(context: Context, cell: Cell) -> Loaded:
     Raises:
         CellError: it cannot be loaded.
     """
-    return _Worker(context)._load(cell)
+    return Worker(context)._load(cell)
 
 
 @dataclass
