@@ -199,6 +199,11 @@ def other_numerics(scene: Scene) -> None:
     scene.run(dtype="float64")
 
 
+def other_mode(scene: Scene) -> None:
+    scene.promote()
+    scene.run(dtype="float32, mode: fast, tolerance: {changed: 1, deviation: 9}")
+
+
 def no_such_cell(scene: Scene) -> None:
     scene.promote()
     scene.run(more='  other: {use: "model.py:build"}\n')
@@ -226,6 +231,13 @@ SCENES: list[tuple[Callable[[Scene], None], list[str], str, int, str]] = [
     (corrupted_observations, [], "error", 2, "missing or another one"),
     (other_data, [], "not comparable", 4, "another dataset"),
     (other_numerics, [], "not comparable", 4, "other numerics: dtype"),
+    (
+        other_mode,
+        [],
+        "not comparable",
+        4,
+        "other modes: measured in exact and in fast; run both in one numerics.mode",
+    ),
     (no_such_cell, [], "missing", 4, "no such cell"),
 ]
 

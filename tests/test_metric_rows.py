@@ -23,6 +23,7 @@ WRITERS = {
     "measure/evaluate/cost.py": {
         "flops", "buffers", "parameters", "trainable_parameters", "seconds_per_sample"
     },
+    "measure/evaluate/modes.py": {"changed_predictions", "largest_deviation"},
     "measure/tasks/multi_label.py": {"loss"},
     "measure/tasks/regression.py": {"loss"},
     "measure/tasks/scores.py": {"loss"},

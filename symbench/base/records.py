@@ -119,6 +119,9 @@ class CellRecord(Sealed):
     gallery_file: FileRecord | None = Field(
         default=None, description="the samples that break worst, where they are pictures"
     )
+    mode: Literal["exact", "fused", "fast"] = Field(
+        default="exact", description="in which it was measured, whatever the suite asks for"
+    )
     facts: dict[str, float | None] = Field(description="parameters, flops, seconds_per_sample and the like")
     remarks: dict[str, str] = Field(default_factory=dict, description="what is said of facts, and of how a model ran")
     checkpoint: str | None = Field(description="SHA-256 of the weights that were measured")

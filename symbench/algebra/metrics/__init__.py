@@ -198,6 +198,14 @@ METRICS = Table(
             "output", "lower", floor="deviation", paired=False, heading="max deviation", shown=("table",),
             not_for=("multi-label",),
         ),
+        "changed_predictions": _control(
+            "mode:changed_predictions", "share of predictions that the suite's mode changes, where both were run",
+            "share", "lower", paired=False, shown=(),
+        ),
+        "largest_deviation": _control(
+            "mode:largest_deviation", "largest distance from mode exact's outputs, over that between samples",
+            "E", "lower", paired=False, shown=(),
+        ),
         "parameters": _cost(
             "cost:parameters", "numbers in the model's weights",
             "count", "neither", shown=("costs", "comparison"), heading="parameters", role="size",

@@ -39,7 +39,9 @@ def dtypes_document(module: nn.Module, name: str) -> str:
 def numerics_document(suite: Suite, came_in: str, device: str) -> dict[str, Any]:
     """How a model's numbers are computed: the suite's numerics, with the dtypes and the kind of device it got."""
     numerics = suite.numerics
-    return {**numerics.model_dump(), "dtype": numerics.dtype or came_in, "device": device.partition(":")[0]}
+    plain = numerics.model_dump(exclude={"mode", "tolerance"})
+    faster = {} if numerics.mode == "exact" else {"mode": numerics.mode, "tolerance": numerics.tolerances()}
+    return {**plain, "dtype": numerics.dtype or came_in, "device": device.partition(":")[0], **faster}
 
 
 def ready(

@@ -24,6 +24,7 @@ from symbench.measure.evaluate.closing import close
 from symbench.measure.evaluate.controls import run_controls
 from symbench.measure.evaluate.job import Job, sample_order
 from symbench.measure.evaluate.loop import Loop
+from symbench.measure.evaluate.modes import in_mode, refused
 from symbench.measure.evaluate.probe import SAMPLES, probed, why_another
 from symbench.measure.evaluate.reference import reference_pass
 from symbench.measure.evaluate.scratch import Scratch
@@ -41,10 +42,29 @@ def evaluate(job: Job, store: Store, *, listen: Listener, stopped: Callable[[], 
         DataError: a sample cannot be used.
         Interrupted: asked to stop; finished parts are kept.
     """
-    order, clock = sample_order(job), Clock()
-    scratch = Scratch(store.cell_folder(job.cell.key) / "scratch")
+    order, scratch = sample_order(job), Scratch(store.cell_folder(job.cell.key) / "scratch")
     probe = _begun(job, order, scratch)
-    parts = _parts(order)
+    with torch.no_grad():
+        chosen = in_mode(job, order, scratch, listen)
+    try:
+        _evaluate(chosen, order, probe, scratch, store, listen, stopped)
+    except ModelError as error:
+        if chosen.runner is None:
+            raise
+        plain = refused(chosen, error, probe, scratch, listen)
+        _evaluate(plain, order, probe, scratch, store, listen, stopped)
+
+
+def _evaluate(
+    job: Job,
+    order: Sequence[int],
+    probe: ProbeRecord | None,
+    scratch: Scratch,
+    store: Store,
+    listen: Listener,
+    stopped: Callable[[], bool],
+) -> None:
+    clock, parts = Clock(), _parts(order)
     total = len(order) * len(job.prepared.elements)
     listen(Started(str(job.cell.pair), total, "images"))
     try:
@@ -64,6 +84,8 @@ def evaluate(job: Job, store: Store, *, listen: Listener, stopped: Callable[[], 
 def assist(job: Job, store: Store, *, listen: Listener, stopped: Callable[[], bool]) -> None:
     """Measure parts of a cell that another process has begun and will close; none where it has done so meanwhile.
 
+    Nor any of a faster mode: whoever began the cell may yet go back from it, and drop what it has measured.
+
     Args:
         job: the cell.
         store: where it is.
@@ -75,6 +97,8 @@ def assist(job: Job, store: Store, *, listen: Listener, stopped: Callable[[], bo
         DataError: likewise.
         Interrupted: asked to stop; finished parts are kept.
     """
+    if job.numerics.mode != "exact":
+        return
     scratch = Scratch(store.cell_folder(job.cell.key) / "scratch")
     begun = scratch.begun_with()
     if begun is None or begun[0] != job.checkpoint or why_another(job, begun[1]) is not None:

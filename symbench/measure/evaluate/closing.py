@@ -21,6 +21,7 @@ from symbench.measure.evaluate.controls import Controls
 from symbench.measure.evaluate.cost import facts_of
 from symbench.measure.evaluate.gallery import Worst, rendered, worst_first, worst_of
 from symbench.measure.evaluate.job import Job, kinds, kinds_of
+from symbench.measure.evaluate.modes import said_of_mode
 from symbench.measure.evaluate.reference import Reference
 from symbench.measure.evaluate.rows import one_each
 from symbench.measure.evaluate.scratch import Scratch
@@ -227,8 +228,9 @@ def _record(
         lower_precision=controls.lower,
         views_file=files.views,
         gallery_file=files.gallery,
-        facts={**job.facts, **facts, **controls.facts},
-        remarks=remarks,
+        mode=job.checked.mode,
+        facts={**job.facts, **facts, **controls.facts, **job.checked.facts},
+        remarks=remarks | said_of_mode(job),
         checkpoint=job.checkpoint,
         environment=job.environment,
     )
@@ -276,7 +278,7 @@ def describe_output(job: Job, reference: Reference) -> dict[str, Any]:
     rounding: (100 r)^2 times the mean square, with r = eps / 4 the typical relative rounding of the dtype. Below it
     there is no equivariance error.
     """
-    eps = job.rounding
+    eps = job.plain.rounding  # a faster mode is only taken where it tells samples apart
     return {
         **reference.task.describe(),
         **({"remark": reference.remark} if reference.remark is not None else {}),

@@ -56,7 +56,7 @@ def facts_of(
     """
     known = job.known
     if known.flops is None:
-        known.flops = count_flops(job, order)
+        known.flops = count_flops(job.plain, order)
     flops, said = known.flops
     facts = {**count_numbers(job.model.module), "flops": flops, **time_passes(job, order, taken, again)}
     remarks = {"flops": said} if said is not None else {}

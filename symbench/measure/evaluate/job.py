@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
@@ -26,12 +26,15 @@ from symbench.domains.common.handling import handling_of
 from symbench.domains.common.models.base import Model
 from symbench.domains.common.models.running import dtypes_of
 from symbench.measure.assemble import Prepared, normalised_leaves, seed_for
+from symbench.measure.evaluate.checked import Checked
 from symbench.measure.evaluate.finite import Finite
 from symbench.measure.evaluate.held import Held
 from symbench.measure.evaluate.places import axes_of, comparison_of, output_fields, without_padding
 from symbench.measure.evaluate.room import Room, free
 from symbench.measure.evaluate.stopwatch import Stopwatch
+from symbench.measure.faster.runner import Way
 from symbench.measure.plan.document import Cell
+from symbench.measure.suite.numerics import Numerics
 from symbench.measure.tasks import pair
 
 
@@ -44,12 +47,14 @@ class Known:
         timed: whether it has been timed.
         facts: what controls of domains and plug-ins found of it, by the control's name.
         room: how many samples fit into one forward pass.
+        runners: what runs it faster, or why that cannot be had, by how it does.
     """
 
     flops: tuple[float | None, str | None] | None = None
     timed: bool = False
     facts: dict[str, dict[str, float | None]] = field(default_factory=dict)
     room: Room = field(default_factory=Room)
+    runners: dict[Way, Model | str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,9 @@ class Job:
         trained: the model was trained here.
         meant: the field of the targets that the model was made for, where that is known: classes, if it names some.
         held: the dataset's samples on the device; None where they are read batch by batch.
+        numerics: the suite's.
+        runner: what is run in place of the model, where that is faster; None runs the model.
+        checked: what came of the suite's mode for this cell.
     """
 
     cell: Cell
@@ -126,10 +134,21 @@ class Job:
         """The model's name, for messages."""
         return self.model.name
 
+    numerics: Numerics = field(default_factory=Numerics)
+    runner: Model | None = None
+    checked: Checked = Checked()
+
+    @property
+    def plain(self) -> Job:
+        """The same with the model itself."""
+        return replace(self, runner=None)
+
     @property
     def rounding(self) -> float:
         """The largest relative rounding error of the model's parts and inputs: ``eps`` of the coarsest dtype."""
-        return max(torch.finfo(dtype).eps for dtype in (self.dtype, *dtypes_of(self.model.module)))
+        half = None if self.checked.way is None else self.checked.way.half
+        dtypes = [self.dtype, *dtypes_of(self.model.module), *([half] if self.runner and half else [])]
+        return max(torch.finfo(dtype).eps for dtype in dtypes)
 
     @cached_property
     def output_fields(self) -> dict[str, Field]:
@@ -321,7 +340,7 @@ def _called(job: Job, leaves: dict[str, Tensor], watch: Stopwatch | None) -> dic
     around = nullcontext if watch is None else partial(watch.of, count)
     images = [name for name in normalised_leaves(job.dataset) if name in leaves]
     try:
-        return job.model(leaves, images, around=around)
+        return (job.runner or job.model)(leaves, images, around=around)
     except torch.OutOfMemoryError as error:
         job.room.halve(count, job.name, error)
     free(job.device)

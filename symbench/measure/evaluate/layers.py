@@ -57,7 +57,8 @@ def measure_layers(job: Job, chosen: Sequence[int], tables: list[Columns]) -> st
     if len(samples) < 2:
         return "a single sample has no others"
     module = Probe(job.model.module, list(job.layers))
-    probed = replace(job, model=replace(job.model, module=module, outputs=job.layers, noun="layer"))
+    model = replace(job.model, module=module, outputs=job.layers, noun="layer")
+    probed = replace(job, model=model, runner=None)
     unmoved = outputs_of(probed, samples)
     actions = {}
     for name, field in job.layers.items():
@@ -79,7 +80,7 @@ def measure_layers(job: Job, chosen: Sequence[int], tables: list[Columns]) -> st
             columns = pairing(
                 moved[name], expected, job.comparison_of(job.layers[name], tuple(unmoved[name].shape[1:])), samples
             )
-            limit = (100 * job.rounding / 4) ** 2 * float(squares(expected)["deviation_sq"].mean())
+            limit = (100 * probed.rounding / 4) ** 2 * float(squares(expected)["deviation_sq"].mean())
             if not columns["unrelated_sq"].mean() > limit:
                 columns["unrelated_sq"] = np.zeros(len(samples))  # other samples are told apart by rounding only
             tables.append(table("layer", name, samples, number, columns))

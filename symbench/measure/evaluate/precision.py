@@ -33,7 +33,7 @@ def in_float64(job: Job) -> tuple[Job | None, str | None]:
         return None, "the device has no float64"
     try:
         with torch.no_grad():
-            module = _copied(job).double()
+            module = copied(job).double()
             # what is made from weights on the way to eval(), such as filters, is made again of the wider ones
             module.train()
             module.eval()
@@ -41,10 +41,11 @@ def in_float64(job: Job) -> tuple[Job | None, str | None]:
         raise
     except BaseException as error:  # a user's module may refuse to be copied
         return None, f"the model cannot be had in float64: {shortened(error)}"
-    return replace(job, model=replace(job.model, module=module, dtypes=None), dtype=torch.float64), None
+    model = replace(job.model, module=module, dtypes=None)
+    return replace(job, model=model, runner=None, dtype=torch.float64), None
 
 
-def _copied(job: Job) -> nn.Module:
+def copied(job: Job) -> nn.Module:
     """A copy of the module; one that cannot be copied is built anew and given the same state.
 
     Raises:

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -42,6 +43,18 @@ class Scratch:
         shutil.rmtree(self.folder, ignore_errors=True)
         note = {"checkpoint": checkpoint, "probe": probe and probe.model_dump(mode="json")}
         write_text(self.folder / "begun.json", json.dumps(note) + "\n")
+
+    def decided(self) -> dict[str, Any] | None:
+        """What was decided of the suite's mode by a run that began the cell; None where nothing was."""
+        try:
+            found: dict[str, Any] = json.loads((self.folder / "mode.json").read_bytes())
+            return found
+        except (OSError, ValueError):
+            return None
+
+    def decide(self, decision: dict[str, Any]) -> None:
+        """Keep what was decided: a run that goes on goes on as the first."""
+        write_text(self.folder / "mode.json", json.dumps(decision) + "\n")
 
     def raw(self, output: str, first: int) -> Path:
         """The file of a part's outputs for the samples as they are."""

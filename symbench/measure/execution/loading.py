@@ -111,6 +111,7 @@ def job_of(
         trained=cell.pair.model in space.plan.recipes,
         meant=space.meant_for(cell.pair.model),
         build=loaded.build,
+        numerics=suite.numerics,
         known=loaded.known.setdefault((cell.pair.dataset, wanted), Known()),
         held=settings.shelf.of(cell.pair.dataset, dataset, wanted, settings.device, space.plan.limit),
     )

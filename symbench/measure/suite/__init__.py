@@ -36,6 +36,7 @@ from symbench.measure.suite.entries import (
     code_of,
 )
 from symbench.measure.suite.gates import problems_of_gates
+from symbench.measure.suite.numerics import problems_of_numerics
 from symbench.measure.suite.problems import problems_of
 from symbench.measure.suite.rules import Rule
 from symbench.measure.suite.select import Selector, unmatched
@@ -104,6 +105,7 @@ def checked(source: Document, folder: Path, *, no_code: bool = False) -> Suite:
     problems = [
         p for part in (_datasets, _models, _symmetries, _selectors, problems_of_gates) for p in part(suite, source)
     ]
+    problems += problems_of_numerics(suite.numerics, source)
     if problems:
         raise SuiteError(problems)
     return suite

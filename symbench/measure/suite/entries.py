@@ -28,7 +28,8 @@ from symbench.base.errors import encodable, one_of
 from symbench.base.registry import Options
 from symbench.domains.common.labels import LABELS
 from symbench.measure.store import content_key
-from symbench.measure.suite.devices import DEVICE, IN_WORDS, Devices
+from symbench.measure.suite.devices import DEVICE, IN_WORDS
+from symbench.measure.suite.numerics import Numerics
 from symbench.measure.suite.rules import Rule
 from symbench.measure.suite.select import Selector
 from symbench.measure.suite.throughput import Passes
@@ -228,15 +229,6 @@ class SymmetryEntry(Entry):
         if self.reference != "identity" and self.draw == "shared":
             raise ValueError(f"reference: {self.reference} needs draw: per-sample")
         return self
-
-
-class Numerics(Options):
-    """Where and how numbers are computed. Without ``dtype`` every model runs in the dtypes that it came in."""
-
-    device: Devices = "auto"
-    dtype: Literal["float32", "float64", "bfloat16", "float16"] | None = None
-    tf32: bool = False
-    deterministic: bool = True
 
 
 class Controls(Options):

@@ -10,7 +10,8 @@ from symbench.base.document import Document, Path_
 from symbench.base.errors import Problem, near_miss, one_of, quoted
 from symbench.base.registry import Options
 from symbench.measure.suite.compose import short_name
-from symbench.measure.suite.entries import NAME, PATTERNS, Controls, Numerics, Recipe, Suite
+from symbench.measure.suite.entries import NAME, PATTERNS, Controls, Recipe, Suite
+from symbench.measure.suite.numerics import Numerics, Tolerance
 from symbench.measure.suite.rules import Rule
 from symbench.measure.suite.select import Selector
 from symbench.measure.suite.throughput import Throughput
@@ -85,6 +86,8 @@ def _siblings(path: Path_) -> list[str]:
     """The keys that could stand where the last step of ``path`` does."""
     if len(path) == 1:
         return [name for name in Suite.model_fields if name not in {"folder", "source"}]
+    if path[:2] == ("numerics", "tolerance") and len(path) > 2:
+        return list(Tolerance.model_fields)
     sections: dict[str, type[Options]] = {"numerics": Numerics, "controls": Controls, "throughput": Throughput}
     if path[0] in sections:
         return list(sections[path[0]].model_fields)

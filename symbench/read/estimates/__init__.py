@@ -110,10 +110,11 @@ def of_run(cells: Cells, manifest: Manifest, metrics: Metrics | None = None) -> 
 
 
 def _said(estimate: Estimate, record: CellRecord) -> dict[str, Any]:
-    """What the record says of the estimate's output; layers are no outputs."""
+    """What the record says of the estimate's output and of how it was computed; layers are no outputs."""
     known = record.outputs.get(estimate.output or "", {})
     first = estimate.row.role == "deviation" and estimate.primary and estimate.value.element is None
-    return {"task": known.get("task"), "remark": known.get("remark") if first else None}
+    said = [text for text in (known.get("remark"), record.remarks.get("mode")) if first and text is not None]
+    return {"task": known.get("task"), "remark": "; ".join(said) if said else None}
 
 
 def times(cells: Cells, planned: Iterable[CellStatus]) -> dict[tuple[str, str], list[float]]:

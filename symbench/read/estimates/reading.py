@@ -19,6 +19,9 @@ from symbench.base.records import CellRecord
 
 SINGLE = 30 * 2.0**-23
 """Relative error that a network's rounding in float32 stays below."""
+TOLD_APART = {"exact": 100, "fused": 100, "fast": 4}
+"""How many times what precision makes of outputs samples have to differ by, for E to be defined. In half precision an
+error of 1 % is usual and leaves an E of 0.1 above its floor; that samples differ by more was checked."""
 
 
 class Cells(Protocol):
@@ -138,7 +141,7 @@ def with_controls(seen: Observed, rows: pd.DataFrame, record: CellRecord, output
     if "unrelated" in split and split["unrelated"].mean() > 0:
         own = 3 * float(split["two routes"].mean() / split["unrelated"].mean()) ** 0.5
         found["reference"] = max(own, found.get("error", 0.0))
-    limit = max(seen.null_limit_sq, 1e4 * squares.get("precision", 0.0))
+    limit = max(seen.null_limit_sq, TOLD_APART[record.mode] ** 2 * squares.get("precision", 0.0))
     return replace(
         seen,
         controls=found,

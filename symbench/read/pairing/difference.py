@@ -27,6 +27,9 @@ DIFFERENT = {
 }
 """Parts of a cell's identity that both cells must have in common, and what is said where they have not."""
 
+ASKED = frozenset({"mode", "tolerance"})
+"""Parts of a cell's numerics that say what was asked for: in which mode it was measured stands in its record."""
+
 
 def incomparable(before: CellRecord, after: CellRecord) -> str | None:
     """Why two cells are not of the same samples, elements and numbers; None where they are."""
@@ -34,7 +37,9 @@ def incomparable(before: CellRecord, after: CellRecord) -> str | None:
     for key, words in DIFFERENT.items():
         if a.get(key) != b.get(key):
             return words
-    one, two = a["numerics"], b["numerics"]
+    if before.mode != after.mode:
+        return f"other modes: measured in {before.mode} and in {after.mode}; run both in one numerics.mode"
+    one, two = ({k: v for k, v in each["numerics"].items() if k not in ASKED} for each in (a, b))
     changed = [key for key in sorted({*one, *two}) if one.get(key) != two.get(key)]
     if changed:
         return f"other numerics: {', '.join(f'{key} {one.get(key)} and {two.get(key)}' for key in changed)}"
@@ -136,10 +141,11 @@ def pair_cells(
         metrics: of which.
         passes: throughput passes of the cell's model in each.
     """
-    reason = None if a.key == b.key else incomparable(a, b)
+    one = a.key == b.key and a.mode == b.mode  # one key may fall back to another mode on another processor
+    reason = None if one else incomparable(a, b)
     hardware = other_hardware(a, b)
     controls = None if a.identity.get("controls") == b.identity.get("controls") else "other control samples"
-    whole = a.key == b.key or (reason is None and same_weights(a, b) and same_observations(before, a, after, b))
+    whole = one or (reason is None and same_weights(a, b) and same_observations(before, a, after, b))
     first = {estimate.identity: estimate for estimate in estimates.of_cell(before, a, metrics, passes[0])}
     for second in estimates.of_cell(after, b, metrics, passes[1]):
         of = second.row.of_passes

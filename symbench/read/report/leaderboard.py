@@ -119,7 +119,9 @@ def _names(found: Sequence[Found], kind: str) -> dict[tuple[str, str], str]:
         meaning = canonical({name: record.identity.get(name) for name in part})
         if kind == "symmetry":  # its values depend on the dataset's shape
             known = json.loads(meaning)["symmetry"] or {}
-            meaning = canonical({name: value for name, value in known.items() if name != "values"})
+            known = {name: value for name, value in known.items() if name != "values"}
+            # models are ranked under one symmetry, and only within one mode
+            meaning = canonical({**known, "mode": (record.identity.get("numerics") or {}).get("mode")})
         meanings.setdefault(getattr(cell, kind), {})[_suite(manifest)] = meaning
     names = {}
     for name, by_suite in meanings.items():
