@@ -14,7 +14,7 @@ from conftest import Case, CaseOf, Symbench
 from test_gate import Scene
 from test_running import loaded, records
 
-from symbench import Choices, Interrupted, open_run, run
+from symbench import Choices, Interrupted, compare_runs, open_run, run
 from symbench.base.records import CellRecord
 from symbench.domains.common.models.running import Habits
 from symbench.measure.evaluate import modes
@@ -80,12 +80,12 @@ def test_models_of_every_habit_run_fast(case: CaseOf, name: str) -> None:
 
 
 FALLING = {
-    "Cancels": ("fused", r"not in mode fast: on 16 inputs .* of the distance .* from exact; tolerated is 0.25"),
+    "Cancels": ("fused", r"not in mode fast: on 16 inputs .* from exact, outputs by .* samples; tolerated is 0.25"),
     "Single": ("fused", r"not in mode fast: single: raised RuntimeError: expected m1 and m2 to have the same dtype"),
     "Locked": ("exact", r"not in mode fast: a copy of it cannot be had: TypeError: Locked cannot be copied"),
     "Used": (
         "exact",
-        r"not in mode fused: on 16 inputs \d+\.\d% of predictions .* tolerated are 1.0% of predictions",
+        r"not in mode fused: on 16 inputs \d+\.\d% of predictions differ .*; tolerated are 1.0% of predictions",
     ),
     "LateNaN": ("exact", r"not in mode fast: latenan: output 'logits' is NaN or infinite for"),
 }
@@ -102,7 +102,7 @@ def test_what_does_not_suit_falls_back_and_says_so(case: CaseOf, name: str) -> N
     assert re.search(why, record.remarks["mode"])
     assert f"{name.lower()}/bars/turns: measured in mode {mode}" in ran.err
     assert f"{name.lower()}: measured in mode {mode}" in " ".join(ran.out.split()), "and beside its numbers"
-    assert "1 cells, 0 of them to be measured" in net.run().err
+    assert "nothing to do: 1 cell measured already" in net.run().err
 
 
 @pytest.mark.slow
@@ -203,8 +203,11 @@ def test_a_decision_stands_when_a_run_is_resumed(case: CaseOf, monkeypatch: pyte
         (Distance(16, 0.0, 0.0, 0.0), None),
         (Distance(16, 0.02, 0.25, 1.0), None),
         (Distance(16, None, 0.25, 1.0), None),
-        (Distance(16, 0.0625, 0.0, 0.0), "on 16 inputs 6.2% of predictions and outputs by at most 0.0e+00"),
-        (Distance(16, None, 0.3, 0.0), "on 16 inputs outputs by at most 3.0e-01 .* tolerated is 0.25"),
+        (
+            Distance(16, 0.0625, 0.0, 0.0),
+            "on 16 inputs 6.2% of predictions differ from exact, outputs by at most 0.0e.00",
+        ),
+        (Distance(16, None, 0.3, 0.0), "on 16 inputs outputs by at most 3.0e-01 .* samples; tolerated is 0.25"),
         (Distance(16, 0.0, float("nan"), 0.0), "tolerated is 0.25"),
         (Distance(16, float("nan"), 0.0, 0.0), "tolerated are 2.0% of predictions"),
     ],
@@ -241,14 +244,12 @@ def test_modes_are_not_compared(scene: Scene, symbench: Symbench) -> None:
     scene.run()
     first = (scene.results / "latest").read_text().strip()
     scene.run(dtype=FAST)
-    ran = symbench("compare", first, "latest", "--results", scene.results, "--json")
-    rows = json.loads(ran.out)["rows"]
-    assert rows
-    assert {row["mark"] for row in rows if row["before"] is not None and row["after"] is not None} == {
-        "not comparable"
-    }
+    rows = compare_runs(first, "latest", results=scene.results).rows
+    both = [row for row in rows if row.before is not None and row.after is not None]
+    assert both
+    assert {row.mark for row in both} == {"not comparable"}
     said = "other modes: measured in exact and in fast; run both in one numerics.mode"
-    assert said in {row["reason"] for row in rows}
+    assert {row.reason for row in both} == {said}
     assert said in " ".join(symbench("compare", first, "latest", "--results", scene.results).out.split())
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from bench import evaluation, gates, loop, memory, report
+from bench import evaluation, gates, loop, memory, modes, report
 from bench.table import show
 
 
 def main() -> None:
     """Print every figure that README or an issue speaks of, with its limit."""
-    for part in (evaluation, loop, memory, gates, report):
+    for part in (evaluation, modes, loop, memory, gates, report):
         show(part.figures())
 
 

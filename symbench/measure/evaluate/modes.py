@@ -64,9 +64,10 @@ class Distance:
 
     def said(self) -> str:
         """In words."""
-        changed = "" if self.changed is None else f"{self.changed:.1%} of predictions and "
-        far = f"outputs by at most {self.deviation:.1e} of the distance between samples"
-        return f"on {self.passes} inputs {changed}{far} differ from exact"
+        changed = (
+            "outputs" if self.changed is None else f"{self.changed:.1%} of predictions differ from exact, outputs"
+        )
+        return f"on {self.passes} inputs {changed} by at most {self.deviation:.1e} of the distance between samples"
 
     def facts(self) -> dict[str, float | None]:
         """As a cell's facts."""
