@@ -118,6 +118,9 @@ class Job:
     trained: bool = False
     meant: Field | None = None
     held: Held | None = None
+    numerics: Numerics = field(default_factory=Numerics)
+    runner: Model | None = None
+    checked: Checked = field(default_factory=Checked)
 
     @property
     def batch(self) -> int:
@@ -133,10 +136,6 @@ class Job:
     def name(self) -> str:
         """The model's name, for messages."""
         return self.model.name
-
-    numerics: Numerics = field(default_factory=Numerics)
-    runner: Model | None = None
-    checked: Checked = Checked()
 
     @property
     def plain(self) -> Job:
