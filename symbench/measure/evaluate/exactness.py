@@ -94,7 +94,7 @@ def exact_sizes(
     if sizes[side] <= limit:
         return None
     # float32 on a few samples rules most sizes out at a fraction of the cost
-    quick = job if job.rounding == torch.finfo(torch.float32).eps else exact
+    quick = next((each for each in (job, job.plain) if each.rounding == torch.finfo(torch.float32).eps), exact)
     for size in handling.nearby(side):
         resized = size + canvas - side
         try:
