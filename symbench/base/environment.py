@@ -211,19 +211,23 @@ def numeric_flags(*, tf32: bool, deterministic: bool) -> Iterator[None]:
     """
     import torch
 
-    cudnn = torch.backends.cudnn
+    cudnn, filling = torch.backends.cudnn, cast(Any, torch.utils.deterministic)
     precisions = _precision_switches()
     before = [(switch, name, getattr(switch, name)) for switch, name, _ in precisions]
     was_benchmark = cudnn.benchmark
-    was_deterministic = torch.are_deterministic_algorithms_enabled()
-    only_warned = torch.is_deterministic_algorithms_warn_only_enabled()
+    was_deterministic = torch.get_deterministic_debug_mode()
+    filled = filling.fill_uninitialized_memory
     workspace = os.environ.get("CUBLAS_WORKSPACE_CONFIG")
     try:
         for switch, name, (off, on) in precisions:
             setattr(switch, name, on if tf32 else off)
         # With benchmark on, cuDNN picks whichever algorithm was quickest just then: another one in the next run.
         cudnn.benchmark = not deterministic
-        torch.use_deterministic_algorithms(deterministic, warn_only=True)
+        # Not use_deterministic_algorithms, which imports torch's compiler for a second to tell it as well.
+        torch.set_deterministic_debug_mode("warn" if deterministic else "default")
+        # Else every output of every layer is filled with NaN before it is computed. What reads memory that nothing
+        # has written is found by the control that repeats.
+        filling.fill_uninitialized_memory = False
         if deterministic:  # cuBLAS reads it when its handle is made; without it torch warns at every product
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         yield
@@ -231,7 +235,8 @@ def numeric_flags(*, tf32: bool, deterministic: bool) -> Iterator[None]:
         for switch, name, value in before:
             setattr(switch, name, value)
         cudnn.benchmark = was_benchmark
-        torch.use_deterministic_algorithms(was_deterministic, warn_only=only_warned)
+        torch.set_deterministic_debug_mode(was_deterministic)
+        filling.fill_uninitialized_memory = filled
         if workspace is None:
             os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None)
 

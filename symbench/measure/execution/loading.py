@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
+from symbench.base.allocation import kept_buffers
 from symbench.base.environment import numeric_flags
 from symbench.domains.common.canvas import Canvas
 from symbench.domains.common.datasets.base import names_of_outputs
@@ -75,10 +76,12 @@ class Loaded:
     known: dict[tuple[str, Canvas | None], Known] = field(default_factory=dict)
 
 
-def flags(suite: Suite) -> AbstractContextManager[None]:
-    """Torch's numeric switches, as the suite wants them."""
+@contextmanager
+def flags(suite: Suite) -> Iterator[None]:
+    """Torch's numeric switches, as the suite wants them, and large buffers kept from batch to batch."""
     numerics = suite.numerics
-    return numeric_flags(tf32=numerics.tf32, deterministic=numerics.deterministic)
+    with kept_buffers(), numeric_flags(tf32=numerics.tf32, deterministic=numerics.deterministic):
+        yield
 
 
 def job_of(
