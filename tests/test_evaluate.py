@@ -361,11 +361,15 @@ def test_a_model_that_cannot_be_built_fails_its_cells(folder: Folder, symbench: 
     assert "mine" in ran.out
 
 
-def test_a_bad_sample_fails_the_cell(folder: Folder, symbench: Symbench) -> None:
+@pytest.mark.parametrize("reads", [0, 3], ids=["at once", "when samples are read anew"])
+def test_a_bad_sample_fails_the_cell(
+    folder: Folder, symbench: Symbench, monkeypatch: pytest.MonkeyPatch, reads: int
+) -> None:
+    monkeypatch.setenv("SYMBENCH_CACHE_GIB", "1e-8")  # nothing is held; the plan reads the sample three times
     folder.write(
         data="import torch\nclass D:\n    reads = 0\n    def __len__(self):\n        return 4\n"
         "    def __getitem__(self, i):\n        self.reads += i == 2\n"
-        "        if i == 2 and self.reads > 3:  # the plan has read it three times\n            raise OSError('truncated')\n"
+        f"        if i == 2 and self.reads > {reads}:\n            raise OSError('truncated')\n"
         "        return torch.full((1, 9, 9), i / 4), i % 3\ndef load():\n    return D()\n"
     )
     ran = symbench("run", folder.suite, "--results", folder.results)

@@ -66,7 +66,7 @@ def prepare_samples(context: Context, cells: Sequence[Cell]) -> None:
     for need in wanted:
         data = need.data
         try:
-            if data.broken is None:
+            if data.broken is None and not data.anew:  # what is another at each reading must not be held
                 with foreign(DataError, data.name, "preparing samples"):
                     data.dataset.prepare(need.indices, need.canvases, listen=context.listen, stopped=context.stopped)
         except DataError as error:

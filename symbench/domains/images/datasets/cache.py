@@ -121,7 +121,7 @@ class Entry:
             for row, image in zip(rows, images, strict=True):
                 pixels = np.ascontiguousarray(image)
                 file.seek(self._pixels.offset + row * self.row_bytes)
-                _write_all(file, pixels.data.cast("B"))
+                write_all(file, pixels.data.cast("B"))
                 self._written[row] = self._mark(row, pixels)  # of what was decoded, not of what the disk made of it
 
     def mark(self, rows: Sequence[int]) -> None:
@@ -132,7 +132,7 @@ class Entry:
             os.fsync(file.fileno())
             for row in rows:
                 file.seek(self._marks.offset + row * MARK.itemsize)
-                _write_all(file, memoryview(self._written.pop(row).to_bytes(MARK.itemsize, "little")))
+                write_all(file, memoryview(self._written.pop(row).to_bytes(MARK.itemsize, "little")))
 
     def _mark(self, row: int, pixels: np.ndarray) -> int:
         """The mark of a row with these pixels."""
@@ -180,7 +180,7 @@ class Entry:
             raise OSError(f"{self.path} is not what was just written")
 
 
-def _write_all(file: RawIOBase, left: memoryview) -> None:
+def write_all(file: RawIOBase, left: memoryview) -> None:
     """Write everything: a file without a buffer may take less at once, as it does on a disk that is nearly full."""
     while len(left):
         written = file.write(left)

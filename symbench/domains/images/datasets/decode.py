@@ -128,7 +128,9 @@ def framed(image: Pil.Image, canvas: Canvas | None) -> np.ndarray:
     if canvas is not None and image.size != (canvas, canvas):
         image = _fitted(image, Frame.of(canvas))
     pixels = np.asarray(image)
-    return np.ascontiguousarray(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1))
+    return np.array(
+        pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1), order="C"
+    )  # Pillow's is read-only
 
 
 def _fitted(image: Pil.Image, frame: Frame) -> Pil.Image:

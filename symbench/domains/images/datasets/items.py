@@ -1,30 +1,41 @@
-"""Any sequence of ``(image, label)`` pairs or of bare images, as a dataset: users' own and torchvision's."""
+"""Any sequence of ``(image, label)`` pairs or of bare images, as a dataset: users' own and torchvision's.
+
+Nobody knows what it costs to read a sample, nor whether it is the same when it is read again. So a run reads each
+once, for the digest, and holds what it was: models and symmetries are all measured on that reading.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image as Pil
 from torch import Tensor
 
 from symbench.algebra.fields import Category
 from symbench.base.code import foreign
-from symbench.base.errors import ConfigError, DataError, Problem
+from symbench.base.errors import ConfigError, DataError, Interrupted, Problem
+from symbench.base.events import Advanced, Finished, Listener, Started, ignore, never
 from symbench.domains.common.canvas import Canvas, Frame
 from symbench.domains.common.datasets.base import Batch, Dataset
+from symbench.domains.common.datasets.stored import Stored
 from symbench.domains.common.datasets.targets import LabelReader, is_open, of_all, of_first
 from symbench.domains.common.datasets.wrappers import declared, is_rule
 from symbench.domains.images.datasets.decode import framed
 from symbench.domains.images.datasets.pixels import Range, Use, stored_dtype, to_image
+from symbench.domains.images.datasets.readings import WHITE, Nameless, Readings
 from symbench.domains.images.datasets.resize import resize
 from symbench.domains.images.fields import Image
 
+READ_BYTES = 2 << 30
+"""Bytes of images that are held at the sizes they are read in; the others are read once more for their canvases."""
+
 
 class Items(Dataset):
-    """Wraps an object with ``__len__`` and ``__getitem__``; nothing is kept in memory.
+    """Wraps an object with ``__len__`` and ``__getitem__``; what was read is held on the disk while the run lasts.
 
     An image is a PIL image, or ``(c, h, w)`` (or ``(h, w)``) as a tensor or array: uint8, uint16, float in [0, 1], or
     anything in a declared range. A label is a class index, a number or an array of them, or 0 and 1 for each of
@@ -60,6 +71,7 @@ class Items(Dataset):
             self._said += [
                 f"{where}: its method valid takes other arguments than (label, element), and is not asked."
             ]
+        self._hold_nothing()
         self.paired = isinstance(self._item(0), tuple)
         image, label = self._parts(0)
         self._use, self._stored = Use(), stored_dtype(image)
@@ -72,12 +84,12 @@ class Items(Dataset):
         return len(self.source)
 
     def batch(self, indices: Sequence[int], *, canvas: Canvas | None = None) -> Batch:
-        """A batch of samples, read and decoded one by one."""
-        images, labels = [], []
-        for index in indices:
-            image, label = self._pair(index, canvas)
-            images.append(image)
-            labels.append(label)
+        """A batch of samples: those that :meth:`prepare` has seen as they were then, others read one by one."""
+        kept = self.stored(indices, canvas=canvas)
+        if kept is not None:
+            return Batch(kept.made(), kept.targets)
+        samples = [self._sample(index, canvas) for index in indices]
+        images = [image for image, _ in samples]
         shapes = {tuple(image.shape) for image in images}
         if len(shapes) > 1:
             raise DataError(
@@ -90,14 +102,53 @@ class Items(Dataset):
                     else "Convert them to one number of channels.",
                 )
             )
-        targets = {"label": self.labels.stack(labels)} if self.targets else {}
-        return Batch({"image": torch.stack(images)}, targets)
+        return Batch({"image": torch.stack(images)}, self._targets([label for _, label in samples]))
+
+    def stored(self, indices: Sequence[int], *, canvas: Canvas | None = None) -> Stored | None:
+        """Samples that :meth:`prepare` has seen, in 8 bits where all of them are; None where some are not held."""
+        rows = self._held.get(canvas)
+        images = None if rows is None else rows.read(indices)
+        if images is None:
+            return None
+        white = {"image": WHITE} if images.dtype == torch.uint8 else {}
+        return Stored({"image": images}, self._targets([self._labels[i] for i in indices]), white)
+
+    def prepare(
+        self,
+        indices: Sequence[int],
+        canvases: Sequence[Canvas | None],
+        *,
+        listen: Listener = ignore,
+        stopped: Callable[[], bool] = never,
+    ) -> None:
+        """Hold samples on all canvases from now on: as they were read for the digest, or else read once more."""
+        for canvas in canvases:
+            if canvas not in self._held:
+                whole = self._read.are_all(canvas)
+                self._held[canvas] = self._read if whole else Readings(self._file, len(self))
+        wanted = {canvas: self._held[canvas] for canvas in canvases}
+        missing = [index for index in indices if not all(rows.there[index] for rows in wanted.values())]
+        if not missing:
+            return
+        listen(Started(f"reading {self.where.rpartition('.')[2]}", len(missing), "images"))
+        try:
+            for done, index in enumerate(missing):
+                if stopped():
+                    got = f"stopped after {done:,} of {len(missing):,} images"
+                    raise Interrupted(Problem(self.where, got, None, "The same command resumes."))
+                if self._file.full is None:
+                    self._hold(index, wanted)
+                listen(Advanced(1))
+        finally:
+            listen(Finished())
 
     def digest(self) -> str:
         """SHA-256 of every sample's decoded pixels and label: reads the whole dataset once."""
         digest, self._use, occurring, sums = hashlib.sha256(), Use(), set(), set()
+        self._hold_nothing()
         for index in range(len(self)):
-            image, label = self._pair(index)
+            image, label = self._fresh(index)
+            self._read.put(index, image)
             self._use.see(image, self._stored)
             occurring |= {label} if isinstance(label, int) and self.targets else set()
             sums |= {sum(label)} if self.labels.kind == "each label" else set()
@@ -109,6 +160,8 @@ class Items(Dataset):
     def remarks(self) -> list[str]:
         """Sentences about where classes' names come from, the range that images use, and labels that look one-hot."""
         said = [*self._said, *self._use.remark(self.span, self.where)]
+        if self._file.full:
+            said.append(f"{self.where}: samples are read anew for every model and symmetry: {self._file.full}.")
         if self._one_hot:
             got = "each sample has one of several labels, and they are measured one by one"
             said.append(f"{self.where}: {got}; where that is its class, give its index instead.")
@@ -119,10 +172,54 @@ class Items(Dataset):
         with foreign(DataError, f"{self.where}, sample {index}", "reading it"):
             return self.source[index]
 
-    def _pair(self, index: int, canvas: Canvas | None = None) -> tuple[Tensor, Any]:
+    def _hold_nothing(self) -> None:
+        """Forget what was read."""
+        self._file = Nameless()
+        self._read = Readings(Nameless(READ_BYTES), len(self))
+        self._held: dict[Canvas | None, Readings] = {}
+        self._labels: dict[int, Any] = {}
+        self._framed = np.zeros(len(self), dtype=np.bool_)
+
+    def _fresh(self, index: int) -> tuple[Tensor, Any]:
+        """A sample read from the object: its image as it is, float in [0, 1], and its label."""
         where = f"{self.where}, sample {index}"
-        image, label = self._parts(index)
-        return self._image(image, canvas, where), self.labels.read(label, where)
+        value, label = self._parts(index)
+        image = to_image(value, where=where, span=self.span, layout=self.layout)
+        self._framed[index] = isinstance(value, Pil.Image) and value.mode in {"L", "RGB"} and self.span is None
+        self._labels[index] = self.labels.read(label, where)
+        return image, self._labels[index]
+
+    def _sample(self, index: int, canvas: Canvas | None) -> tuple[Tensor, Any]:
+        """A sample on a canvas: as it is held, or else read."""
+        rows = self._held.get(canvas)
+        held = None if rows is None else rows.one(index)
+        if held is not None:
+            return held, self._labels[index]
+        image, label = self._fresh(index)
+        return self._on(image, index, canvas), label
+
+    def _hold(self, index: int, wanted: Mapping[Canvas | None, Readings]) -> None:
+        """Put a sample on every canvas that lacks it."""
+        image = self._read.one(index)
+        image = self._fresh(index)[0] if image is None else image
+        for canvas, rows in wanted.items():
+            if not rows.there[index]:
+                rows.put(index, self._on(image, index, canvas))
+
+    def _on(self, image: Tensor, index: int, canvas: Canvas | None) -> Tensor:
+        """A sample's image ``(c, h, w)``, as it was read, on a canvas.
+
+        Images of Pillow's are framed by Pillow, as libraries do: it rounds to 8 bits, which tensors do not.
+        """
+        if isinstance(canvas, Frame) and self._framed[index]:
+            pixels = image.mul(WHITE).round_().to(torch.uint8).permute(1, 2, 0).numpy()
+            picture = Pil.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+            return torch.from_numpy(framed(picture, canvas)).float() / WHITE
+        return resize(image[None], canvas)[0]
+
+    def _targets(self, labels: Sequence[Any]) -> dict[str, Tensor]:
+        """The targets of samples with these labels."""
+        return {"label": self.labels.stack(list(labels))} if self.targets else {}
 
     def _parts(self, index: int) -> tuple[Any, Any]:
         """A sample's image and label, as the object gives them; no label where it gives an image by itself."""
@@ -143,13 +240,3 @@ class Items(Dataset):
             return of_first(first, where)
         every = ((self._parts(index)[1], f"{self.where}, sample {index}") for index in range(len(self)))
         return of_all(every, len(self.classes) if self.classes else None)
-
-    def _image(self, value: Any, canvas: Canvas | None, where: str) -> Tensor:
-        """One image on its canvas, float in [0, 1].
-
-        Images of Pillow's are framed by Pillow, as libraries do: it rounds to 8 bits, which tensors do not.
-        """
-        eight_bits = isinstance(value, Pil.Image) and value.mode in {"L", "RGB"} and self.span is None
-        if isinstance(canvas, Frame) and eight_bits:
-            return torch.from_numpy(framed(value, canvas)).float() / 255
-        return resize(to_image(value, where=where, span=self.span, layout=self.layout)[None], canvas)[0]
