@@ -259,6 +259,29 @@ def test_a_view_that_shares_its_memory_may_be_written_into() -> None:
     assert torch.equal(found, Model(cases.Copies())({"image": shown.clone()})["logits"])
 
 
+@pytest.mark.parametrize(
+    ("name", "before", "spare", "own"),
+    [
+        ("Copies", True, {"image"}, False),
+        ("Copies", True, set(), True),
+        ("Copies", False, {"image"}, True),
+        ("InPlace", True, {"image"}, True),
+    ],
+    ids=["nobody needs it", "somebody needs it", "it has not run yet", "it writes"],
+)
+def test_inputs_that_nobody_needs_are_handed_over(name: str, before: bool, spare: set[str], own: bool) -> None:
+    module = getattr(loaded("inplace_input"), name)()
+    model, given = Model(module), []
+    expected = Model(module)({"image": bars()})["logits"]
+    if before:
+        model({"image": bars()})
+    module.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0].data_ptr()))
+    images = bars()
+    assert torch.equal(model({"image": images}, spare=spare)["logits"], expected)
+    assert (given[0] != images.data_ptr()) == own
+    assert not own or torch.equal(images, bars())
+
+
 # Kept filters.
 
 

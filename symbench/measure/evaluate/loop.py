@@ -94,7 +94,7 @@ class Loop:
         there = {name: sent(target, job.exact) for name, target in targets.items()}
         yield _Views(job, blocks.block(slice(0, 1), piece), raw, raw, there, valid, reference=True)
         for block in blocks.all(piece, together):
-            outputs = run_model(job, self.moves.of(block, leaves), finite=finite)
+            outputs = run_model(job, self.moves.of(block, leaves), finite=finite, kept=leaves)
             yield _Views(job, block, outputs, raw, there, valid)
 
     def _valid(self, reference: Reference, block: Block, targets: dict[str, Tensor], count: int) -> Tensor:

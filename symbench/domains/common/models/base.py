@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -83,6 +83,7 @@ class Model:
         images: Sequence[str] = (),
         *,
         around: Around = nullcontext,
+        spare: Container[str] = (),
     ) -> dict[str, Tensor]:
         """Run the module on a batch and check what comes back.
 
@@ -92,6 +93,8 @@ class Model:
         Args:
             leaves: ``(n, ...)`` each.
             images: which leaves are images and get normalised.
+            spare: which leaves nobody needs any more. They are handed over as they are to a module that has run
+                without writing into its inputs.
             around: makes what is entered around the module's own work alone, such as a stopwatch.
 
         Returns:
@@ -104,10 +107,15 @@ class Model:
 
         shapes: dict[str, tuple[int, ...]] = {}
 
+        # One that writes is given copies: it may be run again, with gradients or by halves, on the same inputs.
+        handed_over = spare if self.seen.ran and not self.habits.writes else ()
+
         def fresh() -> dict[str, Tensor]:
             ready = {name: self.normalisation(x) if name in images else x for name, x in leaves.items()}
             shapes.update({name: tuple(x.shape) for name, x in ready.items()})
-            return {name: x.clone() if x is leaves[name] else x for name, x in ready.items()}
+            return {
+                name: x.clone() if x is leaves[name] and name not in handed_over else x for name, x in ready.items()
+            }
 
         count = len(next(iter(leaves.values())))
         try:
