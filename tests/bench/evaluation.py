@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from statistics import median
 
 import torch
 from torch import nn
@@ -17,19 +16,18 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import symbench
 from bench.table import Figure, say
-from symbench.domains.images.handling import Pixels
-from symbench.measure.evaluate.exactness import FEW
 from symbench.testing import Blobs
 
-SAMPLES, CONTROLS, SIZE, BATCH, ROUNDS = 384, 16, 65, 32, 3
+SAMPLES, QUICK, ELEMENTS, SIZE, BATCH, ROUNDS = 1024, 64, 8, 65, 32, 3
+LIMIT = 1.05
+"""So many samples that what a run does once, such as its start and its controls, is a small part of it."""
 SUITE = """\
 version: 1
 name: bench
-datasets: {blobs: {use: "bench.evaluation:data"}}
-models: {net: {use: "bench.evaluation:Gigaflop"}}
-symmetries: {turns: {group: C4, on: image}}
-numerics: {device: cpu}
-controls: {samples: 16}
+datasets: {{blobs: {{use: "bench.evaluation:data", args: {{samples: {samples}}}}}}}
+models: {{net: {{use: "bench.evaluation:Gigaflop"}}}}
+symmetries: {{turns: {{group: D4, on: image}}}}
+numerics: {{device: cpu}}
 """
 
 
@@ -52,54 +50,54 @@ class Gigaflop(nn.Module):
         return out
 
 
-def data() -> Blobs:
+def data(samples: int) -> Blobs:
     """Images of three channels."""
-    return Blobs(SAMPLES, size=SIZE, channels=3)
+    return Blobs(samples, size=SIZE, channels=3)
 
 
-def figures() -> Iterator[Figure]:
+def figures(*, quick: bool = False) -> Iterator[Figure]:
     """Seconds to ``--help``; a whole run over forward passes of as many images, taken in turns."""
-    for name, command in (("python -c pass", ["-c", "pass"]), ("symbench --help", ["-m", "symbench", "--help"])):
-        took = []
-        for _ in range(9):
-            start = time.perf_counter()
-            subprocess.run([sys.executable, *command], check=True, capture_output=True)
-            took.append(time.perf_counter() - start)
-        yield Figure(name, median(took), "s")
-    net = Gigaflop().eval()
+    for name, command, limit in (
+        ("python -c pass", ["-c", "pass"], None),
+        ("symbench --help", ["-m", "symbench", "--help"], 0.15),
+    ):
+        yield Figure.over(name, [_seconds(command) for _ in range(9)], "s", at_most=limit)
+    net, samples = Gigaflop().eval(), QUICK if quick else SAMPLES
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         net(torch.rand(1, 3, SIZE, SIZE))
     gflop = counter.get_total_flops() / 1e9
     ratios = []
-    for round_number in range(ROUNDS + 1):
-        bare, measured = _bare(net), _measured()
-        if round_number:  # the first round warms up
-            ratios.append(measured / bare)
-            say(f"bare {bare:.1f} s, symbench {measured:.1f} s")
-    what = f"{SAMPLES} images x 4 elements at {gflop:.2f} GFLOP, over bare forward passes"
-    yield Figure(what, median(ratios), at_most=1.15)
+    _bare(net, QUICK), _measured(QUICK)  # warm up
+    for _ in range(1 if quick else ROUNDS):
+        bare, measured = _bare(net, samples), _measured(samples)
+        ratios.append(measured / bare)
+        say(f"bare {bare:.1f} s, symbench {measured:.1f} s")
+    what = f"{samples:,} images x {ELEMENTS} elements at {gflop:.2f} GFLOP, over bare forward passes"
+    yield Figure.over(what, ratios, at_most=LIMIT)
 
 
-def _bare(net: nn.Module) -> float:
-    images = data().batch(range(SAMPLES)).leaves["image"]
+def _seconds(command: list[str]) -> float:
     start = time.perf_counter()
-    with torch.inference_mode():
-        for _ in range(4):
-            for piece in images.split(BATCH):
-                net(piece)
-        for _ in range(3 + 2 * 3):  # repeat, re-batch, precision, and E twice
-            net(images[:CONTROLS])
-        for size in Pixels().nearby(SIZE):  # geometry, still and moved
-            few = nn.functional.interpolate(images[:FEW], size=(size, size))
-            net(few)
-            net(few)
+    subprocess.run([sys.executable, *command], check=True, capture_output=True)
     return time.perf_counter() - start
 
 
-def _measured() -> float:
+def _bare(net: nn.Module, samples: int) -> float:
+    """Forward passes of every sample under every element, and nothing else: not even what moves the images."""
+    images = data(samples).batch(range(samples)).leaves["image"]
+    start = time.perf_counter()
+    with torch.inference_mode():
+        for _ in range(ELEMENTS):
+            for piece in images.split(BATCH):
+                net(piece)
+    return time.perf_counter() - start
+
+
+def _measured(samples: int) -> float:
+    """A whole run with default controls."""
     with tempfile.TemporaryDirectory() as folder:
         suite = Path(folder) / "bench.yaml"
-        suite.write_text(SUITE)
+        suite.write_text(SUITE.format(samples=samples))
         start = time.perf_counter()
         run = symbench.run(suite, choices=symbench.Choices(results=Path(folder) / "results", batch=BATCH))
         took = time.perf_counter() - start
