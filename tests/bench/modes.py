@@ -6,7 +6,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import torch
@@ -89,7 +88,7 @@ def figures() -> Iterator[Figure]:
                     ratios.append(measured / bare)
                     say(f"{name}, {mode}: bare {bare:.1f} s, symbench {measured:.1f} s")
             what = f"{name}, mode {mode}, {samples} images x 4 elements, over bare forward passes"
-            yield Figure(what, median(ratios), at_most=limit)
+            yield Figure.over(what, ratios, at_most=limit)
             yield Figure(f"{name}, mode {mode}: predictions that change", 100 * changed, "%")
 
 
