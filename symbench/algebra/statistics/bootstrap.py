@@ -17,8 +17,9 @@ HUGE = 1e12
 """The t value of a replicate whose samples are all alike: beyond every quantile, and finite, so that none is NaN."""
 AT_ONCE = 1_000_000
 """Numbers of the table of counts, ``(resamples, rows)``, that are held at once: 8 MB."""
-MOST_KEPT = 20_000
-"""Cells of up to so many samples have their draws kept in memory: 40 MB at 2,000 resamples."""
+MOST_SINGLE, MOST_KEPT = 20_000, 12_000_000
+"""Cells of up to so many samples have these drawn one by one, by the same draws for every estimate; and draws, of one
+byte each, are kept in memory from one estimate to the next where they are so few: 6,000 samples at 2,000 resamples."""
 
 Function = Callable[[Array], Array]
 
@@ -54,12 +55,12 @@ def means_of_draws(rows: Array, counts: Array, *, seed: int, resamples: int) -> 
     n = int(counts.sum())
     # Where most rows are distinct nothing is won by drawing them by their number; as single samples, one table of
     # draws serves every estimate of a cell.
-    if len(rows) * 6 > n and n <= MOST_KEPT:
+    if len(rows) * 6 > n and n <= MOST_SINGLE:
         rows, counts = np.repeat(rows, counts, axis=0), np.ones(n, dtype=int)
     rng = np.random.default_rng(seed)
     means = np.empty((resamples, rows.shape[1]))
     for some in slices(resamples, max(1, AT_ONCE // len(rows))):
-        kept = len(rows) == n <= MOST_KEPT
+        kept = len(rows) == n <= min(MOST_SINGLE, MOST_KEPT // resamples)
         times_drawn = _kept(n, resamples, seed)[some] if kept else _times_drawn(counts, some.stop - some.start, rng)
         means[some] = times_drawn.astype(np.float64) @ rows / n
     return means

@@ -7,6 +7,7 @@ where its mean is surely above that of the one that looks worst, with an error p
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import special
@@ -14,11 +15,14 @@ from scipy import special
 from symbench.algebra.statistics.bounded import BoundedMeans, change_range, contributions
 from symbench.algebra.statistics.confidence import TAIL, Confidence
 from symbench.algebra.statistics.interval import Array
+from symbench.base.slices import slices
 
 SPENT = 1e-4
 """The probability that the worst element is not among the contenders; p values are that much larger."""
 DRAWS, SEED = 10_000, 0
 """Draws of correlated normal scores, always the same ones: a verdict must not depend on a seed of the gate's."""
+AT_ONCE = 250_000
+"""Numbers of all elements that are held at once: 2 MB."""
 RARE = 0.005
 """Below this probability, of which 50 draws speak, Bonferroni's correction is taken."""
 
@@ -27,40 +31,73 @@ RARE = 0.005
 class Elements:
     """Group elements, each with one number for every sample whose mean is the element's mean.
 
+    The numbers are made from the values a few rows or samples at a time: values may be kept in one byte each.
+
     Attributes:
-        added: ``(k, n)``, of which the means are those of the elements.
-        ranges: of each element's values.
+        values: ``(k, n)`` in [0, 1], of any dtype; those that do not count are not looked at.
+        valid: bool ``(k, n)``: which samples count; each element has one.
     """
 
-    added: Array
-    ranges: list[tuple[float, float]]
+    values: Array
+    valid: Array
 
     @classmethod
     def of(cls, values: Array, valid: Array) -> Elements:
         """From values in [0, 1] and whether they count, ``(k, n)``; elements without a sample are left out."""
-        parts = [contributions(row, counts) for row, counts in zip(values, valid, strict=True) if counts.any()]
-        return cls(np.stack([added for added, _, _ in parts]), [(low, high) for _, low, high in parts])
+        some = valid.any(axis=1)
+        return cls(values, valid) if some.all() else cls(values[some], valid[some])
+
+    def __len__(self) -> int:
+        return len(self.values)
 
     @property
+    def samples(self) -> int:
+        """How many, the left-out ones counted."""
+        return self.values.shape[1]
+
+    def numbers(self, i: int) -> Array:
+        """What each sample adds to the mean of element ``i``, ``(n,)``."""
+        return contributions(self.values[i].astype(np.float64), self.valid[i])[0]
+
+    def ends(self, i: int) -> tuple[float, float]:
+        """The range of the numbers of element ``i``."""
+        _, low, high = contributions(self.values[i].astype(np.float64), self.valid[i])
+        return low, high
+
+    @cached_property
     def means(self) -> Array:
         """The elements' means, ``(k,)``."""
-        means: Array = self.added.mean(axis=1)
-        return means
+        return np.array([self.numbers(i).mean() for i in range(len(self))])
+
+    @cached_property
+    def _known(self) -> tuple[Array, Array, Array]:
+        """Of each element the mean of the values that count, the share of those, and whether all do, ``(k, 1)``."""
+        rows = zip(self.values, self.valid, strict=True)
+        means = np.array([row.astype(np.float64)[counts].mean() for row, counts in rows])[:, None]
+        return means, self.valid.mean(axis=1)[:, None], self.valid.all(axis=1)[:, None]
+
+    def block(self, some: slice) -> Array:
+        """The numbers of all elements for some samples, ``(k, m)``: what :func:`contributions` gives, by columns."""
+        values, counts = self.values[:, some].astype(np.float64), self.valid[:, some]
+        means, shares, whole = self._known
+        if whole.all():
+            return values
+        parts = means + np.where(counts, values - means, 0.0) / shares
+        return np.where(whole, values, parts)
 
     def contenders(self) -> Elements:
         """The elements that may have the smallest mean: the others' is surely above, see the module's docstring."""
         worst = int(self.means.argmin())
-        others = range(len(self.added))
-        better = BoundedMeans.stacked([_change(self, i, self, worst, 1.0) for i in others])
-        keep = better.p_above(0.0) > SPENT / len(self.added)  # Bonferroni's, over all comparisons
+        better = BoundedMeans.stacked([_change(self, i, self, worst, 1.0) for i in range(len(self))])
+        keep = better.p_above(0.0) > SPENT / len(self)  # Bonferroni's, over all comparisons
         keep[worst] = True  # its difference from itself is 0 throughout, and may come out as any p value
-        return Elements(self.added[keep], [self.ranges[i] for i in np.flatnonzero(keep)])
+        return Elements(self.values[keep], self.valid[keep])
 
 
 def _change(before: Elements, i: int, after: Elements, j: int, factor: float) -> BoundedMeans:
     """The mean of ``factor before_i - after_j``."""
-    ends = change_range(before.ranges[i], after.ranges[j], -1, factor)
-    return BoundedMeans.of(factor * before.added[i] - after.added[j], *ends)
+    ends = change_range(before.ends(i), after.ends(j), -1, factor)
+    return BoundedMeans.of(factor * before.numbers(i) - after.numbers(j), *ends)
 
 
 @dataclass(frozen=True)
@@ -79,19 +116,26 @@ class Together:
     largest: Array
 
     @classmethod
-    def of(cls, added: Array) -> Together:
-        """From one number for each element and sample, ``(k, n)``, as in :class:`Elements`."""
-        moved = added - added.mean(axis=1, keepdims=True)
-        length = np.linalg.norm(moved, axis=1, keepdims=True)
-        moved = np.divide(moved, length, out=np.zeros_like(moved), where=length > 0)
-        correlation = moved @ moved.T
+    def of(cls, elements: Elements, factor: float = 1.0, less: Array | None = None) -> Together:
+        """From elements, ``factor`` times their numbers, with one number for each sample ``(n,)`` taken off all."""
+        off = np.zeros(elements.samples) if less is None else less
+        rows = (factor * elements.numbers(i) - off for i in range(len(elements)))
+        known = np.array([(mean := row.mean(), np.sqrt(((row - mean) ** 2).sum())) for row in rows])
+        mean, length = known[:, :1], known[:, 1:]
+        correlation = np.zeros((len(elements), len(elements)))
+        for some in _blocks(elements):
+            moved = factor * elements.block(some) - off[some] - mean
+            moved = np.divide(moved, length, out=np.zeros_like(moved), where=length > 0)
+            correlation += moved @ moved.T
         np.fill_diagonal(correlation, 1.0)  # nothing is known of the correlations of an element that does not vary
         # Not Cholesky's factor: with more elements than samples, or two that agree, the matrix is singular, and its
         # least eigenvalues come out as -1e-16.
         values, vectors = np.linalg.eigh(correlation)
-        drawn = np.random.default_rng(SEED).standard_normal((DRAWS, len(added)))
-        scores = drawn @ (vectors * np.sqrt(values.clip(0))).T
-        return cls(len(added), np.sort(scores.max(axis=1)))
+        rng, factors = np.random.default_rng(SEED), (vectors * np.sqrt(values.clip(0))).T
+        scores = np.empty(DRAWS)
+        for some in slices(DRAWS, max(1, AT_ONCE // len(elements))):
+            scores[some] = (rng.standard_normal((some.stop - some.start, len(elements))) @ factors).max(axis=1)
+        return cls(len(elements), np.sort(scores))
 
     def each(self, tail: float) -> float:
         """The level at which to test each, for the smallest p value to be below it with the probability ``tail``."""
@@ -130,7 +174,7 @@ class OfLeast:
     def of(cls, elements: Elements) -> OfLeast:
         """From the elements."""
         contenders = elements.contenders()
-        return cls(_each(elements), _each(contenders), Together.of(contenders.added))
+        return cls(_each(elements), _each(contenders), Together.of(contenders))
 
     def p_above(self, limit: float) -> float:
         """See :class:`~symbench.algebra.statistics.confidence.Law`."""
@@ -164,8 +208,8 @@ def least(elements: Elements, *, n: int, error: float) -> Confidence:
 
 def _each(elements: Elements) -> BoundedMeans:
     """The elements' means, one in each row."""
-    rows = zip(elements.added, elements.ranges, strict=True)
-    return BoundedMeans.stacked([BoundedMeans.of(added, *ends) for added, ends in rows])
+    rows = (contributions(elements.values[i].astype(np.float64), elements.valid[i]) for i in range(len(elements)))
+    return BoundedMeans.stacked([BoundedMeans.of(*row) for row in rows])
 
 
 @dataclass(frozen=True)
@@ -215,13 +259,13 @@ def lost(before: Elements, after: Elements, factor: float, *, error: float) -> C
         error: of the estimate.
     """
     b, a = before.contenders(), after.contenders()
-    estimate, n = factor * float(b.means.min()) - float(a.means.min()), b.added.shape[1]
-    worst_b, worst_a = b.added[b.means.argmin()], a.added[a.means.argmin()]
-    choices = Together.of(a.added - factor * worst_b), Together.of(factor * b.added - worst_a)
+    estimate, n = factor * float(b.means.min()) - float(a.means.min()), b.samples
+    worst_b, worst_a = b.numbers(int(b.means.argmin())), a.numbers(int(a.means.argmin()))
+    choices = Together.of(a, less=factor * worst_b), Together.of(b, factor, worst_a)
     # Which one to compare with is chosen by limits and not by estimates: an element that only looks worst, by a large
     # error, would make a wide limit where its neighbour makes a narrow one.
     reach = [float(-special.ndtri(one.each(TAIL - SPENT))) for one in choices]
-    difference, errors = factor * b.means[:, None] - a.means, _errors(b.added * factor, a.added)
+    difference, errors = factor * b.means[:, None] - a.means, _errors(b, a, factor)
     of_before = (difference - reach[0] * errors).argmax(axis=1)
     of_after = (difference + reach[1] * errors).argmin(axis=0)
     above = BoundedMeans.stacked([_change(b, j, a, int(k), factor) for j, k in enumerate(of_before)])
@@ -231,10 +275,18 @@ def lost(before: Elements, after: Elements, factor: float, *, error: float) -> C
     return Confidence(estimate, min(low, estimate), max(high, estimate), n, error, law, holds=True)
 
 
-def _errors(before: Array, after: Array) -> Array:
-    """Standard errors of the mean of ``before_j - after_k``, ``(j, k)``."""
-    b, a = (one - one.mean(axis=1, keepdims=True) for one in (before, after))
-    # |b - a|^2 by its parts: the differences themselves are (j, k, n). What cancels leaves -1e-17 where they agree.
-    squares = (b**2).sum(axis=1)[:, None] + (a**2).sum(axis=1) - 2 * b @ a.T
-    errors: Array = np.sqrt(squares.clip(0)) / before.shape[1]
+def _errors(before: Elements, after: Elements, factor: float) -> Array:
+    """Standard errors of the mean of ``factor before_j - after_k``, ``(j, k)``."""
+    squares = np.zeros((len(before), len(after)))
+    for some in _blocks(before if len(before) > len(after) else after):
+        b = factor * before.block(some) - factor * before.means[:, None]
+        a = after.block(some) - after.means[:, None]
+        # |b - a|^2 by its parts: the differences themselves are (j, k, n). What cancels leaves -1e-17 where they agree.
+        squares += (b**2).sum(axis=1)[:, None] + (a**2).sum(axis=1) - 2 * b @ a.T
+    errors: Array = np.sqrt(squares.clip(0)) / before.samples
     return errors
+
+
+def _blocks(elements: Elements) -> list[slice]:
+    """The samples, few enough at a time for the numbers of all elements."""
+    return slices(elements.samples, max(1, AT_ONCE // len(elements)))

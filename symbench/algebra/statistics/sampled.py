@@ -180,7 +180,8 @@ class Smallest(Sampled):
     def means(self) -> Array:
         """``(k,)``, infinite where no sample counts."""
         count = self.valid.sum(axis=1)
-        total = np.where(self.valid, self.values, 0.0).sum(axis=1)
+        rows = zip(self.values, self.valid, strict=True)  # one at a time: values may be kept in one byte each
+        total = np.array([np.where(counts, row, 0.0).sum() for row, counts in rows])
         means: Array = np.where(count > 0, total / np.maximum(count, 1), np.inf)
         return means
 
@@ -208,7 +209,7 @@ class Smallest(Sampled):
         # By the envelope theorem: which element is the worst does not change with a small weight of a sample, so
         # that the minimum has the derivative of the one that it is reached at.
         worst = int(self.means().argmin())
-        return Mean(self.values[worst], self.valid[worst]).influence()
+        return Mean(self.values[worst].astype(float), self.valid[worst]).influence()
 
 
 @dataclass(frozen=True)

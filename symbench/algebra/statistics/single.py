@@ -160,8 +160,8 @@ def smallest_mean(values: Array, valid: Array | None = None, *, level: float = L
         raise ValueError(f"smallest_mean: got valid of shape {keep.shape}, expected that of values, {values.shape}")
     if not keep.any():
         raise ValueError("smallest_mean: no element has a valid sample, and no mean is the smallest of none")
-    values = np.where(keep, values, 0.0)  # what does not count may be NaN, and 0 * NaN is NaN
-    alone = [bounded_mean(row[counts], level=level) for row, counts in zip(values, keep, strict=True) if counts.any()]
+    rows = zip(values, keep, strict=True)  # one at a time: values may be kept in one byte each
+    alone = [bounded_mean(row[counts].astype(float), level=level) for row, counts in rows if counts.any()]
     estimate = min(one.estimate for one in alone)
     # The smallest is above a limit where all are: lower limits need no correction for how many there are.
     low = min(one.low for one in alone if one.low is not None)
