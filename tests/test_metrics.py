@@ -13,7 +13,7 @@ from sklearn.metrics import accuracy_score, cohen_kappa_score
 from symbench.algebra.comparison import Whole, squared_distances, unrelated
 from symbench.algebra.metrics import METRICS
 from symbench.algebra.metrics.base import Observed
-from symbench.algebra.metrics.consistency import chance_of_difference
+from symbench.algebra.statistics import Array
 
 RNG = np.random.default_rng(0)
 K, N, CLASSES = 5, 60, 4
@@ -42,9 +42,20 @@ def observed(**changes: Any) -> Observed:
         "valid": np.ones((K + 1, N), dtype=bool),
         "facts": {"parameters": 10.0, "flops": None},
     }
-    if changes.get("correct") is not None:
-        found["valid"] = np.ones(changes["correct"].shape, dtype=bool)
+    arrays = [array for array in changes.values() if isinstance(array, np.ndarray) and array.ndim > 1]
+    if arrays:
+        found["valid"], found["samples"] = np.ones(arrays[0].shape[:2], dtype=bool), np.arange(arrays[0].shape[1])
     return Observed(**{**found, **changes})
+
+
+def chance_of_difference(prediction: Array) -> Array:
+    """The closed form of the null of one-hot outputs, halved, ``(k - 1, n)`` of ``(k, n)``."""
+    n = prediction.shape[1]
+    onehot = np.eye(CLASSES)[prediction.astype(int)]
+    shares = onehot.mean(axis=1)
+    a, b = onehot[1:] @ shares[0], np.einsum("nc,kc->kn", onehot[0], shares[1:])
+    within = 1 - a - b + (shares[1:] @ shares[0])[:, None]
+    return np.asarray((n * within - (prediction[1:] != prediction[0])) / (n - 1))
 
 
 def value(name: str, seen: Observed) -> Any:

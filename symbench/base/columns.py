@@ -19,6 +19,7 @@ class Column:
         type: of its values.
         nullable: whether there are tasks, or controls, that have no such thing.
         seen: whether metrics see it, as an array ``(elements, samples)``.
+        decides: whether two cells have to agree in it to be of one and the same model.
         kept: whether baselines keep it; in single precision where it is a number with a fraction.
     """
 
@@ -27,6 +28,7 @@ class Column:
     nullable: bool = True
     seen: bool = True
     kept: bool = True
+    decides: bool = False
 
     @property
     def field(self) -> pa.Field:
@@ -44,15 +46,15 @@ COLUMNS = (
     Column("output", pa.string(), nullable=False, seen=False),
     Column("sample", pa.int32(), nullable=False, seen=False),
     Column("element", pa.int32(), nullable=False, seen=False),
-    Column("prediction", pa.int32()),
+    Column("prediction", pa.int32(), decides=True),
     Column("target", pa.int32()),
     Column("correct", pa.bool_()),
     Column("valid", pa.bool_(), nullable=False),
-    Column("loss", FLOAT),
+    Column("loss", FLOAT, decides=True),
     Column("score", FLOAT, seen=False),
-    Column("confidence", FLOAT),
+    Column("confidence", FLOAT, decides=True),
     Column("target_probability", FLOAT, seen=False, kept=False),
-    Column("deviation_sq", FLOAT),
+    Column("deviation_sq", FLOAT, decides=True),
     Column("unrelated_sq", FLOAT),
     Column("cosine", FLOAT),
     Column("retrieved", FLOAT),

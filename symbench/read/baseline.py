@@ -1,7 +1,7 @@
 """Baselines: a run promoted by hand as what later ones are compared with.
 
 Two files: canonical JSON, small and fit for review, and a Parquet file of what pairing needs: predictions,
-whether they are right, and what E is made of, in float32, one row group for each cell.
+whether they are right, and what E is made of, in float32, in row groups of some samples with all elements.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import io
 import json
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from symbench.algebra.metrics import shown_in
-from symbench.base.columns import COLUMNS, OBSERVATIONS, SAMPLES
+from symbench.base.columns import SAMPLES
 from symbench.base.errors import ConfigError, Problem
 from symbench.base.passes import PassRecord
 from symbench.base.records import (
@@ -37,18 +37,12 @@ from symbench.base.records import (
     Manifest,
     PassStatus,
 )
-from symbench.measure.store import Store, is_sealed, sealed, sha256_bytes, sha256_file, write_text, written
+from symbench.measure.store import Store, is_sealed, sealed, sha256_bytes, sha256_file, write_text
+from symbench.measure.store.tiles import Tiled
 from symbench.read import estimates
 from symbench.read.commits import NoBaseline, of_commit
-from symbench.read.packed import packed, unpacked
-
-FLOATS = [column.name for column in COLUMNS if column.kept and column.kept_field.type == pa.float32()]
-"""Columns that are kept in float32."""
-DROPPED = [column.name for column in COLUMNS if not column.kept]
-AVERAGED = "averaged_prediction"
-CELLS, PASSES = b"symbench.cells", b"symbench.passes"
-
-SCHEMA = pa.schema([column.kept_field for column in COLUMNS if column.kept] + [pa.field(AVERAGED, pa.int32())])
+from symbench.read.kept import CELLS, PASSES, SCHEMA, tile_of, with_columns, write_observations
+from symbench.read.packed import unpacked
 
 
 def refusals(manifest: Manifest, store: Store) -> list[Problem]:
@@ -100,7 +94,7 @@ def write(store: Store, manifest: Manifest, path: Path, *, reason: str, force: b
     beside = path.with_suffix(".parquet")
     try:
         passes = _passes(store, manifest)
-        _write_observations(store, [record for _, record in done], list(passes.values()), beside)
+        write_observations(store, [record for _, record in done], list(passes.values()), beside)
         found = BaselineRecord(
             suite=str(manifest.suite["name"]),
             run=manifest.run,
@@ -146,43 +140,6 @@ def _passes(store: Store, manifest: Manifest) -> dict[str, PassRecord]:
     return found
 
 
-def _write_observations(
-    store: Store, records: Sequence[CellRecord], passes: Sequence[PassRecord], path: Path
-) -> None:
-    unique = {record.key: record for record in records}
-    schema = SCHEMA.with_metadata({CELLS: packed(unique.values()), **({PASSES: packed(passes)} if passes else {})})
-    options: dict[str, Any] = {"compression": "zstd", "compression_level": 9, "use_dictionary": _words(schema)}
-    options["use_byte_stream_split"] = FLOATS
-    with written(path) as temporary, pq.ParquetWriter(temporary, schema, **options) as writer:
-        for key in unique:
-            table = _kept(store, key).cast(SCHEMA)
-            writer.write_table(table, row_group_size=len(table))
-
-
-def _words(schema: pa.Schema) -> list[str]:
-    return [field.name for field in schema if field.name not in FLOATS]
-
-
-def _kept(store: Store, key: str) -> pa.Table:
-    """A cell's observations and controls, ordered, with the orbit's averages in the identity's rows."""
-    table = pa.concat_tables([store.observations(key), store.controls(key)]).drop_columns(DROPPED)
-    table = table.sort_by(
-        [("control", "ascending"), ("output", "ascending"), ("element", "ascending"), ("sample", "ascending")]
-    )
-    samples = store.samples(key)
-    column_of = table.schema.get_field_index("score")  # the scores of the measurement are for nobody
-    scores = pc.if_else(pc.is_valid(table["control"]), table["score"], None)
-    table = table.set_column(column_of, OBSERVATIONS.field("score"), scores)
-    averages = {
-        (output, sample): value
-        for output, sample, value in zip(*(samples[name].to_pylist() for name in SAMPLES.names), strict=True)
-    }
-    identity = pc.and_(pc.is_null(table["control"]), pc.equal(table["element"], 0)).to_pylist()
-    rows = zip(table["output"].to_pylist(), table["sample"].to_pylist(), identity, strict=True)
-    column = [averages[output, sample] if mine else None for output, sample, mine in rows]
-    return table.append_column(AVERAGED, pa.array(column, pa.int32()))
-
-
 @dataclass(frozen=True)
 class Baseline:
     """A baseline that has been read: cells as a results folder has them.
@@ -200,6 +157,10 @@ class Baseline:
     @cached_property
     def _file(self) -> pq.ParquetFile:
         return pq.ParquetFile(self.parquet if isinstance(self.parquet, Path) else io.BytesIO(self.parquet))
+
+    @cached_property
+    def _tiled(self) -> Tiled:
+        return Tiled(self._file, SCHEMA)
 
     @cached_property
     def _records(self) -> dict[str, CellRecord]:
@@ -237,9 +198,13 @@ class Baseline:
         raise ConfigError(Problem(self.name, f"has no throughput pass {file}"))
 
     @property
-    def groups(self) -> int:
-        """How many row groups the Parquet file has: one for each cell."""
-        return self._file.num_row_groups
+    def whole(self) -> bool:
+        """Whether it holds the observations and the controls of each of its cells."""
+        if self._tiled.tiles is None:  # of an earlier version, with one row group for each cell
+            return self._file.num_row_groups == len(self._records)
+        there = {name for name, _ in self._tiled.tiles}
+        outputs = {tile_of(key, output) for key, record in self._records.items() for output in record.outputs}
+        return there == outputs | set(self._records)
 
     def cell(self, key: str) -> CellRecord | None:
         """The record of a cell; None where the baseline has no such cell."""
@@ -250,27 +215,39 @@ class Baseline:
         del key
         return None
 
-    def observations(self, key: str) -> pa.Table:
-        """The rows of the measurement itself."""
-        table = self._rows(key)
-        return table.filter(pc.is_null(table["control"]))
+    def held(self, key: str, output: str) -> set[str]:
+        """The columns that hold anything for an output."""
+        if self._tiled.tiles is not None:
+            return self._tiled.held(tile_of(key, output))
+        table = self._measured(key, output)
+        return {column for column in table.column_names if table[column].null_count < len(table)}
+
+    def tiles(self, key: str, output: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Some columns of an output's observations, a few samples after the others, with all of their elements."""
+        if self._tiled.tiles is not None:
+            yield from self._tiled.read(tile_of(key, output), columns)
+        else:
+            yield self._measured(key, output).select(list(columns))
 
     def controls(self, key: str) -> pa.Table:
         """The rows of the controls."""
+        if self._tiled.tiles is not None:
+            return pa.concat_tables(self._tiled.read(key, SCHEMA.names))
         table = self._rows(key)
         return table.filter(pc.is_valid(table["control"]))
 
     def samples(self, key: str) -> pa.Table:
         """The table of whole orbits."""
-        table = self.observations(key)
-        return table.filter(pc.equal(table["element"], 0)).select(SAMPLES.names)
+        names = ["element", *SAMPLES.names]
+        tiles = (table for output in self._records[key].outputs for table in self.tiles(key, output, names))
+        return pa.concat_tables(t.filter(pc.equal(t["element"], 0)) for t in tiles).select(SAMPLES.names)
+
+    def _measured(self, key: str, output: str) -> pa.Table:
+        table = self._rows(key)
+        return table.filter(pc.and_(pc.is_null(table["control"]), pc.equal(table["output"], output)))
 
     def _rows(self, key: str) -> pa.Table:
-        table = self._file.read_row_group(list(self._records).index(key))
-        for field in SCHEMA:  # columns that there were not yet when it was set
-            if field.name not in table.column_names:
-                table = table.append_column(field, pa.nulls(len(table), field.type))
-        return table
+        return with_columns(self._file.read_row_group(list(self._records).index(key)), SCHEMA.names)
 
 
 def read(where: str) -> Baseline:
@@ -334,8 +311,6 @@ def _checked(text: bytes, beside: Any, where: str) -> Baseline:
         unknown = [cell.key for cell in baseline.cells if baseline.cell(cell.key) is None]
     except (KeyError, ValueError, zlib.error, pa.ArrowException) as error:
         raise ConfigError(Problem(where, f"is corrupted: {error}", "a baseline", remedy)) from error
-    if unknown or baseline.groups != len({cell.key for cell in baseline.cells}):
-        raise ConfigError(
-            Problem(where, "does not hold the observations of its cells, each in one row group", None, remedy)
-        )
+    if unknown or not baseline.whole:
+        raise ConfigError(Problem(where, "does not hold the observations of its cells", None, remedy))
     return baseline

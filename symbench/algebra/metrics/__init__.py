@@ -1,7 +1,8 @@
 """Metrics: functions of observations. They see NumPy arrays, never tensors, groups or models.
 
-To add one: write a function of :class:`~symbench.algebra.metrics.base.Observed`, and add a row to ``METRICS``. It
-applies to last year's runs at once, and its row says where it is shown: nothing else lists metrics by name.
+To add one: write what it takes from some samples and what it makes of all, a
+:class:`~symbench.algebra.metrics.folds.Folded`, and add a row to ``METRICS``. It applies to last year's runs at once,
+and its row says where it is shown: nothing else lists metrics by name.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ def _row(
 
 TABLE: tuple[Shown, ...] = ("table", "comparison", "baseline")
 _behaviour = partial(_row, unit="share", better="higher", floor="behaviour")
-_control = partial(_row, scope="control")
-_cost = partial(_row, scope="model")
+_control = partial(_row, scope="control", observations=False)
+_cost = partial(_row, scope="model", observations=False)
 
 METRICS = Table(
     "metric",

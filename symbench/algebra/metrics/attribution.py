@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from symbench.algebra.metrics.base import Observed, Value
+from symbench.algebra.metrics.base import Context, Value
 from symbench.algebra.statistics import Array, Mean, Ratio
 
 DISAGREE = 0.1
@@ -16,7 +16,7 @@ DISAGREE = 0.1
 ROUNDING = "samples' outputs differ by rounding only"
 
 
-def model_error(seen: Observed) -> list[Value]:
+def model_error(seen: Context) -> list[Value]:
     """The model's share of E: ``f(T_g x) - T_g f(x)`` with the reference action T, over its own null.
 
     The reason says where it is below the reference's own error, and so not resolved.
@@ -27,12 +27,12 @@ def model_error(seen: Observed) -> list[Value]:
     return [value]
 
 
-def split_error(seen: Observed) -> list[Value]:
+def split_error(seen: Context) -> list[Value]:
     """E on the samples and elements that are split, all of it: what the shares belong to."""
     return [_part(seen, "total")]
 
 
-def remainder_error(seen: Observed) -> list[Value]:
+def remainder_error(seen: Context) -> list[Value]:
     """What resampling adds, on the input's and the output's side, in units of E.
 
     Squares do not add up: see the cross term.
@@ -40,7 +40,7 @@ def remainder_error(seen: Observed) -> list[Value]:
     return [_part(seen, "remainder")]
 
 
-def cross_term(seen: Observed) -> list[Value]:
+def cross_term(seen: Context) -> list[Value]:
     """``(total - model - remainder) / null`` of the squares: twice the product of the two shares; in units of E^2."""
     if "total" not in seen.split:
         return [_absent(seen, "reference split")]
@@ -51,12 +51,12 @@ def cross_term(seen: Observed) -> list[Value]:
     return [seen.of_control("reference", value)]
 
 
-def reference_error(seen: Observed) -> list[Value]:
+def reference_error(seen: Context) -> list[Value]:
     """The reference action's own error: two equal steps against one, in units of E."""
     return [_part(seen, "two routes")]
 
 
-def round_trip_consistency(seen: Observed) -> list[Value]:
+def round_trip_consistency(seen: Context) -> list[Value]:
     """Share of predictions that survive being moved there and back. An intuition and no attribution."""
     if "survived" not in seen.split:
         ran = "round trip" in seen.measured
@@ -64,23 +64,23 @@ def round_trip_consistency(seen: Observed) -> list[Value]:
     return [seen.of_control("round trip", Value.of(Mean(seen.split["survived"])))]
 
 
-def _part(seen: Observed, name: str) -> Value:
+def _part(seen: Context, name: str) -> Value:
     if name not in seen.split:
         return _absent(seen, "reference split")
     return seen.of_control("reference", _root_of_ratio(seen, seen.split[name], seen.split["unrelated"]))
 
 
-def _root_of_ratio(seen: Observed, above: Array, below: Array) -> Value:
+def _root_of_ratio(seen: Context, above: Array, below: Array) -> Value:
     if not below.mean() > seen.null_limit_sq:
         return Value(None, reason=ROUNDING)
     return Value.of(Ratio(above, below, root=True))
 
 
-def _absent(seen: Observed, control: str) -> Value:
+def _absent(seen: Context, control: str) -> Value:
     return Value(None, reason=seen.reasons.get(control, "the control did not run"))
 
 
-def lie_derivative(seen: Observed) -> list[Value]:
+def lie_derivative(seen: Context) -> list[Value]:
     """LEE: ``mean |L_X f|^2 / dim`` for each generator, by forward-mode differentiation.
 
     The reason holds the gap to central differences; where they disagree there is no value.
@@ -88,7 +88,7 @@ def lie_derivative(seen: Observed) -> list[Value]:
     return [_lie(seen, name, rows) for name, rows in seen.lie.items()] or [_absent(seen, "Lie derivative")]
 
 
-def _lie(seen: Observed, name: str, rows: Mapping[str, Array]) -> Value:
+def _lie(seen: Context, name: str, rows: Mapping[str, Array]) -> Value:
     unit = f"per {seen.units[name]}^2"
     if "forward" not in rows:
         return Value(None, element=name, reason=_absent(seen, "Lie derivative").reason, unit=unit)
@@ -107,7 +107,7 @@ def _gap(rows: Mapping[str, Array]) -> float:
     return math.sqrt(gap / size) if size > 0 else 0.0 if gap == 0 else math.inf
 
 
-def lie_derivative_central(seen: Observed) -> list[Value]:
+def lie_derivative_central(seen: Context) -> list[Value]:
     """The same by central differences."""
     found = []
     for name, rows in seen.lie.items():
@@ -116,7 +116,7 @@ def lie_derivative_central(seen: Observed) -> list[Value]:
     return found or [_absent(seen, "Lie derivative")]
 
 
-def lie_slope(seen: Observed) -> list[Value]:
+def lie_slope(seen: Context) -> list[Value]:
     """The root of ``mean |L_X f|^2`` over E's null: the slope of E at 0, per radian or pixel, for each generator."""
     found = []
     for name, rows in seen.lie.items():
@@ -127,7 +127,7 @@ def lie_slope(seen: Observed) -> list[Value]:
     return found or [_absent(seen, "Lie derivative")]
 
 
-def layer_error(seen: Observed) -> list[Value]:
+def layer_error(seen: Context) -> list[Value]:
     """E of every layer that the suite names, on the control samples and some elements."""
     found = []
     for name, rows in seen.layers.items():

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -13,32 +13,17 @@ from symbench.base.columns import SEEN
 from symbench.base.passes import PassRecord
 
 
-@dataclass(frozen=True)
-class Observed:
-    """The observations of one output of one cell, as arrays ``(k, n)``; element 0 is the identity.
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What is known of one output of one cell beside its observations; element 0 is the identity.
 
     Attributes:
         samples: ``(n,)``, the dataset's index of each.
-        correct: 0 or 1, float64; of several labels the share that is right; None without labels or classes.
-        prediction: top-1 class; None for other tasks.
-        target: class index; None without labels or classes.
-        confidence: probability of the reference's top-1 class; None for other tasks.
-        averaged: ``(n,)``, the prediction of the orbit's mean output, over all of the cell's elements; None where
-            outputs are no class scores, or for a subset of the elements.
-        loss: None without labels.
-        task: ``classification``, ``binary``, ``multi-label``, ``embedding`` or ``regression``.
-        label_scores: log-odds of each label ``(k, n, labels)``, above 0 where it is predicted; None for other tasks.
-        label_targets: 0 or 1 for each label ``(k, n, labels)``; None for other tasks, and without labels.
-        cosine: of ``f(g.x)`` and ``f(x)``; None but for embeddings.
-        retrieved: 1 where ``f(g.x)`` is nearest to ``f(x)`` among unmoved samples; None but for embeddings.
-        deviation_sq: ``|f(g.x) - g.f(x)|^2``.
-        unrelated_sq: the same to all other samples; NaN for the identity.
         weights: ``(k,)``, adding up to 1.
         labels: of the elements.
         kinds: of the elements' actions.
         strata: the piece of the group that each element is of; empty where the group is one.
         null_limit_sq: below this, the mean of ``unrelated_sq`` is rounding.
-        valid: whether the label still holds, bool; pairs where it does not leave accuracy.
         controls: what the control evaluations came to, without those that could not run: ``e32`` and ``e64`` (E on
             some elements that permute or are exact, in the suite's dtype and in float64), ``single`` (what E comes to
             from rounding in float32), and the floors ``error``, ``deviation``, ``behaviour`` and ``reference``.
@@ -57,22 +42,16 @@ class Observed:
         facts: of the model: parameters, flops and times.
         remarks: what is said of facts, by their names.
         passes: throughput passes of the model on this dataset, those of one hardware.
+        task: ``classification``, ``binary``, ``multi-label``, ``embedding`` or ``regression``.
+        cell_samples: how many samples the whole cell has, where these are some of them.
+        reader: gives the named columns of one element, by its number, for all samples.
     """
 
     samples: Array
-    correct: Array | None
-    prediction: Array | None
-    target: Array | None
-    confidence: Array | None
-    averaged: Array | None
-    loss: Array | None
-    deviation_sq: Array
-    unrelated_sq: Array
     weights: Array
     labels: Sequence[str]
     kinds: Sequence[str]
     null_limit_sq: float
-    valid: Array
     controls: Mapping[str, float]
     facts: Mapping[str, float | None]
     strata: Sequence[str | None] = ()
@@ -85,12 +64,98 @@ class Observed:
     lower: Mapping[str, str] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
     remarks: Mapping[str, str] = field(default_factory=dict)
+    passes: Sequence[PassRecord] = ()
     task: str = "classification"
+    cell_samples: int | None = None
+    reader: Callable[[int, tuple[str, ...]], Observed] | None = None
+
+    @property
+    def moved(self) -> int:
+        """K: how many elements there are besides the identity."""
+        return len(self.labels) - 1
+
+    @property
+    def n(self) -> int:
+        """How many samples the cell has."""
+        return len(self.samples) if self.cell_samples is None else self.cell_samples
+
+    def element(self, k: int, *names: str) -> Observed:
+        """The named columns of one element, ``(1, n)``, all samples: read when asked for, and not kept."""
+        if self.reader is None:
+            raise ValueError("the observations of an element are known of a whole cell only")
+        return self.reader(k, names)
+
+    def of_control(self, control: str, value: Value) -> Value:
+        """An estimate with the elements and samples that its control took."""
+        kind, k, n = self.measured.get(control, (None, None, None))
+        return replace(value, kind=kind, k=k, n=value.n or n)
+
+    def only(self, kind: str) -> Self:
+        """The elements of one kind. The identity stays as the reference; it is a permutation and counts as one."""
+        return self.some([k == kind for k in self.kinds], identity=kind == "permutation")
+
+    def of_stratum(self, stratum: str) -> Self:
+        """The elements of one piece of the group. The identity stays as the reference, and counts in its own
+        piece."""
+        return self.some([each == stratum for each in self.strata], identity=self.strata[0] == stratum)
+
+    def some(self, chosen: Sequence[bool], *, identity: bool) -> Self:
+        """Some of the elements, with their weights made to add up to 1 again; the first stays in any case."""
+        keep = np.array([True, *chosen[1:]])
+        weights = self.weights * keep
+        if not identity:
+            weights[0] = 0.0
+        numbers, reader = np.flatnonzero(keep).tolist(), self.reader
+        return replace(
+            self,
+            **self.tables_of(keep),
+            weights=weights[keep] / weights.sum(),
+            labels=[self.labels[k] for k in numbers],
+            kinds=[self.kinds[k] for k in numbers],
+            strata=[self.strata[k] for k in numbers if self.strata],
+            reader=None if reader is None else lambda k, names: reader(numbers[k], names),
+        )
+
+    def tables_of(self, keep: Array) -> dict[str, Any]:
+        """What else changes where some of the elements are taken."""
+        del keep
+        return {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observed(Context):
+    """The observations of one output of one cell, as arrays ``(k, n)``; element 0 is the identity.
+
+    Attributes:
+        correct: 0 or 1, float64; of several labels the share that is right; None without labels or classes.
+        prediction: top-1 class; None for other tasks.
+        target: class index; None without labels or classes.
+        confidence: probability of the reference's top-1 class; None for other tasks.
+        averaged: ``(n,)``, the prediction of the orbit's mean output, over all of the cell's elements; None where
+            outputs are no class scores, or for a subset of the elements.
+        loss: None without labels.
+        label_scores: log-odds of each label ``(k, n, labels)``, above 0 where it is predicted; None for other tasks.
+        label_targets: 0 or 1 for each label ``(k, n, labels)``; None for other tasks, and without labels.
+        cosine: of ``f(g.x)`` and ``f(x)``; None but for embeddings.
+        retrieved: 1 where ``f(g.x)`` is nearest to ``f(x)`` among unmoved samples; None but for embeddings.
+        deviation_sq: ``|f(g.x) - g.f(x)|^2``.
+        unrelated_sq: the same to all other samples; NaN for the identity.
+        valid: whether the label still holds, bool; pairs where it does not leave accuracy.
+    """
+
+    deviation_sq: Array
+    unrelated_sq: Array
+    valid: Array
+    correct: Array | None = None
+    prediction: Array | None = None
+    target: Array | None = None
+    confidence: Array | None = None
+    averaged: Array | None = None
+    loss: Array | None = None
     label_scores: Array | None = None
     label_targets: Array | None = None
     cosine: Array | None = None
     retrieved: Array | None = None
-    passes: Sequence[PassRecord] = ()
 
     @property
     def predictions(self) -> Array | None:
@@ -99,44 +164,21 @@ class Observed:
             return (self.label_scores > 0).astype(np.float64)
         return None if self.prediction is None else self.prediction[..., None]
 
-    @property
-    def moved(self) -> int:
-        """K: how many elements there are besides the identity."""
-        return len(self.labels) - 1
-
-    def of_control(self, control: str, value: Value) -> Value:
-        """An estimate with the elements and samples that its control took."""
-        kind, k, n = self.measured.get(control, (None, None, None))
-        return replace(value, kind=kind, k=k, n=value.n or n)
-
-    def only(self, kind: str) -> Observed:
-        """The elements of one kind. The identity stays as the reference; it is a permutation and counts as one."""
-        return self._some([k == kind for k in self.kinds], identity=kind == "permutation")
-
-    def of_stratum(self, stratum: str) -> Observed:
-        """The elements of one piece of the group. The identity stays as the reference, and counts in its own
-        piece."""
-        return self._some([each == stratum for each in self.strata], identity=self.strata[0] == stratum)
-
-    def _some(self, chosen: Sequence[bool], *, identity: bool) -> Observed:
-        """Some of the elements, with their weights made to add up to 1 again; the first stays in any case."""
-        keep = np.array([True, *chosen[1:]])
-        weights = self.weights * keep
-        if not identity:
-            weights[0] = 0.0
-        weights = weights[keep] / weights.sum()
-        arrays: dict[str, Any] = {
-            name: None if (values := getattr(self, name)) is None else values[keep] for name in SEEN
+    def element(self, k: int, *names: str) -> Observed:
+        """The observations of one element, ``(1, n)``."""
+        del names
+        keep = np.arange(len(self.labels)) == k
+        named: dict[str, Any] = {
+            "labels": [self.labels[k]],
+            "kinds": [self.kinds[k]],
+            "strata": list(self.strata[k : k + 1]),
         }
-        return replace(
-            self,
-            **arrays,
-            averaged=None,
-            weights=weights,
-            labels=[label for label, k in zip(self.labels, keep, strict=True) if k],
-            kinds=[kind for kind, k in zip(self.kinds, keep, strict=True) if k],
-            strata=[stratum for stratum, k in zip(self.strata, keep, strict=False) if k],
-        )
+        return replace(self, **self.tables_of(keep), **named, weights=self.weights[keep])
+
+    def tables_of(self, keep: Array) -> dict[str, Any]:
+        """The tables with the rows of some elements; the average over the orbit is of none of them."""
+        known = {name: getattr(self, name) for name in SEEN}
+        return {"averaged": None, **{name: rows if rows is None else rows[keep] for name, rows in known.items()}}
 
 
 @dataclass(frozen=True)

@@ -2,40 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from symbench.algebra.metrics.accuracy import NONE_VALID
-from symbench.algebra.metrics.base import NO_LABELS, Observed, Value
-from symbench.algebra.metrics.consistency import NO_CLASSES
+from symbench.algebra.metrics.base import NO_LABELS, Context, Observed, Value
+from symbench.algebra.metrics.consistency import NO_CLASSES, PREDICTED
+from symbench.algebra.metrics.folds import Distinct, Each, Folded, Found, Piece, Total
 
 
-def chance_accuracy(seen: Observed) -> list[Value]:
-    """``max_c mean_i [y_i = c]``: what always predicting the most frequent label comes to, samples as they are.
-
-    Of several labels, the mean over them of the share that always the likelier answer is right on.
-    """
+def _labels(seen: Observed, found: Found) -> Mapping[str, Piece] | Value:
+    del found
     if seen.label_targets is not None:
-        there = seen.label_targets[0][seen.valid[0]].mean(axis=0) if seen.valid[0].any() else None
-        if there is None:
+        return {"there": Total(seen.label_targets[0][seen.valid[0]].sum(axis=0)), "count": Total(seen.valid[0].sum())}
+    return NO_LABELS if seen.target is None else {"label": Each(seen.target[0]), "counts": Each(seen.valid[0])}
+
+
+def _chance_accuracy(known: Context, found: Found) -> list[Value]:
+    del known
+    if "there" in found:
+        n = int(found["count"])
+        if not n:
             return [NONE_VALID]
-        return [Value(float(np.maximum(there, 1 - there).mean()), n=int(seen.valid[0].sum()))]
-    if seen.target is None:
-        return [NO_LABELS]
-    labels = seen.target[0][seen.valid[0]]
+        there = found["there"] / n
+        return [Value(float(np.maximum(there, 1 - there).mean()), n=n)]
+    labels = found["label"][found["counts"]]
     if not len(labels):
         return [NONE_VALID]
     _, counts = np.unique(labels, return_counts=True)
     return [Value(float(counts.max() / len(labels)), n=len(labels))]
 
 
-def predicted_classes(seen: Observed) -> list[Value]:
-    """How many classes, or sets of labels, are predicted over all samples and elements.
+chance_accuracy = Folded(_chance_accuracy, (_labels,), ("target", "valid", "label_targets"))
+"""``max_c mean_i [y_i = c]``: what always predicting the most frequent label comes to, samples as they are.
 
-    One: consistency is 1 and says nothing.
-    """
-    found = seen.predictions
-    if found is None:
-        return [NO_CLASSES]
-    rows = found.reshape(-1, found.shape[-1])
-    count = len(np.unique(rows[:, 0])) if rows.shape[1] == 1 else len(np.unique(rows, axis=0))  # sorts rows as bytes
-    return [Value(float(count), n=found.shape[1])]
+Of several labels, the mean over them of the share that always the likelier answer is right on.
+"""
+
+
+def _predicted(seen: Observed, found: Found) -> Mapping[str, Piece] | Value:
+    del found
+    predictions = seen.predictions
+    return NO_CLASSES if predictions is None else {"rows": Distinct(predictions.reshape(-1, predictions.shape[-1]))}
+
+
+def _predicted_classes(known: Context, found: Found) -> list[Value]:
+    return [Value(float(len(found["rows"])), n=known.n)]
+
+
+predicted_classes = Folded(_predicted_classes, (_predicted,), PREDICTED)
+"""How many classes, or sets of labels, are predicted over all samples and elements.
+
+One: consistency is 1 and says nothing.
+"""

@@ -2,89 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from scipy.special import expit
 
-from symbench.algebra.metrics.base import NO_LABELS, Observed, Value
+from symbench.algebra.metrics.base import NO_LABELS, Context, Observed, Value
+from symbench.algebra.metrics.folds import Each, Folded, Found, Piece, Total
 from symbench.algebra.statistics import Array, Mean, Ratio
 
 NO_CLASSES = Value(None, reason="no class predictions")
+PREDICTED = ("prediction", "label_scores")
 
 
-def consistency(seen: Observed) -> list[Value]:
-    """Share of ``(i, k > 0)`` with the prediction of the identity. Rises with accuracy by itself: see kappa."""
-    if (predictions := seen.predictions) is None:
-        return [NO_CLASSES]
-    return [Value.of(Mean(same(predictions).mean(axis=0)))]
-
-
-def flip_rate(seen: Observed) -> list[Value]:
-    """``1 - consistency``."""
-    if (predictions := seen.predictions) is None:
-        return [NO_CLASSES]
-    return [Value.of(Mean(1 - same(predictions).mean(axis=0)))]
-
-
-def consistency_correct(seen: Observed) -> list[Value]:
-    """:func:`consistency` over the samples that are right as they are: it does not rise with accuracy by itself."""
-    if (predictions := seen.predictions) is None:
-        return [NO_CLASSES]
-    if seen.correct is None:
-        return [NO_LABELS]
-    right = seen.correct[0] == 1
-    if not right.any():
-        return [Value(None, reason="no sample is right as it is")]
-    return [Value.of(Mean(same(predictions).mean(axis=0), right))]
-
-
-def confidence_change(seen: Observed) -> list[Value]:
-    """Mean absolute change of the probability of the reference's top-1 class, over i and k > 0.
-
-    Of several labels, the mean over them of each one's own probability.
-    """
-    if seen.label_scores is not None:
-        chances = expit(seen.label_scores)
-        return [Value.of(Mean(np.abs(chances[1:] - chances[0]).mean(axis=(0, 2))))]
-    if seen.confidence is None:
-        return [NO_CLASSES]
-    change = np.abs(seen.confidence[1:] - seen.confidence[0]).mean(axis=0)
-    return [Value.of(Mean(change.clip(0, 1)))]
-
-
-def kappa(seen: Observed) -> list[Value]:
-    """Cohen's kappa: ``(consistency - chance) / (1 - chance)``.
-
-    Chance is the mean over k > 0 of ``P(yhat_i(g_k) = yhat_j(g_0))`` over i != j, and over labels where there are
-    several. None where it is 1.
-    """
-    if (predictions := seen.predictions) is None:
-        return [NO_CLASSES]
-    if predictions.shape[1] < 2:
-        return [Value(None, reason="a single sample has no chance level")]
-    differs = 1 - same(predictions).mean(axis=0)
-    each = [chance_of_difference(predictions[..., label]).mean(axis=0) for label in range(predictions.shape[2])]
-    by_chance = np.mean(each, axis=0)
-    if by_chance.mean() <= 1e-12:
-        return [Value(None, reason="one class is always predicted: chance is 1")]
-    return [Value.of(Ratio(differs, by_chance, complement=True))]
-
-
-def kappa_given_label(seen: Observed) -> list[Value]:
-    """:func:`kappa` with chance taken over other samples of the same label: 0 when only the label agrees."""
-    if seen.prediction is None:
-        return [NO_CLASSES if seen.label_scores is None else Value(None, reason="samples have several labels")]
-    if seen.target is None:
-        return [NO_LABELS]
-    labels = seen.target[0]
-    differs, by_chance = [], []
-    for label in np.unique(labels):
-        mine = seen.prediction[:, labels == label]
-        if mine.shape[1] > 1:
-            differs.append(1 - same(mine[..., None]).mean(axis=0))
-            by_chance.append(chance_of_difference(mine).mean(axis=0))
-    if not differs or np.concatenate(by_chance).mean() <= 1e-12:
-        return [Value(None, reason="within every label one class is always predicted: chance is 1")]
-    return [Value.of(Ratio(np.concatenate(differs), np.concatenate(by_chance), complement=True))]
+def _kept(seen: Observed, found: Found) -> Mapping[str, Piece] | Value:
+    """For each sample the share of elements under which it is predicted as it is unmoved."""
+    del found
+    predictions = seen.predictions
+    return NO_CLASSES if predictions is None else {"same": Each(same(predictions).mean(axis=0))}
 
 
 def same(predictions: Array) -> Array:
@@ -93,20 +28,177 @@ def same(predictions: Array) -> Array:
     return found
 
 
-def chance_of_difference(prediction: Array) -> Array:
-    """For each sample its part of ``P(yhat_i(g_k) != yhat_j(g_0))`` over i != j, both ways round; ``(k - 1, n)``.
+def _consistency(known: Context, found: Found) -> list[Value]:
+    del known
+    return [Value.of(Mean(found["same"]))]
+
+
+consistency = Folded(_consistency, (_kept,), PREDICTED)
+"""Share of ``(i, k > 0)`` with the prediction of the identity. Rises with accuracy by itself: see kappa."""
+
+
+def _flip_rate(known: Context, found: Found) -> list[Value]:
+    del known
+    return [Value.of(Mean(1 - found["same"]))]
+
+
+flip_rate = Folded(_flip_rate, (_kept,), PREDICTED)
+"""``1 - consistency``."""
+
+
+def _right(seen: Observed, found: Found) -> Mapping[str, Piece] | Value:
+    del found
+    return NO_LABELS if seen.correct is None else {"right": Each(seen.correct[0] == 1)}
+
+
+def _consistency_correct(known: Context, found: Found) -> list[Value]:
+    del known
+    if not found["right"].any():
+        return [Value(None, reason="no sample is right as it is")]
+    return [Value.of(Mean(found["same"], found["right"]))]
+
+
+consistency_correct = Folded(_consistency_correct, (_kept, _right), (*PREDICTED, "correct"))
+"""Consistency over the samples that are right as they are: it does not rise with accuracy by itself."""
+
+
+def _changes(seen: Observed, found: Found) -> Mapping[str, Piece] | Value:
+    del found
+    if seen.label_scores is not None:
+        chances = expit(seen.label_scores)
+        return {"change": Each(np.abs(chances[1:] - chances[0]).mean(axis=(0, 2)))}
+    if seen.confidence is None:
+        return NO_CLASSES
+    return {"change": Each(np.abs(seen.confidence[1:] - seen.confidence[0]).mean(axis=0).clip(0, 1))}
+
+
+def _confidence_change(known: Context, found: Found) -> list[Value]:
+    del known
+    return [Value.of(Mean(found["change"]))]
+
+
+confidence_change = Folded(_confidence_change, (_changes,), ("confidence", "label_scores"))
+"""Mean absolute change of the probability of the reference's top-1 class, over i and k > 0.
+
+Of several labels, the mean over them of each one's own probability.
+"""
+
+
+def _all_alike(seen: Observed, found: Found) -> Mapping[str, Piece] | Value:
+    """What is predicted of samples as they are, ``(labels, n)``; all samples are of one group."""
+    del found
+    return _reference(seen, np.zeros(len(seen.samples)))
+
+
+def _by_label(seen: Observed, found: Found) -> Mapping[str, Piece] | Value:
+    """The same, samples of one label being a group."""
+    del found
+    if seen.prediction is None:
+        return NO_CLASSES if seen.label_scores is None else Value(None, reason="samples have several labels")
+    return NO_LABELS if seen.target is None else _reference(seen, seen.target[0])
+
+
+def _reference(seen: Observed, group: Array) -> Mapping[str, Piece] | Value:
+    predictions = seen.predictions
+    return NO_CLASSES if predictions is None else {"reference": Each(predictions[0].T), "group": Each(group)}
+
+
+def _kinds(found: Found) -> Found:
+    """The pairs of a group and a class that is predicted in it unmoved, as numbers in order, and the share of each in
+    its group; of several labels each is a group of its own."""
+    classes, c = np.unique(found["reference"], return_inverse=True)
+    groups, g, sizes = np.unique(found["group"], return_inverse=True, return_counts=True)
+    labels = np.arange(len(found["reference"]))[:, None]
+    kinds, counts = np.unique((labels * len(groups) + g) * len(classes) + c, return_counts=True)
+    shares = counts / sizes[kinds // len(classes) % len(groups)]
+    return {"classes": classes, "groups": groups, "sizes": sizes, "kinds": kinds, "shares": shares}
+
+
+def _kinds_of(found: Found, predictions: Array, group: Array) -> tuple[Array, Array]:
+    """Which of the kinds each of the predictions ``(..., m, labels)`` is, and whether it is any of them.
+
+    Args:
+        found: with :func:`_kinds`.
+        predictions: of m samples.
+        group: theirs, ``(m,)``.
+    """
+    classes, groups, kinds = found["classes"], found["groups"], found["kinds"]
+    c = np.searchsorted(classes, predictions).clip(max=len(classes) - 1)
+    g = np.searchsorted(groups, group).clip(max=len(groups) - 1)[:, None]
+    number = (np.arange(predictions.shape[-1]) * len(groups) + g) * len(classes) + c
+    at = np.searchsorted(kinds, number).clip(max=len(kinds) - 1)
+    return at, (classes[c] == predictions) & (kinds[at] == number)
+
+
+def _chances(seen: Observed, found: Found) -> Mapping[str, Piece] | Value:
+    return _in_groups(seen, found, np.zeros(len(seen.samples)))
+
+
+def _chances_by_label(seen: Observed, found: Found) -> Mapping[str, Piece] | Value:
+    return NO_LABELS if seen.target is None else _in_groups(seen, found, seen.target[0])
+
+
+def _in_groups(seen: Observed, found: Found, group: Array) -> Mapping[str, Piece] | Value:
+    """What chance is made of: how frequent what is predicted of a sample moved is among the samples of its group as
+    they are, ``(labels, n)``; how often each kind is predicted of moved samples; and how often predictions change."""
+    if (predictions := seen.predictions) is None:
+        return NO_CLASSES
+    at, known = _kinds_of(found, predictions[1:], group)
+    return {
+        "frequency": Each(np.where(known, found["shares"][at], 0.0).mean(axis=0).T),
+        "moved": Total(np.bincount(at[known], minlength=len(found["kinds"]))),
+        "differs": Each((predictions[1:] != predictions[0]).mean(axis=0).T),
+    }
+
+
+def _kappa(known: Context, found: Found) -> list[Value]:
+    if known.n < 2:
+        return [Value(None, reason="a single sample has no chance level")]
+    return _ratio(known, found) or [Value(None, reason="one class is always predicted: chance is 1")]
+
+
+def _kappa_given_label(known: Context, found: Found) -> list[Value]:
+    reason = "within every label one class is always predicted: chance is 1"
+    return _ratio(known, found) or [Value(None, reason=reason)]
+
+
+def _ratio(known: Context, found: Found) -> list[Value]:
+    """What differs over what would by chance, of samples that are not alone in their group; nothing where nothing
+    would."""
+    others = np.isin(found["group"], found["groups"][found["sizes"] > 1])
+    chance = _chance_of_difference(known.moved, found).mean(axis=0)[others]
+    differs = found["differs"].mean(axis=0)[others]
+    if not len(chance) or chance.mean() <= 1e-12:
+        return []
+    return [Value.of(Ratio(differs, chance, complement=True))]
+
+
+def _chance_of_difference(moved: int, found: Found) -> Array:
+    """For each label and sample its part of ``P(yhat_i(g_k) != yhat_j(g_0))`` over i != j of one group, both ways
+    round, the mean over k; ``(labels, n)``.
 
     The closed form of ``symbench.measure.unrelated`` for one-hot outputs, halved: its mean over i is that
-    probability, and resampling it by sample is right.
+    probability, and resampling it by sample is right. With a the frequency among the unmoved of what i is predicted
+    as moved, b the other way round, and c the product of the two distributions, it is
+    ``(n (1 - a - b + c) - differs) / (n - 1)``.
     """
-    k, n = prediction.shape
-    classes, codes = np.unique(prediction, return_inverse=True)
-    codes = codes.reshape(k, n)
-    counts = np.stack([np.bincount(row, minlength=len(classes)) for row in codes]) / n  # (k, classes)
-    reference, moved = codes[0], codes[1:]
-    a_dot_b = counts[0][moved]
-    b_dot_a = counts[1:][:, reference]
-    both = (counts[1:] * counts[0]).sum(axis=1, keepdims=True)
-    differs = (moved != reference).astype(np.float64)
-    found: Array = (n * (1 - a_dot_b - b_dot_a + both) - differs) / (n - 1)
-    return found
+    labels, count = len(found["reference"]), len(found["groups"])
+    group = np.searchsorted(found["groups"], found["group"])
+    size, of_kind = found["sizes"][group], found["kinds"] // len(found["classes"])
+    often = found["moved"] / found["sizes"][of_kind % count] / moved
+    at, _ = _kinds_of(found, found["reference"].T, found["group"])
+    both = np.bincount(of_kind, weights=found["shares"] * often, minlength=labels * count)
+    c = both[np.arange(labels)[:, None] * count + group]
+    within = 1 - found["frequency"] - often[at].T + c
+    chances: Array = (size * within - found["differs"]) / np.maximum(size - 1, 1)
+    return chances
+
+
+kappa = Folded(_kappa, (_all_alike, _chances), PREDICTED, _kinds)
+"""Cohen's kappa: ``(consistency - chance) / (1 - chance)``.
+
+Chance is the mean over k > 0 of ``P(yhat_i(g_k) = yhat_j(g_0))`` over i != j, and over labels where there are
+several. None where it is 1.
+"""
+kappa_given_label = Folded(_kappa_given_label, (_by_label, _chances_by_label), (*PREDICTED, "target"), _kinds)
+"""kappa with chance taken over other samples of the same label: 0 when only the label agrees."""

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from symbench.algebra.metrics.base import Observed, Value
+from symbench.algebra.metrics.base import Context, Value
 
 
-def parameters(seen: Observed) -> list[Value]:
+def parameters(seen: Context) -> list[Value]:
     """How many numbers the model's weights are, trainable or frozen; those that are shared count once."""
     return [_fact(seen, "parameters", "not counted")]
 
 
-def trainable_parameters(seen: Observed) -> list[Value]:
+def trainable_parameters(seen: Context) -> list[Value]:
     """How many of them training would change: those that ask for gradients."""
     return [_fact(seen, "trainable_parameters", "not counted")]
 
 
-def buffers(seen: Observed) -> list[Value]:
+def buffers(seen: Context) -> list[Value]:
     """How many numbers the model holds beside its weights, such as running means."""
     return [_fact(seen, "buffers", "not counted")]
 
 
-def flops(seen: Observed) -> list[Value]:
+def flops(seen: Context) -> list[Value]:
     """Floating-point operations of one sample's forward pass (torch's counter; a multiply-add is two).
 
     The mean over some samples. The reason says where they differ, and names operators that could not be counted.
@@ -30,7 +30,7 @@ def flops(seen: Observed) -> list[Value]:
     return [_fact(seen, "flops", "the model uses no operation that torch can count")]
 
 
-def seconds_per_sample(seen: Observed) -> list[Value]:
+def seconds_per_sample(seen: Context) -> list[Value]:
     """Median over full batches of a warm, synchronised forward pass, divided by the batch's size."""
     value = _fact(seen, "seconds_per_sample", "not timed")
     low, high = (seen.facts.get(f"seconds_{end}") for end in ("low", "high"))
@@ -42,11 +42,11 @@ def seconds_per_sample(seen: Observed) -> list[Value]:
     return [replace(value, spread=spread, reason=f"{of} of {batch:.0f} samples")]
 
 
-def training_seconds(seen: Observed) -> list[Value]:
+def training_seconds(seen: Context) -> list[Value]:
     """Seconds that training took, on whatever machine did it."""
     return [_fact(seen, "training_seconds", "not trained here")]
 
 
-def _fact(seen: Observed, name: str, otherwise: str) -> Value:
+def _fact(seen: Context, name: str, otherwise: str) -> Value:
     value = seen.facts.get(name)
     return Value(value, reason=seen.remarks.get(name, otherwise if value is None else None))

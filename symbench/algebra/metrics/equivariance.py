@@ -3,42 +3,68 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
-from symbench.algebra.metrics.base import Observed, Value
-from symbench.algebra.statistics import Mean, Quantile, Ratio
+from symbench.algebra.metrics.base import Context, Observed, Value
+from symbench.algebra.metrics.embedding import at_elements, over_elements
+from symbench.algebra.metrics.folds import Each, Folded, Found, Largest, Piece, Total
+from symbench.algebra.statistics import Deferred, Mean, Ratio, UpperQuantile, upper_quantile_of
 
 
-def equivariance_error(seen: Observed) -> list[Value]:
-    """E: the root of ``mean |f(g.x_i) - g.f(x_i)|^2 / mean_{i != j} |f(g.x_i) - g.f(x_j)|^2`` over k > 0.
-
-    0 is exact; 1 is no better than another sample's output. The first value is over all elements, then one
-    for each. None where other samples' outputs are not told apart beyond rounding.
-    """
-    return [_error(seen, slice(1, None), None)] + [
-        _error(seen, slice(k, k + 1), seen.labels[k]) for k in range(1, len(seen.labels))
-    ]
+def _errors(seen: Observed, found: Found) -> Mapping[str, Piece] | Value:
+    """The means over elements of what E is made of, for each sample, and their sums over samples for each element."""
+    del found
+    above, below = over_elements(seen.deviation_sq[1:]), over_elements(seen.unrelated_sq[1:])
+    return {
+        f"{name} {side}": piece for side, of in (("above", above), ("below", below)) for name, piece in of.items()
+    }
 
 
-def _error(seen: Observed, elements: slice, label: str | None) -> Value:
-    above = seen.deviation_sq[elements].mean(axis=0)
-    below = seen.unrelated_sq[elements].mean(axis=0)
-    null = float(below.mean())
-    if not np.isfinite(above).all():
-        return Value(None, element=label, reason="a deviation is not finite")
-    if not null > seen.null_limit_sq:
-        reason = "a single sample has no others" if math.isnan(null) else "samples' outputs differ by rounding only"
-        return Value(None, element=label, reason=reason)
-    return Value.of(Ratio(above, below, root=True), element=label, drawn=label is None)
+def _equivariance_error(known: Context, found: Found) -> list[Value]:
+    above, below = found["means above"], found["means below"]
+    first = _unknown(known, float(above.sum()), float(below.mean())) or Value.of(Ratio(above, below, root=True))
+    return [first, *(_error_at(known, found, k) for k in range(1, known.moved + 1))]
+
+
+def _error_at(known: Context, found: Found, k: int) -> Value:
+    above, below = float(found["sums above"][k - 1]), float(found["sums below"][k - 1])
+    if (unknown := _unknown(known, above, below / known.n)) is not None:
+        return replace(unknown, element=known.labels[k])
+
+    def values() -> Ratio:
+        seen = known.element(k, "deviation_sq", "unrelated_sq")
+        return Ratio(seen.deviation_sq[0], seen.unrelated_sq[0], root=True)
+
+    error = Deferred(math.sqrt(above / below), known.n, known.n, values)
+    return Value.of(error, element=known.labels[k], drawn=False)
+
+
+def _unknown(known: Context, deviation: float, null: float) -> Value | None:
+    """Why there is no E: of the sum of deviations and the mean distance to other samples' outputs."""
+    if not math.isfinite(deviation):
+        return Value(None, reason="a deviation is not finite")
+    if null > known.null_limit_sq:
+        return None
+    return Value(None, reason="a single sample has no others" if math.isnan(null) else ROUNDING)
+
+
+ROUNDING = "samples' outputs differ by rounding only"
+equivariance_error = Folded(_equivariance_error, (_errors,), ("deviation_sq", "unrelated_sq"))
+"""E: the root of ``mean |f(g.x_i) - g.f(x_i)|^2 / mean_{i != j} |f(g.x_i) - g.f(x_j)|^2`` over k > 0.
+
+0 is exact; 1 is no better than another sample's output. The first value is over all elements, then one for each. None
+where other samples' outputs are not told apart beyond rounding.
+"""
 
 
 EXACT = 1e-10
 """E in float64 below which a model is exact by construction."""
 
 
-def equivariance_error_float64(seen: Observed) -> list[Value]:
+def equivariance_error_float64(seen: Context) -> list[Value]:
     """E of the same weights in float64, on the control samples and some elements that permute or are exact.
 
     The reason holds the verdict: ``exact`` below 1e-10; ``broken`` where E does not move with precision, and by
@@ -69,7 +95,7 @@ HIDDEN = 1e-2
 """The largest E that rounding in float32 may come to, and so hide, where it is taken for all that there is."""
 
 
-def _as_it_runs(seen: Observed) -> str:
+def _as_it_runs(seen: Context) -> str:
     """The verdict where E is known in the suite's dtype alone: it is held against rounding in float32."""
     error, single = seen.controls["e32"], seen.controls["single"]
     if error <= single <= HIDDEN:
@@ -81,11 +107,11 @@ def _as_it_runs(seen: Observed) -> str:
     return f"{verdict}, {AS_IT_RUNS}: {seen.reasons.get('precision', 'it was not tried')}"
 
 
-def _halves(seen: Observed) -> bool:
+def _halves(seen: Context) -> bool:
     return any(dtype != "float32" for dtype in seen.lower.values())
 
 
-def _undetermined(seen: Observed, otherwise: str = "is there lower precision inside?") -> str:
+def _undetermined(seen: Context, otherwise: str = "is there lower precision inside?") -> str:
     """With the submodules that compute in lower precision: those in half precision, where there are any."""
     named = [f"{name} ({dtype})" for name, dtype in seen.lower.items() if dtype != "float32" or not _halves(seen)]
     if not named:
@@ -94,7 +120,7 @@ def _undetermined(seen: Observed, otherwise: str = "is there lower precision ins
     return f"undetermined: lower precision inside {', '.join(named[:3])}{more}"
 
 
-def _geometry(seen: Observed, limit: float) -> str | None:
+def _geometry(seen: Context, limit: float) -> str | None:
     """Whether the size of the image is to blame, and which sizes would be exact: of an E within the limit."""
     measured = next(iter(seen.sizes), None)
     exact = [size for size, error in seen.sizes.items() if error <= limit and size != measured]
@@ -104,21 +130,50 @@ def _geometry(seen: Observed, limit: float) -> str | None:
     return f"broken by the image's size of {measured} px: exact at {', '.join(map(str, sorted(near)))} px"
 
 
-def absolute_error(seen: Observed) -> list[Value]:
-    """Mean of ``|f(g.x) - g.f(x)|`` over i and k > 0, in the output's unit, then one for each element."""
+def _deviations(seen: Observed, found: Found) -> Mapping[str, Piece] | Value:
+    del found
     deviation = np.sqrt(seen.deviation_sq[1:])
-    overall = Value.of(Mean(deviation.mean(axis=0), bounded=False))
-    return [overall] + [
-        Value.of(Mean(row, bounded=False), element=label, drawn=False)
-        for row, label in zip(deviation, seen.labels[1:], strict=True)
-    ]
+    return {**over_elements(deviation), "largest": Each(deviation.max(axis=0))}
 
 
-def absolute_error_p95(seen: Observed) -> list[Value]:
-    """95th percentile of the deviation over i and k > 0."""
-    return [Value.of(Quantile(np.sqrt(seen.deviation_sq[1:]), 0.95))]
+def _absolute_error(known: Context, found: Found) -> list[Value]:
+    overall = Value.of(Mean(found["means"], bounded=False))
+    return [overall, *at_elements(known, found["sums"], "deviation_sq", np.sqrt, bounded=False)]
 
 
-def absolute_error_max(seen: Observed) -> list[Value]:
-    """Largest deviation seen; a maximum has no interval."""
-    return [Value(float(np.sqrt(seen.deviation_sq[1:].max())), n=seen.deviation_sq.shape[1])]
+absolute_error = Folded(_absolute_error, (_deviations,), ("deviation_sq",))
+"""Mean of ``|f(g.x) - g.f(x)|`` over i and k > 0, in the output's unit, then one for each element."""
+
+
+def _absolute_error_max(known: Context, found: Found) -> list[Value]:
+    return [Value(float(found["largest"].max()), n=known.n)]
+
+
+absolute_error_max = Folded(_absolute_error_max, (_deviations,), ("deviation_sq",))
+"""Largest deviation seen; a maximum has no interval."""
+QUANTILE, KEPT, FEW = 0.95, 0.15, 100_000
+"""Of the deviations so many of the largest are kept for the quantile and its limits; all of few."""
+
+
+def _tail(seen: Observed, found: Found) -> Mapping[str, Piece] | Value:
+    del found
+    count = seen.n * seen.moved
+    most = count if count <= FEW else math.ceil(KEPT * count)
+    return {"largest": Largest(np.sqrt(seen.deviation_sq[1:]), most), "count": Total(seen.moved * len(seen.samples))}
+
+
+def _quantile(found: Found) -> Found:
+    return {"quantile": np.asarray(upper_quantile_of(found["largest"], int(found["count"]), QUANTILE))}
+
+
+def _below(seen: Observed, found: Found) -> Mapping[str, Piece] | Value:
+    return {"below": Each((np.sqrt(seen.deviation_sq[1:]) <= found["quantile"]).mean(axis=0))}
+
+
+def _absolute_error_p95(known: Context, found: Found) -> list[Value]:
+    del known
+    return [Value.of(UpperQuantile(found["largest"], int(found["count"]), found["below"], QUANTILE))]
+
+
+absolute_error_p95 = Folded(_absolute_error_p95, (_tail, _below), ("deviation_sq",), _quantile)
+"""95th percentile of the deviation over i and k > 0."""

@@ -2,102 +2,126 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
 
-from symbench.algebra.metrics.accuracy import NONE_VALID
-from symbench.algebra.metrics.base import Observed, Value
-from symbench.algebra.statistics import Array, Mean, Ratio
+from symbench.algebra.metrics.accuracy import NONE_VALID, mean_at
+from symbench.algebra.metrics.base import Context, Observed, Value
+from symbench.algebra.metrics.folds import Each, Folded, Found, Piece
+from symbench.algebra.statistics import Array, Deferred, Mean, Ratio
 
 NO_LABELS = Value(None, reason="samples do not have several labels")
+LABELS = ("label_scores", "label_targets", "valid")
 NEVER = Value(None, reason="no label is ever there")
 Linear = Callable[[Array, Array, Array], Array | None]
 """Scores and targets ``(n, labels)`` and which samples count ``(n,)``, to one value for each sample whose mean is the
 metric."""
 
 
-def exact_match(seen: Observed) -> list[Value]:
-    """Share of samples, as they are, of which every label is right; then one at each element."""
+def _matches(seen: Observed, found: Found) -> Mapping[str, Piece] | Value:
+    del found
     if seen.label_scores is None or seen.label_targets is None:
-        return [NO_LABELS]
-    right = ((seen.label_scores > 0) == seen.label_targets).all(axis=-1).astype(np.float64)
-    values = [(Mean(row, valid), label) for row, valid, label in zip(right, seen.valid, seen.labels, strict=True)]
-    first = Value.of(values[0][0]) if seen.valid[0].any() else NONE_VALID
-    return [first, *(Value.of(mean, element=label) for mean, label in values if mean.n)]
+        return NO_LABELS
+    right = ((seen.label_scores > 0) == seen.label_targets).all(axis=-1)
+    return {"right": Each(right.astype(np.uint8)), "valid": Each(seen.valid)}
 
 
-def mean_average_precision(seen: Observed) -> list[Value]:
-    """The mean over labels of the average precision, of the samples as they are; then one at each element."""
-    return _at_each(seen, _average_precision)
+def _exact_match(known: Context, found: Found) -> list[Value]:
+    each = [mean_at(known, found, k) for k in range(known.moved + 1)]
+    first = NONE_VALID if each[0] is None else replace(each[0], element=None)
+    return [first, *(value for value in each if value is not None)]
 
 
-def orbit_mean_average_precision(seen: Observed) -> list[Value]:
-    """``sum_k w_k`` of the mean average precision at ``g_k``: samples are ranked among those moved alike."""
-    return _over_orbit(seen, _average_precision)
+exact_match = Folded(_exact_match, (_matches,), LABELS)
+"""Share of samples, as they are, of which every label is right; then one at each element."""
 
 
-def macro_f1(seen: Observed) -> list[Value]:
-    """The mean over labels of ``2 TP / (2 TP + FP + FN)``, of the samples as they are; then one at each element."""
-    return _at_each(seen, _f1)
-
-
-def orbit_macro_f1(seen: Observed) -> list[Value]:
-    """``sum_k w_k`` of macro F1 at ``g_k``."""
-    return _over_orbit(seen, _f1)
-
-
-def micro_f1(seen: Observed) -> list[Value]:
-    """``2 TP / (2 TP + FP + FN)`` with the counts of all labels together, of the samples as they are."""
-    return _micro(seen, np.eye(1, len(seen.labels))[0])
-
-
-def orbit_micro_f1(seen: Observed) -> list[Value]:
-    """The same with the counts of all elements together, each with its weight."""
-    return _micro(seen, seen.weights)
-
-
-def _micro(seen: Observed, weights: Array) -> list[Value]:
+def _counts(seen: Observed, weights: Array) -> Mapping[str, Piece] | Value:
     if seen.label_scores is None or seen.label_targets is None:
-        return [NO_LABELS]
+        return NO_LABELS
     said, there = seen.label_scores > 0, seen.label_targets > 0
     counted = weights[:, None] * seen.valid
     above = (counted * 2 * (said & there).sum(axis=-1)).sum(axis=0)
     below = (counted * (said.sum(axis=-1) + there.sum(axis=-1))).sum(axis=0)
-    return [Value.of(Ratio(above, below))] if below.any() else [NEVER]
+    return {"above": Each(above), "below": Each(below)}
 
 
-def _at_each(seen: Observed, metric: Linear) -> list[Value]:
-    if seen.label_scores is None or seen.label_targets is None:
-        return [NO_LABELS]
-    found = [metric(*each) for each in zip(seen.label_scores, seen.label_targets, seen.valid, strict=True)]
-    each = [
-        _of(values, element=label, drawn=False)
-        for values, label in zip(found, seen.labels, strict=True)
-        if values is not None
-    ]
-    return [NEVER if found[0] is None else _of(found[0]), *each]
+def _counts_unmoved(seen: Observed, found: Found) -> Mapping[str, Piece] | Value:
+    del found
+    return _counts(seen, np.eye(1, len(seen.labels))[0])
 
 
-def _of(values: Array, *, element: str | None = None, drawn: bool = True) -> Value:
-    value = Value.of(Mean(values, bounded=False), element=element, drawn=drawn)
-    return replace(value, within=(0.0, 1.0))
+def _counts_over_orbit(seen: Observed, found: Found) -> Mapping[str, Piece] | Value:
+    del found
+    return _counts(seen, seen.weights)
 
 
-def _over_orbit(seen: Observed, metric: Linear) -> list[Value]:
-    if seen.label_scores is None or seen.label_targets is None:
-        return [NO_LABELS]
-    chosen = seen.weights > 0
-    rows = zip(seen.label_scores[chosen], seen.label_targets[chosen], seen.valid[chosen], strict=True)
-    found = [metric(*row) for row in rows]
-    known = [
-        (values, weight) for values, weight in zip(found, seen.weights[chosen], strict=True) if values is not None
-    ]
-    if not known:
-        return [NEVER]
-    total = sum(weight for _, weight in known)
-    return [_of(np.sum([values * weight for values, weight in known], axis=0) / total)]
+def _micro_f1(known: Context, found: Found) -> list[Value]:
+    del known
+    return [Value.of(Ratio(found["above"], found["below"]))] if found["below"].any() else [NEVER]
+
+
+micro_f1 = Folded(_micro_f1, (_counts_unmoved,), LABELS)
+"""``2 TP / (2 TP + FP + FN)`` with the counts of all labels together, of the samples as they are."""
+orbit_micro_f1 = Folded(_micro_f1, (_counts_over_orbit,), LABELS)
+"""The same with the counts of all elements together, each with its weight."""
+
+
+def _labelled(seen: Observed, found: Found) -> Mapping[str, Piece] | Value:
+    """Nothing: samples are ranked among all that are moved alike, which takes one element at a time."""
+    del found
+    return NO_LABELS if seen.label_scores is None or seen.label_targets is None else {}
+
+
+def _values_at(known: Context, metric: Linear, k: int) -> Array | None:
+    seen = known.element(k, *LABELS)
+    assert seen.label_scores is not None
+    assert seen.label_targets is not None
+    return metric(seen.label_scores[0], seen.label_targets[0], seen.valid[0])
+
+
+def _at_each(metric: Linear) -> Callable[[Context, Found], list[Value]]:
+    def values(known: Context, found: Found) -> list[Value]:
+        del found
+        unmoved = _values_at(known, metric, 0)
+        each = (_value_at(known, metric, k) for k in range(known.moved + 1))
+        return [NEVER if unmoved is None else _of(unmoved), *(value for value in each if value is not None)]
+
+    return values
+
+
+def _value_at(known: Context, metric: Linear, k: int) -> Value | None:
+    found = _values_at(known, metric, k)
+    if found is None:
+        return None
+
+    def again() -> Mean:
+        values = _values_at(known, metric, k)
+        assert values is not None
+        return Mean(values, bounded=False)
+
+    mean = Deferred(float(found.mean()), len(found), len(found), again)
+    return replace(Value.of(mean, element=known.labels[k], drawn=False), within=(0.0, 1.0))
+
+
+def _of(values: Array) -> Value:
+    return replace(Value.of(Mean(values, bounded=False)), within=(0.0, 1.0))
+
+
+def _over_orbit(metric: Linear) -> Callable[[Context, Found], list[Value]]:
+    def values(known: Context, found: Found) -> list[Value]:
+        del found
+        total, added = 0.0, np.zeros(known.n)
+        for k in np.flatnonzero(known.weights > 0):
+            mine = _values_at(known, metric, int(k))
+            if mine is not None:
+                total += known.weights[k]
+                added = added + mine * known.weights[k]
+        return [_of(added / total)] if total else [NEVER]
+
+    return values
 
 
 def _average_precision(scores: Array, targets: Array, valid: Array) -> Array | None:
@@ -147,3 +171,13 @@ def _f1(scores: Array, targets: Array, valid: Array) -> Array | None:
     influence = (above[:, known] - ratio * below[:, known]) / below[:, known].mean(axis=0)
     found: Array = (ratio + influence).mean(axis=1)
     return found
+
+
+mean_average_precision = Folded(_at_each(_average_precision), (_labelled,), LABELS)
+"""The mean over labels of the average precision, of the samples as they are; then one at each element."""
+orbit_mean_average_precision = Folded(_over_orbit(_average_precision), (_labelled,), LABELS)
+"""``sum_k w_k`` of the mean average precision at ``g_k``: samples are ranked among those moved alike."""
+macro_f1 = Folded(_at_each(_f1), (_labelled,), LABELS)
+"""The mean over labels of ``2 TP / (2 TP + FP + FN)``, of the samples as they are; then one at each element."""
+orbit_macro_f1 = Folded(_over_orbit(_f1), (_labelled,), LABELS)
+"""``sum_k w_k`` of macro F1 at ``g_k``."""

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from symbench.algebra.metrics.base import Observed, Value
+from symbench.algebra.metrics.base import Context, Value
 
 
-def changed_predictions(seen: Observed) -> list[Value]:
+def changed_predictions(seen: Context) -> list[Value]:
     """Share of predictions that differ from mode exact's; nothing of cells that no faster mode was tried on."""
     return _fact(seen, "changed_predictions")
 
 
-def largest_deviation(seen: Observed) -> list[Value]:
+def largest_deviation(seen: Context) -> list[Value]:
     """Largest distance of an output from that of mode exact, over the root mean square distance between samples."""
     return _fact(seen, "largest_deviation")
 
 
-def _fact(seen: Observed, name: str) -> list[Value]:
+def _fact(seen: Context, name: str) -> list[Value]:
     said, passes = seen.remarks.get("mode"), seen.facts.get("checked_passes")
     if said is None:
         return []

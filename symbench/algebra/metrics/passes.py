@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from symbench.algebra.metrics.base import Observed, Value
+from symbench.algebra.metrics.base import Context, Value
 from symbench.algebra.statistics import Passes
 from symbench.base.passes import PassRecord, TimedBatch
 
@@ -15,13 +15,13 @@ NONE = "no throughput pass: 'throughput: true' in the suite asks for one"
 MEBI = 2**20
 
 
-def throughput(seen: Observed) -> list[Value]:
+def throughput(seen: Context) -> list[Value]:
     """Samples per second: the batch over the median time of its forward passes; the mean over passes."""
     taken = [each.throughput for each in seen.passes]
     return [_over_passes(seen, taken, lambda timed, seconds: timed.batch / seconds)]
 
 
-def latency(seen: Observed) -> list[Value]:
+def latency(seen: Context) -> list[Value]:
     """Seconds from one sample alone to its output: the median of its forward passes; the mean over passes."""
     taken = [each.latency for each in seen.passes if each.latency is not None]
     if seen.passes and not taken:
@@ -29,7 +29,7 @@ def latency(seen: Observed) -> list[Value]:
     return [_over_passes(seen, taken, lambda timed, seconds: seconds)]
 
 
-def peak_memory(seen: Observed) -> list[Value]:
+def peak_memory(seen: Context) -> list[Value]:
     """The most MiB that a forward pass of the headline's batch held at a time, weights included, in any pass."""
     if not seen.passes:
         return [_none(seen)]
@@ -39,7 +39,7 @@ def peak_memory(seen: Observed) -> list[Value]:
     return [Value(max(known) / MEBI, reason=f"{_batch(seen.passes)}, {seen.passes[-1].memory.how}")]
 
 
-def _over_passes(seen: Observed, taken: Sequence[TimedBatch], of: Callable[[TimedBatch, float], float]) -> Value:
+def _over_passes(seen: Context, taken: Sequence[TimedBatch], of: Callable[[TimedBatch, float], float]) -> Value:
     """The mean over passes of what follows from the median time of each."""
     if not taken:
         return _none(seen)
@@ -53,7 +53,7 @@ def _over_passes(seen: Observed, taken: Sequence[TimedBatch], of: Callable[[Time
     return replace(found, n=iterations, reason=_said(seen, taken, iterations))
 
 
-def _said(seen: Observed, taken: Sequence[TimedBatch], iterations: int) -> str:
+def _said(seen: Context, taken: Sequence[TimedBatch], iterations: int) -> str:
     """How it was measured, and what makes it doubtful."""
     passes = seen.passes
     several = f"{len(taken)} passes" if len(taken) > 1 else "one pass"
@@ -65,7 +65,7 @@ def _said(seen: Observed, taken: Sequence[TimedBatch], iterations: int) -> str:
     return "; ".join([text, *(doubtful[-1] if doubtful else []), *_others(seen)])
 
 
-def _others(seen: Observed) -> list[str]:
+def _others(seen: Context) -> list[str]:
     """What is said of passes that are left out."""
     said = seen.remarks.get("other passes")
     return [] if said is None else [said]
@@ -75,7 +75,7 @@ def _batch(passes: Sequence[PassRecord]) -> str:
     return f"a forward pass of {passes[-1].throughput.batch} samples"
 
 
-def _none(seen: Observed) -> Value:
+def _none(seen: Context) -> Value:
     """Why there is no number: a pass that failed, or none that was asked for."""
     failed = seen.remarks.get("passes")
     return Value(None, reason=failed or NONE, failed=failed is not None)

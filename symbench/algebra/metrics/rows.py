@@ -40,7 +40,9 @@ BOUNDS: dict[str, tuple[float | None, float | None]] = {
 
 @dataclass(frozen=True)
 class MetricRow(Row):
-    """A metric in the table. ``path`` names a function ``Observed -> list[Value]``.
+    """A metric in the table. ``path`` names a :class:`~symbench.algebra.metrics.folds.Folded`, which is computed from
+    some samples at a time; or a function ``Observed -> list[Value]``, for which all observations of a cell are read
+    into memory: about 100 bytes for each sample at each element.
 
     A row is all that anybody knows of a metric: no other file lists metrics by name. A plug-in's row, or one that a
     suite names as ``file.py:attr``, therefore takes part in reports, comparisons and gates by itself.
@@ -69,6 +71,8 @@ class MetricRow(Row):
         beside: its column also stands, with the reason, where it has no value and this other metric has one; its own
             name: always.
         instead_of: its column is left out where this other metric has values.
+        observations: whether a function looks at observations; where it does not, they are not read for it, and it is
+            one of :class:`~symbench.algebra.metrics.base.Context`.
         not_for: tasks whose tables have no room for it; estimates.csv has it.
         of_passes: what it is of where throughput passes measure it: ``time``, of which rules ask for several passes
             on like hardware, or ``memory``, of which one is enough.
@@ -90,6 +94,7 @@ class MetricRow(Row):
     blind: bool = False
     beside: str | None = None
     instead_of: str | None = None
+    observations: bool = True
     not_for: tuple[str, ...] = ()
     of_passes: Literal["time", "memory"] | None = None
 

@@ -20,8 +20,17 @@ from symbench.algebra.statistics.paired import (
     smallest_detectable_difference,
 )
 from symbench.algebra.statistics.passes import ENOUGH_PASSES, Passes
-from symbench.algebra.statistics.sampled import Mean, Quantile, Ratio, Sampled, Smallest
-from symbench.algebra.statistics.single import bounded_mean, mean, quantile, ratio, smallest_mean
+from symbench.algebra.statistics.quantiles import Quantile, UpperQuantile
+from symbench.algebra.statistics.sampled import Deferred, Mean, Ratio, Sampled, Smallest
+from symbench.algebra.statistics.single import (
+    bounded_mean,
+    mean,
+    quantile,
+    ratio,
+    smallest_mean,
+    upper_quantile,
+    upper_quantile_of,
+)
 
 __all__ = [
     "ENOUGH_PASSES",
@@ -30,6 +39,7 @@ __all__ = [
     "RESAMPLES",
     "Array",
     "Confidence",
+    "Deferred",
     "Discordance",
     "Interval",
     "Mean",
@@ -38,6 +48,7 @@ __all__ = [
     "Ratio",
     "Sampled",
     "Smallest",
+    "UpperQuantile",
     "Wealth",
     "absolute",
     "bounded_mean",
@@ -56,4 +67,6 @@ __all__ = [
     "smallest_detectable_difference",
     "smallest_mean",
     "unseen",
+    "upper_quantile",
+    "upper_quantile_of",
 ]

@@ -18,8 +18,8 @@ HUGE = 1e12
 AT_ONCE = 1_000_000
 """Numbers of the table of counts, ``(resamples, rows)``, that are held at once: 8 MB."""
 MOST_SINGLE, MOST_KEPT = 20_000, 12_000_000
-"""Cells of up to so many samples have these drawn one by one, by the same draws for every estimate; and draws, of one
-byte each, are kept in memory from one estimate to the next where they are so few: 6,000 samples at 2,000 resamples."""
+"""Cells of up to so many samples have these drawn one by one, by the same draws for every estimate; and draws, of
+one byte each, are kept from one estimate to the next where they are so few: 6,000 samples at 2,000 resamples."""
 
 Function = Callable[[Array], Array]
 

@@ -35,6 +35,7 @@ def absolute(value: Sampled, sign: int, *, seed: int) -> Confidence:
     """
     if isinstance(value, Passes):
         return of_passes(value, sign)
+    value = value.read()
     error = _error(value.influence())
     if isinstance(value, Smallest):
         n = int(value.valid.any(axis=0).sum())
@@ -66,6 +67,7 @@ def change(before: Sampled, after: Sampled, sign: int, *, seed: int, resamples: 
     if isinstance(before, Passes) and isinstance(after, Passes):
         return change_of_passes(before, after, sign)
     _require_pair(before, after)
+    before, after = before.read(), after.read()
     bounded = _bounded(before, after, sign, 1.0)
     return bounded or _bootstrapped(before, after, sign, seed, resamples)
 
@@ -107,6 +109,7 @@ def relative_change(before: Sampled, after: Sampled, sign: int, limit: float, *,
     if isinstance(before, Passes) and isinstance(after, Passes):
         return change_of_passes(before, after, sign, factor)
     _require_pair(before, after)
+    before, after = before.read(), after.read()
     bounded = _bounded(before, after, sign, max(factor, 0.0))
     if bounded is not None:
         return bounded

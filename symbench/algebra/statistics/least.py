@@ -74,7 +74,7 @@ class Elements:
         """Of each element the mean of the values that count, the share of those, and whether all do, ``(k, 1)``."""
         rows = zip(self.values, self.valid, strict=True)
         means = np.array([row.astype(np.float64)[counts].mean() for row, counts in rows])[:, None]
-        return means, self.valid.mean(axis=1)[:, None], self.valid.all(axis=1)[:, None]
+        return means, self.valid.mean(axis=1)[:, None], np.asarray(self.valid.all(axis=1))[:, None]
 
     def block(self, some: slice) -> Array:
         """The numbers of all elements for some samples, ``(k, m)``: what :func:`contributions` gives, by columns."""
@@ -281,7 +281,7 @@ def _errors(before: Elements, after: Elements, factor: float) -> Array:
     for some in _blocks(before if len(before) > len(after) else after):
         b = factor * before.block(some) - factor * before.means[:, None]
         a = after.block(some) - after.means[:, None]
-        # |b - a|^2 by its parts: the differences themselves are (j, k, n). What cancels leaves -1e-17 where they agree.
+        # |b - a|^2 by its parts: the differences themselves are (j, k, n). What cancels leaves -1e-17 at times.
         squares += (b**2).sum(axis=1)[:, None] + (a**2).sum(axis=1) - 2 * b @ a.T
     errors: Array = np.sqrt(squares.clip(0)) / before.samples
     return errors

@@ -6,13 +6,20 @@ A metric says which of these it is. Reports ask for its interval, comparisons an
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from symbench.algebra.statistics.bootstrap import RESAMPLES
 from symbench.algebra.statistics.interval import LEVEL, Array, Interval
-from symbench.algebra.statistics.single import bounded_mean, mean, quantile, quotient_slope, ratio, smallest_mean
+from symbench.algebra.statistics.single import (
+    bounded_mean,
+    mean,
+    quotient_slope,
+    ratio,
+    smallest_mean,
+)
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,58 @@ class Sampled(ABC):
     def n(self) -> int:
         """How many samples count."""
         return self.samples
+
+    def read(self) -> Sampled:
+        """The same with its values in memory."""
+        return self
+
+
+@dataclass(frozen=True)
+class Deferred(Sampled):
+    """A known estimate whose values are read when something else is asked of it, and not kept.
+
+    Attributes:
+        value: the estimate.
+        count: how many samples count.
+        total: how many there are.
+        values: reads what it is a function of.
+    """
+
+    value: float
+    count: int
+    total: int
+    values: Callable[[], Sampled]
+
+    @property
+    def estimate(self) -> float:
+        """The value."""
+        return self.value
+
+    @property
+    def samples(self) -> int:
+        """How many, the left-out ones counted."""
+        return self.total
+
+    @property
+    def n(self) -> int:
+        """How many samples count."""
+        return self.count
+
+    def read(self) -> Sampled:
+        """The same with its values in memory."""
+        return self.values()
+
+    def interval(self, *, seed: int, level: float = LEVEL, resamples: int = RESAMPLES) -> Interval:
+        """The value with its limits."""
+        return self.values().interval(seed=seed, level=level, resamples=resamples)
+
+    def influence(self) -> Array:
+        """How much each sample moves the value, times n."""
+        return self.values().influence()
+
+    def scaled(self, factor: float) -> tuple[Sampled, float]:
+        """See :meth:`Sampled.scaled`."""
+        return self.values().scaled(factor)
 
 
 @dataclass(frozen=True)
@@ -210,48 +269,3 @@ class Smallest(Sampled):
         # that the minimum has the derivative of the one that it is reached at.
         worst = int(self.means().argmin())
         return Mean(self.values[worst].astype(float), self.valid[worst]).influence()
-
-
-@dataclass(frozen=True)
-class Quantile(Sampled):
-    """A quantile of all values, several for each sample.
-
-    Attributes:
-        values: ``(k, n)``.
-        q: in (0, 1).
-    """
-
-    values: Array
-    q: float
-
-    @property
-    def estimate(self) -> float:
-        """The value."""
-        return float(np.quantile(self.values, self.q))
-
-    @property
-    def samples(self) -> int:
-        """How many, the left-out ones counted."""
-        return self.values.shape[1]
-
-    def interval(self, *, seed: int, level: float = LEVEL, resamples: int = RESAMPLES) -> Interval:
-        """The value with its limits."""
-        del seed, resamples
-        return quantile(self.values, self.q, level=level)
-
-    def scaled(self, factor: float) -> tuple[Sampled, float]:
-        """See :meth:`Sampled.scaled`."""
-        return Quantile(self.values * factor, self.q), 0.0
-
-    def influence(self) -> Array:
-        """How much each sample moves the value, times n.
-
-        ``(q - share below) / density``, with the density from a difference quotient of the quantile function.
-        """
-        below = (self.values <= self.estimate).mean(axis=0)
-        # Half way to the nearer end at most, so that both quantiles exist; 1 / root n balances bias and variance well
-        # enough for a standard error.
-        step = min(self.q, 1 - self.q, 1.0 / np.sqrt(self.samples)) / 2
-        high, low = np.quantile(self.values, [self.q + step, self.q - step])
-        influence: Array = (self.q - below) * (high - low) / (2 * step)
-        return influence - influence.mean()

@@ -187,16 +187,61 @@ def quantile(values: Array, q: float, *, level: float = LEVEL) -> Interval:
     require_finite("quantile", values.ravel())
     n = values.shape[1]
     estimate = float(np.quantile(values, q))
-    below = (values <= estimate).mean(axis=0)
-    independent = n
+    ranks = _quantile_ranks((values <= estimate).mean(axis=0), values.size, q, level)
+    if ranks is None:
+        return Interval(estimate, None, None, n)
+    # np.partition and no sort: of millions of values two are wanted.
+    ordered = np.partition(values, ranks, axis=None)
+    return Interval(estimate, float(ordered[ranks[0]]), float(ordered[ranks[1]]), n)
+
+
+def upper_quantile(largest: Array, count: int, below: Array, q: float, *, level: float = LEVEL) -> Interval:
+    """:func:`quantile` of ``count`` values, several for each sample, of which only the largest are at hand.
+
+    Args:
+        largest: in order.
+        count: how many values there are.
+        below: ``(n,)``, of each sample's values the share that is no more than the quantile.
+        q: in (0, 1), near 1.
+        level: confidence.
+
+    Raises:
+        ValueError: a value is not finite, or there is none, or too few are at hand.
+    """
+    require_finite("quantile", largest)
+    estimate = upper_quantile_of(largest, count, q)
+    ranks = _quantile_ranks(below, count, q, level)
+    if ranks is None:
+        return Interval(estimate, None, None, len(below))
+    low, high = (_ranked(largest, count, rank) for rank in ranks)
+    return Interval(estimate, low, high, len(below))
+
+
+def upper_quantile_of(largest: Array, count: int, q: float) -> float:
+    """The q-quantile of ``count`` values of which only the ``largest`` are at hand, in order."""
+    if np.isnan(largest[-1]):
+        return math.nan
+    rank, part = divmod((count - 1) * q, 1)
+    low = _ranked(largest, count, int(rank))
+    return low if part == 0 else low + (_ranked(largest, count, int(rank) + 1) - low) * part
+
+
+def _ranked(largest: Array, count: int, rank: int) -> float:
+    """The value of a rank, from 0 for the least of all."""
+    at = rank - (count - len(largest))
+    if at < 0:
+        raise ValueError(f"quantile: got the {len(largest)} largest of {count} values, expected {count - rank}")
+    return float(largest[at])
+
+
+def _quantile_ranks(below: Array, count: int, q: float, level: float) -> tuple[int, int] | None:
+    """The ranks of a quantile's limits among ``count`` values; None where there are too few for any."""
+    independent = n = len(below)
     # Values of one orbit are alike: k n of them count for as many as have the variance seen, never for fewer than n.
     if deviating(below) >= FEW:
         independent = max(n, int(q * (1 - q) / (below.var(ddof=1) / n)))
     first, last = np.asarray(stats.binom.ppf([0.5 - level / 2, 0.5 + level / 2], independent, q))
     if first < 1 or last >= independent:
-        return Interval(estimate, None, None, n)
-    # Ranks among ``independent`` values, spread over all of them and rounded outwards. np.partition and no sort: of
-    # millions of values two are wanted.
-    ranks = math.floor((first - 1) / independent * values.size), math.ceil((last + 1) / independent * values.size - 1)
-    ordered = np.partition(values, ranks, axis=None)
-    return Interval(estimate, float(ordered[ranks[0]]), float(ordered[ranks[1]]), n)
+        return None
+    # Ranks among ``independent`` values, spread over all of them and rounded outwards.
+    return math.floor((first - 1) / independent * count), math.ceil((last + 1) / independent * count - 1)

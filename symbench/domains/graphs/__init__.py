@@ -113,5 +113,6 @@ METRICS = {
         scope="model",
         heading="pairs told apart %",
         shown=(),
+        observations=False,
     ),
 }

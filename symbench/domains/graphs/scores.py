@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from symbench.algebra.metrics.base import Observed, Value
+from symbench.algebra.metrics.base import Context, Value
 
 
-def separated_pairs(seen: Observed) -> list[Value]:
+def separated_pairs(seen: Context) -> list[Value]:
     """The share of pairs of non-isomorphic graphs that the model tells apart, over a fixed list of small graphs.
 
     Nothing at all where the data are no graphs.

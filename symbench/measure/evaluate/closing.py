@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from torch import Tensor
@@ -28,12 +29,17 @@ from symbench.measure.evaluate.scratch import Scratch
 from symbench.measure.store import (
     Store,
     sha256_file,
+    tiles_of,
     write_controls,
     write_gallery,
-    write_part,
     write_samples,
+    write_tiles,
     write_views,
 )
+from symbench.measure.store.tiles import Tiled
+
+PLACES = ("sample", "element")
+"""The columns that say what a row is about."""
 
 
 @dataclass(frozen=True)
@@ -63,14 +69,14 @@ def close(
     totals = [_totals(job, reference, order, parts, scratch) for reference in references]
     records = []
     for first, last in parts:
-        rows = [
-            _rows(job, reference, order[first:last], first, whole, scratch)
+        tiles = (
+            (reference.task.output, rows)
             for reference, whole in zip(references, totals, strict=True)
-        ]
-        columns = {name: np.concatenate([row[name] for row in rows]) for name in OBSERVATIONS.names}
-        path = write_part(folder, first, last - 1, columns)
+            for rows in _rows(job, reference, order[first:last], first, whole, scratch)
+        )
+        path = write_tiles(folder, first, last - 1, tiles)
         records.append(PartRecord(file=path.name, first=first, last=last - 1, sha256=sha256_file(path)))
-    check_complete(folder, records, order, len(job.prepared.elements), len(references))
+    check_complete(folder, records, order, len(job.prepared.elements), [r.task.output for r in references])
     samples = write_samples(folder, [_sample_rows(r, order, parts, scratch) for r in references])
     by_part = (_views(job, order[first:last]) for first, last in parts)
     views = write_views(folder, by_part) if job.prepared.elements.shared is None else None
@@ -129,11 +135,12 @@ class Whole:
 def _totals(
     job: Job, reference: Reference, order: Sequence[int], parts: Sequence[tuple[int, int]], scratch: Scratch
 ) -> Whole:
-    paths = [scratch.pairing(reference.task.output, first) for first, _ in parts]
-    kept = [scratch.load(path, "moved_sum", "moved_sq") for path in paths]
-    moved_sum = torch.from_numpy(sum(each["moved_sum"] for each in kept))[1:].to(job.exact)
-    moved_sq = torch.from_numpy(sum(each["moved_sq"].sum(1) for each in kept))[1:]
-    return Whole(moved_sum, Totals(moved_sq, reference.comparison.counts(order)))
+    moved_sum, moved_sq = np.zeros(1), np.zeros(1)
+    for first, _ in parts:  # one at a time: each is as large as the elements times the outputs
+        kept = scratch.load(scratch.pairing(reference.task.output, first), "moved_sum", "moved_sq")
+        moved_sum, moved_sq = moved_sum + kept["moved_sum"], moved_sq + kept["moved_sq"].sum(1)
+    sums, squares = (torch.from_numpy(each[1:]) for each in (moved_sum, moved_sq))
+    return Whole(sums.to(job.exact), Totals(squares, reference.comparison.counts(order)))
 
 
 def _unrelated(
@@ -170,32 +177,46 @@ def _centred(reference: Reference, g: Tensor, values: Tensor, offset: Tensor, sa
 
 def _rows(
     job: Job, reference: Reference, samples: Sequence[int], first: int, whole: Whole, scratch: Scratch
-) -> dict[str, np.ndarray]:
-    """One part's rows of one output, element after element."""
+) -> Iterator[dict[str, np.ndarray]]:
+    """One part's rows of one output, for a few samples after the others: of these element after element."""
     found = scratch.load(scratch.columns(reference.task.output, first))
-    shape = found["deviation_sq"].shape
     found["unrelated_sq"] = _unrelated(job, reference, samples, first, found["deviation_sq"], whole, scratch)
+    shape = found["deviation_sq"].shape
     found["sample"] = np.broadcast_to(np.array(samples), shape)
     found["element"] = np.broadcast_to(np.arange(shape[0])[:, None], shape)
-    rows = {name: one_each(values.reshape(-1, *values.shape[2:])) for name, values in found.items()}
-    size = found["deviation_sq"].size
-    rows["output"] = np.full(size, reference.task.output, dtype=object)
-    return {name: rows.get(name, np.full(size, None, dtype=object)) for name in OBSERVATIONS.names}
+    for some in tiles_of(*shape):
+        tile = {name: values[:, some] for name, values in found.items()}
+        rows = {name: one_each(values.reshape(-1, *values.shape[2:])) for name, values in tile.items()}
+        size = tile["sample"].size
+        rows["output"] = np.full(size, reference.task.output, dtype=object)
+        yield {name: rows.get(name, np.full(size, None, dtype=object)) for name in OBSERVATIONS.names}
 
 
 def check_complete(
-    folder: Path, records: Sequence[PartRecord], order: Sequence[int], elements: int, outputs: int
+    folder: Path, records: Sequence[PartRecord], order: Sequence[int], elements: int, outputs: Sequence[str]
 ) -> None:
     """Assert that every (output, element, sample) is there exactly once."""
-    samples: list[np.ndarray] = []
-    for record in records:
-        table = pq.read_table(folder / record.file, columns=["sample", "element"])
-        column = table.column("sample").to_numpy().reshape(outputs * elements, -1)
-        if not (column == column[0]).all() or column.shape[1] != record.last - record.first + 1:
-            raise AssertionError(f"{record.file} does not hold every element of every sample")
-        samples.append(column[0])
-    if sorted(np.concatenate(samples).tolist()) != sorted(order):
-        raise AssertionError("the parts of a cell do not hold every sample exactly once")
+    expected = sorted(order)
+    for output in outputs:
+        samples: list[int] = []
+        for record in records:
+            with pq.ParquetFile(folder / record.file) as file:
+                mine = [_samples_of(tile, elements) for tile in Tiled(file, OBSERVATIONS).read(output, PLACES)]
+            found = [] if None in mine else [sample for each in mine for sample in each or ()]
+            if len(found) != record.last - record.first + 1:
+                raise AssertionError(f"{record.file} does not hold every element of every sample")
+            samples += found
+        if sorted(samples) != expected:
+            raise AssertionError("the parts of a cell do not hold every sample exactly once")
+
+
+def _samples_of(tile: pa.Table, elements: int) -> list[int] | None:
+    """The samples of a tile; None where it does not hold every element of each, element after element."""
+    if len(tile) % elements:
+        return None
+    sample, element = (tile.column(name).to_numpy().reshape(elements, -1) for name in PLACES)
+    whole = (sample == sample[0]).all() and (element == np.arange(elements)[:, None]).all()
+    return sample[0].tolist() if whole else None
 
 
 def _record(

@@ -6,7 +6,7 @@ import contextlib
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,10 +22,12 @@ from symbench.measure.store import passes
 from symbench.measure.store.cells import (
     files_of,
     parsed,
+    tiles_of,
     write_controls,
     write_gallery,
     write_part,
     write_samples,
+    write_tiles,
     write_views,
 )
 from symbench.measure.store.files import (
@@ -41,6 +43,7 @@ from symbench.measure.store.files import (
     written,
 )
 from symbench.measure.store.manifests import read_manifest
+from symbench.measure.store.tiles import Tiled
 
 __all__ = [
     "PART",
@@ -53,11 +56,13 @@ __all__ = [
     "sealed",
     "sha256_bytes",
     "sha256_file",
+    "tiles_of",
     "write_controls",
     "write_gallery",
     "write_part",
     "write_samples",
     "write_text",
+    "write_tiles",
     "write_views",
     "written",
 ]
@@ -149,6 +154,28 @@ class Store:
             ConfigError: the cell cannot be used.
         """
         return pa.concat_tables(self._table(key, part, OBSERVATIONS) for part in self._finished(key).parts)
+
+    def held(self, key: str, output: str) -> set[str]:
+        """The columns of a finished cell's observations that hold anything for an output.
+
+        Raises:
+            ConfigError: the cell cannot be used.
+        """
+        return {column for part in self._parts(key) for column in part.held(output)}
+
+    def tiles(self, key: str, output: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Some columns of an output's observations, a few samples after the others, with all of their elements.
+
+        Raises:
+            ConfigError: the cell cannot be used.
+        """
+        for part in self._parts(key):
+            yield from part.read(output, columns)
+
+    def _parts(self, key: str) -> Iterator[Tiled]:
+        for part in self._finished(key).parts:
+            with pq.ParquetFile(self.cell_folder(key) / part.file) as file:
+                yield Tiled(file, OBSERVATIONS)
 
     def samples(self, key: str) -> pa.Table:
         """The table of whole orbits of a finished cell.

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
@@ -14,7 +15,9 @@ from pydantic import ValidationError
 from symbench.base.columns import GALLERY, OBSERVATIONS, SAMPLES, VIEWS
 from symbench.base.paths import sha256_file
 from symbench.base.records import CellRecord, FileRecord
+from symbench.base.slices import slices
 from symbench.measure.store.files import content_key, is_sealed, written
+from symbench.measure.store.tiles import TILE, TileWriter
 
 
 def parsed(path: Path, key: str) -> CellRecord | str:
@@ -49,9 +52,43 @@ def files_of(record: CellRecord) -> list[FileRecord]:
 
 
 def write_part(folder: Path, first: int, last: int, columns: Mapping[str, Any]) -> Path:
-    """Write the observations of samples ``first`` to ``last`` of the cell's order."""
+    """Write the observations of samples ``first`` to ``last`` of the cell's order.
+
+    Args:
+        folder: of the cell.
+        first: of the order.
+        last: of the order, taken too.
+        columns: for each output after the other the rows of each element after the other.
+    """
+    outputs, count = list(dict.fromkeys(columns["output"])), last - first + 1
+    elements = len(columns["output"]) // len(outputs) // count
+    places = np.arange(len(columns["output"])).reshape(len(outputs), elements, count)
+    tiles = (
+        (str(output), {name: values[mine[:, some].ravel()] for name, values in columns.items()})
+        for output, mine in zip(outputs, places, strict=True)
+        for some in tiles_of(elements, count)
+    )
+    return write_tiles(folder, first, last, tiles)
+
+
+def tiles_of(elements: int, count: int) -> list[slice]:
+    """The samples that stand together in one row group, with all of their elements: few enough to be read at once."""
+    return slices(count, max(1, TILE // elements))
+
+
+def write_tiles(folder: Path, first: int, last: int, tiles: Iterable[tuple[str, Mapping[str, Any]]]) -> Path:
+    """Write a part, for each output some samples after the others: each a row group that is read by itself.
+
+    Args:
+        folder: of the cell.
+        first: of the cell's order.
+        last: of the order, taken too.
+        tiles: the output's name, and the rows of all elements for some samples.
+    """
     path = folder / f"observations-{first:08d}-{last:08d}.parquet"
-    _write_table(path, columns, OBSERVATIONS)
+    with written(path) as temporary, TileWriter(temporary, OBSERVATIONS, compression="zstd") as writer:
+        for output, columns in tiles:
+            writer.write(output, pa.Table.from_arrays(_arrays(columns, OBSERVATIONS), schema=OBSERVATIONS))
     return path
 
 

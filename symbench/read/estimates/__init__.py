@@ -5,22 +5,27 @@ No torch: everything here works on a laptop that has only the results folder.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from operator import methodcaller
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from symbench.algebra.metrics import METRICS, MetricRow, Metrics, role_of
-from symbench.algebra.metrics.base import Observed, Value
+from symbench.algebra.metrics.base import Context, Observed, Value
 from symbench.algebra.metrics.brought import of_manifest
+from symbench.algebra.metrics.folds import Folded, Found
 from symbench.algebra.statistics import LEVEL
 from symbench.base.code import foreign
 from symbench.base.errors import CellError
 from symbench.base.records import CellRecord, CellStatus, Manifest
+from symbench.read.estimates.floors import BASIS, with_controls
+from symbench.read.estimates.folding import Choose, Wanted, folded, values_of
 from symbench.read.estimates.passes import NONE, Taken, taken
-from symbench.read.estimates.reading import Cells, outputs_of
+from symbench.read.estimates.reading import Cells, Source, outputs_of
 
 __all__ = [
     "BOOTSTRAP_SEED", "COLUMNS", "NONE", "Cells", "Estimate", "Taken", "of_cell", "of_run", "taken", "times",
@@ -154,73 +159,134 @@ def of_cell(
         metrics: of which; all that there are by default.
         passes: throughput passes of the cell's model on its dataset.
     """
-    chosen = list((dict(METRICS) if metrics is None else metrics).items())
-    for output, seen in outputs_of(cells, record):
-        whole = passes.seen(seen)
-        first = output == next(iter(record.outputs))
-        found: list[list[Estimate]] = [[] for _ in chosen]
-        for number, (kind, stratum, subset) in enumerate(
-            _subsets(whole)
-        ):  # one at a time: each is as large as the whole
-            for place, (name, row) in enumerate(chosen):
-                if (number and row.scope != "symmetry") or (row.scope == "model" and not first):
-                    continue
-                values = _guarded(name, row)(subset)
-                found[place] += [
-                    replace(
-                        _estimate(name, row, value, whole, record, output, kind, subset.moved, primary=number == 0),
-                        stratum=stratum,
-                    )
-                    for value in values
-                    if value.element is None or number == 0
-                ]
-        yield from (estimate for estimates in found for estimate in estimates)
+    chosen = dict(METRICS) if metrics is None else metrics
+    controls = cells.controls(record.key).to_pandas()
+    for source in outputs_of(cells, record):
+        mine = controls[(controls["output"] == source.output) | (controls["control"] == "layer")]
+        yield from _of_output(source, chosen, mine, passes)
 
 
-def _subsets(whole: Observed) -> Iterator[tuple[str, str | None, Observed]]:
+def _of_output(source: Source, metrics: Metrics, controls: pd.DataFrame, passes: Taken) -> Iterator[Estimate]:
+    record, output = source.record, source.output
+    first = output == next(iter(record.outputs))
+    subsets = list(_subsets(source.context))
+    loaded = {name: _loaded(name, row) for name, row in metrics.items() if row.scope != "model" or first}
+    wanted = [
+        Wanted(name, loaded[name], number)
+        for name in loaded
+        for number in range(len(subsets) if metrics[name].scope == "symmetry" else 1)
+    ]
+    basis = Wanted("floors", BASIS)
+    folds = [each for each in wanted if isinstance(each.metric, Folded)]
+    found = folded(source, [basis, *folds], [subset.choose for subset in subsets])
+    came = found[basis]
+    assert isinstance(came, Mapping)
+    whole = passes.seen(with_controls(source.context, controls, record, output, came))
+    tables = Tables(source, lambda seen: passes.seen(with_controls(seen, controls, record, output, came)))
+    for each in wanted:
+        subset, row = subsets[each.subset], metrics[each.name]
+        known = subset.choose(whole)
+        for value in _values(each, row, known, found.get(each), partial(tables.of, subset)):
+            if value.element is None or not each.subset:
+                yield _estimate(each.name, row, value, whole, record, output, subset, known.moved)
+
+
+@dataclass(frozen=True)
+class Subset:
+    """Some elements of a cell.
+
+    Attributes:
+        kind: their kind, or ``all``.
+        stratum: the piece of the group that they are of, where there are several and they are of one.
+        choose: takes them of what is known of the cell.
+        primary: whether they are all.
+    """
+
+    kind: str
+    stratum: str | None
+    choose: Choose
+    primary: bool = False
+
+
+def _subsets(whole: Context) -> Iterator[Subset]:
     """All elements; those of each kind where there are several; and those of each piece of the group, likewise."""
     kinds = sorted(set(whole.kinds[1:]))
     every = kinds[0] if len(kinds) == 1 else "all"
-    yield every, None, whole
+    yield Subset(every, None, lambda seen: seen, primary=True)
     if len(kinds) > 1:
-        yield from ((kind, None, whole.only(kind)) for kind in kinds)
+        yield from (Subset(kind, None, methodcaller("only", kind)) for kind in kinds)
     strata = sorted({stratum for stratum in whole.strata[1:] if stratum is not None})
     if len(strata) > 1:
-        yield from ((every, stratum, whole.of_stratum(stratum)) for stratum in strata)
+        yield from (Subset(every, stratum, methodcaller("of_stratum", stratum)) for stratum in strata)
+
+
+@dataclass
+class Tables:
+    """All observations of an output in memory, for metrics that are functions of them: read when one asks.
+
+    Attributes:
+        source: the observations.
+        complete: adds what controls came to.
+    """
+
+    source: Source
+    complete: Callable[[Observed], Observed]
+
+    @cached_property
+    def whole(self) -> Observed:
+        """The observations of all elements and samples."""
+        return self.complete(self.source.whole())
+
+    def of(self, subset: Subset) -> Observed:
+        """Those of some elements."""
+        found: Observed = subset.choose(self.whole)
+        return found
 
 
 def _estimate(
     name: str,
     row: MetricRow,
     value: Value,
-    whole: Observed,
+    whole: Context,
     record: CellRecord,
     output: str,
-    kind: str,
+    subset: Subset,
     moved: int,
-    *,
-    primary: bool,
 ) -> Estimate:
     if row.scope == "model":
         return Estimate(name, row, None, None, None, row.unit, None, value)
     unit = record.outputs[output]["unit"] if row.unit == "output" else row.unit
     floor = whole.controls.get(row.floor) if row.floor and value.estimate is not None else None
-    place = (value.output or output, value.kind or kind, value.k or moved, value.unit or unit, floor)
-    return Estimate(name, row, *place, value, primary=primary, alone=len(record.outputs) == 1 and not value.output)
+    place = (value.output or output, value.kind or subset.kind, value.k or moved, value.unit or unit, floor)
+    alone = len(record.outputs) == 1 and not value.output
+    return Estimate(name, row, *place, value, primary=subset.primary, alone=alone, stratum=subset.stratum)
 
 
-def _guarded(name: str, metric: MetricRow) -> Callable[[Observed], list[Value]]:
+def _loaded(name: str, row: MetricRow) -> Any:
+    """What computes a metric; of one that cannot be had, the estimate that says so."""
+    try:
+        with foreign(CellError, f"metric {name}", "computing it"):
+            return row.load()
+    except CellError as error:
+        return Value(None, reason=str(error), failed=True)
+
+
+def _values(
+    wanted: Wanted, row: MetricRow, known: Context, found: Found | Value | None, table: Callable[[], Observed]
+) -> list[Value]:
     """A metric that cannot break the table: what a plug-in's raises becomes the row's reason."""
-
-    def compute(seen: Observed) -> list[Value]:
-        try:
-            with foreign(CellError, f"metric {name}", "computing it"):
-                found: list[Value] = metric.load()(seen)
-                return [_finite(value) for value in found]
-        except CellError as error:
-            return [Value(None, reason=str(error), failed=True)]
-
-    return compute
+    metric = wanted.metric
+    if isinstance(metric, Value):
+        return [metric]
+    try:
+        with foreign(CellError, f"metric {wanted.name}", "computing it"):
+            if found is not None:
+                values = values_of(wanted, known, found)
+            else:
+                values = metric(table() if row.observations else known)
+            return [_finite(value) for value in values]
+    except CellError as error:
+        return [Value(None, reason=str(error), failed=True)]
 
 
 def _finite(value: Value) -> Value:

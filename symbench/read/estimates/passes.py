@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from symbench.algebra.metrics.base import Observed
 from symbench.base.errors import ConfigError
 from symbench.base.passes import PassRecord, alike
 from symbench.base.records import PassStatus
+from symbench.read.estimates.floors import Kind
 from symbench.read.estimates.reading import Cells
 
 
@@ -26,7 +26,7 @@ class Taken:
     others: int = 0
     failure: str | None = None
 
-    def seen(self, whole: Observed) -> Observed:
+    def seen(self, whole: Kind) -> Kind:
         """What a metric sees, with these passes."""
         said = {} if self.failure is None else {"passes": self.failure}
         if self.others:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,11 +11,13 @@ import numpy as np
 from symbench.algebra.metrics.accuracy import accuracy, orbit_means
 from symbench.algebra.metrics.base import Observed, Value
 from symbench.algebra.metrics.equivariance import equivariance_error
+from symbench.algebra.metrics.folds import Each, Folded, Found, Piece, Total
 from symbench.algebra.statistics import Array, change
 from symbench.base.records import CellRecord, MatchRecord
 from symbench.measure.suite.rules import RELATIVE
 from symbench.read.estimates import BOOTSTRAP_SEED
-from symbench.read.estimates.reading import Cells, outputs_of
+from symbench.read.estimates.folding import Wanted, folded, values_of
+from symbench.read.estimates.reading import Cells, Source, outputs_of
 from symbench.read.gate.match import Sides
 from symbench.read.pairing.runs import Recorded, names_of
 
@@ -61,9 +63,8 @@ class Explainer:
         if place not in self.kept:
             if len(self.kept) >= MOST_CELLS:
                 return []
-            after = dict(outputs_of(self.run.store, cell))
-            before = {} if baseline is None or other is None else dict(outputs_of(baseline, other))
-            for output, seen in after.items():
+            before = {} if baseline is None or other is None else _outputs(baseline, other)
+            for output, seen in _outputs(self.run.store, cell).items():
                 self.kept[cell.key, output, other is not None] = _sentences(cell, before.get(output), seen)
         known = self.kept[place]
         pictures = cell.gallery_file is not None
@@ -98,7 +99,91 @@ def report_command(run: Recorded) -> str:
     return shlex.join(["symbench", "report", run.name, *results])
 
 
-def _sentences(cell: CellRecord, before: Observed | None, after: Observed) -> Sentences:
+@dataclass(frozen=True)
+class Seen:
+    """What sentences are made from, of one output.
+
+    Attributes:
+        labels: of the elements.
+        error: E.
+        accuracy: of the samples as they are.
+        errors: E at each element but the first.
+        shares: of samples that are right at each element; without labels, that are predicted as unmoved.
+        by_label: whether these are right.
+        orbit: of each sample the mean accuracy over its orbit, whether there is one, and the label; None without
+            labels.
+    """
+
+    labels: Sequence[str]
+    error: Value
+    accuracy: Value
+    errors: Array
+    shares: Array | None
+    by_label: bool
+    orbit: tuple[Array, Array, Array] | None
+
+
+def _outputs(cells: Cells, record: CellRecord) -> dict[str, Seen]:
+    return {source.output: _seen(source) for source in outputs_of(cells, record)}
+
+
+def _seen(source: Source) -> Seen:
+    parts = {name: Wanted(name, metric) for name, metric in PARTS.items()}
+    found = folded(source, list(parts.values()), [lambda seen: seen])
+    error, right = (values_of(parts[name], source.context, found[parts[name]])[0] for name in ("E", "unmoved"))
+    sums, shares, orbit = (found[parts[name]] for name in ("E", "shares", "orbit"))
+    assert isinstance(sums, Mapping)
+    assert isinstance(shares, Mapping)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        errors: Array = np.sqrt(sums["sums above"] / sums["sums below"])
+    known = orbit if isinstance(orbit, Mapping) else None
+    return Seen(
+        source.context.labels,
+        error,
+        right,
+        errors,
+        None if "right" not in shares else _shares(shares["right"], shares["count"]),
+        bool(shares.get("labels")),
+        None if known is None else (known["means"], known["some"], known["label"]),
+    )
+
+
+def _shares(right: Array, count: Array) -> Array:
+    return np.where(count > 0, right / np.maximum(count, 1), np.inf)
+
+
+def _counted(seen: Observed, found: Found) -> Mapping[str, Piece]:
+    """For each element how many samples are right, or without labels predicted as unmoved, of how many."""
+    del found
+    if seen.correct is not None:
+        right, count = np.where(seen.valid, seen.correct, 0.0), seen.valid
+    elif seen.prediction is not None:
+        right = (seen.prediction == seen.prediction[0]).astype(np.float64)
+        count = np.ones(right.shape)
+    else:
+        return {}
+    labels = Total(seen.correct is not None)
+    return {"right": Total(right.sum(axis=1)), "count": Total(count.sum(axis=1)), "labels": labels}
+
+
+def _orbits(seen: Observed, found: Found) -> Mapping[str, Piece] | Value:
+    del found
+    if seen.correct is None or seen.target is None:
+        return Value(None, reason="no labels")
+    means, some = orbit_means(seen, seen.correct)
+    return {"means": Each(means), "some": Each(some), "label": Each(seen.target[0])}
+
+
+PARTS = {
+    "E": equivariance_error,
+    "unmoved": accuracy,
+    "shares": Folded(lambda *_: [], (_counted,), ("correct", "prediction", "valid")),
+    "orbit": Folded(lambda *_: [], (_orbits,), ("correct", "target", "valid")),
+}
+"""What is taken of a cell for the sentences."""
+
+
+def _sentences(cell: CellRecord, before: Seen | None, after: Seen) -> Sentences:
     moved = [] if before is None else _moved(before, after)
     named = cell.elements_how != "per sample"
     return Sentences(
@@ -108,13 +193,13 @@ def _sentences(cell: CellRecord, before: Observed | None, after: Observed) -> Se
     )
 
 
-def _moved(before: Observed, after: Observed) -> list[str]:
+def _moved(before: Seen, after: Seen) -> list[str]:
     """Whether it is the symmetry that moved, or what the model gets right as it is."""
     found = []
-    a, b = equivariance_error(before)[0], equivariance_error(after)[0]
+    a, b = before.error, after.error
     if (step := _step(a, b, 1)) is not None:
         found.append(f"symmetry {step} (E {a.estimate:.3g} -> {b.estimate:.3g})")
-    a, b = accuracy(before)[0], accuracy(after)[0]
+    a, b = before.accuracy, after.accuracy
     if (step := _step(a, b, -1)) is not None:
         ends = " -> ".join(f"{100 * (one.estimate or 0.0):.1f}" for one in (a, b))
         found.append(f"unmoved accuracy itself {step} ({ends} %)")
@@ -133,49 +218,31 @@ def _step(before: Value, after: Value, worse: int) -> str | None:
     return "better" if confidence.p_below(0.0) < SURE else "not surely changed"
 
 
-def _worst_error(before: Observed | None, after: Observed) -> Iterator[str]:
+def _worst_error(before: Seen | None, after: Seen) -> Iterator[str]:
     """The element with the largest E."""
-
-    def errors(seen: Observed) -> Array:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            found: Array = np.sqrt(seen.deviation_sq[1:].mean(axis=1) / seen.unrelated_sq[1:].mean(axis=1))
-        return found
-
-    found = errors(after)
+    found = after.errors
     if np.isfinite(found).any():
         worst = int(np.nanargmax(found))
-        was = "" if before is None else f" (before: {errors(before)[worst]:.3g})"
+        was = "" if before is None else f" (before: {before.errors[worst]:.3g})"
         yield f"worst element {after.labels[1 + worst]}: E {found[worst]:.3g}{was}"
 
 
-def _worst_share(before: Observed | None, after: Observed) -> Iterator[str]:
+def _worst_share(before: Seen | None, after: Seen) -> Iterator[str]:
     """The element at which fewest are right; without labels, at which fewest are predicted as unmoved."""
-    by_label = after.correct is not None
-
-    def shares(seen: Observed) -> Array | None:
-        if by_label and seen.correct is not None:
-            count = seen.valid.sum(axis=1)
-            right = np.where(seen.valid, seen.correct, 0.0).sum(axis=1)
-            return np.where(count > 0, right / np.maximum(count, 1), np.inf)
-        if seen.prediction is None:
-            return None
-        return np.asarray((seen.prediction == seen.prediction[0]).mean(axis=1))
-
-    found, first = shares(after), None if before is None else shares(before)
+    found, first = after.shares, None if before is None else before.shares
     if found is not None and np.isfinite(found).any():
         worst = int(found.argmin())
         was = "" if first is None else f" (before: {100 * first[worst]:.1f} %)"
-        what = "right on" if by_label else "predicted as unmoved on"
+        what = "right on" if after.by_label else "predicted as unmoved on"
         yield f"worst element {after.labels[worst]}: {what} {100 * found[worst]:.1f} %{was}"
 
 
-def _worst_class(before: Observed | None, after: Observed) -> Iterator[str]:
+def _worst_class(before: Seen | None, after: Seen) -> Iterator[str]:
     """The class that lost most over the orbit, or that fewest are right of."""
-    if after.target is None or after.correct is None:
+    if after.orbit is None:
         return
-    means, some = orbit_means(after, after.correct)
-    first = None if before is None or before.correct is None else orbit_means(before, before.correct)[0]
-    labels = after.target[0]
+    means, some, labels = after.orbit
+    first = None if before is None or before.orbit is None else before.orbit[0]
     classes = np.unique(labels[some])
     if len(classes) < 2:
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -94,9 +94,13 @@ class Recorded:
         """Why a cell that is there counts as not measured."""
         return self.store.fault(key)
 
-    def observations(self, key: str) -> pa.Table:
-        """All observations of a finished cell."""
-        return self.store.observations(key)
+    def held(self, key: str, output: str) -> set[str]:
+        """The columns that hold anything for an output."""
+        return self.store.held(key, output)
+
+    def tiles(self, key: str, output: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Some columns of an output's observations, a few samples after the others."""
+        return self.store.tiles(key, output, columns)
 
     def samples(self, key: str) -> pa.Table:
         """The table of whole orbits of a finished cell."""
