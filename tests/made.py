@@ -37,6 +37,8 @@ ENVIRONMENT = {
     "python": "3.11", "platform": "Linux", "device": "cpu", "threads": 2, "packages": {"symbench": "0.1.0"}, "commit": None,
 }  # fmt: skip
 Elements = list[ElementRecord]
+MOST_CONTROLS = 256
+"""Control samples, as suites have them where they do not say otherwise."""
 
 
 def rotations(count: int = 12) -> Elements:
@@ -195,10 +197,12 @@ def _columns(
 
 
 def _controls(unmoved: dict[str, Any], columns: dict[str, Any], samples: int, elements: Elements) -> dict[str, Any]:
-    """Repeating changes nothing; where elements are resampled, E is split on the first of them."""
-    tables = [{**unmoved, "control": np.full(samples, name)} for name in ("repeat", "re-batch", "precision")]
+    """Repeating changes nothing; where elements are resampled, E is split on the first of them. Of some samples."""
+    few = min(samples, MOST_CONTROLS)
+    unmoved = {name: values[:few] for name, values in unmoved.items()}
+    tables = [{**unmoved, "control": np.full(few, name)} for name in ("repeat", "re-batch", "precision")]
     if elements[1].kind == "resampled":
-        first = {name: values[samples : 2 * samples] for name, values in columns.items()}
+        first = {name: values[samples : samples + few] for name, values in columns.items()}
         for name, factor in (
             ("total", 1.0),
             ("reference", 0.6),
@@ -206,7 +210,7 @@ def _controls(unmoved: dict[str, Any], columns: dict[str, Any], samples: int, el
             ("two routes", 1e-5),
             ("round trip", 0.0),
         ):
-            moved = {"control": np.full(samples, name), "deviation_sq": factor * first["deviation_sq"] + 1e-9}
+            moved = {"control": np.full(few, name), "deviation_sq": factor * first["deviation_sq"] + 1e-9}
             tables.append({**first, **moved})
     return {name: np.concatenate([table[name] for table in tables]) for name in unmoved}
 

@@ -62,7 +62,7 @@ def means_of_draws(rows: Array, counts: Array, *, seed: int, resamples: int) -> 
     for some in slices(resamples, max(1, AT_ONCE // len(rows))):
         kept = len(rows) == n <= min(MOST_SINGLE, MOST_KEPT // resamples)
         times_drawn = _kept(n, resamples, seed)[some] if kept else _times_drawn(counts, some.stop - some.start, rng)
-        means[some] = times_drawn.astype(np.float64) @ rows / n
+        means[some] = times_drawn.astype(np.float64, copy=False) @ rows / n
     return means
 
 
@@ -83,10 +83,11 @@ def _times_drawn(counts: Array, resamples: int, rng: np.random.Generator) -> Arr
     n = int(counts.sum())
     if len(counts) * 6 < n:
         return rng.multinomial(n, counts / n, size=resamples)
-    row_of = np.repeat(np.arange(len(counts)), counts)
+    row_of = None if len(counts) == n else np.repeat(np.arange(len(counts)), counts)  # None: each is its own row
     times_drawn = np.empty((resamples, len(counts)))
     for times in times_drawn:
-        times[:] = np.bincount(row_of[rng.integers(0, n, size=n, dtype=np.uint32)], minlength=len(counts))
+        drawn = rng.integers(0, n, size=n, dtype=np.uint32)
+        times[:] = np.bincount(drawn if row_of is None else row_of[drawn], minlength=len(counts))
     return times_drawn
 
 
