@@ -17,11 +17,13 @@ P4 = (
 )
 
 
-def suite(folder: Folder, digits: str, models: str, symmetry: str = "{group: C4, on: image}") -> pd.DataFrame:
+def suite(
+    folder: Folder, digits: str, models: str, symmetry: str = "{group: C4, on: image}", controls: str = "{}"
+) -> pd.DataFrame:
     (folder.path / "p4.py").write_text(P4)
     folder.suite.write_text(
         f"version: 1\nname: controls\ndatasets: {{digits: {{use: digits{digits}}}}}\nmodels: {{{models}}}\n"
-        f"symmetries: {{s: {symmetry}}}\nscores: logits\n"
+        f"symmetries: {{s: {symmetry}}}\nscores: logits\ncontrols: {controls}\n"
     )
     return run(folder, limit=40)
 
@@ -63,7 +65,9 @@ def test_a_model_of_one_size_says_so(folder: Folder) -> None:
 def test_layers_show_where_equivariance_is_lost(folder: Folder) -> None:
     """Maps of p4 convolutions turn along only with their orientations; as plain images they are far off, logits exact."""
     layers = "layers: {features.0: Image, features.4: Image, head: Scalar}"
-    frame = suite(folder, ", size: 17", f"p4: {{use: 'p4.py:build', {layers}}}, cnn: {{use: cnn, {layers}}}")
+    frame = suite(
+        folder, ", size: 17", f"p4: {{use: 'p4.py:build', {layers}}}, cnn: {{use: cnn, {layers}}}", controls="full"
+    )
     rows = frame[frame["metric"] == "layer_error"].set_index(["model", "output"])["estimate"].to_dict()
     assert rows["p4", "head"] < 1e-5
     assert rows["p4", "features.0"] > 0.1, "the orientations move too, and the declared field says they do not"
@@ -76,7 +80,7 @@ def test_a_layer_is_measured_as_by_hand(folder: Folder) -> None:
         "import torch\nfrom torch import nn\ndef build():\n    torch.manual_seed(0)\n"
         "    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(900, 10))\n"
     )
-    frame = suite(folder, ", size: 17", "net: {use: 'net.py:build', layers: {'1': Image}}")
+    frame = suite(folder, ", size: 17", "net: {use: 'net.py:build', layers: {'1': Image}}", controls="full")
     found = frame[frame["metric"] == "layer_error"].iloc[0]
     assert found["output"] == "1"
     _, rows = record(folder)

@@ -228,7 +228,7 @@ def test_many_parts_agree_with_one(folder: Folder, monkeypatch: pytest.MonkeyPat
     folder.write(model=CONV)
     run(folder)
     _, whole = record(folder)
-    for module in ("__init__", "reference", "controls"):
+    for module in ("__init__", "reference"):
         name = "symbench.measure.evaluate" if module == "__init__" else f"symbench.measure.evaluate.{module}"
         monkeypatch.setattr(f"{name}.PART", 7)
     other = Folder(folder.path / "other")
@@ -462,7 +462,7 @@ def test_whatever_changes_a_result_changes_the_key(folder: Folder, old: str, new
 
 
 def test_an_interrupted_run_resumes_with_the_parts_it_has(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("", ".reference", ".controls"):
+    for module in ("", ".reference"):
         monkeypatch.setattr(f"symbench.measure.evaluate{module}.PART", 5)
     few_timed(monkeypatch)
     folder.suite.write_text(folder.suite.read_text().replace("model.py:build", "test_evaluate:Counting"))
@@ -511,7 +511,7 @@ def build():
 
 def stopped_half_way(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A run that stopped after two parts of five; the folder of what it left behind."""
-    for module in ("", ".reference", ".controls"):
+    for module in ("", ".reference"):
         monkeypatch.setattr(f"symbench.measure.evaluate{module}.PART", 5)
     asked = iter([False] * 7 + [True])
     with pytest.raises(sb.Interrupted, match="stopped after 2 of 5 parts"):
@@ -599,6 +599,7 @@ def controls(folder: Folder) -> tuple[CellRecord, pd.DataFrame]:
 
 def test_controls_of_an_ordinary_model(folder: Folder) -> None:
     folder.write(model=CONV)
+    folder.suite.write_text(folder.suite.read_text() + "controls: full\n")
     frame = run(folder)
     found, rows = controls(folder)
     assert {name for name, reason in found.controls.items() if reason is None} >= {

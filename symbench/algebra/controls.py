@@ -17,6 +17,8 @@ from symbench.base.registry import Row, Table
 if TYPE_CHECKING:
     from torch import Tensor
 
+NOT_RUN = "not run for lack of budget"
+"""How the reason begins of a control that would apply, and that the suite's budget leaves out."""
 Facts = Mapping[str, float | None]
 """What a control finds, by name; None where there is no such number."""
 
@@ -47,9 +49,11 @@ class ControlRow(Row):
     Attributes:
         suits: the leaves that a dataset must have, by name, for the control to be run on it.
         version: raised when its numbers change; part of the key of every cell that it is run in.
+        passes: samples that it shows the model, which is what it costs of a cell's budget for controls.
     """
 
     suits: Mapping[str, Field] = field(default_factory=dict, kw_only=True)
+    passes: int = field(default=64, kw_only=True)
     version: int = field(default=1, kw_only=True)
 
 

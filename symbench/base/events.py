@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Started:
-    """A task of ``total`` ``unit``s has begun."""
+    """A task of ``total`` ``unit``s has begun, maybe within one that is under way: a control within its cell."""
 
     task: str
     total: int
@@ -17,7 +17,7 @@ class Started:
 
 @dataclass(frozen=True)
 class Advanced:
-    """The running task did ``steps`` more units; ``note`` is a short figure worth showing (a loss)."""
+    """The innermost running task did ``steps`` more units; ``note`` is a short figure worth showing (a loss)."""
 
     steps: int
     note: str = ""
@@ -25,7 +25,7 @@ class Advanced:
 
 @dataclass(frozen=True)
 class Finished:
-    """The running task has ended, well or not."""
+    """The innermost running task has ended, well or not."""
 
 
 @dataclass(frozen=True)

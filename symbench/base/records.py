@@ -106,6 +106,10 @@ class CellRecord(Sealed):
     controls: dict[str, str | None] = Field(
         description="each control, null where it ran or the reason why it could not"
     )
+    short: dict[str, str] = Field(
+        default_factory=dict,
+        description="controls that the budget was too small for: what they ran on, and the option that allows more",
+    )
     generators: list[GeneratorRecord] = Field(default_factory=list)
     sizes: dict[int, float] = Field(
         default_factory=dict, description="E in float64 by the side of the image, at the measured size and around it"

@@ -11,6 +11,9 @@ from symbench.algebra.statistics import no_change, smallest_detectable_differenc
 from symbench.base.environment import hardware
 from symbench.face.history import Guess, History, Work
 from symbench.measure import throughput, train
+from symbench.measure.evaluate.budget import Budget, wider
+from symbench.measure.evaluate.extent import extent_of
+from symbench.measure.evaluate.plans import expected
 from symbench.measure.execution.ledger import Ledger
 from symbench.measure.execution.samples import needs
 from symbench.measure.plan.document import Cell, Plan
@@ -19,8 +22,6 @@ from symbench.measure.suite.gates import metrics_of
 
 BYTES_PER_ROW = 40
 """What an observation comes to on disk, compressed; measured on the quick suite."""
-CONTROL_PASSES = 12
-"""Passes over the control samples, in passes of the suite's dtype: repeat, re-batch, precision, exactness."""
 
 
 @dataclass(frozen=True)
@@ -185,12 +186,26 @@ def _cell(space: Workspace, ledger: Ledger, cell: Cell, history: History) -> Cel
         return CellForecast(names, cell.key, moved, labels, "measured", 0, None, 0)
     samples = plan.data[cell.pair.dataset].count
     samples = samples if plan.limit is None else min(samples, plan.limit)
-    controls = min(samples, plan.suite.controls.samples) * CONTROL_PASSES
-    passes = samples * (moved + 1) + controls
-    time = history.cell(Work.of(plan.suite.resolved(), names, samples, moved + 1))
+    work = Work.of(plan.suite.resolved(), names, samples, moved + 1)
+    passes = samples * (moved + 1) + _controls(space, ledger, cell, samples, history.flops(work))
+    time = history.cell(work)
     return CellForecast(
         names, cell.key, moved, labels, "to be measured", passes, time, samples * (moved + 1) * BYTES_PER_ROW
     )
+
+
+def _controls(space: Workspace, ledger: Ledger, cell: Cell, samples: int, flops: float | None) -> int:
+    """Samples that the controls show the model before any goes on, of a model that may be broken by its size."""
+    suite, settings, prepared = space.suite, ledger.settings, space.symmetry_of(cell.pair)
+    extent = extent_of(
+        prepared,
+        space.dataset_of(cell).fields,
+        range(min(samples, suite.controls.samples)),
+        batch=min(settings.batch, samples),
+        wide=wider(settings.device, suite.numerics.dtype == "float64"),
+        layers=len(suite.models[cell.pair.model].layers or ()),
+    )
+    return expected(Budget.of(suite.controls, samples * len(prepared.elements), settings.device, flops), extent)
 
 
 CHANGED = (0.027, 0.1)

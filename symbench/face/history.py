@@ -27,6 +27,8 @@ OTHER_SYMMETRY = 1.5
 OTHER_SIZE = 1.5
 """Farther apart by this where all took ``FAR`` times more or fewer images: not everything is in proportion."""
 FAR = 4
+BEGIN = 32
+"""Samples that the controls of a cell seldom need more of, where they stop as soon as their answer is clear."""
 UNITS = ((3600, "h"), (60, "min"), (1, "s"))
 NOT_IN_SPEED = {"only", "except", "train", "weights", "labels", "mean", "std", "pretrained", "split", "elements"}
 """Keys of entries that change no speed, or are counted otherwise."""
@@ -72,7 +74,7 @@ class Work:
         alike: what it has in common with others that its speed can be told from: model, data, numerics.
         symmetry: likewise, its symmetry but for how many elements.
         images: through the model, in the measurement itself.
-        checked: samples that the controls run on.
+        checked: samples that the controls begin with, or run on where none stops early.
     """
 
     alike: str
@@ -93,18 +95,21 @@ class Work:
         model = _kept(suite["models"][names["model"]])
         alike = [model, _kept(suite["datasets"][names["dataset"]]), suite["numerics"].get("dtype")]
         symmetry = content_key(_kept(suite["symmetries"][names["symmetry"]]))
-        checked = min(samples, suite["controls"]["samples"])
+        controls = suite["controls"]
+        most = BEGIN if not controls.get("full", True) else samples  # older ones know nothing of budgets
+        checked = min(samples, controls["samples"], most)
         return cls(content_key(alike), symmetry, samples * elements, checked)
 
 
 @dataclass(frozen=True)
 class Past:
-    """A cell that was measured: its work, and the seconds of its passes and of its controls."""
+    """A cell that was measured: its work, the seconds of its passes and of its controls, and its model's FLOPs."""
 
     key: str
     work: Work
     passes: float
     controls: float
+    flops: float | None = None
 
     def expected(self, work: Work) -> float:
         """What this much work of the kind would have taken."""
@@ -128,6 +133,10 @@ class History:
         apart = apart if near else apart * OTHER_SIZE
         found = {past.key: past.expected(work) for past in near or same or alike}
         return Guess.around(found, apart) if found else None
+
+    def flops(self, work: Work) -> float | None:
+        """Of one sample's forward pass, as a cell of the same model and data counted it; None where there is none."""
+        return next((past.flops for past in self.cells if past.work.alike == work.alike), None)
 
     def training(self, recipe: Mapping[str, Any], samples: int) -> Guess | None:
         """What a training is expected to take; None where nothing like it was trained."""
@@ -157,7 +166,7 @@ class History:
             work = Work.of(manifest.suite, names, record.samples, len(record.elements))
         except KeyError:  # a manifest of another version
             return None
-        return Past(record.key, work, whole - controls, controls)
+        return Past(record.key, work, whole - controls, controls, record.facts.get("flops"))
 
     def _trainings(self) -> Iterator[tuple[str, str, float, int]]:
         """Name, kind, seconds and samples shown of every training in the cache."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
 from symbench.base.escape import printable as printable
@@ -59,9 +60,7 @@ class Progress:
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self.stream = stream or sys.stderr
-        self.bar: Any = None
-        self.task: Started | None = None
-        self.done = 0
+        self.tasks: list[Task] = []
         self.last = time.monotonic()
 
     def __call__(self, event: Event) -> None:
@@ -76,39 +75,61 @@ class Progress:
             self.line(event.text)
 
     def line(self, text: str) -> None:
-        """One line, above the bar."""
-        if self.bar is not None:
-            self.bar.clear()
+        """One line, above the bars."""
+        bars = [task.bar for task in self.tasks if task.bar is not None]
+        for bar in bars:
+            bar.clear()
         self.stream.write(printable(text) + "\n")
         self.stream.flush()
-        if self.bar is not None:
-            self.bar.refresh()
+        for bar in bars:
+            bar.refresh()
 
     def _start(self, event: Started) -> None:
-        self.task, self.done = event, 0
+        task = Task(event)
         if self.stream.isatty():
             from tqdm import tqdm
 
-            self.bar = tqdm(
-                total=event.total, desc=event.task, unit=f" {event.unit}", file=self.stream,
+            task.bar = tqdm(
+                total=event.total, desc=event.task, unit=f" {event.unit}", file=self.stream, position=len(self.tasks),
                 leave=False, dynamic_ncols=True, unit_scale=event.unit == "images",
             )  # fmt: skip
+        self.tasks.append(task)
 
     def _advance(self, event: Advanced) -> None:
-        self.done += event.steps
-        if self.bar is not None:
+        if not self.tasks:
+            return
+        task = self.tasks[-1]
+        task.done += event.steps
+        if task.bar is not None:
             if event.note:
-                self.bar.set_postfix_str(event.note, refresh=False)
-            self.bar.update(event.steps)
-        elif self.task is not None and time.monotonic() - self.last >= EVERY_SECONDS:
+                task.bar.set_postfix_str(event.note, refresh=False)
+            task.bar.update(event.steps)
+        elif time.monotonic() - self.last >= EVERY_SECONDS:
             self.last = time.monotonic()
             note = f", {event.note}" if event.note else ""
-            self.line(f"{self.task.task}: {self.done} of {self.task.total} {self.task.unit}{note}")
+            total = max(task.of.total, task.done)  # a control whose answer is not clear yet goes on
+            self.line(f"{task.of.task}: {task.done} of {total} {task.of.unit}{note}")
 
     def _finish(self) -> None:
-        if self.bar is not None:
-            self.bar.close()
-            self.bar = None
+        if self.tasks:
+            task = self.tasks.pop()
+            if task.bar is not None:
+                task.bar.close()
+
+
+@dataclass
+class Task:
+    """A task under way: the innermost one advances.
+
+    Attributes:
+        of: what began.
+        done: how much of it.
+        bar: on a terminal.
+    """
+
+    of: Started
+    done: int = 0
+    bar: Any = None
 
 
 def show_boards(boards: Iterable[Board], stream: TextIO | None = None) -> None:

@@ -71,7 +71,7 @@ def _evaluate(
         with _running(job):
             references = reference_pass(job, order, scratch, listen, stopped)
             with clock.controlling():
-                controls = run_controls(job, references, order)
+                controls = run_controls(job, references, order, listen)
             earlier = _measure_parts(Loop.of(job, references, order, scratch), listen, stopped)
             clock.earlier += sum(scratch.part_seconds(first) for first in earlier)
             close(job, references, order, parts, controls, probe, scratch, store, clock)

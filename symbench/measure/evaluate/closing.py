@@ -18,8 +18,8 @@ from symbench.algebra.comparison import Sums, Totals
 from symbench.base.columns import OBSERVATIONS
 from symbench.base.records import CellRecord, ElementRecord, FileRecord, PartRecord, ProbeRecord
 from symbench.measure.evaluate.clock import Clock
-from symbench.measure.evaluate.controls import Controls
 from symbench.measure.evaluate.cost import facts_of
+from symbench.measure.evaluate.examined import Controls
 from symbench.measure.evaluate.gallery import Worst, rendered, worst_first, worst_of
 from symbench.measure.evaluate.job import Job, kinds, kinds_of
 from symbench.measure.evaluate.modes import said_of_mode
@@ -244,6 +244,7 @@ def _record(
         samples_file=files.samples,
         controls_file=files.controls,
         controls=controls.reasons,
+        short=controls.short,
         generators=controls.generators,
         sizes=controls.sizes,
         lower_precision=controls.lower,

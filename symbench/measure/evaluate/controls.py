@@ -2,165 +2,215 @@
 
 ``repeat``: the same samples again, which has to give the same. ``re-batch``: at another batch size and place.
 ``precision``: against the same weights in float64; what does not run in that is judged as it runs. The others have
-files of their own beside this one.
+files of their own beside this one. Each begins with few samples and goes on while its answer may still change, as far
+as the cell's budget allows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from symbench.algebra.comparison import squared_distances
 from symbench.algebra.controls import ControlRow, suiting
-from symbench.base.columns import OBSERVATIONS
 from symbench.base.errors import CellError, ModelError, Problem
-from symbench.base.records import GeneratorRecord
+from symbench.base.events import Listener
+from symbench.domains.common.handling import handling_of
 from symbench.measure.evaluate.brought import facts_by
-from symbench.measure.evaluate.exactness import compare_precisions, deviates, exact_sizes
-from symbench.measure.evaluate.job import Job, briefly
+from symbench.measure.evaluate.budget import Budget, wider
+from symbench.measure.evaluate.cost import operations_of
+from symbench.measure.evaluate.exactness import compare_precisions, exact_sizes
+from symbench.measure.evaluate.examined import (
+    CLEAR,
+    Controls,
+    Examined,
+    NoBudget,
+    check_alike,
+    joined,
+    relative_error,
+)
+from symbench.measure.evaluate.extent import extent_of
+from symbench.measure.evaluate.job import Job, briefly, sides
 from symbench.measure.evaluate.layers import measure_layers
-from symbench.measure.evaluate.lie import LieRows, lie_derivatives
-from symbench.measure.evaluate.precision import in_float64, lower_inside
+from symbench.measure.evaluate.lie import lie_derivatives
+from symbench.measure.evaluate.plans import planned
 from symbench.measure.evaluate.reference import Reference
 from symbench.measure.evaluate.rows import Columns, Outputs, as_compared, distances, outputs_of, table
 from symbench.measure.evaluate.split import split_by_reference
-from symbench.measure.evaluate.stopwatch import Stopwatch, Taken
-from symbench.measure.store import PART
+from symbench.measure.evaluate.stopwatch import Stopwatch
 
 REPEATABLE = 1e-2
 """A model whose outputs for one input differ by more than this, in units of the null, is refused: there is nothing
 to measure. Rounding on any device stays far below."""
+UNSEEN = 1e-4
+"""In the same units, a difference that hardly ever changes a prediction, so that few samples tell enough of it."""
 
 
-@dataclass
-class Controls:
-    """What the controls of a cell came to.
-
-    Attributes:
-        tables: columns of observations.
-        reasons: each control, None where it ran.
-        generators: of the Lie derivative's rows.
-        sizes: E in float64 by the side of the image, around the size that is measured.
-        lower: where the model computes in lower precision inside, by the submodule's name; looked for where it is
-            not exact.
-        taken: the times of passes that were made.
-        facts: what controls of domains and plug-ins found of the model.
-    """
-
-    tables: list[Columns] = field(default_factory=list)
-    reasons: dict[str, str | None] = field(default_factory=dict)
-    generators: list[GeneratorRecord] = field(default_factory=list)
-    sizes: dict[int, float] = field(default_factory=dict)
-    lower: dict[str, str] = field(default_factory=dict)
-    taken: Taken = ()
-    facts: dict[str, float | None] = field(default_factory=dict)
-
-    @property
-    def rows(self) -> Columns:
-        """All rows together."""
-        return {name: np.concatenate([rows[name] for rows in self.tables]) for name in OBSERVATIONS.names}
-
-
-def run_controls(job: Job, references: Sequence[Reference], order: Sequence[int]) -> Controls:
-    """Run all controls on the first samples of the cell's order.
+def run_controls(job: Job, references: Sequence[Reference], order: Sequence[int], listen: Listener) -> Controls:
+    """Run the controls on the first samples of the cell's order, as far as their budget goes.
 
     Raises:
         ModelError: the model is not repeatable, or depends on what else is in the batch.
     """
-    chosen = list(order[: job.control_samples])
-    found = Controls()
-    first = [r.task.compared(_rows_of(r, len(chosen), job)) for r in references]
-    unmoved = _repeat(job, references, chosen, first, found)
-    runs = {"suite dtype": (job, unmoved)} | _precision(job, references, chosen, first, found)
-    exact = runs["float64"][0] if "float64" in runs else job.plain
-    _try(found, "exactness", lambda: compare_precisions(runs, references, chosen, found.tables))
-    if deviates(found.tables, references):
-        found.lower = lower_inside(exact, chosen)
-    _try(found, "geometry", lambda: exact_sizes(job, exact, references, chosen, found.tables, found.sizes))
-    _try(found, "Lie derivative", lambda: _lie(exact, references, chosen, found))
-    _try(found, "reference split", lambda: split_by_reference(job, references, chosen, unmoved, found.tables))
-    _try(found, "layers", lambda: measure_layers(job, chosen, found.tables))
-    for name, row in suiting(job.dataset.fields).items():
-        _try(found, name, partial(_of_model, name, row, job, exact, found))
-    return found
+    cell = _examined(job, references, order, listen)
+    for name, control in {"repeat": repeat, "re-batch": rebatch}.items():
+        with cell.under_way(name):
+            control(cell)
+        cell.found.reasons[name] = None
+    for name, attempt in _attempts(cell).items():
+        _try(cell, name, attempt)
+    return cell.found
 
 
-def _try(found: Controls, name: str, control: Callable[[], str | None]) -> None:
+def _examined(job: Job, references: Sequence[Reference], order: Sequence[int], listen: Listener) -> Examined:
+    chosen = order[: job.controls.samples]
+    wide = wider(job.device, job.rounding <= 2.0**-52)
+    extent = extent_of(
+        job.prepared, job.dataset.fields, chosen, batch=min(job.batch, len(order)), wide=wide,
+        outputs=len(references), layers=len(job.layers), side=_side(job, chosen[0]),
+    )  # fmt: skip
+    own = len(order) * len(job.prepared.elements)
+    flops, said = (None, None) if job.controls.full else operations_of(job, order)
+    flops = 0.0 if flops is None and said is None else flops  # everything was counted, and nothing multiplies
+    shares = Budget.of(job.controls, own, job.device, flops).shares(planned(extent))
+    return Examined(job, references, chosen, order, shares, listen, wide)
+
+
+def _side(job: Job, sample: int) -> int | None:
+    """Of the image that the model sees; None of anything else."""
+    try:
+        return sides(job, sample)[1] if handling_of(job.dataset.fields[job.prepared.on]).resizable else None
+    except CellError:
+        return None
+
+
+def _attempts(cell: Examined) -> dict[str, Callable[[], str | None]]:
+    """The controls after which a model is still measured, by name, in the order in which they are run."""
+    brought = suiting(cell.job.dataset.fields).items()
+    return {
+        "precision": partial(precision, cell),
+        "exactness": partial(compare_precisions, cell),
+        "geometry": partial(exact_sizes, cell),
+        "Lie derivative": partial(lie_derivatives, cell),
+        "reference split": partial(split_by_reference, cell),
+        "layers": partial(measure_layers, cell),
+        **{name: partial(_of_model, cell, name, row) for name, row in brought},
+    }
+
+
+def _try(cell: Examined, name: str, control: Callable[[], str | None]) -> None:
     """Run a control; what a model raises, such as on an image of another size, is the reason why there is none."""
     try:
-        found.reasons[name] = control()
+        with cell.under_way(name):
+            cell.found.reasons[name] = control()
+    except NoBudget as short:
+        cell.found.reasons[name] = cell.found.short[name] = str(short)
     except CellError as error:
-        found.reasons[name] = briefly(error)
+        cell.found.reasons[name] = briefly(error)
 
 
-def _repeat(
-    job: Job, references: Sequence[Reference], chosen: list[int], first: list[Tensor], found: Controls
-) -> Outputs:
-    """Rows ``repeat`` and ``re-batch``; returns the outputs of the control samples."""
-    nulls = [_reference_null(values) for values in first]
-    watch = Stopwatch(job.device)
-    unmoved = outputs_of(job, chosen, watch=watch)
-    found.taken = watch.taken
-    for control, outputs in (("repeat", unmoved), ("re-batch", _rebatched(job, chosen))):
-        found.reasons[control] = None
-        for reference, values, null in zip(references, first, nulls, strict=True):
-            again = as_compared(outputs, reference.task)
-            columns = distances(values, again, reference.task)
-            found.tables.append(table(control, reference.task.output, chosen, 0, columns))
-            _refuse_if_different(job, control, reference, values, again, null)
-    return unmoved
+def repeat(cell: Examined) -> None:
+    """Rows ``repeat``: the first batch again. A part of a large one is in other company: if that changes its outputs,
+    it is run twice.
+    """
+    before: Outputs = {}
+    again: Outputs = {}
+    rows: list[Columns] = []
+    watch = Stopwatch(cell.job.device)
+    for size in cell.sizes("repeat"):
+        some = slice(len(rows[0]["sample"]) if rows else 0, size.samples)
+        known = {name: values[some] for name, values in cell.raw.items()}
+        found = outputs_of(cell.job, cell.chosen[some], watch=watch)
+        if not cell.batched_alike(some) and any(
+            not torch.equal(known[name], x.to(known[name])) for name, x in found.items()
+        ):
+            known, found = found, outputs_of(cell.job, cell.chosen[some], watch=watch)
+        before, again = joined(before, known), joined(again, found)
+        rows = _rows(cell, "repeat", before, again)
+        if _clear(cell, rows):
+            break
+    else:
+        cell.unclear("repeat", size)
+    cell.found.taken = watch.taken
+    cell.found.tables += rows
 
 
-def _precision(
-    job: Job, references: Sequence[Reference], chosen: list[int], first: list[Tensor], found: Controls
-) -> dict[str, tuple[Job, Outputs]]:
-    """Rows ``precision``; returns the job in float64 with its outputs, nothing where the model does not run in it."""
-    exact, found.reasons["precision"] = in_float64(job)
+def rebatch(cell: Examined) -> None:
+    """Rows ``re-batch``: the same samples from last to first, in batches of another size."""
+    again: Outputs = {}
+    rows: list[Columns] = []
+    for size in cell.sizes("re-batch"):
+        more = cell.chosen[len(rows[0]["sample"]) if rows else 0 : size.samples]
+        outputs = outputs_of(cell.job, more[::-1], batch=max(1, min(cell.job.batch, len(more)) * 2 // 3))
+        again = joined(again, {name: values.flip(0) for name, values in outputs.items()})
+        rows = _rows(cell, "re-batch", cell.raw, again)
+        if _clear(cell, rows):
+            break
+    else:
+        cell.unclear("re-batch", size)
+    cell.found.tables += rows
+
+
+def _rows(cell: Examined, control: str, before: Outputs, again: Outputs) -> list[Columns]:
+    """Rows of what a model gave again for the first control samples, for each output.
+
+    Raises:
+        ModelError: it is plainly something else.
+    """
+    rows = []
+    for reference, null in zip(cell.references, cell.nulls, strict=True):
+        check_alike(reference.task.output, before[reference.task.output], again[reference.task.output])
+        new = as_compared(again, reference.task)
+        old = as_compared(before, reference.task)[: len(new)]
+        columns = distances(old, new, reference.task)
+        _refuse_if_different(cell.job, control, reference, old, new, null)
+        rows.append(table(control, reference.task.output, cell.chosen[: len(new)], 0, columns))
+    return rows
+
+
+def _clear(cell: Examined, rows: Sequence[Columns], unseen: float | None = UNSEEN) -> bool:
+    """Whether more samples would hardly change what the floor comes to, nor find predictions that change."""
+    for each, null in zip(rows, cell.nulls, strict=True):
+        found = each["deviation_sq"]
+        few = unseen is None or bool(found.mean() <= unseen**2 * null)
+        if found.any() and not (few and relative_error(found) <= CLEAR):
+            return False
+    return True
+
+
+def precision(cell: Examined) -> str | None:
+    """Rows ``precision``: the same in float64; the reason where the model does not run in that."""
+    sizes = cell.sizes("precision")
+    exact, reason = cell.doubled
     if exact is None:
-        return {}
-    try:
-        outputs = outputs_of(exact, chosen)
-    except CellError as error:
-        found.reasons["precision"] = f"the model does not run in float64: {briefly(error)}"
-        return {}
-    for reference, values in zip(references, first, strict=True):
-        columns = distances(values, as_compared(outputs, reference.task).to(job.exact), reference.task)
-        found.tables.append(table("precision", reference.task.output, chosen, 0, columns))
-    return {"float64": (exact, outputs)}
+        return reason
+    rows: list[Columns] = []
+    for size in sizes:
+        samples = cell.chosen[: size.samples]
+        try:
+            outputs = cell.unmoved(exact, len(samples))
+        except CellError as error:
+            cell.give_up_float64(f"the model does not run in float64: {briefly(error)}")
+            return cell.doubled[1]
+        rows = []
+        for reference, values in zip(cell.references, cell.first, strict=True):
+            wide = as_compared(outputs, reference.task).to(cell.job.exact)
+            columns = distances(values[: len(samples)], wide, reference.task)
+            rows.append(table("precision", reference.task.output, samples, 0, columns))
+        if _clear(cell, rows, unseen=None):
+            break
+    else:
+        cell.unclear("precision", size)
+    cell.found.tables += rows
+    return None
 
 
-def _of_model(name: str, row: ControlRow, job: Job, exact: Job, found: Controls) -> None:
-    found.facts |= facts_by(row, name, job, exact)
-
-
-def _lie(exact: Job, references: Sequence[Reference], chosen: list[int], found: Controls) -> str | None:
-    rows: LieRows = lie_derivatives(exact, references, chosen)
-    found.generators += rows.generators
-    found.tables += rows.tables
-    return rows.reason
-
-
-def _rows_of(reference: Reference, count: int, job: Job) -> Tensor:
-    """The reference pass's outputs of the first ``count`` samples, which may span parts."""
-    found = [reference.rows(start, min(start + PART, count), job.exact) for start in range(0, count, PART)]
-    return torch.cat(found)
-
-
-def _rebatched(job: Job, samples: Sequence[int]) -> Outputs:
-    """The same samples from last to first, in batches of another size; back in their order."""
-    outputs = outputs_of(job, samples[::-1], batch=max(1, min(job.batch, len(samples)) * 2 // 3))
-    return {name: values.flip(0) for name, values in outputs.items()}
-
-
-def _reference_null(values: Tensor) -> float:
-    """Mean squared distance between the outputs of different samples, ``(n, *output)``."""
-    centred = values.reshape(len(values), -1)
-    return float(2 * centred.var(dim=0, correction=1).sum()) if len(values) > 1 else 0.0
+def _of_model(cell: Examined, name: str, row: ControlRow) -> None:
+    cell.sizes(name)
+    cell.found.facts |= facts_by(row, name, cell.job, cell.best)
 
 
 def _refuse_if_different(

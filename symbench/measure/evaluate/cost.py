@@ -54,15 +54,19 @@ def facts_of(
         taken: the reference pass's times, in their order.
         again: times of passes that came after it.
     """
-    known = job.known
-    if known.flops is None:
-        known.flops = count_flops(job.plain, order)
-    flops, said = known.flops
+    flops, said = operations_of(job, order)
     facts = {**count_numbers(job.model.module), "flops": flops, **time_passes(job, order, taken, again)}
     remarks = {"flops": said} if said is not None else {}
     if job.model.habits.writes:
         remarks["inputs"] = f"the model {WRITES}"
     return facts, remarks
+
+
+def operations_of(job: Job, order: Sequence[int]) -> tuple[float | None, str | None]:
+    """What :func:`count_flops` counts, once for each model and dataset."""
+    if job.known.flops is None:
+        job.known.flops = count_flops(job.plain, order)
+    return job.known.flops
 
 
 def count_numbers(module: nn.Module) -> dict[str, float | None]:

@@ -7,103 +7,223 @@ its error as it runs is held against what rounding in float32 comes to.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from symbench.algebra.actions.base import SHARP
 from symbench.base.code import foreign
 from symbench.base.errors import CellError, DataError, ModelError, Problem
 from symbench.domains.common.handling import handling_of
+from symbench.measure.evaluate.examined import Examined, NoBudget, joined
+from symbench.measure.evaluate.extent import nearest
 from symbench.measure.evaluate.job import Job, kinds, load_leaves, sides
+from symbench.measure.evaluate.plans import FEW, GEOMETRY, MOST_ELEMENTS
+from symbench.measure.evaluate.precision import lower_inside
 from symbench.measure.evaluate.reference import Reference
-from symbench.measure.evaluate.rows import Columns, Outputs, as_compared, outputs_of, pairing, spread, squares, table
+from symbench.measure.evaluate.rows import (
+    Columns,
+    Leaves,
+    Outputs,
+    as_compared,
+    outputs_of,
+    pairing,
+    spread,
+    squares,
+    table,
+)
 
-MOST_ELEMENTS, MOST_SAMPLES = 8, 64
-"""Exact elements and samples on which E is compared in two precisions: enough to tell 1e-7 from 1e-16."""
 EXACT, ROUNDING = 1e-10, 30 * 2.0**-23
 """E in float64 below which a model is exact; the relative error that rounding in float32 stays below."""
-SIZES, FEW = 6, 2
-"""Samples on which other sizes are tried, in float64 and beforehand."""
+BROKEN, EXACTLY, UNDETERMINED, UNTOLD = "broken", "exact", "undetermined", "not told apart"
+"""What may be found of an output."""
+MARGIN = 10.0
+"""How far beyond a limit E has to be for few samples to be enough."""
+FEWEST = 2
+"""Elements under which a model is looked at before it may count as broken."""
 PLAINLY = 1e-3
 """E in float32 above which a size is plainly not exact."""
 
 
-def compare_precisions(
-    runs: Mapping[str, tuple[Job, Outputs]],
-    references: Sequence[Reference],
-    chosen: Sequence[int],
-    tables: list[Columns],
-) -> str | None:
+class Errors:
+    """What E is made of in one dtype, grown by samples and elements.
+
+    Attributes:
+        job: the cell in that dtype.
+        moved: outputs of the first samples by element.
+    """
+
+    def __init__(self, cell: Examined, job: Job) -> None:
+        self.cell, self.job = cell, job
+        self.moved: dict[int, Outputs] = {}
+        self.span, self.leaves = (0, 0), dict[str, Tensor]()
+
+    def run(self, number: int, count: int) -> None:
+        """Run what is missing of the first samples under an element."""
+        known = self.moved.get(number, {})
+        have = len(next(iter(known.values()))) if known else 0
+        if have < count:
+            samples = self.cell.chosen[have:count]
+            more = outputs_of(self.job, samples, number=number, loaded=self._loaded(have, count))
+            self.moved[number] = joined(known, more)
+
+    def _loaded(self, first: int, last: int) -> Leaves:
+        """The leaves of some samples: read once for all elements."""
+        if self.span != (first, last):
+            self.span, self.leaves = (first, last), load_leaves(self.job, self.cell.chosen[first:last])[0]
+        return self.leaves
+
+    def columns(self, reference: Reference, count: int) -> dict[int, Columns]:
+        """``deviation_sq`` and ``unrelated_sq`` of the first samples, by element."""
+        samples, unmoved, name = self.cell.chosen[:count], self.cell.unmoved(self.job, count), reference.task.output
+        moved = {n: outputs for n, outputs in self.moved.items() if len(outputs[name]) == count}
+        return {n: _pairing(self.job, reference, samples, n, unmoved, outputs) for n, outputs in moved.items()}
+
+
+def compare_precisions(cell: Examined) -> str | None:
     """Rows ``suite dtype`` and ``float64`` of some elements, the reason where none permutes or is exact.
 
-    Args:
-        runs: by the control's name, the job in that dtype and its outputs for the control samples as they are.
-        references: the outputs.
-        chosen: control samples.
-        tables: filled in.
+    A few samples under every element tell whether a model is exact, since it may be broken under any one of them;
+    where it is plainly broken already, no more elements are looked at.
     """
-    samples = chosen[:MOST_SAMPLES]
-    numbers = _sharp(next(iter(runs.values()))[0], samples)
+    numbers = spread(_sharp(cell.job, cell.chosen), MOST_ELEMENTS)
     if not numbers:
         return "no element is a permutation or exact"
-    if len(samples) < 2:
+    if len(cell.chosen) < 2:
         return "a single sample has no others"
-    for control, (each, outputs) in runs.items():
-        unmoved = {name: values[: len(samples)] for name, values in outputs.items()}
-        leaves, _ = load_leaves(each, samples)
-        for number in spread(numbers, MOST_ELEMENTS):
-            moved = outputs_of(each, samples, number=number, loaded=leaves)
-            for reference in references:
-                columns = _pairing(each, reference, samples, number, unmoved, moved)
-                tables.append(table(control, reference.task.output, samples, number, columns))
+    sizes = cell.sizes("exactness")
+    runs = {"suite dtype": Errors(cell, cell.job)}
+    if cell.doubled[0] is not None:
+        runs["float64"] = Errors(cell, cell.doubled[0])
+    for size in sizes:
+        found = _look(cell, runs, spread(numbers, size.elements), size.samples, len(numbers))
+        if found == BROKEN or (found is not None and size.elements == len(numbers)):
+            break
+    else:
+        cell.unclear("exactness", size)
+    for control, errors in runs.items():
+        for reference in cell.references:
+            for number, columns in errors.columns(reference, size.samples).items():
+                cell.found.tables.append(
+                    table(control, reference.task.output, cell.chosen[: size.samples], number, columns)
+                )
+    if deviates(cell.found.tables, cell.references):
+        cell.found.lower = lower_inside(cell.best, cell.chosen)
     return None
 
 
-def exact_sizes(
-    job: Job,
-    exact: Job,
-    references: Sequence[Reference],
-    chosen: Sequence[int],
-    tables: Sequence[Columns],
-    sizes: dict[int, float],
-) -> str | None:
+def _look(cell: Examined, runs: Mapping[str, Errors], numbers: Sequence[int], count: int, whole: int) -> str | None:
+    """Run some samples under some of the elements, and say what is found; no more of them where that is broken."""
+    found = None
+    for seen, number in enumerate(numbers, start=1):
+        for errors in runs.values():
+            errors.run(number, count)
+        if seen >= min(FEWEST, len(numbers)):
+            found = _finding(cell, runs, count, seen / whole)
+            if found == BROKEN and not cell.full:
+                break
+    return found
+
+
+def _finding(cell: Examined, runs: Mapping[str, Errors], count: int, part: float) -> str | None:
+    """What is found of all outputs by a wide margin; None where more samples or elements may say otherwise.
+
+    Args:
+        cell: the cell.
+        runs: what was run.
+        count: samples.
+        part: the share of the elements that were looked at; the others may not deviate at all.
+    """
+    found = [_of_output(cell, runs, number, count, part) for number in range(len(cell.references))]
+    if None in found:
+        return None
+    return BROKEN if BROKEN in found else found[0]
+
+
+def _of_output(cell: Examined, runs: Mapping[str, Errors], number: int, count: int, part: float) -> str | None:
+    """The same of one output."""
+    reference, whole = cell.references[number], cell.told_apart[number]
+    rows = {control: list(errors.columns(reference, count).values()) for control, errors in runs.items()}
+    error = {control: _root(each) for control, each in rows.items()}
+    best = "float64" if "float64" in runs else "suite dtype"
+    null = float(np.mean([each["unrelated_sq"].mean() for each in rows[best]]))
+    if not whole > 0:
+        return UNTOLD
+    if not null >= whole / 4:  # these samples happen to be alike
+        return None
+    rounding = ROUNDING * (reference.square / null) ** 0.5
+    floor = max(10 * _floor(cell, number, whole), rounding if best == "float64" else 10 * rounding)
+    e = error[best]
+    if best == "suite dtype":
+        return BROKEN if e * part**0.5 >= MARGIN * floor else EXACTLY if e <= rounding / MARGIN else None
+    if e * part**0.5 >= MARGIN * floor and 0.7 <= error["suite dtype"] / e <= 1.4:
+        return BROKEN
+    if e <= EXACT / MARGIN:
+        return EXACTLY
+    return UNDETERMINED if EXACT * MARGIN <= e <= floor / MARGIN else None
+
+
+def _root(rows: Sequence[Columns]) -> float:
+    """E over some elements."""
+    above, below = (float(np.mean([each[name] for each in rows])) for name in ("deviation_sq", "unrelated_sq"))
+    return (above / below) ** 0.5 if below > 0 else math.inf
+
+
+def _floor(cell: Examined, number: int, null: float) -> float:
+    """Three times what repeating, another batch or float64 changes of an output, in units of the null."""
+    name = cell.references[number].task.output
+    floors = ("repeat", "re-batch", "precision")
+    found = [
+        t["deviation_sq"].mean() for t in cell.found.tables if t["control"][0] in floors and t["output"][0] == name
+    ]
+    return 3 * (float(max(found)) / null) ** 0.5 if found else 0.0
+
+
+def exact_sizes(cell: Examined) -> str | None:
     """E in float64 at the measured size and, where that is not exact, at sizes around it; as the model runs, where it
     does not run in float64.
 
     An even side under a stride of 2 breaks quarter turns whatever the weights are: the sampling grid is not symmetric
     about the centre. So a model that is exact at other sizes is broken by geometry. Sizes that the model does not
-    take, or at which it is plainly not exact, are left out.
-
-    Args:
-        job: in the suite's dtype.
-        exact: in float64, or the same.
-        references: the outputs.
-        chosen: control samples.
-        tables: with the rows of :func:`compare_precisions`, which hold the measured size already.
-        sizes: filled in; the measured size comes first.
+    take, or at which it is plainly not exact, are left out. The measured size comes first.
     """
-    samples, errors = chosen[:SIZES], _known_errors(tables, references)
-    handling = handling_of(job.dataset.fields[job.prepared.on])
+    job, exact, sizes = cell.job, cell.best, cell.found.sizes
+    errors, handling = (
+        _known_errors(cell.found.tables, cell.references),
+        handling_of(job.dataset.fields[job.prepared.on]),
+    )
+    if handling.resizable and not errors and "exactness" in cell.found.short:
+        raise NoBudget(cell.found.short["exactness"])
     if not handling.resizable or not errors:
         return "needs permutations of images, and two samples that are told apart"
+    samples = cell.chosen[:GEOMETRY]
     canvas, side = sides(exact, samples[0])
     worst = max(errors, key=lambda number: errors[number][0])
     sizes[side], limit = errors[worst]
     if sizes[side] <= limit:
         return None
+    (allowed,) = cell.sizes("geometry")[-1:]
     # float32 on a few samples rules most sizes out at a fraction of the cost
     quick = next((each for each in (job, job.plain) if each.rounding == torch.finfo(torch.float32).eps), exact)
-    for size in handling.nearby(side):
-        resized = size + canvas - side
+    left = allowed.passes
+    for tried, size in enumerate(nearest(handling.nearby(side), side)):
+        resized, scale = size + canvas - side, (size / side) ** 2
+        left -= 2 * FEW * scale
+        if left < 0 and not cell.full:
+            cell.unclear("geometry", replace(allowed, elements=tried))
+            break
         try:
             with foreign(DataError, job.cell.pair.dataset, "bringing images to another size"):
                 shapes = job.dataset.shapes(canvas=resized)
             if any(action.check(shapes[leaf]) is not None for leaf, action in job.prepared.actions.items()):
                 continue
-            if _may_be_exact(replace(quick, canvas=resized), references, samples[:FEW], worst):
-                error = _error(replace(exact, canvas=resized), references, samples, worst)
+            if _may_be_exact(replace(quick, canvas=resized), cell.references, samples[:FEW], worst):
+                left -= 2 * len(samples) * cell.wide * scale
+                error = _error(replace(exact, canvas=resized), cell.references, samples, worst)
                 if error is not None:
                     sizes[size] = error
         except CellError:

@@ -34,6 +34,7 @@ from symbench.measure.evaluate.room import Room, free
 from symbench.measure.evaluate.stopwatch import Stopwatch
 from symbench.measure.faster.runner import Way
 from symbench.measure.plan.document import Cell
+from symbench.measure.suite.entries import Controls
 from symbench.measure.suite.numerics import Numerics
 from symbench.measure.tasks import pair
 
@@ -74,7 +75,7 @@ class Job:
             resized from there, so that no image is decoded again.
         asked: samples in one forward pass, unless fewer fit.
         limit: the first samples of the order only.
-        control_samples: how many samples the controls are run on.
+        controls: what the suite says of them.
         scale: whether class scores are compared as probabilities or as logits.
         seed: the suite's.
         checkpoint: SHA-256 of the weights, where they come from a file.
@@ -104,7 +105,7 @@ class Job:
     decoded: Canvas | None
     asked: int
     limit: int | None
-    control_samples: int
+    controls: Controls
     scale: Literal["probabilities", "logits"]
     seed: int
     checkpoint: str | None
@@ -121,6 +122,7 @@ class Job:
     numerics: Numerics = field(default_factory=Numerics)
     runner: Model | None = None
     checked: Checked = field(default_factory=Checked)
+    passed: Callable[[int], None] | None = None
 
     @property
     def batch(self) -> int:
@@ -291,15 +293,24 @@ def immovable(job: Job, action: Action, shape: tuple[int, ...], sample: int) -> 
 
 def kinds(job: Job, samples: Sequence[int]) -> list[Kind]:
     """The kind of every view, the worst over leaves; and over samples, where each has elements of its own."""
-    elements = job.prepared.elements
+    return kinds_among(job.prepared, samples)
+
+
+def kinds_among(prepared: Prepared, samples: Sequence[int]) -> list[Kind]:
+    """The same of a symmetry on its own."""
+    elements = prepared.elements
     if elements.shared is not None:
-        return kinds_of(job, elements.shared)
-    return [max(kinds_of(job, g), key=KINDS.index) for g in elements.at(samples)]
+        return _kinds(prepared, elements.shared)
+    return [max(_kinds(prepared, g), key=KINDS.index) for g in elements.at(samples)]
 
 
 def kinds_of(job: Job, g: Tensor) -> list[Kind]:
     """The kind of each element ``(k, ...)``: the worst of what it does to any leaf."""
-    each = [action.kinds(g) for action in job.prepared.actions.values()]
+    return _kinds(job.prepared, g)
+
+
+def _kinds(prepared: Prepared, g: Tensor) -> list[Kind]:
+    each = [action.kinds(g) for action in prepared.actions.values()]
     return [max(several, key=KINDS.index) for several in zip(*each, strict=True)]
 
 
@@ -328,6 +339,8 @@ def run_model(
     cast = {name: x.to(job.dtype) if x.is_floating_point() else x for name, x in finished.items()}
     cast = {name: cast[name] for name in job.takes}
     outputs = _called(job, cast, watch, set() if kept is None else _apart(cast, kept))
+    if job.passed is not None:
+        job.passed(len(next(iter(cast.values()))))
     moved, fields = job.prepared.places, job.output_fields
     outputs = {name: without_padding(x, axes_of(fields[name], moved), leaves) for name, x in outputs.items()}
     seen = Finite(job.model.name) if finite is None else finite

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
 
-from symbench.algebra.actions.base import KINDS, TrivialAction
+from symbench.algebra.actions.base import KINDS, Action, TrivialAction
 from symbench.base.errors import ConfigError, ModelError, Problem
 from symbench.domains.common.models.outputs import tensor_of
+from symbench.measure.evaluate.examined import SURE, Examined, joined, relative_error
 from symbench.measure.evaluate.job import Job, immovable, kinds
-from symbench.measure.evaluate.rows import Columns, outputs_of, pairing, spread, squares, table
-
-MOST_ELEMENTS, MOST_SAMPLES = 8, 64
-"""Elements and samples on which layers are compared: their maps are large."""
+from symbench.measure.evaluate.rows import Columns, Outputs, outputs_of, pairing, spread, squares, table
 
 
 class Probe(nn.Module):
@@ -47,19 +45,46 @@ class Probe(nn.Module):
         return seen
 
 
-def measure_layers(job: Job, chosen: Sequence[int], tables: list[Columns]) -> str | None:
+def measure_layers(cell: Examined) -> str | None:
     """Rows ``layer`` of every named layer; the reason where there are none."""
+    job = cell.job
     if not job.layers:
         return "the model's entry names no layers"
     if job.prepared.elements.shared is None:
         return "every sample has elements of its own"
-    samples = chosen[:MOST_SAMPLES]
-    if len(samples) < 2:
+    if len(cell.chosen) < 2:
         return "a single sample has no others"
+    sizes = cell.sizes("layers")
     module = Probe(job.model.module, list(job.layers))
     model = replace(job.model, module=module, outputs=job.layers, noun="layer")
     probed = replace(job, model=model, runner=None)
-    unmoved = outputs_of(probed, samples)
+    numbers = _of_the_best_kind(job, cell.chosen)
+    actions: dict[str, Action] = {}
+    unmoved: Outputs = {}
+    moved: dict[int, Outputs] = {}
+    rows: list[Columns] = []
+    for size in sizes:
+        more = cell.chosen[len(rows[0]["sample"]) if rows else 0 : size.samples]
+        unmoved = joined(unmoved, outputs_of(probed, more))
+        actions = actions or _actions(job, unmoved, more[0])
+        for number in spread(numbers, size.elements):
+            moved[number] = joined(moved.get(number, {}), outputs_of(probed, more, number=number))
+        samples = cell.chosen[: size.samples]
+        rows = [row for number in moved for row in _rows(probed, actions, unmoved, moved[number], number, samples)]
+        if all(_clear(rows, name) for name in actions):
+            break
+    else:
+        cell.unclear("layers", size)
+    cell.found.tables += rows
+    return None
+
+
+def _actions(job: Job, unmoved: Outputs, sample: int) -> dict[str, Action]:
+    """How every layer moves.
+
+    Raises:
+        ModelError: one cannot be moved as the field that it is declared as.
+    """
     actions = {}
     for name, field in job.layers.items():
         try:
@@ -67,24 +92,41 @@ def measure_layers(job: Job, chosen: Sequence[int], tables: list[Columns]) -> st
         except ConfigError as error:
             raise ModelError(error.problems) from error
         shape = tuple(unmoved[name].shape[1:])
-        reason = immovable(job, actions[name], shape, samples[0])
+        reason = immovable(job, actions[name], shape, sample)
         if reason is not None:
             got = f"layer {name!r} of shape {shape} cannot be moved as {field}: {reason}"
             raise ModelError(Problem(job.model.name, got))
-    for number in spread(_of_the_best_kind(job, samples), MOST_ELEMENTS):
-        moved, g = outputs_of(probed, samples, number=number), job.prepared.elements.values[number : number + 1]
-        for name, action in actions.items():
-            expected = (
-                unmoved[name] if isinstance(action, TrivialAction) else action.act(g, unmoved[name].double())[0]
-            )
-            columns = pairing(
-                moved[name], expected, job.comparison_of(job.layers[name], tuple(unmoved[name].shape[1:])), samples
-            )
-            limit = (100 * probed.rounding / 4) ** 2 * float(squares(expected)["deviation_sq"].mean())
-            if not columns["unrelated_sq"].mean() > limit:
-                columns["unrelated_sq"] = np.zeros(len(samples))  # other samples are told apart by rounding only
-            tables.append(table("layer", name, samples, number, columns))
-    return None
+    return actions
+
+
+def _rows(
+    job: Job,
+    actions: Mapping[str, Action],
+    unmoved: Outputs,
+    moved: Outputs,
+    number: int,
+    samples: Sequence[int],
+) -> Iterator[Columns]:
+    """The rows of one element."""
+    g = job.prepared.elements.values[number : number + 1]
+    for name, action in actions.items():
+        expected = unmoved[name] if isinstance(action, TrivialAction) else action.act(g, unmoved[name].double())[0]
+        columns = pairing(
+            moved[name], expected, job.comparison_of(job.layers[name], tuple(unmoved[name].shape[1:])), samples
+        )
+        limit = (100 * job.rounding / 4) ** 2 * float(squares(expected)["deviation_sq"].mean())
+        if not columns["unrelated_sq"].mean() > limit:
+            columns["unrelated_sq"] = np.zeros(len(samples))  # other samples are told apart by rounding only
+        yield table("layer", name, samples, number, columns)
+
+
+def _clear(rows: Sequence[Columns], layer: str) -> bool:
+    """Whether E of a layer is known to a tenth, or not told from nothing."""
+    mine = [row for row in rows if row["output"][0] == layer]
+    above, below = (
+        np.mean([row[name].astype(float) for row in mine], axis=0) for name in ("deviation_sq", "unrelated_sq")
+    )
+    return not below.mean() > 0 or relative_error(above, below) <= SURE
 
 
 def _of_the_best_kind(job: Job, samples: Sequence[int]) -> list[int]:

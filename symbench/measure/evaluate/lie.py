@@ -18,94 +18,71 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from symbench.algebra.actions.base import Action, Generator, TrivialAction
+from symbench.algebra.metrics.attribution import DISAGREE
 from symbench.base.errors import ModelError
 from symbench.base.records import GeneratorRecord
 from symbench.base.slices import slices
 from symbench.domains.common.models.running import plain_kernels
+from symbench.measure.evaluate.examined import SURE, Examined, relative_error
 from symbench.measure.evaluate.job import Job, load_leaves, run_model
 from symbench.measure.evaluate.reference import Reference
 from symbench.measure.evaluate.rows import Columns, Leaves, as_compared, pairing, squares, table
 
-MOST_SAMPLES = 64
 STEPS = {torch.float64: 1e-5, torch.float32: 5e-3}
 """Radians or pixels, either way, of central differences, the cube root of the dtype's rounding: that and curvature
 both stay below 1e-9, and below 1e-4."""
 
 
-@dataclass
-class LieRows:
-    """Rows ``Lie forward``, ``Lie central`` and ``Lie gap``; ``element`` is the generator's number.
+def lie_derivatives(cell: Examined) -> str | None:
+    """Rows ``Lie forward``, ``Lie central`` and ``Lie gap`` along every generator of the symmetry's action, with the
+    weights in float64, or as the model runs where it does not run in that; ``element`` is the generator's number.
 
-    A gap that central differences' own rounding explains counts as none.
-
-    Attributes:
-        tables: columns of observations.
-        generators: by number.
-        reason: why there are none, or no forward-mode ones.
+    A gap that central differences' own rounding explains counts as none. Returns why there are none, or no
+    forward-mode ones.
     """
-
-    tables: list[Columns] = field(default_factory=list)
-    generators: list[GeneratorRecord] = field(default_factory=list)
-    reason: str | None = None
-
-
-def lie_derivatives(job: Job, references: Sequence[Reference], chosen: Sequence[int]) -> LieRows:
-    """Along every generator of the symmetry's action, on some control samples.
-
-    Args:
-        job: with the weights in float64; as the model runs, where it does not run in that.
-        references: the outputs.
-        chosen: control samples.
-    """
-    samples, found = chosen[:MOST_SAMPLES], LieRows()
+    job = cell.best
     generators = job.prepared.actions[job.prepared.on].generators()
     if not generators:
-        return LieRows(reason="there is no continuous generator with a derivative")
-    if len(samples) < 2:
-        return LieRows(reason="a single sample has no others")
+        return "there is no continuous generator with a derivative"
+    if len(cell.chosen) < 2:
+        return "a single sample has no others"
     if job.rounding > torch.finfo(torch.float32).eps:
-        return LieRows(reason="differences need float32 or better, and the model does not run in it")
+        return "differences need float32 or better, and the model does not run in it"
+    sizes = cell.sizes("Lie derivative")
+    cell.found.generators += [GeneratorRecord(label=name, unit=each.unit) for name, each in generators.items()]
+    measures, reason = _measures(job, cell.references, generators)
+    done, rows = 0, []
     with plain_kernels(job.model.module):
-        for number, (name, generator) in enumerate(generators.items()):
-            found.generators.append(GeneratorRecord(label=name, unit=generator.unit))
-            for reference in references:
-                reason = _along(job, reference, samples, number, name, found.tables)
-                found.reason = found.reason or reason
-    return found
+        for size in sizes:
+            for piece in slices(size.samples - done, job.batch):
+                leaves, _ = load_leaves(job, cell.chosen[done : size.samples][piece])
+                for each in measures:
+                    each.take(leaves)
+            done = size.samples
+            rows = [row for each in measures for row in each.rows(cell.chosen[:done])]
+            if all(_clear(each) for each in measures):
+                break
+        else:
+            cell.unclear("Lie derivative", size)
+    cell.found.tables += rows
+    return next((each.reason for each in measures if each.reason is not None), reason)
 
 
-def _along(
-    job: Job, reference: Reference, samples: Sequence[int], number: int, name: str, tables: list[Columns]
-) -> str | None:
-    inputs = {leaf: _generator(action, name) for leaf, action in job.prepared.actions.items()}
-    output = _generator(reference.action, name)
-    if output is None or None in inputs.values():
-        return f"not along {name}: a leaf or an output moves without a derivative"
-    known = {leaf: generator for leaf, generator in inputs.items() if generator is not None}
-    measure = _Derivative(job, reference, known, output)
-    kept: dict[str, list[Tensor]] = {"value": [], "central": [], "forward": []}
-    reason = None
-    for piece in slices(len(samples), job.batch):
-        leaves, _ = load_leaves(job, samples[piece])
-        kept["value"].append(measure.value(leaves))
-        kept["central"].append(measure.central(leaves))
-        try:
-            kept["forward"].append(measure.forward(leaves))
-        except ModelError as error:
-            reason = f"no forward-mode derivative: {error}"
-    value, central = torch.cat(kept["value"]), torch.cat(kept["central"])
-    null = pairing(value, value, reference.comparison, samples)["unrelated_sq"]
-    size = {"score": (squares(torch.ones_like(value))["deviation_sq"])}  # the output's dimension
-    what = reference.task.output
-    tables.append(table("Lie central", what, samples, number, {**squares(central), **size, "unrelated_sq": null}))
-    if reason is None:
-        forward = torch.cat(kept["forward"])
-        gap = squares(forward - central)
-        rounding = (10 * job.rounding / STEPS[job.dtype]) ** 2 * squares(value)["deviation_sq"]
-        gap["deviation_sq"] = np.where(gap["deviation_sq"] <= rounding, 0.0, gap["deviation_sq"])
-        tables.append(table("Lie forward", what, samples, number, squares(forward)))
-        tables.append(table("Lie gap", what, samples, number, gap))
-    return reason
+def _measures(
+    job: Job, references: Sequence[Reference], generators: Mapping[str, Generator]
+) -> tuple[list[Derivative], str | None]:
+    """One for each generator and output; and what cannot be measured."""
+    found, reason = [], None
+    for number, name in enumerate(generators):
+        for reference in references:
+            inputs = {leaf: _generator(action, name) for leaf, action in job.prepared.actions.items()}
+            output = _generator(reference.action, name)
+            if output is None or None in inputs.values():
+                reason = reason or f"not along {name}: a leaf or an output moves without a derivative"
+                continue
+            known = {leaf: generator for leaf, generator in inputs.items() if generator is not None}
+            found.append(Derivative(job, reference, number, known, output))
+    return found, reason
 
 
 def _generator(action: Action, name: str) -> Generator | None:
@@ -114,14 +91,66 @@ def _generator(action: Action, name: str) -> Generator | None:
     return action.generators().get(name)
 
 
-@dataclass(frozen=True)
-class _Derivative:
-    """The Lie derivative of one output along one generator, ``(n, ...)`` leaves to ``(n, *output)``."""
+@dataclass
+class Derivative:
+    """The Lie derivative of one output along one generator, ``(n, ...)`` leaves to ``(n, *output)``.
+
+    Attributes:
+        job: the cell.
+        reference: the output.
+        number: of the generator.
+        inputs: how each leaf moves.
+        output: how the output does.
+        kept: of the samples so far, the values and the derivatives in two ways.
+        reason: why there is no forward-mode one.
+    """
 
     job: Job
     reference: Reference
+    number: int
     inputs: Mapping[str, Generator]
     output: Generator
+    kept: dict[str, list[Tensor]] = field(default_factory=dict)
+    reason: str | None = None
+
+    def take(self, leaves: Leaves) -> None:
+        """Measure some more samples."""
+        self._keep("value", self.value(leaves))
+        self._keep("central", self.central(leaves))
+        if self.reason is None:
+            try:
+                self._keep("forward", self.forward(leaves))
+            except ModelError as error:
+                self.reason = f"no forward-mode derivative: {error}"
+
+    def _keep(self, name: str, values: Tensor) -> None:
+        self.kept.setdefault(name, []).append(values)
+
+    def squares(self) -> dict[str, np.ndarray]:
+        """Squared lengths of ``central`` and, where forward mode works, of ``forward`` and ``gap``."""
+        central = torch.cat(self.kept["central"])
+        found = {"central": squares(central)["deviation_sq"]}
+        if self.reason is None:
+            forward, value = torch.cat(self.kept["forward"]), torch.cat(self.kept["value"])
+            gap = squares(forward - central)["deviation_sq"]
+            rounding = (10 * self.job.rounding / STEPS[self.job.dtype]) ** 2 * squares(value)["deviation_sq"]
+            found |= {
+                "forward": squares(forward)["deviation_sq"],
+                "gap": np.where(gap <= rounding, 0.0, gap),
+            }
+        return found
+
+    def rows(self, samples: Sequence[int]) -> list[Columns]:
+        """The rows of all samples so far."""
+        value = torch.cat(self.kept["value"])
+        null = pairing(value, value, self.reference.comparison, samples)["unrelated_sq"]
+        size = squares(torch.ones_like(value))["deviation_sq"]  # the output's dimension
+        more = {"central": {"score": size, "unrelated_sq": null}}
+        what = self.reference.task.output
+        return [
+            table(f"Lie {name}", what, samples, self.number, {"deviation_sq": each, **more.get(name, {})})
+            for name, each in self.squares().items()
+        ]
 
     def value(self, leaves: Leaves) -> Tensor:
         """The output itself, as compared."""
@@ -141,6 +170,17 @@ class _Derivative:
         """By forward-mode differentiation: the model's along ``X x``, less ``X f(x)``."""
         tangent = jvp(self.value, leaves, {name: self.inputs[name].derivative(x) for name, x in leaves.items()})
         return tangent - self.output.derivative(self.value(leaves))
+
+
+def _clear(measured: Derivative) -> bool:
+    """Whether a derivative is known to a tenth, and whether its two ways agree is plain."""
+    found = measured.squares()
+    if relative_error(found["central"]) > SURE:
+        return False
+    if "gap" not in found or not found["central"].any():
+        return True
+    gap = float(found["gap"].mean() / found["central"].mean()) ** 0.5
+    return not DISAGREE / 2 < gap < DISAGREE * 2
 
 
 def jvp(function: Callable[[Leaves], Tensor], leaves: Leaves, along: Leaves) -> Tensor:

@@ -18,9 +18,8 @@ from symbench.base.code import shortened
 from symbench.base.errors import ModelError
 from symbench.domains.common.models.running import named
 from symbench.measure.evaluate.job import Job, load_leaves, run_model
+from symbench.measure.evaluate.plans import FOLLOWED
 
-SAMPLES = 2
-"""Samples that are followed through the model to see in which precision it computes."""
 HALVES = {torch.bfloat16: 8, torch.float16: 11}
 """Formats of half precision, and the bits of their significands."""
 FEWEST = 3
@@ -91,7 +90,7 @@ def lower_inside(job: Job, samples: Sequence[int]) -> dict[str, str]:
         job: in float64, or as the model runs where it does not run in that.
         samples: the first of them are followed.
     """
-    leaves, _ = load_leaves(job, samples[:SAMPLES])
+    leaves, _ = load_leaves(job, samples[:FOLLOWED])
     least = torch.finfo(torch.float64 if job.dtype == torch.float64 else torch.float32).eps
     mode = Narrowed(leaves.values(), least)
     try:

@@ -12,17 +12,19 @@ alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from symbench.algebra.actions.base import Action, TrivialAction
+from symbench.measure.evaluate.examined import SURE, Examined, relative_error
 from symbench.measure.evaluate.job import Job, kinds
 from symbench.measure.evaluate.reference import Reference
 from symbench.measure.evaluate.rows import (
     Columns,
     Leaves,
-    Outputs,
     distances,
     outputs_of,
     pairing,
@@ -31,65 +33,73 @@ from symbench.measure.evaluate.rows import (
     table,
 )
 
-MOST_ELEMENTS = 4
-"""Resampled elements that are split; the model runs five times on the control samples for each."""
-
+Pairs = dict[str, tuple[Tensor, Tensor]]
+"""By output, what is compared with what, ``(n, *output)`` each."""
 Mover = Callable[[Action, Tensor, Tensor], Tensor]
 """``(action, g, x) -> g.x``; g ``(1, ...)``, x ``(n, ...)``, one for each."""
 
 
-def split_by_reference(
-    job: Job, references: Sequence[Reference], samples: Sequence[int], unmoved: Outputs, tables: list[Columns]
-) -> str | None:
-    """Rows of the split, of two routes and of the round trip; the reason where there are none.
-
-    Args:
-        job: the model, the data and the symmetry.
-        references: the outputs.
-        samples: control samples.
-        unmoved: their outputs as they are.
-        tables: filled in.
-    """
-    numbers = [number for number, kind in enumerate(kinds(job, samples)) if kind == "resampled"]
+def split_by_reference(cell: Examined) -> str | None:
+    """Rows of the split, of two routes and of the round trip; the reason where there are none."""
+    job = cell.job
+    numbers = [number for number, kind in enumerate(kinds(job, cell.chosen)) if kind == "resampled"]
     if not numbers:
         return "no element is resampled: all of the error is the model's"
-    if len(samples) < 2:
+    if len(cell.chosen) < 2:
         return "a single sample has no others"
-    chosen = spread(numbers, MOST_ELEMENTS)
-    for number in chosen:
-        back = outputs_of(job, samples, change=_round_trip(job, number))
-        for reference in references:
-            name, task = reference.task.output, reference.task
-            again = distances(task.compared(unmoved[name]), task.compared(back[name]), task)
-            tables.append(table("round trip", name, samples, number, again))
+    sizes, reason = cell.sizes("reference split"), _no_reference(cell, numbers[0])
+    grown: dict[str, dict[int, Pairs]] = {}
+    done, rows = 0, []
+    for size in sizes:
+        chosen = spread(numbers, size.elements)
+        for number in chosen:
+            for name, mover in (MOVERS if reason is None else {}).items():
+                new = _deviations(cell, slice(done, size.samples), number, mover)
+                known = grown.setdefault(name, {}).setdefault(number, {})
+                grown[name][number] = {k: _joined(known.get(k), pair) for k, pair in new.items()}
+            back = outputs_of(job, cell.chosen[done : size.samples], change=_round_trip(job, number))
+            known = grown.setdefault("round trip", {}).setdefault(number, {})
+            grown["round trip"][number] = {k: _joined(known.get(k), (x, x)) for k, x in back.items()}
+        done = size.samples
+        rows = [
+            row for number in chosen for row in _rows(cell, {k: v[number] for k, v in grown.items()}, number, done)
+        ]
+        if all(_clear(rows, reference.task.output) for reference in cell.references):
+            break
+    else:
+        cell.unclear("reference split", size)
+    cell.found.tables += rows
+    return reason
+
+
+def _no_reference(cell: Examined, number: int) -> str | None:
+    """Why nothing can be split; the round trip is shown all the same."""
+    job = cell.job
     if job.prepared.elements.moved_reference:
         return "not attributable: the reference view is moved itself"
-    g = job.prepared.elements.at(samples)
-    actions = [*job.prepared.actions.values(), *(r.action for r in references)]
-    if any(action.reference(g[numbers[:1]]) is None for action in actions):
+    g = job.prepared.elements.at(cell.chosen)[number : number + 1]
+    actions = [*job.prepared.actions.values(), *(r.action for r in cell.references)]
+    if any(action.reference(g) is None for action in actions):
         return "not attributable: there is no reference action"
-    for number in chosen:
-        _split_one(job, references, samples, number, unmoved, tables)
     return None
 
 
-def _split_one(
-    job: Job,
-    references: Sequence[Reference],
-    samples: Sequence[int],
-    number: int,
-    unmoved: Outputs,
-    tables: list[Columns],
-) -> None:
-    once, twice, suite = (
-        _deviations(job, references, samples, number, unmoved, mover)
-        for mover in (_reference(1), _reference(2), _act)
-    )
-    for reference in references:
-        name = reference.task.output
-        (a, b), (a2, b2), (ra, rb) = once[name], twice[name], suite[name]
+def _joined(known: tuple[Tensor, Tensor] | None, more: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    return more if known is None else (torch.cat([known[0], more[0]]), torch.cat([known[1], more[1]]))
+
+
+def _rows(cell: Examined, grown: Mapping[str, Pairs], number: int, count: int) -> Iterator[Columns]:
+    """The rows of one element."""
+    samples = cell.chosen[:count]
+    for reference, values in zip(cell.references, cell.first, strict=True):
+        name, task = reference.task.output, reference.task
+        again = distances(values[:count], task.compared(grown["round trip"][name][0]), task)
+        yield table("round trip", name, samples, number, again)
+        if "once" not in grown:
+            continue
+        (a, b), (a2, b2), (ra, rb) = (grown[mover][name] for mover in MOVERS)
         model, total = a - b, ra - rb
-        g = job.prepared.elements.at(samples)[number : number + 1]
+        g = cell.job.prepared.elements.at(samples)[number : number + 1]
         null = pairing(*_in_place(reference, g, a, b), reference.comparison, samples)["unrelated_sq"]
         for control, columns in (
             ("total", squares(total)),
@@ -97,7 +107,21 @@ def _split_one(
             ("remainder", squares(total - model)),
             ("two routes", squares((a2 - b2) - model)),
         ):
-            tables.append(table(control, name, samples, number, columns))
+            yield table(control, name, samples, number, columns)
+
+
+def _clear(rows: Sequence[Columns], output: str) -> bool:
+    """Whether the shares of an output are known to a tenth; without a split, whether enough samples came back."""
+    mine = [row for row in rows if row["output"][0] == output]
+
+    def mean(control: str, column: str) -> np.ndarray:
+        return np.mean([row[column] for row in mine if row["control"][0] == control], axis=0)
+
+    if not any(row["control"][0] == "reference" for row in mine):
+        return False
+    below = mean("reference", "unrelated_sq").astype(float)
+    shares = [mean(control, "deviation_sq").astype(float) for control in ("reference", "remainder")]
+    return bool(below.mean() > 0) and all(relative_error(share, below) <= SURE for share in shares)
 
 
 def _in_place(reference: Reference, g: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
@@ -122,10 +146,13 @@ def _reference(steps: int) -> Mover:
     return move
 
 
-def _deviations(
-    job: Job, references: Sequence[Reference], samples: Sequence[int], number: int, unmoved: Outputs, mover: Mover
-) -> dict[str, tuple[Tensor, Tensor]]:
+MOVERS: Mapping[str, Mover] = {"once": _reference(1), "twice": _reference(2), "suite": _act}
+"""By the reference action in one step, in two, and as the suite moves."""
+
+
+def _deviations(cell: Examined, span: slice, number: int, mover: Mover) -> Pairs:
     """``f(g.x)`` and ``g.f(x)`` of every output, as compared, with inputs and outputs moved in one way."""
+    job, samples = cell.job, cell.chosen[span]
 
     def change(leaves: Leaves, some: Sequence[int]) -> Leaves:
         g = job.prepared.elements.at(some)[number : number + 1]
@@ -134,10 +161,9 @@ def _deviations(
     moved = outputs_of(job, samples, change=change)
     g = job.prepared.elements.at(samples)[number : number + 1]
     found = {}
-    for reference in references:
+    for reference, values in zip(cell.references, cell.first, strict=True):
         name, task = reference.task.output, reference.task
-        expected = mover(reference.action, g, task.compared(unmoved[name]))
-        found[name] = (task.compared(moved[name]), expected)
+        found[name] = (task.compared(moved[name]), mover(reference.action, g, values[span]))
     return found
 
 

@@ -102,7 +102,7 @@ def job_of(
         decoded=wanted,
         asked=_batch(settings, dataset.shapes(canvas=wanted)),
         limit=space.plan.limit,
-        control_samples=suite.controls.samples,
+        controls=suite.controls,
         scale=suite.scores,
         seed=suite.seed,
         checkpoint=loaded.checkpoint,

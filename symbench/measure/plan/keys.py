@@ -15,7 +15,7 @@ from symbench.measure.plan.pairs import Pair
 from symbench.measure.store import content_key
 from symbench.measure.suite import ModelEntry
 
-VERSIONS = {"evaluate": 3, "order": 1}
+VERSIONS = {"evaluate": 3, "controls": 1, "order": 1}
 """Raised when the numbers of an evaluation change: part of every key."""
 
 
@@ -57,7 +57,7 @@ def cell_of(draft: Draft, pair: Pair) -> Cell:
         "numerics": numerics_document(suite, draft.dtypes[pair.model, built_for(entry, pair.dataset)], draft.device),
         "layers": entry.layers,
         "scores": suite.scores,
-        "controls": suite.controls.model_dump(),
+        "controls": suite.controls.document(),
         "seed": suite.seed,
         "limit": space.plan.limit,
         "versions": VERSIONS,

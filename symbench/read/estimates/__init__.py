@@ -37,7 +37,8 @@ COLUMNS = (
     "estimate", "low", "high", "level", "n", "unit", "better", "floor", "status", "reason", "remark",
 )  # fmt: skip
 """The columns, one row for each estimate. ``status`` is ``ok``, ``undefined`` (with a reason) or ``failed``; ``task``
-is what the output is for, and ``remark`` what was taken for granted of it, in the row of its E."""
+is what the output is for, and ``remark``, in the row of its E, what was taken for granted of it and which controls
+had too small a budget."""
 TIME = role_of("time")
 """What every cell of a model measures once, and reports as one number: the metric, and the fact of that name."""
 BOOTSTRAP_SEED = 0
@@ -117,9 +118,12 @@ def of_run(cells: Cells, manifest: Manifest, metrics: Metrics | None = None) -> 
 def _said(estimate: Estimate, record: CellRecord) -> dict[str, Any]:
     """What the record says of the estimate's output and of how it was computed; layers are no outputs."""
     known = record.outputs.get(estimate.output or "", {})
-    first = estimate.row.role == "deviation" and estimate.primary and estimate.value.element is None
-    said = [text for text in (known.get("remark"), record.remarks.get("mode")) if first and text is not None]
-    return {"task": known.get("task"), "remark": "; ".join(said) if said else None}
+    if not (estimate.row.role == "deviation" and estimate.primary and estimate.value.element is None):
+        return {"task": known.get("task"), "remark": None}
+    remarks = [text for text in (known.get("remark"), record.remarks.get("mode")) if text is not None]
+    if estimate.output == next(iter(record.outputs)):
+        remarks += [f"{control} {words}" for control, words in record.short.items()]
+    return {"task": known.get("task"), "remark": "; ".join(remarks) or None}
 
 
 def times(cells: Cells, planned: Iterable[CellStatus]) -> dict[tuple[str, str], list[float]]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from symbench.algebra.controls import NOT_RUN
 from symbench.algebra.metrics import METRICS, MetricRow, shown_in
 from symbench.domains.common.places import PLACES
 from symbench.read.report.tables import LAYER, SHARE, Board, Cell, cell_of, headings
@@ -38,7 +39,7 @@ def _split(place: str, group: pd.DataFrame) -> Board:
     measured = mine[mine["estimate"].notna()]
     rows = [(name, [cell_of(known.get(m), row) for m, row in split.items()]) for name, known in _by_model(measured)]
     share = mine[(mine["metric"] == SHARE) & mine["estimate"].isna()]
-    absent = share[share["reason"].str.startswith("not attributable", na=False)]
+    absent = share[share["reason"].str.startswith(("not attributable", NOT_RUN), na=False)]
     reasons = [(str(row.model), str(row.reason)) for row in absent.itertuples()]
     columns = ["model", *headings(split)]
     return Board(f"Whose fault: {place}", SPLIT_NOTE, "", columns, rows, reasons, metrics=split)

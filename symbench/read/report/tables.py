@@ -190,9 +190,12 @@ def where_exact(group: pd.DataFrame) -> str:
 
 
 def _taken(group: pd.DataFrame) -> list[str]:
-    """What was taken for granted of models' outputs."""
+    """What was taken for granted of models' outputs, and which controls were cut short; models share a sentence."""
     rows = group[group["remark"].notna()].drop_duplicates(["model", "output"])
-    return [f"{row.model}: {row.remark}" for row in rows.itertuples()]
+    by_words: dict[str, list[str]] = {}
+    for row in rows.itertuples():
+        by_words.setdefault(str(row.remark), []).append(str(row.model))
+    return [f"{', '.join(models)}: {words}" for words, models in by_words.items()]
 
 
 def whole(frame: pd.DataFrame) -> pd.DataFrame:

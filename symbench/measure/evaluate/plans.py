@@ -1,0 +1,128 @@
+"""What every control may cost, size by size: the table that budgets are spent by, in its order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from symbench.measure.evaluate.budget import FORWARD, Budget, Plan, Size
+from symbench.measure.evaluate.extent import Extent
+
+BATCH, WHOLE = 32, 64
+"""Samples that are repeated at first: the first batch, if it is no larger than the second number."""
+MOST_ELEMENTS, MOST_SAMPLES = 8, 64
+"""Of exactness and layers: enough to tell 1e-7 from 1e-16, and maps of layers are large."""
+SPLIT = 4
+"""Resampled elements that are split; the model runs four times on a sample for each."""
+GEOMETRY, FEW, CONFIRMED = 6, 2, 4
+"""Samples on which other sizes are tried in float64 and beforehand; and how many are expected to come that far."""
+FOLLOWED = 2
+"""Samples that are followed through the model to see in which precision it computes."""
+
+
+def planned(extent: Extent) -> list[Plan]:
+    """All controls of a cell, in the order of what they tell."""
+    own = [plan(extent) for plan in PLANS]
+    return [*own, *(Plan(name, [Size(n, 0, extent.wide * n)]) for name, n in extent.brought.items())]
+
+
+def expected(budget: Budget, extent: Extent) -> int:
+    """Samples that controls show the model at least, in whatever dtype: all of them where nothing stops early."""
+    plain = {plan.name: plan for plan in planned(replace(extent, wide=1.0))}
+    shares = [share for share in budget.shares(planned(extent)).values() if share.sizes]
+    counts = [plain[s.plan.name].sizes[s.plan.sizes.index(s.sizes[0])].passes for s in shares]
+    return round(sum(counts))
+
+
+def doubled(least: int, begin: int, most: int, limit: int) -> tuple[list[int], int]:
+    """Numbers of samples from ``least`` by doubling to ``most``, and the place of the one to begin with.
+
+    Args:
+        least: the smallest.
+        begin: among them.
+        most: the largest.
+        limit: as many as there are.
+    """
+    found = {min(most, limit), min(begin, limit)}
+    count = least
+    while count < min(most, limit):
+        found.add(count)
+        count *= 2
+    ordered = sorted(found)
+    return ordered, ordered.index(min(begin, limit))
+
+
+def _repeat(extent: Extent) -> Plan:
+    """The first batch as it was, or a part of it twice: it gives what it gave in the company that it had."""
+    first = extent.batch if extent.batch <= WHOLE else BATCH
+    counts, begin = doubled(8, first, extent.samples, extent.samples)
+    sizes = [Size(n, 1, n if n % extent.batch == 0 else 2 * n) for n in counts]
+    return Plan("repeat", sizes, begin, must=True)
+
+
+def _rebatch(extent: Extent) -> Plan:
+    counts, begin = doubled(8, 16, extent.samples, extent.samples)
+    return Plan("re-batch", [Size(n, 1, n) for n in counts], begin, must=True)
+
+
+def _precision(extent: Extent) -> Plan:
+    counts, begin = doubled(2, 8, extent.samples, extent.samples)
+    return Plan("precision", [Size(n, 1, n * extent.wide) for n in counts], begin)
+
+
+def _exactness(extent: Extent) -> Plan:
+    """Two samples under more and more elements, then more samples under all of them."""
+    elements, most = min(extent.sharp, MOST_ELEMENTS), min(MOST_SAMPLES, extent.samples)
+    if not elements or extent.samples < 2:
+        return Plan("exactness", [])
+    counts, begin = doubled(2, 4, MOST_SAMPLES, extent.samples)
+    shapes = [(2, k) for k in range(1, elements)] + [(n, elements) for n in counts]
+    known = min(8, most)  # precision has had these in float64
+
+    def cost(n: int, k: int) -> float:
+        return n * k * (1 + extent.wide) + (FOLLOWED + max(0, n - known)) * extent.wide
+
+    return Plan("exactness", [Size(n, k, cost(n, k)) for n, k in shapes], begin + elements - 1)
+
+
+def _split(extent: Extent) -> Plan:
+    elements = min(extent.resampled, SPLIT)
+    if not elements or extent.samples < 2:
+        return Plan("reference split", [])
+    counts, begin = doubled(8, 32, extent.samples, extent.samples)
+    shapes = [(counts[0], k) for k in range(1, elements)] + [(n, elements) for n in counts]
+    return Plan("reference split", [Size(n, k, 4 * n * k) for n, k in shapes], begin + elements - 1)
+
+
+def _lie(extent: Extent) -> Plan:
+    """By each generator and output the value, differences either way, and the derivative with the value again."""
+    if not extent.generators or extent.samples < 2:
+        return Plan("Lie derivative", [])
+    counts, begin = doubled(2, 8, MOST_SAMPLES, extent.samples)
+    each = extent.generators * extent.outputs * (4 + FORWARD) * extent.wide
+    return Plan("Lie derivative", [Size(n, extent.generators, n * each) for n in counts], begin)
+
+
+def _layers(extent: Extent) -> Plan:
+    elements = min(extent.alike, MOST_ELEMENTS)
+    if not extent.layers or not elements or extent.samples < 2:
+        return Plan("layers", [])
+    counts, begin = doubled(2, 16, MOST_SAMPLES, extent.samples)
+    shapes = [(2, k) for k in range(1, elements)] + [(n, elements) for n in counts]
+    return Plan("layers", [Size(n, k, n * (k + 1)) for n, k in shapes], begin + elements - 1)
+
+
+def _geometry(extent: Extent) -> Plan:
+    """Other sizes, the nearest first; those that may be exact in float64 as well."""
+    tried, sizes = 0.0, []
+    for count, scale in enumerate(extent.scales, start=1):
+        tried += 2 * FEW * scale
+        confirmed = min(count, CONFIRMED) * 2 * GEOMETRY * extent.wide * scale
+        sizes.append(Size(min(GEOMETRY, extent.samples), count, tried + confirmed))
+    return Plan("geometry", sizes if extent.samples > 1 and extent.sharp else [], max(len(sizes) - 1, 0))
+
+
+PLANS: Sequence[Callable[[Extent], Plan]] = (
+    _repeat, _rebatch, _precision, _exactness, _split, _lie, _layers, _geometry,
+)  # fmt: skip
+"""The controls of every cell, in the order in which the budget is spent."""
