@@ -201,7 +201,6 @@ def _controls(space: Workspace, ledger: Ledger, cell: Cell, samples: int, flops:
         prepared,
         space.dataset_of(cell).fields,
         range(min(samples, suite.controls.samples)),
-        batch=min(settings.batch, samples),
         wide=wider(settings.device, suite.numerics.dtype == "float64"),
         layers=len(suite.models[cell.pair.model].layers or ()),
     )

@@ -13,14 +13,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from symbench.measure.suite.entries import Controls
+from symbench.measure.suite.controls import Controls
 
 SPEED = {"cpu": 2e10, "cuda": 5e12, "mps": 1e12}
 """FLOP in a second by the type of device: what turns the floor's seconds into a number of passes. Far from the best
 that each can do, as single samples and small layers are; other types count as the slowest."""
 LEAST, UNKNOWN = 1e7, 1e9
 """FLOP that one pass counts as at least, since calling anything takes time; and where nobody can count them."""
-WIDE = {"cpu": 4.0, "cuda": 2.0}
+WIDE = {"cpu": 3.5, "cuda": 2.0}
 """What a float64 pass costs beside one in float32, by the type of device. On two CPU cores 3.2 (EfficientNet-B0) to
 5.5 (dense convolutions) were measured."""
 FORWARD = 3.0

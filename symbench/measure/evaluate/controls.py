@@ -69,7 +69,7 @@ def _examined(job: Job, references: Sequence[Reference], order: Sequence[int], l
     chosen = order[: job.controls.samples]
     wide = wider(job.device, job.rounding <= 2.0**-52)
     extent = extent_of(
-        job.prepared, job.dataset.fields, chosen, batch=min(job.batch, len(order)), wide=wide,
+        job.prepared, job.dataset.fields, chosen, wide=wide,
         outputs=len(references), layers=len(job.layers), side=_side(job, chosen[0]),
     )  # fmt: skip
     own = len(order) * len(job.prepared.elements)

@@ -15,11 +15,10 @@ from symbench.measure.evaluate.job import kinds_among
 
 @dataclass(frozen=True)
 class Extent:
-    """What the costs of a cell's controls depend on, known before anything runs.
+    """What the costs of a cell's controls depend on, known before anything runs; batches are no part of it.
 
     Attributes:
         samples: that controls may take, at most.
-        batch: how many of the cell's samples were the first batch.
         sharp: elements of which nothing is lost.
         resampled: elements that are resampled.
         generators: of the group, where the leaf has derivatives along them.
@@ -33,7 +32,6 @@ class Extent:
     """
 
     samples: int
-    batch: int
     sharp: int = 0
     resampled: int = 0
     generators: int = 0
@@ -50,7 +48,6 @@ def extent_of(
     fields: Mapping[str, Field],
     samples: Sequence[int],
     *,
-    batch: int,
     wide: float,
     outputs: int = 1,
     layers: int = 0,
@@ -62,7 +59,6 @@ def extent_of(
         prepared: the symmetry.
         fields: of the dataset's leaves.
         samples: that controls may take.
-        batch: how many of the cell's samples are the first batch.
         wide: what a float64 pass costs.
         outputs: of the model.
         layers: of the model that the suite names.
@@ -73,7 +69,6 @@ def extent_of(
     sizes = [] if side is None or not handling.resizable else nearest(handling.nearby(side), side)
     return Extent(
         len(samples),
-        batch,
         sharp=sum(kind in SHARP for kind in found),
         resampled=found.count("resampled"),
         generators=len(prepared.actions[prepared.on].generators()),

@@ -34,7 +34,7 @@ from symbench.measure.evaluate.room import Room, free
 from symbench.measure.evaluate.stopwatch import Stopwatch
 from symbench.measure.faster.runner import Way
 from symbench.measure.plan.document import Cell
-from symbench.measure.suite.entries import Controls
+from symbench.measure.suite.controls import Controls
 from symbench.measure.suite.numerics import Numerics
 from symbench.measure.tasks import pair
 

@@ -8,8 +8,6 @@ from dataclasses import replace
 from symbench.measure.evaluate.budget import FORWARD, Budget, Plan, Size
 from symbench.measure.evaluate.extent import Extent
 
-BATCH, WHOLE = 32, 64
-"""Samples that are repeated at first: the first batch, if it is no larger than the second number."""
 MOST_ELEMENTS, MOST_SAMPLES = 8, 64
 """Of exactness and layers: enough to tell 1e-7 from 1e-16, and maps of layers are large."""
 SPLIT = 4
@@ -53,16 +51,13 @@ def doubled(least: int, begin: int, most: int, limit: int) -> tuple[list[int], i
 
 
 def _repeat(extent: Extent) -> Plan:
-    """The first batch as it was, or a part of it twice: it gives what it gave in the company that it had."""
-    first = extent.batch if extent.batch <= WHOLE else BATCH
-    counts, begin = doubled(8, first, extent.samples, extent.samples)
-    sizes = [Size(n, 1, n if n % extent.batch == 0 else 2 * n) for n in counts]
-    return Plan("repeat", sizes, begin, must=True)
+    """Once; a part of a larger batch is run again where the company that it was in makes a difference."""
+    counts, begin = doubled(8, 16, extent.samples, extent.samples)
+    return Plan("repeat", [Size(n, 1, n) for n in counts], begin, must=True)
 
 
 def _rebatch(extent: Extent) -> Plan:
-    counts, begin = doubled(8, 16, extent.samples, extent.samples)
-    return Plan("re-batch", [Size(n, 1, n) for n in counts], begin, must=True)
+    return replace(_repeat(extent), name="re-batch")
 
 
 def _precision(extent: Extent) -> Plan:

@@ -10,7 +10,8 @@ from symbench.base.document import Document, Path_
 from symbench.base.errors import Problem, near_miss, one_of, quoted
 from symbench.base.registry import Options
 from symbench.measure.suite.compose import short_name
-from symbench.measure.suite.entries import NAME, PATTERNS, Controls, Recipe, Suite
+from symbench.measure.suite.controls import Controls
+from symbench.measure.suite.entries import NAME, PATTERNS, Recipe, Suite
 from symbench.measure.suite.numerics import Numerics, Tolerance
 from symbench.measure.suite.rules import Rule
 from symbench.measure.suite.select import Selector
