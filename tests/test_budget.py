@@ -17,15 +17,19 @@ from test_running import records
 from torch import Tensor
 
 import symbench as sb
-from symbench.algebra.controls import NOT_RUN
+from symbench.algebra.controls import CONTROLS, NOT_RUN
+from symbench.algebra.metrics import METRICS
 from symbench.base.events import Advanced, Event, Finished, Started
 from symbench.domains.common.models.base import Model
 from symbench.measure.evaluate import controls as run_by
+from symbench.measure.evaluate import split
 from symbench.measure.evaluate.budget import LEAST, SPEED, UNKNOWN, Budget, Plan, Size
 from symbench.measure.evaluate.examined import Examined, relative_error
 from symbench.measure.evaluate.extent import Extent, extent_of
 from symbench.measure.evaluate.plans import doubled, planned
 from symbench.measure.suite.controls import Controls
+from symbench.read.pairing.difference import STOPPED, pair_cells
+from symbench.read.pairing.runs import Recorded
 from symbench.read.report import faults, tables
 
 EXTENTS = {
@@ -384,6 +388,33 @@ def test_controls_do_not_hang_on_the_batch(case: CaseOf) -> None:
             counts[status.model, status.symmetry] = rows.groupby("control").size().to_dict()
         taken.append(counts)
     assert taken[0] == taken[1]
+
+
+def test_splits_of_other_samples_are_not_paired(case: CaseOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    net = without(case("budgets"), "exact", "turning", "halves", "nearly", "single")
+    net.edit("{group: D4, on: image}", SYMMETRIES["SO2"])
+    runs = []
+    for sure, count in ((1e9, 32), (0.0, 40)):
+        monkeypatch.setattr(split, "SURE", sure)
+        runs.append(sb.run(net.suite, results=net.path / f"of-{count}"))
+        (key,) = [cell.key for cell in runs[-1].manifest.cells]
+        rows = runs[-1].store.controls(key).to_pandas()
+        assert rows[rows["control"] == "reference"]["sample"].nunique() == count
+    a, b = (run.store.cell(key) for run in runs)
+    assert a is not None
+    assert b is not None
+    sides = (Recorded(runs[0].store, runs[0].manifest), Recorded(runs[1].store, runs[1].manifest))
+    pairs = {p.either.metric: p for p in pair_cells(*sides, a, b, dict(METRICS)) if p.before}
+    assert pairs["model_error"].reason == STOPPED
+    assert pairs["accuracy"].reason is None
+    assert pairs["equivariance_error_float64"].reason is None
+
+
+def test_what_a_control_of_a_domain_costs_is_what_it_shows(folder: Folder) -> None:
+    from symbench.domains.graphs.expressiveness import DRAWINGS
+    from symbench.domains.graphs.pairs import graphs
+
+    assert CONTROLS.rows["expressiveness"].passes == len(graphs()) * DRAWINGS
 
 
 # The suite's options, and what is heard.

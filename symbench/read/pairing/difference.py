@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from symbench.algebra.metrics import Metrics
 from symbench.algebra.statistics import Confidence, change, relative_change
@@ -26,6 +26,9 @@ DIFFERENT = {
     "scores": "measured on other outputs",
 }
 """Parts of a cell's identity that both cells must have in common, and what is said where they have not."""
+STOPPED = "the control took other numbers of samples: with controls: full it takes the same"
+CONTROLS = "controls"
+"""What a cell's identity says of controls, and the name of their version."""
 
 ASKED = frozenset({"mode", "tolerance"})
 """Parts of a cell's numerics that say what was asked for: in which mode it was measured stands in its record."""
@@ -33,7 +36,7 @@ ASKED = frozenset({"mode", "tolerance"})
 
 def incomparable(before: CellRecord, after: CellRecord) -> str | None:
     """Why two cells are not of the same samples, elements and numbers; None where they are."""
-    a, b = identity_of(before), identity_of(after)
+    a, b = _of_measurement(before), _of_measurement(after)
     for key, words in DIFFERENT.items():
         if a.get(key) != b.get(key):
             return words
@@ -46,6 +49,24 @@ def incomparable(before: CellRecord, after: CellRecord) -> str | None:
     if tasks_of(before) != tasks_of(after):
         return "other outputs"
     return None if before.samples == after.samples else "other samples"
+
+
+def _of_measurement(record: CellRecord) -> dict[str, Any]:
+    """A cell's identity without the version of its controls, which only their own numbers hang on."""
+    identity = identity_of(record)
+    versions = {key: value for key, value in identity.get("versions", {}).items() if key != CONTROLS}
+    return {**identity, "versions": versions}
+
+
+def _controls(record: CellRecord) -> tuple[Any, Any]:
+    """What two cells have in common whose controls can be compared."""
+    return record.identity.get(CONTROLS), record.identity.get("versions", {}).get(CONTROLS)
+
+
+def _of_other_samples(before: Estimate, after: Estimate) -> bool:
+    """Whether a control has stopped earlier in one of two cells, so that there is nothing to pair."""
+    a, b = before.value.sampled, after.value.sampled
+    return after.row.scope == "control" and a is not None and b is not None and a.samples != b.samples
 
 
 def other_hardware(before: CellRecord, after: CellRecord) -> str | None:
@@ -144,7 +165,7 @@ def pair_cells(
     one = a.key == b.key and a.mode == b.mode  # one key may fall back to another mode on another processor
     reason = None if one else incomparable(a, b)
     hardware = other_hardware(a, b)
-    controls = None if a.identity.get("controls") == b.identity.get("controls") else "other control samples"
+    controls = None if _controls(a) == _controls(b) else "other control samples"
     whole = one or (reason is None and same_weights(a, b) and same_observations(before, a, after, b))
     first = {estimate.identity: estimate for estimate in estimates.of_cell(before, a, metrics, passes[0])}
     for second in estimates.of_cell(after, b, metrics, passes[1]):
@@ -152,6 +173,7 @@ def pair_cells(
         other, timed = first.pop(second.identity, None), second.unit == "s" or of == "time"
         unlike = _unlike(*passes, of) if of is not None else hardware if timed else None
         why = reason or (controls if second.row.scope == "control" else unlike)
+        why = why or (STOPPED if other is not None and _of_other_samples(other, second) else None)
         same = other is not None and why is None and whole and same_numbers(other, second)
         yield Paired(other, second, why, identical=same and not timed)  # a time is measured anew, whatever the model
     yield from (Paired(estimate, None, reason) for estimate in first.values())
