@@ -64,15 +64,7 @@ EXACT = 1e-10
 """E in float64 below which a model is exact by construction."""
 
 
-def equivariance_error_float64(seen: Context) -> list[Value]:
-    """E of the same weights in float64, on the control samples and some elements that permute or are exact.
-
-    The reason holds the verdict: ``exact`` below 1e-10; ``broken`` where E does not move with precision, and by
-    geometry where the same weights are exact at other sizes of the image; otherwise ``undetermined``, as of a model
-    that computes in float32 inside, or that is exact on the few control samples and deviates on others. Half
-    precision inside may explain any E, and rounds both runs alike: with it, nothing is determined. Where the model
-    does not run in float64, the reason holds what can be said without that.
-    """
+def _float64(seen: Context, found: Found) -> list[Value]:
     if "e32" in seen.controls and "e64" not in seen.controls and "float64" not in seen.measured:
         return [Value(None, reason=_as_it_runs(seen))]
     if "e64" not in seen.controls or "e32" not in seen.controls:
@@ -81,7 +73,7 @@ def equivariance_error_float64(seen: Context) -> list[Value]:
     e64, e32 = seen.controls["e64"], seen.controls["e32"]
     # what float32 inside the model would come to is not broken
     floor = max(10 * seen.controls.get("error", 0.0), seen.controls.get("single", 0.0))
-    if e64 < EXACT and _others_deviate(seen, 10 * max(e32, floor)):
+    if e64 < EXACT and _others_deviate(seen, found, 10 * max(e32, floor)):
         verdict = _undetermined(seen, "exact on the control samples, and others deviate")
     elif e64 < EXACT:
         verdict = "exact" if e64 == 0 else f"exact: {e32 / e64:.0e} times less than in the suite's dtype"
@@ -92,15 +84,24 @@ def equivariance_error_float64(seen: Context) -> list[Value]:
     return [replace(seen.of_control("float64", Value(e64)), reason=verdict)]
 
 
-def _others_deviate(seen: Observed, limit: float) -> bool:
+def _others_deviate(seen: Context, found: Found, limit: float) -> bool:
     """Whether E of all samples is beyond a limit under elements that lose nothing, and control samples are a few."""
-    whole = [k for k, kind in enumerate(seen.kinds) if k > 0 and kind not in LOSING]
-    if not whole or not 0 < seen.measured.get("float64", ("", 0, 0))[2] < len(seen.samples):
+    whole = [k - 1 for k, kind in enumerate(seen.kinds) if k > 0 and kind not in LOSING]
+    if not whole or not 0 < seen.measured.get("float64", ("", 0, 0))[2] < seen.n:
         return False
-    above, below = (float(values[whole].mean()) for values in (seen.deviation_sq, seen.unrelated_sq))
+    above, below = (float(found[name][whole].sum()) for name in ("sums above", "sums below"))
     return below > 0 and math.sqrt(above / below) > limit
 
 
+equivariance_error_float64 = Folded(_float64, (_errors,), ("deviation_sq", "unrelated_sq"))
+"""E of the same weights in float64, on the control samples and some elements that permute or are exact.
+
+The reason holds the verdict: ``exact`` below 1e-10; ``broken`` where E does not move with precision, and by
+geometry where the same weights are exact at other sizes of the image; otherwise ``undetermined``, as of a model
+that computes in float32 inside, or that is exact on the few control samples and deviates on others. Half
+precision inside may explain any E, and rounds both runs alike: with it, nothing is determined. Where the model
+does not run in float64, the reason holds what can be said without that.
+"""
 LOSING = ("lossy", "resampled")
 """Kinds of elements under which an exact model has an error."""
 AS_IT_RUNS = "as it runs, without float64"
