@@ -174,13 +174,13 @@ def resumed(case: Case, monkeypatch: pytest.MonkeyPatch) -> tuple[CellRecord, li
     monkeypatch.setattr("symbench.measure.evaluate.PART", 8)
     monkeypatch.setattr("symbench.measure.evaluate.reference.PART", 8)
     monkeypatch.setattr("symbench.measure.evaluate.controls.PART", 8)
-    decided, chosen = [], modes._chosen
+    decided, chosen = [], modes.chosen
 
     def counted(job: Any, order: Any) -> Any:
         decided.append(job.numerics.mode)
         return chosen(job, order)
 
-    monkeypatch.setattr(modes, "_chosen", counted)
+    monkeypatch.setattr(modes, "chosen", counted)
     asked = iter([False] * 7 + [True])
     with pytest.raises(Interrupted, match="stopped after 2 of 5 parts"):
         run(case.suite, choices=Choices(results=case.results), stopped=lambda: next(asked))

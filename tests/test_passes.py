@@ -214,6 +214,7 @@ def test_why_passes_are_unlike(timed: Case) -> None:
     assert why_unlike(record, other(processor="x"), ("device",)) is None
     half = record.throughput.model_copy(update={"batch": 8})
     assert why_unlike(record, record.model_copy(update={"throughput": half})) == "other batches: 16 and 8 samples"
+    assert why_unlike(record, record.model_copy(update={"mode": "fast"})) == "other modes: exact and fast"
     fast = {**record.identity, "numerics": {**record.identity["numerics"], "mode": "fast"}}
     assert why_unlike(record, record.model_copy(update={"identity": fast})) == "other numerics"
     assert alike([]) == []

@@ -12,6 +12,7 @@ from conftest import ROOT, Folder, Symbench
 
 from symbench.base.columns import GALLERY, OBSERVATIONS, SAMPLES, VIEWS
 from symbench.base.errors import ConfigError
+from symbench.base.passes import PassRecord
 from symbench.base.records import BaselineRecord, CellRecord, CompareRecord, GateRecord, Manifest
 from symbench.measure.store import Store, canonical, content_key, written
 
@@ -40,7 +41,7 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
 
 def test_published_schemas_are_those_of_the_code() -> None:
     models = (("manifest-2", Manifest), ("cell-2", CellRecord), ("gate-1", GateRecord), ("compare-1", CompareRecord))
-    for name, model in (*models, ("baseline-1", BaselineRecord)):
+    for name, model in (*models, ("baseline-1", BaselineRecord), ("pass-1", PassRecord)):
         assert json.loads((SCHEMAS / f"{name}.json").read_text()) == model.model_json_schema()
     for name, schema in (
         ("observations", OBSERVATIONS),

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from symbench import open_run
 from symbench.base.errors import ConfigError, ModelError, Problem
 from symbench.base.passes import PassRecord, TimedBatch
-from symbench.measure.throughput import machine, memory, noise, runner, turns
+from symbench.measure.throughput import fed, machine, memory, noise, turns
 from symbench.measure.throughput.clocks import HostClock, clock_of
 from symbench.measure.throughput.turns import Around, Lane, Least, in_turns
 
@@ -314,6 +314,10 @@ def test_the_peak_is_what_is_held_at_a_time(capfd: pytest.CaptureFixture[str]) -
 def test_memory_that_is_shared_counts_once() -> None:
     whole = torch.zeros(100)
     assert memory.held([whole, whole[10:], torch.zeros(5)]) == 400 + 20
+    packed = torch.zeros(4, 4).to_mkldnn()
+    module = nn.Linear(2, 2)
+    module.packed = packed
+    assert memory.held(memory.tensors_of(module)) == 24 + 64
 
 
 def test_where_no_peak_is_kept_there_is_none() -> None:
@@ -326,7 +330,7 @@ def test_where_no_peak_is_kept_there_is_none() -> None:
 # Batches that do not fit, and models that do not.
 
 
-def too_large(*_: object) -> runner.Runner:
+def too_large(*_: object) -> fed.Fed:
     try:
         raise torch.OutOfMemoryError("CUDA out of memory")
     except torch.OutOfMemoryError as error:
@@ -342,23 +346,23 @@ ENTRANT: Any = None
 def test_a_batch_that_fits_nowhere_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
 
-    def full(entrant: object, job: object, batch: int) -> runner.Runner:
+    def full(entrant: object, job: object, batch: int) -> fed.Fed:
         asked.append(batch)
         return too_large()
 
-    monkeypatch.setattr(runner, "runner_of", full)
+    monkeypatch.setattr(fed, "fed_with", full)
     with pytest.raises(ModelError, match="net: does not fit the device's memory with a single sample. Close what"):
-        runner.fitting(ENTRANT, JOB, 20)
+        fed.fitting(ENTRANT, JOB, 20)
     assert asked == [20, 10, 5, 2, 1]
 
 
 def test_other_errors_are_no_reason_to_halve(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> runner.Runner:
+    def broken(*_: object) -> fed.Fed:
         raise ModelError(Problem("net", "raised ValueError"))
 
-    monkeypatch.setattr(runner, "runner_of", broken)
+    monkeypatch.setattr(fed, "fed_with", broken)
     with pytest.raises(ModelError, match="net: raised ValueError"):
-        runner.fitting(ENTRANT, JOB, 20)
+        fed.fitting(ENTRANT, JOB, 20)
 
 
 @pytest.mark.parametrize(
@@ -374,10 +378,10 @@ def test_models_are_in_memory_together_as_far_as_they_fit(
     monkeypatch: pytest.MonkeyPatch, free: list[int | None], groups: list[list[str]]
 ) -> None:
     left = iter(free)
-    monkeypatch.setattr(runner, "free_bytes", lambda device: next(left))
-    monkeypatch.setattr(runner, "_loaded", lambda context, entrant: f"job of {entrant}")
+    monkeypatch.setattr(fed, "free_bytes", lambda device: next(left))
+    monkeypatch.setattr(fed, "_loaded", lambda context, entrant: f"job of {entrant}")
     waiting: Any = ["a", "b", "c"]
-    found: Any = [[entrant for entrant, _ in group] for group in runner.in_groups(CONTEXT, waiting)]
+    found: Any = [[entrant for entrant, _ in group] for group in fed.in_groups(CONTEXT, waiting)]
     assert found == groups
 
 
@@ -392,10 +396,10 @@ def test_a_model_that_does_not_load_beside_others_is_loaded_alone(monkeypatch: p
             return caught.value
         return "job"
 
-    monkeypatch.setattr(runner, "free_bytes", lambda device: None)
-    monkeypatch.setattr(runner, "_loaded", loaded)
+    monkeypatch.setattr(fed, "free_bytes", lambda device: None)
+    monkeypatch.setattr(fed, "_loaded", loaded)
     waiting: Any = ["small", "large"]
-    found: Any = [list(group) for group in runner.in_groups(CONTEXT, waiting)]
+    found: Any = [list(group) for group in fed.in_groups(CONTEXT, waiting)]
     assert found == [[("small", "job")], [("large", "job")]]
 
 
@@ -507,7 +511,7 @@ def test_a_model_that_fails_is_a_row_with_its_reason_and_fails_no_cell(
 ) -> None:
     net = case("timed")
     with monkeypatch.context() as patch:
-        patch.setattr(runner, "runner_of", too_large)
+        patch.setattr(fed, "fed_with", too_large)
         done = net.run("--batch-size", "8")
     assert done.code == 0, "the cells are whole"
     assert "plain on bars: no throughput: plain: does not fit the device's memory with a single sample" in done.err
@@ -522,18 +526,41 @@ def test_a_model_that_fails_is_a_row_with_its_reason_and_fails_no_cell(
 
 def test_the_input_is_the_dataset_over_and_over(case: CaseOf, monkeypatch: pytest.MonkeyPatch) -> None:
     net, seen = case("timed"), []
-    real = runner.runner_of
+    real = fed.fed_with
 
-    def kept(*arguments: Any) -> runner.Runner:
+    def kept(*arguments: Any) -> fed.Fed:
         seen.append(real(*arguments))
         return seen[-1]
 
-    monkeypatch.setattr(runner, "runner_of", kept)
+    monkeypatch.setattr(fed, "fed_with", kept)
     assert net.run("--batch-size", "8", "--only", "model=plain").code == 0
     largest = max((each.inputs["image"] for each in seen), key=len)
     assert largest.shape == (64, 1, 15, 15)
     assert torch.equal(largest[40:], largest[:24])
     assert not torch.equal(largest[:20], largest[20:40])
+
+
+# Modes.
+
+
+def test_a_faster_mode_is_what_is_timed(timed: Case) -> None:
+    """The mean and the maximum of an image leave nothing to merge: the pass falls back as the cell does, and says so."""
+    timed.edit("numerics: {device: cpu}", "numerics: {device: cpu, mode: fused}")
+    assert timed.run("--batch-size", "8").code == 0
+    plain = passes(timed)[0]
+    assert plain.mode == "exact"
+    assert plain.remarks[0].startswith("timed in mode exact; not in mode fused: there is nothing in it to merge")
+
+
+def test_a_merged_copy_is_run_and_weighed(timed: Case) -> None:
+    timed.edit("model.py:Roomy", "model.py:Normalised")
+    timed.edit("numerics: {device: cpu}", "numerics: {device: cpu, mode: fused}")
+    assert timed.run("--batch-size", "8").code == 0
+    merged = next(each for each in passes(timed) if each.model == "roomy")
+    assert merged.mode == "fused"
+    # a convolution of 2 maps with its bias, which libraries fill up as they pack it, and a linear layer of 2 outputs
+    assert 4 * (2 * 9 + 2 + 2 * 2 + 2) <= merged.memory.weights < 4 * (16 * 9 * 16)
+    assert merged.facts["parameters"] == 2 * 9 + 2 + 4 + 2 * 2 + 2
 
 
 # Bad input.

@@ -32,7 +32,7 @@ class PeakMemory(Record):
 
     peak: int | None = Field(description="with the weights; null where it cannot be measured")
     beyond: int | None = Field(description="without them: inputs, what is in between, and outputs")
-    weights: int = Field(description="parameters and buffers, what is shared once")
+    weights: int = Field(description="parameters, buffers and packed weights, what is shared once")
     how: str = Field(description="what counted it, or why nothing could")
 
 
@@ -47,6 +47,9 @@ class PassRecord(Sealed):
     beside: list[str] = Field(description="the models that were timed in turns with it")
     started: str
     asked: int = Field(description="samples in a forward pass, as the suite asks for")
+    mode: Literal["exact", "fused", "fast"] = Field(
+        default="exact", description="of the suite's numerics, or the slower one that it fell back to"
+    )
     throughput: TimedBatch
     latency: TimedBatch | None = Field(default=None, description="one sample at a time")
     sweep: list[TimedBatch] = Field(default_factory=list)
@@ -78,6 +81,8 @@ def why_unlike(before: PassRecord, after: PassRecord, names: tuple[str, ...] = H
     for part in ("numerics", "shapes"):
         if before.identity.get(part) != after.identity.get(part):
             return f"other {'numerics' if part == 'numerics' else 'input shapes'}"
+    if before.mode != after.mode:
+        return f"other modes: {before.mode} and {after.mode}"
     a, b = before.throughput.batch, after.throughput.batch
     return None if a == b else f"other batches: {a} and {b} samples"
 

@@ -53,7 +53,8 @@ class Underway:
         settings = self.ledger.settings
         pending = [cell for cell in self.plan.cells if not self.ledger.done(self.space, cell)]
         earlier = self._earlier()
-        models = self._models([cell for cell in self.plan.cells if cell not in pending])
+        waiting = {str(cell.pair) for cell in pending}
+        models = self._models([cell for cell in self.plan.cells if str(cell.pair) not in waiting])
         if not pending and earlier is not None and earlier.status == "complete" and not self._lacking(models):
             listen(Note(f"nothing to do: {_cells(len(self.plan.cells))} measured already, run {earlier.run}"))
             now = committed(earlier.environment, self.plan.suite.folder)

@@ -97,7 +97,7 @@ def in_mode(job: Job, order: Sequence[int], scratch: Scratch, listen: Listener) 
             return replace(job, runner=runner if isinstance(runner, Model) else None, checked=known)
         begun = scratch.begun_with()  # the machine that began the cell could run it that way, and this one cannot
         scratch.begin(job.checkpoint, None if begun is None else begun[1])
-    return _kept(_chosen(job, order), scratch, listen)
+    return _kept(chosen(job, order), scratch, listen)
 
 
 def refused(job: Job, error: ModelError, probe: ProbeRecord | None, scratch: Scratch, listen: Listener) -> Job:
@@ -134,9 +134,11 @@ def _restored(scratch: Scratch) -> Checked | None:
     return Checked(**{**kept, "way": Way(half and getattr(torch, half), kept["way"]["merged"])})
 
 
-def _chosen(job: Job, order: Sequence[int]) -> Job:
+def chosen(job: Job, order: Sequence[int]) -> Job:
     """The job in the first mode, down from the suite's, that the model runs in and is close enough to exact in."""
     asked = job.numerics.mode
+    if asked == "exact":
+        return job
     program = next((type(each).__name__ for each in job.model.module.modules() if _is_program(each)), None)
     if program is not None:
         return _said(job, {asked: f"it is a program ({program}), which runs as it was saved"})

@@ -18,8 +18,8 @@ from symbench.measure.suite.throughput import Throughput
 from symbench.measure.throughput.clocks import Clock, clock_of
 from symbench.measure.throughput.contest import held_contest, record_of
 from symbench.measure.throughput.entrants import Entrant, entrants, lacking, listed, seconds_at_least
+from symbench.measure.throughput.fed import Loading, in_groups
 from symbench.measure.throughput.machine import state
-from symbench.measure.throughput.runner import Loading, in_groups
 from symbench.measure.throughput.turns import ROUNDS
 
 __all__ = ["Entrant", "add_passes", "entrants", "lacking", "listed", "seconds_at_least"]

@@ -17,9 +17,9 @@ from symbench.measure.execution.context import Context
 from symbench.measure.suite.throughput import Throughput
 from symbench.measure.throughput.clocks import Clock
 from symbench.measure.throughput.entrants import Entrant
+from symbench.measure.throughput.fed import Fed, Loading, fitting
 from symbench.measure.throughput.memory import peak_memory
 from symbench.measure.throughput.noise import remark
-from symbench.measure.throughput.runner import Loading, Runner, fitting
 from symbench.measure.throughput.turns import Lane, Least, in_turns
 
 
@@ -29,7 +29,7 @@ class Contender:
 
     Attributes:
         entrant: it, on its dataset.
-        runner: with its input; None where it failed.
+        fed: with its input; None where it failed.
         headline: the suite's batch.
         others: further batch sizes, that of single samples among them, where they fit.
         memory: what a forward pass of the headline's batch holds.
@@ -38,7 +38,7 @@ class Contender:
     """
 
     entrant: Entrant
-    runner: Runner | None = None
+    fed: Fed | None = None
     headline: Lane | None = None
     others: dict[int | str, Lane] = field(default_factory=dict)
     memory: PeakMemory | None = None
@@ -90,28 +90,30 @@ def _contender(entrant: Entrant, job: Job | CellError, settings: Throughput) -> 
         found.failure = job
         return found
     try:
-        runner = fitting(entrant, job, settings.batch)
+        fed = fitting(entrant, job, settings.batch)
     except CellError as error:
         found.failure = error
         return found
-    batch = len(next(iter(runner.inputs.values())))
+    batch = len(next(iter(fed.inputs.values())))
     if batch < settings.batch:
         found.remarks.append(f"a batch of {settings.batch} does not fit the device's memory: halved to {batch}")
-    found.runner, found.headline = runner, runner.lane(batch)
+    if job.checked.mode != job.numerics.mode and job.checked.remark is not None:
+        found.remarks.append(job.checked.remark.replace("measured", "timed", 1))
+    found.fed, found.headline = fed, fed.lane(batch)
     if settings.latency:
-        found.others[ALONE] = runner.lane(1, apart=True)
+        found.others[ALONE] = fed.lane(1, apart=True)
     for size in settings.sweep:
-        _add(found, runner, size, batch)
+        _add(found, fed, size, batch)
     return found
 
 
-def _add(found: Contender, runner: Runner, size: int, batch: int) -> None:
+def _add(found: Contender, fed: Fed, size: int, batch: int) -> None:
     """A batch size of the sweep, if it fits."""
     if size <= batch:
-        found.others[size] = runner.lane(size)
+        found.others[size] = fed.lane(size)
         return
     try:
-        larger = fitting(runner.entrant, runner.job, size)
+        larger = fitting(fed.entrant, fed.job, size)
     except CellError as error:
         found.remarks.append(f"a batch of {size} is left out of the sweep: {error}")
         return
@@ -124,12 +126,12 @@ def _add(found: Contender, runner: Runner, size: int, batch: int) -> None:
 
 def _weigh(found: Contender) -> None:
     """See what a forward pass of the headline's batch holds at most."""
-    runner, lane = found.runner, found.headline
-    if found.failure is not None or runner is None or lane is None:
+    fed, lane = found.fed, found.headline
+    if found.failure is not None or fed is None or lane is None:
         return
-    given = [x[: lane.batch] for x in runner.inputs.values()]
+    given = [x[: lane.batch] for x in fed.inputs.values()]
     try:
-        found.memory = peak_memory(lane.forward, given, runner.job.model.module, runner.job.device)
+        found.memory = peak_memory(lane.forward, given, fed.module, fed.job.device)
     except CellError as error:
         found.failure = error
 
@@ -150,9 +152,9 @@ def record_of(
         machine: what it was doing before the pass, and after it.
         settings: the suite's.
     """
-    runner, lane, memory = found.runner, found.headline, found.memory
+    fed, lane, memory = found.fed, found.headline, found.memory
     before, after = machine
-    assert runner is not None
+    assert fed is not None
     assert lane is not None
     assert memory is not None
     timed, others = lane.timed(), {name: _timed(found, name) for name in found.others}
@@ -168,11 +170,12 @@ def record_of(
         beside=[name for name in beside if name != model],
         started=datetime.now(UTC).isoformat(timespec="microseconds"),
         asked=settings.batch,
+        mode=fed.job.checked.mode,
         throughput=timed,
         latency=others.get(ALONE),
         sweep=[one for size in settings.sweep if (one := others.get(size)) is not None],
         memory=memory,
-        facts={**count_numbers(runner.job.model.module), "flops": flops},
+        facts={**count_numbers(fed.job.model.module), "flops": flops},
         environment=dict(context.environment),
         before=dict(before),
         after=after,

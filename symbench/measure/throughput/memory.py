@@ -41,7 +41,7 @@ def peak_memory(forward: Forward, inputs: Iterable[Tensor], module: nn.Module, d
     Raises:
         CellError: the model raised.
     """
-    weights = held([*module.parameters(), *module.buffers()])
+    weights = held(tensors_of(module))
     if isinstance(module, Program) and not weights:
         return PeakMemory(peak=None, beyond=None, weights=0, how="the program's memory is not torch's")
     kind = device.partition(":")[0]
@@ -54,9 +54,20 @@ def peak_memory(forward: Forward, inputs: Iterable[Tensor], module: nn.Module, d
     return PeakMemory(peak=None if beyond is None else weights + beyond, beyond=beyond, weights=weights, how=how)
 
 
+def tensors_of(module: nn.Module) -> list[Tensor]:
+    """What a module holds: parameters, buffers, and plain attributes, as of weights that are packed for a library."""
+    plain = [x for each in module.modules() for x in vars(each).values() if isinstance(x, Tensor)]
+    return [*module.parameters(), *module.buffers(), *plain]
+
+
 def held(tensors: Iterable[Tensor]) -> int:
     """Bytes of tensors, those that share memory counted once."""
-    found = {x.untyped_storage().data_ptr(): x.untyped_storage().nbytes() for x in tensors}
+    found: dict[object, int] = {}
+    for x in tensors:
+        if x.is_mkldnn:  # its memory cannot be looked at
+            found[id(x)] = x.numel() * x.element_size()
+        else:
+            found[x.untyped_storage().data_ptr()] = x.untyped_storage().nbytes()
     return sum(found.values())
 
 

@@ -40,3 +40,16 @@ class Narrow(Plain):
         if len(images) > MOST:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
         return super().forward(images)
+
+
+class Normalised(nn.Module):
+    """A convolution whose outputs are normalised, which can be merged into it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv, self.norm, self.head = nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Linear(2, 2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        out: Tensor = self.head(self.norm(self.conv(images)).relu().mean((2, 3)))
+        return out

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from symbench.base.errors import CellError, ModelError, Problem
 from symbench.measure.assemble import normalised_leaves
 from symbench.measure.evaluate.job import Job, sample_order, view_leaves
+from symbench.measure.evaluate.modes import chosen
 from symbench.measure.evaluate.room import free
 from symbench.measure.execution.context import Context
 from symbench.measure.execution.loading import job_of
@@ -27,7 +28,7 @@ NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 @dataclass(frozen=True)
-class Runner:
+class Fed:
     """A model, and what it is given.
 
     Attributes:
@@ -46,19 +47,24 @@ class Runner:
 
         def run(around: Around) -> object:
             try:
-                return self.job.model(given, around=around)
+                return (self.job.runner or self.job.model)(given, around=around)
             except torch.OutOfMemoryError as error:
                 got = f"ran out of device memory with {batch} samples"
                 raise ModelError(Problem(self.job.model.name, got)) from error
 
         return run
 
+    @property
+    def module(self) -> nn.Module:
+        """What is run: the model's own, or the faster copy of it that the suite's mode asks for."""
+        return (self.job.runner or self.job.model).module
+
     def lane(self, batch: int, *, apart: bool = False) -> Lane:
         """The model at a batch size, to be timed."""
         return Lane(self.forward(batch), batch, apart)
 
 
-def runner_of(entrant: Entrant, job: Job, batch: int) -> Runner:
+def fed_with(entrant: Entrant, job: Job, batch: int) -> Fed:
     """A model and its input; where the dataset has fewer samples than a batch, they are repeated.
 
     Raises:
@@ -72,7 +78,7 @@ def runner_of(entrant: Entrant, job: Job, batch: int) -> Runner:
         cast = {name: x.to(job.dtype) if x.is_floating_point() else x for name, x in finished.items()}
         images = set(normalised_leaves(job.dataset))
         ready = {name: job.model.normalisation(x) if name in images else x for name, x in cast.items()}
-        return Runner(entrant, job, {name: x[repeated] for name, x in ready.items()})
+        return Fed(entrant, job, {name: x[repeated] for name, x in ready.items()})
     except torch.OutOfMemoryError as error:
         got = f"ran out of device memory with {batch} samples"
         raise ModelError(Problem(job.model.name, got)) from error
@@ -86,7 +92,7 @@ def out_of_memory(error: BaseException | None) -> bool:
     return any(each in words for each in NO_MEMORY) or out_of_memory(error.__cause__)
 
 
-def fitting(entrant: Entrant, job: Job, batch: int) -> Runner:
+def fitting(entrant: Entrant, job: Job, batch: int) -> Fed:
     """A model with the largest input that fits: the batch that was asked for, or that halved until it does.
 
     Raises:
@@ -94,9 +100,9 @@ def fitting(entrant: Entrant, job: Job, batch: int) -> Runner:
     """
     while True:
         try:
-            runner = runner_of(entrant, job, batch)
-            runner.lane(batch).block(HostClock(job.device), 1)
-            return runner
+            fed = fed_with(entrant, job, batch)
+            fed.lane(batch).block(HostClock(job.device), 1)
+            return fed
         except CellError as error:
             if not out_of_memory(error):
                 raise
@@ -138,6 +144,8 @@ def in_groups(context: Context, mine: Sequence[Entrant]) -> Iterator[list[Loadin
 def _loaded(context: Context, entrant: Entrant) -> Job | CellError:
     space, settings = context.workspace, context.ledger.settings
     try:
-        return job_of(space, entrant.cell, load_model(context, entrant.cell), settings, context.environment)
+        loaded = load_model(context, entrant.cell)
+        job = job_of(space, entrant.cell, loaded, settings, context.environment)
+        return chosen(job, sample_order(job))
     except CellError as error:
         return error
