@@ -6,7 +6,9 @@ import base64
 import csv
 import functools
 import hashlib
+import os
 import re
+import stat
 import sys
 import sysconfig
 from dataclasses import dataclass
@@ -81,8 +83,8 @@ class Distribution:
         settled, edited = (self.info / "RECORD").stat().st_ctime_ns, {}
         for path in _loaded_files(self.site):
             expected = self.files.get(path)
-            status = (self.site / path).stat() if expected else None
-            if expected is None or status is None or max(status.st_ctime_ns, status.st_mtime_ns) <= settled:
+            written = None if expected is None else _written(f"{self.site}/{path}")
+            if written is None or written <= settled:
                 continue
             sha256 = hashlib.sha256((self.site / path).read_bytes()).digest()
             if base64.urlsafe_b64encode(sha256).decode().rstrip("=") != expected:
@@ -136,8 +138,18 @@ def _distribution(info: Path) -> Distribution:
     return Distribution(info, files)
 
 
+def _written(file: str) -> int | None:
+    """When a file was last written or moved into its place, in nanoseconds; None where there is none."""
+    # by names and not by paths: thousands of them are asked for, for every model
+    try:
+        status = os.stat(file)  # noqa: PTH116
+    except OSError:
+        return None
+    return max(status.st_ctime_ns, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else None
+
+
 def _loaded_files(site: Path) -> list[str]:
-    """The files below ``site-packages`` that loaded modules were made from, relative to it."""
+    """The files below ``site-packages`` that loaded modules say they were made from, relative to it."""
     # resolving thousands of files takes longer than looking at them: only the folders on the path are resolved
     prefixes = (f"{site}/", *(f"{folder}/" for folder in sys.path if folder and Path(folder).resolve() == site))
     files: dict[str, None] = {}
@@ -146,4 +158,4 @@ def _loaded_files(site: Path) -> list[str]:
         if isinstance(file, str) and file.startswith(prefixes):
             below = next(file.removeprefix(prefix) for prefix in prefixes if file.startswith(prefix))
             files[below] = None
-    return [below for below in files if (site / below).is_file()]
+    return list(files)
