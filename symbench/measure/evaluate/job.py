@@ -29,33 +29,14 @@ from symbench.measure.assemble import Prepared, normalised_leaves, seed_for
 from symbench.measure.evaluate.checked import Checked
 from symbench.measure.evaluate.finite import Finite
 from symbench.measure.evaluate.held import Held
+from symbench.measure.evaluate.known import Known
 from symbench.measure.evaluate.places import axes_of, comparison_of, output_fields, without_padding
 from symbench.measure.evaluate.room import Room, free
 from symbench.measure.evaluate.stopwatch import Stopwatch
-from symbench.measure.faster.runner import Way
 from symbench.measure.plan.document import Cell
 from symbench.measure.suite.controls import Controls
 from symbench.measure.suite.numerics import Numerics
 from symbench.measure.tasks import pair
-
-
-@dataclass
-class Known:
-    """What a run knows already of what a model costs on a dataset: each is looked at closely once.
-
-    Attributes:
-        flops: counted, with what is to be said of the count.
-        timed: whether it has been timed.
-        facts: what controls of domains and plug-ins found of it, by the control's name.
-        room: how many samples fit into one forward pass.
-        runners: what runs it faster, or why that cannot be had, by how it does.
-    """
-
-    flops: tuple[float | None, str | None] | None = None
-    timed: bool = False
-    facts: dict[str, dict[str, float | None]] = field(default_factory=dict)
-    room: Room = field(default_factory=Room)
-    runners: dict[Way, Model | str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -138,6 +119,11 @@ class Job:
     def name(self) -> str:
         """The model's name, for messages."""
         return self.model.name
+
+    @property
+    def running(self) -> Model:
+        """What is run: the model, or what is faster in its place."""
+        return self.runner or self.model
 
     @property
     def plain(self) -> Job:
@@ -363,7 +349,7 @@ def _called(job: Job, leaves: dict[str, Tensor], watch: Stopwatch | None, spare:
     around = nullcontext if watch is None else partial(watch.of, count)
     images = [name for name in normalised_leaves(job.dataset) if name in leaves]
     try:
-        return (job.runner or job.model)(leaves, images, around=around, spare=spare)
+        return job.running(leaves, images, around=around, spare=spare)
     except torch.OutOfMemoryError as error:
         job.room.halve(count, job.name, error)
     free(job.device)

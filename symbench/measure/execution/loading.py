@@ -17,7 +17,7 @@ from symbench.domains.common.models.running import dtypes_of
 from symbench.measure.assemble import canvas, dtype_of, layer_fields
 from symbench.measure.evaluate import Job
 from symbench.measure.evaluate.held import Shelf
-from symbench.measure.evaluate.job import Known
+from symbench.measure.evaluate.known import Known
 from symbench.measure.plan.document import Cell
 from symbench.measure.plan.workspace import Workspace
 from symbench.measure.suite import Suite

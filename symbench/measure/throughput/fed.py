@@ -47,7 +47,7 @@ class Fed:
 
         def run(around: Around) -> object:
             try:
-                return (self.job.runner or self.job.model)(given, around=around)
+                return self.job.running(given, around=around)
             except torch.OutOfMemoryError as error:
                 got = f"ran out of device memory with {batch} samples"
                 raise ModelError(Problem(self.job.model.name, got)) from error
@@ -57,7 +57,7 @@ class Fed:
     @property
     def module(self) -> nn.Module:
         """What is run: the model's own, or the faster copy of it that the suite's mode asks for."""
-        return (self.job.runner or self.job.model).module
+        return self.job.running.module
 
     def lane(self, batch: int, *, apart: bool = False) -> Lane:
         """The model at a batch size, to be timed."""
