@@ -9,7 +9,8 @@ from symbench.algebra.controls import ControlRow, Facts, Subject
 from symbench.base.code import foreign
 from symbench.base.errors import ModelError
 from symbench.base.slices import slices
-from symbench.measure.evaluate.job import Job, run_model
+from symbench.measure.evaluate.forward import run_model
+from symbench.measure.evaluate.job import Job
 
 
 def facts_by(row: ControlRow, name: str, job: Job, exact: Job) -> Facts:

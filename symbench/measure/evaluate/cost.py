@@ -17,7 +17,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from symbench.base.errors import ModelError
 from symbench.domains.common.models.program import Program
 from symbench.domains.common.models.running import WRITES, plain_kernels
-from symbench.measure.evaluate.job import Job, briefly, load_leaves, run_model, view_leaves
+from symbench.measure.evaluate.forward import run_model
+from symbench.measure.evaluate.job import Job, briefly, load_leaves, view_leaves
 from symbench.measure.evaluate.stopwatch import Stopwatch, Taken
 
 FEW, MANY, WORK = 2, 16, 1e9

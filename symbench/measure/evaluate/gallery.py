@@ -10,7 +10,8 @@ import numpy as np
 
 from symbench.base.columns import GALLERY
 from symbench.domains.common.handling import Handling, handling_of
-from symbench.measure.evaluate.job import Job, run_model, view_leaves
+from symbench.measure.evaluate.forward import run_model
+from symbench.measure.evaluate.job import Job, view_leaves
 from symbench.measure.evaluate.reference import Reference
 
 SHOWN = 5

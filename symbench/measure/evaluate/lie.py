@@ -24,7 +24,8 @@ from symbench.base.records import GeneratorRecord
 from symbench.base.slices import slices
 from symbench.domains.common.models.running import plain_kernels
 from symbench.measure.evaluate.examined import SURE, Examined, relative_error
-from symbench.measure.evaluate.job import Job, load_leaves, run_model
+from symbench.measure.evaluate.forward import run_model
+from symbench.measure.evaluate.job import Job, load_leaves
 from symbench.measure.evaluate.reference import Reference
 from symbench.measure.evaluate.rows import Columns, Leaves, as_compared, pairing, squares, table
 

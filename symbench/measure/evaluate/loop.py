@@ -15,7 +15,8 @@ from symbench.base.errors import ModelError, Problem
 from symbench.base.events import Advanced, Listener
 from symbench.base.slices import slices
 from symbench.measure.evaluate.finite import Finite
-from symbench.measure.evaluate.job import Job, load_leaves, run_model
+from symbench.measure.evaluate.forward import run_model
+from symbench.measure.evaluate.job import Job, load_leaves
 from symbench.measure.evaluate.moves import Block, Blocks, Moves
 from symbench.measure.evaluate.part import Part
 from symbench.measure.evaluate.reference import Reference

@@ -17,7 +17,8 @@ from torch.utils._pytree import tree_leaves
 from symbench.base.code import shortened
 from symbench.base.errors import ModelError
 from symbench.domains.common.models.running import named
-from symbench.measure.evaluate.job import Job, load_leaves, run_model
+from symbench.measure.evaluate.forward import run_model
+from symbench.measure.evaluate.job import Job, load_leaves
 from symbench.measure.evaluate.plans import FOLLOWED
 
 HALVES = {torch.bfloat16: 8, torch.float16: 11}

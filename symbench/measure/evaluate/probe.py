@@ -14,7 +14,8 @@ import torch
 from symbench.base.errors import CellError, ModelError, Problem
 from symbench.base.identity.reads import changed_reads
 from symbench.base.records import ProbedOutput, ProbeRecord
-from symbench.measure.evaluate.job import Job, run_model, view_leaves
+from symbench.measure.evaluate.forward import run_model
+from symbench.measure.evaluate.job import Job, view_leaves
 
 SAMPLES = 4
 WIDTH = 32

@@ -19,7 +19,8 @@ from symbench.base.events import Advanced, Listener, Note
 from symbench.base.slices import slices
 from symbench.measure.assemble import Prepared
 from symbench.measure.evaluate.finite import Finite
-from symbench.measure.evaluate.job import Job, immovable, run_model, view_leaves
+from symbench.measure.evaluate.forward import run_model
+from symbench.measure.evaluate.job import Job, immovable, view_leaves
 from symbench.measure.evaluate.moves import Bound
 from symbench.measure.evaluate.room import with_room
 from symbench.measure.evaluate.scratch import Scratch

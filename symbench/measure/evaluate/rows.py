@@ -12,7 +12,8 @@ from symbench.algebra.comparison import Comparison, Totals, squared_distances
 from symbench.base.columns import OBSERVATIONS
 from symbench.base.errors import ModelError, Problem
 from symbench.base.slices import slices
-from symbench.measure.evaluate.job import Job, load_leaves, run_model, view
+from symbench.measure.evaluate.forward import run_model
+from symbench.measure.evaluate.job import Job, load_leaves, view
 from symbench.measure.evaluate.stopwatch import Stopwatch
 from symbench.measure.tasks import Task
 
