@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.utils import flop_counter
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from symbench.base.errors import ModelError
 from symbench.domains.common.models.program import Program
-from symbench.domains.common.models.running import WRITES, plain_kernels
+from symbench.domains.common.models.running import WRITES, plain_kernels, uncompiled
 from symbench.measure.evaluate.forward import run_model
 from symbench.measure.evaluate.job import Job, briefly, load_leaves, view_leaves
 from symbench.measure.evaluate.stopwatch import Stopwatch, Taken
@@ -154,7 +155,8 @@ def _flops(job: Job, samples: Sequence[int], names: dict[str, None]) -> int:
     leaves, _ = load_leaves(job, samples)
     counter: Any = FlopCounterMode(display=False, custom_mapping=FORMULAS)
     counter.mod_tracker = Whole()
-    with plain_kernels(job.model.module), Uncounted(counter) as uncounted, counter:
+    modes = (Uncounted, getattr(flop_counter, "_FlopCounterMode", FlopCounterMode))
+    with uncompiled(*modes), plain_kernels(job.model.module), Uncounted(counter) as uncounted, counter:
         run_model(job, leaves)
     names |= uncounted.names
     return int(counter.get_total_flops())

@@ -16,7 +16,7 @@ from torch.utils._pytree import tree_leaves
 
 from symbench.base.code import shortened
 from symbench.base.errors import ModelError
-from symbench.domains.common.models.running import named
+from symbench.domains.common.models.running import named, uncompiled
 from symbench.measure.evaluate.forward import run_model
 from symbench.measure.evaluate.job import Job, load_leaves
 from symbench.measure.evaluate.plans import FOLLOWED
@@ -95,7 +95,7 @@ def lower_inside(job: Job, samples: Sequence[int]) -> dict[str, str]:
     least = torch.finfo(torch.float64 if job.dtype == torch.float64 else torch.float32).eps
     mode = Narrowed(leaves.values(), least)
     try:
-        with _named_forward(job.model.module, mode.stack), mode:
+        with uncompiled(Narrowed), _named_forward(job.model.module, mode.stack), mode:
             outputs = run_model(job, leaves)
     except ModelError:  # it does not run under a dispatch mode
         return {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -21,6 +22,9 @@ COMPUTED_IN = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 """The dtypes that inputs may have; weights in any other are unpacked by the module itself."""
 NEEDS_GRADIENTS = ("does not require grad", "doesn't require grad")
 """What torch says where something is differentiated that was computed without gradients."""
+
+DISABLED = "__dynamo_disable"
+"""Where torch keeps the form of a function that its compiler leaves alone."""
 
 WRITES = "writes into its input: it is given a copy"
 """What is said of such a model."""
@@ -133,3 +137,22 @@ def plain_kernels(module: nn.Module) -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(fast)
         for switch, enabled in zip(switches, before, strict=True):
             switch.enabled = enabled
+
+
+@contextlib.contextmanager
+def uncompiled(*modes: type) -> Iterator[None]:
+    """Around dispatch modes of these classes: torch's compiler, which nobody uses in there, is not imported.
+
+    torch wraps what such a mode does so that its compiler leaves it alone, and for that imports the compiler, which
+    takes seconds. Where the compiler is there already, all is as it was.
+    """
+    wrapped = (getattr(getattr(mode, "__torch_dispatch__", None), "__wrapped__", None) for mode in modes)
+    plain = [each for each in wrapped if each is not None and not hasattr(each, DISABLED)]
+    plain = [] if "torch._dynamo" in sys.modules else plain
+    for each in plain:
+        setattr(each, DISABLED, each)
+    try:
+        yield
+    finally:
+        for each in plain:
+            delattr(each, DISABLED)
