@@ -528,6 +528,21 @@ def test_what_is_measured_starts_no_process(case: CaseOf, monkeypatch: pytest.Mo
     assert sb.run(several.suite, choices=made).whole, "one part is work for one device"
 
 
+def test_passes_are_timed_with_all_threads(case: CaseOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They follow the cells, one device after them, and say so; as does a cell that this process measures alone."""
+    several = case("several_devices")
+    several.edit('{use: "data.py:load"}', '{use: "data.py:load", args: {samples: 30}}')
+    several.edit("numerics:", "throughput: {batch: 8, seconds: 0.01, iterations: 5}\nnumerics:")
+    monkeypatch.setattr("symbench.base.environment.threads", lambda: 8)
+    run = sb.run(several.suite, choices=choices(several, "cpu,cpu", only="model=plain,symmetry=turns"))
+    ((cell,), (status,)) = run.manifest.cells, run.manifest.passes
+    assert status.file is not None, status.reason
+    record, timed = run.store.cell(cell.key), run.store.pass_of(status.key, status.file)
+    assert record is not None
+    assert (record.environment["threads"], timed.environment["threads"]) == (8, 8)
+    assert run.manifest.environment["threads"] == 4, "what each of two has"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
 def test_one_signal_to_all_finishes_the_parts_in_hand(case: CaseOf, number: signal.Signals) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from symbench.base.environment import committed, describe
+from symbench.base.environment import committed, describe, hardware
 from symbench.base.errors import ConfigError
 from symbench.base.events import Listener, Note
 from symbench.base.records import CellStatus, Manifest, PassStatus
@@ -113,7 +113,8 @@ class Underway:
 
     def _timed(self, context: Context, models: Mapping[str, Sequence[Entrant]]) -> list[PassStatus]:
         """Add the passes that lack; all that there are now, and the models that failed."""
-        failed = throughput.add_passes(context, models, self._lacking(models))
+        own = {**context.environment, **hardware(self.ledger.settings.device)}  # all of the threads, on one device
+        failed = throughput.add_passes(replace(context, environment=own), models, self._lacking(models))
         return [*throughput.listed(self.store, models), *failed]
 
     def _earlier(self) -> Manifest | None:
