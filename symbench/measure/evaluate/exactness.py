@@ -221,7 +221,7 @@ def exact_sizes(cell: Examined) -> str | None:
                 shapes = job.dataset.shapes(canvas=resized)
             if any(action.check(shapes[leaf]) is not None for leaf, action in job.prepared.actions.items()):
                 continue
-            if _may_be_exact(replace(quick, canvas=resized), cell.references, samples[:FEW], worst):
+            if _may_be_exact(replace(quick, canvas=resized), cell.references, samples[:FEW], worst, cell.told_apart):
                 left -= 2 * len(samples) * cell.wide * scale
                 error = _error(replace(exact, canvas=resized), cell.references, samples, worst)
                 if error is not None:
@@ -258,14 +258,16 @@ def _sharp(job: Job, samples: Sequence[int]) -> list[int]:
     return [number for number, kind in enumerate(kinds(job, samples)) if kind in SHARP and number > 0]
 
 
-def _may_be_exact(job: Job, references: Sequence[Reference], samples: Sequence[int], number: int) -> bool:
+def _may_be_exact(
+    job: Job, references: Sequence[Reference], samples: Sequence[int], number: int, nulls: Sequence[float]
+) -> bool:
     """Whether no output deviates by more than rounding, or by a plain part of what samples differ by."""
     unmoved, moved = outputs_of(job, samples), outputs_of(job, samples, number=number)
-    for reference in references:
-        columns = _pairing(job, reference, samples, number, unmoved, moved)
+    for reference, null in zip(references, nulls, strict=True):
+        a, b = _pair(job, reference, samples, number, unmoved, moved)
+        deviation = float(reference.comparison.deviation(a, b, samples).mean())
         size = float(squares(as_compared(unmoved, reference.task))["deviation_sq"].mean())
-        rounding = (30 * job.rounding) ** 2 * size
-        if not columns["deviation_sq"].mean() <= max(rounding, PLAINLY**2 * float(columns["unrelated_sq"].mean())):
+        if not deviation <= max((30 * job.rounding) ** 2 * size, PLAINLY**2 * null):
             return False
     return True
 
@@ -288,10 +290,18 @@ def _error(job: Job, references: Sequence[Reference], samples: Sequence[int], nu
 def _pairing(
     job: Job, reference: Reference, samples: Sequence[int], number: int, unmoved: Outputs, moved: Outputs
 ) -> Columns:
+    a, b = _pair(job, reference, samples, number, unmoved, moved)
+    return pairing(a[0], b[0], reference.comparison, samples)
+
+
+def _pair(
+    job: Job, reference: Reference, samples: Sequence[int], number: int, unmoved: Outputs, moved: Outputs
+) -> tuple[Tensor, Tensor]:
+    """``f(g.x)`` and ``g.f(x)`` of one output under one element, ``(1, n, *output)`` each."""
     g = job.prepared.from_reference(job.prepared.elements.at(samples))[number : number + 1]
     name = reference.task.output
     reason = reference.action.check(tuple(unmoved[name].shape[1:]))
     if reason is not None:
         raise ModelError(Problem(job.model.name, f"output {name!r} cannot be moved: {reason}"))
     a, b, _ = reference.pair(g, moved[name][None], unmoved[name])
-    return pairing(a[0], b[0], reference.comparison, samples)
+    return a, b

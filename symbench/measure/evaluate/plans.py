@@ -12,7 +12,7 @@ MOST_ELEMENTS, MOST_SAMPLES = 8, 64
 """Of exactness and layers: enough to tell 1e-7 from 1e-16, and maps of layers are large."""
 SPLIT = 4
 """Resampled elements that are split; the model runs four times on a sample for each."""
-GEOMETRY, FEW, CONFIRMED = 6, 2, 4
+GEOMETRY, FEW, CONFIRMED = 6, 1, 4
 """Samples on which other sizes are tried in float64 and beforehand; and how many are expected to come that far."""
 FOLLOWED = 2
 """Samples that are followed through the model to see in which precision it computes."""
