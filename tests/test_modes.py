@@ -173,7 +173,6 @@ def resumed(case: Case, monkeypatch: pytest.MonkeyPatch) -> tuple[CellRecord, li
     """A run that is stopped after a part and taken up again; and how often its mode was decided."""
     monkeypatch.setattr("symbench.measure.evaluate.PART", 8)
     monkeypatch.setattr("symbench.measure.evaluate.reference.PART", 8)
-    monkeypatch.setattr("symbench.measure.evaluate.controls.PART", 8)
     decided, chosen = [], modes.chosen
 
     def counted(job: Any, order: Any) -> Any:
