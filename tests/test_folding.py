@@ -18,7 +18,7 @@ from symbench.base.columns import OBSERVATIONS
 from symbench.base.records import CellRecord, ElementRecord
 from symbench.read.estimates.floors import BASIS, with_controls
 from symbench.read.estimates.folding import Wanted, folded, values_of
-from symbench.read.estimates.reading import Source
+from symbench.read.estimates.reading import Reading
 
 K, N, CLASSES, LABELS = 7, 113, 5, 3
 KINDS = ["permutation", "permutation", "resampled", "resampled", "exact", "exact", "exact"]
@@ -98,9 +98,9 @@ def record(task: str) -> CellRecord:
     return CellRecord.model_construct(**known)
 
 
-def source(task: str, size: int) -> Source:
+def reading(task: str, size: int) -> Reading:
     pieces: Any = Pieces(drawn(task), size)
-    return Source(pieces, record(task), "out")
+    return Reading(pieces, record(task), "out")
 
 
 def table(task: str) -> Observed:
@@ -109,7 +109,7 @@ def table(task: str) -> Observed:
     columns["valid"] = columns["valid"] == 1
     if task == "multi-label":
         columns["correct"] = ((columns["label_scores"] > 0) == columns["label_targets"]).mean(axis=-1)
-    known = source(task, N).context
+    known = reading(task, N).context
     beside = {name: getattr(known, name) for name in ("samples", "weights", "labels", "kinds", "strata", "task")}
     averaged = columns["prediction"][1] if "prediction" in columns else None
     made: dict[str, Any] = {**columns, **beside, "averaged": averaged}
@@ -145,7 +145,7 @@ def same(one: Value, other: Value) -> None:
 @pytest.mark.parametrize("name", FOLDS)
 def test_a_folded_metric_is_the_whole_tables(name: str, task: str, choice: str) -> None:
     """Alone, so that a column that it looks at and does not name is not there."""
-    wanted, where = Wanted(name, FOLDS[name]), source(task, 16)
+    wanted, where = Wanted(name, FOLDS[name]), reading(task, 16)
     found = folded(where, [wanted], [CHOICES[choice]])[wanted]
     values = values_of(wanted, CHOICES[choice](where.context), found)
     expected = FOLDS[name](CHOICES[choice](table(task)))
@@ -156,7 +156,7 @@ def test_a_folded_metric_is_the_whole_tables(name: str, task: str, choice: str) 
 
 def test_all_at_once_are_as_each_alone() -> None:
     """Steps that several metrics have are taken once."""
-    where = source("classification", 16)
+    where = reading("classification", 16)
     every = [Wanted(name, metric, number) for name, metric in FOLDS.items() for number in (0, 1)]
     found = folded(where, every, [CHOICES["all"], CHOICES["of one kind"]])
     for each in every:
@@ -170,7 +170,7 @@ def test_all_at_once_are_as_each_alone() -> None:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_the_whole_table_is_put_together_from_its_tiles(task: str) -> None:
-    seen, expected = source(task, 10).whole(), table(task)
+    seen, expected = reading(task, 10).whole(), table(task)
     for name in OBSERVATIONS.names:
         if name in vars(expected):
             np.testing.assert_array_equal(getattr(seen, name), getattr(expected, name))
@@ -180,7 +180,7 @@ def test_the_whole_table_is_put_together_from_its_tiles(task: str) -> None:
 def test_elements_are_read_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neighbours are read together, and each element is its own."""
     monkeypatch.setattr("symbench.read.estimates.reading.AT_ONCE", 3 * N * 3)
-    where, expected = source("classification", 16), table("classification")
+    where, expected = reading("classification", 16), table("classification")
     passes: list[tuple[str, ...]] = []
     tiles = where.cells.tiles
 
@@ -201,7 +201,7 @@ def test_elements_are_read_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_floors_are_of_all_samples() -> None:
     rows = pa.table({"control": [], "output": []}).to_pandas()
-    where = source("classification", 16)
+    where = reading("classification", 16)
     basis = Wanted("floors", BASIS)
     found = folded(where, [basis], [CHOICES["all"]])[basis]
     assert not isinstance(found, Value)
@@ -220,7 +220,7 @@ def test_floors_are_of_all_samples() -> None:
     ids=["a row is missing", "elements are wrong", "samples are wrong"],
 )
 def test_a_tile_that_is_not_whole_is_refused(spoil: Any, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    where = source("classification", 16)
+    where = reading("classification", 16)
     tiles = where.cells.tiles
     monkeypatch.setattr(where.cells, "tiles", lambda *a: (spoil(t) for t in tiles(*a)))
     with pytest.raises(AssertionError, match=said):
@@ -228,7 +228,7 @@ def test_a_tile_that_is_not_whole_is_refused(spoil: Any, said: str, monkeypatch:
 
 
 def test_samples_that_are_missing_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    where = source("classification", 16)
+    where = reading("classification", 16)
     tiles = where.cells.tiles
     monkeypatch.setattr(where.cells, "tiles", lambda *a: list(tiles(*a))[1:])
     with pytest.raises(AssertionError, match=r"97 samples, expected 113"):
@@ -240,7 +240,7 @@ def test_a_step_that_raises_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None
         raise ZeroDivisionError(len(seen.samples))
 
     wanted = Wanted("broken", replace(FOLDS["loss"], steps=(broken,)))
-    found = folded(source("regression", 16), [wanted], [CHOICES["all"]])[wanted]
+    found = folded(reading("regression", 16), [wanted], [CHOICES["all"]])[wanted]
     assert isinstance(found, Value)
     assert found.failed
     assert "metric broken" in str(found.reason)

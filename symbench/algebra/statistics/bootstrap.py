@@ -15,8 +15,8 @@ MOST_DEFINED = 0.99
 """There is an interval where at least this share of the replicates is no 0 / 0."""
 HUGE = 1e12
 """The t value of a replicate whose samples are all alike: beyond every quantile, and finite, so that none is NaN."""
-AT_ONCE = 1_000_000
-"""Numbers of the table of counts, ``(resamples, rows)``, that are held at once: 8 MB."""
+AT_ONCE = 250_000
+"""Numbers of the table of counts, ``(resamples, rows)``, that are held at once: 2 MB."""
 MOST_SINGLE, MOST_KEPT = 20_000, 12_000_000
 """Cells of up to so many samples have these drawn one by one, by the same draws for every estimate; and draws, of
 one byte each, are kept from one estimate to the next where they are so few: 6,000 samples at 2,000 resamples."""

@@ -25,7 +25,7 @@ from symbench.base.records import CellRecord, CellStatus, Manifest
 from symbench.read.estimates.floors import BASIS, with_controls
 from symbench.read.estimates.folding import Choose, Wanted, folded, values_of
 from symbench.read.estimates.passes import NONE, Taken, taken
-from symbench.read.estimates.reading import Cells, Source, outputs_of
+from symbench.read.estimates.reading import Cells, Reading, outputs_of
 
 __all__ = [
     "BOOTSTRAP_SEED", "COLUMNS", "NONE", "Cells", "Estimate", "Taken", "of_cell", "of_run", "taken", "times",
@@ -165,15 +165,15 @@ def of_cell(
     """
     chosen = dict(METRICS) if metrics is None else metrics
     controls = cells.controls(record.key).to_pandas()
-    for source in outputs_of(cells, record):
-        mine = controls[(controls["output"] == source.output) | (controls["control"] == "layer")]
-        yield from _of_output(source, chosen, mine, passes)
+    for reading in outputs_of(cells, record):
+        mine = controls[(controls["output"] == reading.output) | (controls["control"] == "layer")]
+        yield from _of_output(reading, chosen, mine, passes)
 
 
-def _of_output(source: Source, metrics: Metrics, controls: pd.DataFrame, passes: Taken) -> Iterator[Estimate]:
-    record, output = source.record, source.output
+def _of_output(reading: Reading, metrics: Metrics, controls: pd.DataFrame, passes: Taken) -> Iterator[Estimate]:
+    record, output = reading.record, reading.output
     first = output == next(iter(record.outputs))
-    subsets = list(_subsets(source.context))
+    subsets = list(_subsets(reading.context))
     loaded = {name: _loaded(name, row) for name, row in metrics.items() if row.scope != "model" or first}
     wanted = [
         Wanted(name, loaded[name], number)
@@ -182,11 +182,11 @@ def _of_output(source: Source, metrics: Metrics, controls: pd.DataFrame, passes:
     ]
     basis = Wanted("floors", BASIS)
     folds = [each for each in wanted if isinstance(each.metric, Folded)]
-    found = folded(source, [basis, *folds], [subset.choose for subset in subsets])
+    found = folded(reading, [basis, *folds], [subset.choose for subset in subsets])
     came = found[basis]
     assert isinstance(came, Mapping)
-    whole = passes.seen(with_controls(source.context, controls, record, output, came))
-    tables = Tables(source, lambda seen: passes.seen(with_controls(seen, controls, record, output, came)))
+    whole = passes.seen(with_controls(reading.context, controls, record, output, came))
+    tables = Tables(reading, lambda seen: passes.seen(with_controls(seen, controls, record, output, came)))
     for each in wanted:
         subset, row = subsets[each.subset], metrics[each.name]
         known = subset.choose(whole)
@@ -229,17 +229,17 @@ class Tables:
     """All observations of an output in memory, for metrics that are functions of them: read when one asks.
 
     Attributes:
-        source: the observations.
+        reading: the observations.
         complete: adds what controls came to.
     """
 
-    source: Source
+    reading: Reading
     complete: Callable[[Observed], Observed]
 
     @cached_property
     def whole(self) -> Observed:
         """The observations of all elements and samples."""
-        return self.complete(self.source.whole())
+        return self.complete(self.reading.whole())
 
     def of(self, subset: Subset) -> Observed:
         """Those of some elements."""

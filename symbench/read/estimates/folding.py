@@ -13,7 +13,7 @@ from symbench.algebra.metrics.base import Context, Observed, Value
 from symbench.algebra.metrics.folds import Found, Piece, Step
 from symbench.base.code import foreign
 from symbench.base.errors import CellError
-from symbench.read.estimates.reading import Source
+from symbench.read.estimates.reading import Reading
 
 Key = tuple[int, tuple[Step, ...]]
 """The number of a subset of the elements, and the steps up to one: what takes the same of the same is taken once."""
@@ -80,18 +80,18 @@ class Taking:
         return {**self.known, **{name: piece.whole(order) for name, piece in self.pieces.items()}}
 
 
-def folded(source: Source, wanted: Sequence[Wanted], subsets: Sequence[Choose]) -> Mapping[Wanted, Found | Value]:
+def folded(reading: Reading, wanted: Sequence[Wanted], subsets: Sequence[Choose]) -> Mapping[Wanted, Found | Value]:
     """What metrics take of all samples, or why there is nothing.
 
     Args:
-        source: the observations.
+        reading: the observations.
         wanted: the metrics.
         subsets: of the elements, by their numbers.
     """
     known: dict[Key, Found | Value] = {(number, ()): {} for number in range(len(subsets))}
     for number in range(max((len(each.metric.steps) for each in wanted), default=0)):
         takings = _started(known, wanted, number)
-        order = _pass(source, takings, wanted, subsets)
+        order = _pass(reading, takings, wanted, subsets)
         known |= {key: taking.whole(order) for key, taking in takings.items()}
     return {each: _last(known, each) for each in wanted}
 
@@ -106,14 +106,14 @@ def _started(known: Mapping[Key, Found | Value], wanted: Sequence[Wanted], numbe
 
 
 def _pass(
-    source: Source, takings: Mapping[Key, Taking], wanted: Sequence[Wanted], subsets: Sequence[Choose]
+    reading: Reading, takings: Mapping[Key, Taking], wanted: Sequence[Wanted], subsets: Sequence[Choose]
 ) -> np.ndarray:
     """Show all samples to the steps; gives what sorts them."""
     if not takings:
         return np.arange(0)
     reads = {name for taking in takings.values() for name in taking.wanted.metric.reads}
     samples = []
-    for tile in source.tiles(sorted(reads)):
+    for tile in reading.tiles(sorted(reads)):
         samples.append(tile.samples)
         for number, subset in enumerate(subsets):
             mine = [taking for (of, _), taking in takings.items() if of == number]

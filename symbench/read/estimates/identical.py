@@ -10,7 +10,7 @@ from symbench.algebra.statistics import Array
 from symbench.base.columns import COLUMNS
 from symbench.base.records import CellRecord
 from symbench.read.estimates import Estimate
-from symbench.read.estimates.reading import Cells, Source, outputs_of
+from symbench.read.estimates.reading import Cells, Reading, outputs_of
 
 ROUNDING = 1e-5
 """What another batch size or number of threads may change of a value, in units of the largest."""
@@ -47,7 +47,7 @@ def same_observations(before: Cells, a: CellRecord, after: Cells, b: CellRecord)
     return all(one.output == two.output and _same(one, two) for one, two in pairs)
 
 
-def _same(one: Source, two: Source) -> bool:
+def _same(one: Reading, two: Reading) -> bool:
     """Whether two outputs are alike, a few elements after the others."""
     apart, size, scale = dict.fromkeys(LOOKED_AT, 0.0), dict.fromkeys(LOOKED_AT, 0.0), 0.0
     if not np.array_equal(one.samples, two.samples):

@@ -51,7 +51,7 @@ class Cells(Protocol):
 
 
 @dataclass
-class Source:
+class Reading:
     """The observations of one output of one cell, of which no more is in memory than is being looked at.
 
     Attributes:
@@ -209,10 +209,10 @@ class Source:
         return replace(found, **chosen, weights=found.weights[rows])
 
 
-def outputs_of(cells: Cells, record: CellRecord) -> Iterator[Source]:
+def outputs_of(cells: Cells, record: CellRecord) -> Iterator[Reading]:
     """Every output of a cell."""
     for output in record.outputs:
-        yield Source(cells, record, output)
+        yield Reading(cells, record, output)
 
 
 def _array(column: pa.ChunkedArray, order: Array | None, shape: tuple[int, int]) -> Array:

@@ -17,7 +17,7 @@ from symbench.base.records import CellRecord, MatchRecord
 from symbench.measure.suite.rules import RELATIVE
 from symbench.read.estimates import BOOTSTRAP_SEED
 from symbench.read.estimates.folding import Wanted, folded, values_of
-from symbench.read.estimates.reading import Cells, Source, outputs_of
+from symbench.read.estimates.reading import Cells, Reading, outputs_of
 from symbench.read.gate.match import Sides
 from symbench.read.pairing.runs import Recorded, names_of
 
@@ -124,13 +124,13 @@ class Seen:
 
 
 def _outputs(cells: Cells, record: CellRecord) -> dict[str, Seen]:
-    return {source.output: _seen(source) for source in outputs_of(cells, record)}
+    return {reading.output: _seen(reading) for reading in outputs_of(cells, record)}
 
 
-def _seen(source: Source) -> Seen:
+def _seen(reading: Reading) -> Seen:
     parts = {name: Wanted(name, metric) for name, metric in PARTS.items()}
-    found = folded(source, list(parts.values()), [lambda seen: seen])
-    error, right = (values_of(parts[name], source.context, found[parts[name]])[0] for name in ("E", "unmoved"))
+    found = folded(reading, list(parts.values()), [lambda seen: seen])
+    error, right = (values_of(parts[name], reading.context, found[parts[name]])[0] for name in ("E", "unmoved"))
     sums, shares, orbit = (found[parts[name]] for name in ("E", "shares", "orbit"))
     assert isinstance(sums, Mapping)
     assert isinstance(shares, Mapping)
@@ -138,7 +138,7 @@ def _seen(source: Source) -> Seen:
         errors: Array = np.sqrt(sums["sums above"] / sums["sums below"])
     known = orbit if isinstance(orbit, Mapping) else None
     return Seen(
-        source.context.labels,
+        reading.context.labels,
         error,
         right,
         errors,
