@@ -131,6 +131,7 @@ def test_a_run_that_holds_its_samples_measures_the_same_bytes(
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype")
 @pytest.mark.parametrize(
     "symmetry",
     [

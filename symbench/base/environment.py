@@ -186,7 +186,7 @@ def sent(x: Tensor, device: torch.device | str) -> Tensor:
     way of pinned memory stands in line with the rest.
     """
     if x.device.type == "cpu" and str(device).startswith("cuda"):
-        return x.pin_memory().to(device, non_blocking=True)
+        return x.contiguous().pin_memory().to(device, non_blocking=True)  # views of one number cannot be pinned
     return x.to(device)
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
 from symbench.algebra.actions.base import Action
+from symbench.base.environment import sent
 from symbench.domains.images.actions.options import BorderOptions, ResampleOptions, TurnOptions
 
 IN_PIXELS = "shifts are in the input's pixels"
@@ -98,5 +99,5 @@ def disc_mask(height: int, width: int, taper: float) -> Tensor:
 
 def apply_disc(x: Tensor, taper: float, fill: float) -> Tensor:
     """Fade ``x`` ``(n, c, h, w)`` to ``fill`` outside the inscribed disc."""
-    mask = disc_mask(x.shape[-2], x.shape[-1], taper).to(x)
+    mask = sent(disc_mask(x.shape[-2], x.shape[-1], taper).to(x.dtype), x.device)
     return torch.lerp(x.new_full((), fill), x, mask)

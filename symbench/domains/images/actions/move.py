@@ -151,7 +151,7 @@ def _source_pixels(items: Tensor, height: int, width: int) -> Tensor:
     column = torch.arange(width, dtype=torch.float64, device=items.device) - (width - 1) / 2
     places = torch.stack(torch.meshgrid(row, column, indexing="ij"), dim=-1)
     back = turned(places - items[:, None, None, 1:], -items[:, None, None, 0])
-    return back + torch.tensor([(height - 1) / 2, (width - 1) / 2], dtype=torch.float64).to(items.device)
+    return torch.stack([back[..., 0] + (height - 1) / 2, back[..., 1] + (width - 1) / 2], dim=-1)
 
 
 def _root(g: Tensor, steps: int) -> Tensor:
