@@ -1,9 +1,7 @@
-"""Peak memory at 10 times the samples and at 10 times the elements, of the table, ``report`` and ``gate``. No torch."""
+"""Peak memory at 10 times the samples and at 10 times the elements, of ``report`` and ``gate``. No torch."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Any
 
 from made import rotations, run
 
+from bench.peak import of_command
 from bench.table import Figure, say
 
 GROWTH = 1.10
@@ -21,22 +20,6 @@ GATES: list[dict[str, Any]] = [
     {"metric": ["equivariance_error", "kappa"], "max_drop": 0.05},
     {"metric": ["element_accuracy"], "at_least": 0.1},
 ]
-CODE = """
-import resource, sys
-from symbench.face import cli
-status = cli._status(sys.argv[1:])
-print(status, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10, "torch" in sys.modules, file=sys.stderr)
-"""
-
-
-def peak(*arguments: str | Path) -> float:
-    """Peak resident MiB of a command in its own process, which must end well and without torch."""
-    command = [sys.executable, "-c", CODE, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    status, mebibytes, torch = done.stderr.strip().splitlines()[-1].split()
-    if status not in {"0", "1", "4"} or torch == "True":
-        raise AssertionError(f"{arguments[0]}: exit status {status}, torch imported: {torch}")
-    return float(mebibytes)
 
 
 def peaks(samples: int, elements: int) -> dict[str, float]:
@@ -50,10 +33,10 @@ def peaks(samples: int, elements: int) -> dict[str, float]:
             )
             store.write_manifest(manifest.model_copy(update={"suite": {**manifest.suite, "gates": GATES}}))
             if not seed:
-                peak("baseline", "set", "--force", "--reason", "bench", "--results", results)
+                of_command("baseline", "set", "--force", "--reason", "bench", "--results", results)
         page = Path(folder) / "report"
-        found = {"gate": peak("gate", "--results", results)}
-        return found | {"report": peak("report", "--results", results, "--output", page)}
+        found = {"gate": of_command("gate", "--results", results)[1]}
+        return found | {"report": of_command("report", "--results", results, "--output", page)[1]}
 
 
 def figures() -> Iterator[Figure]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Any
 
 from made import rotations, run
 
+from bench.peak import of_command
 from bench.table import Figure
 
 SECONDS, GIBIBYTES = 20.0, 1.5
@@ -20,24 +19,6 @@ GATES: list[dict[str, Any]] = [
     {"metric": ["orbit_accuracy"], "max_drop": 0.02},
     {"metric": ["equivariance_error"], "max_drop": 0.05},
 ]
-CODE = """
-import resource, sys, time
-start = time.perf_counter()
-from symbench.face import cli
-status = cli._status(sys.argv[1:])
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-print(status, time.perf_counter() - start, peak, "torch" in sys.modules, file=sys.stderr)
-"""
-
-
-def timed(*arguments: str | Path) -> tuple[float, float]:
-    """Seconds and peak resident GiB of a command in its own process, which must end well and without torch."""
-    command = [sys.executable, "-c", CODE, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    status, seconds, peak, torch = done.stderr.strip().splitlines()[-1].split()
-    if status not in {"0", "1", "4"} or torch == "True":
-        raise AssertionError(f"{arguments[0]}: exit status {status}, torch imported: {torch}")
-    return float(seconds), float(peak)
 
 
 def made(results: Path, seed: int) -> str:
@@ -60,13 +41,13 @@ def figures() -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         results = Path(folder) / "results"
         first = made(results, 0)
-        timed("baseline", "set", "--force", "--reason", "bench", "--results", results)
+        of_command("baseline", "set", "--force", "--reason", "bench", "--results", results)
         second = made(results, 1)
         for name, arguments in (
             ("gate on 5 million observations", ["gate"]),
             ("gate on 5 million observations, against a run", ["gate", "--baseline", first]),
             ("compare on 5 million observations", ["compare", first, second]),
         ):
-            seconds, peak = timed(*arguments, "--results", results)
+            seconds, peak = of_command(*arguments, "--results", results)
             yield Figure(name, seconds, "s", at_most=SECONDS)
-            yield Figure(f"{name}, peak resident memory", peak, "GiB", at_most=GIBIBYTES)
+            yield Figure(f"{name}, peak resident memory", peak / 1024, "GiB", at_most=GIBIBYTES)

@@ -56,7 +56,7 @@ def means_of_draws(rows: Array, counts: Array, *, seed: int, resamples: int) -> 
     # Where most rows are distinct nothing is won by drawing them by their number; as single samples, one table of
     # draws serves every estimate of a cell.
     if len(rows) * 6 > n and n <= MOST_SINGLE:
-        rows, counts = np.repeat(rows, counts, axis=0), np.ones(n, dtype=int)
+        rows, counts = rows if len(rows) == n else np.repeat(rows, counts, axis=0), np.ones(n, dtype=int)
     rng = np.random.default_rng(seed)
     means = np.empty((resamples, rows.shape[1]))
     for some in slices(resamples, max(1, AT_ONCE // len(rows))):

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-TILE = 65_536
+pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own pools keep what is given back, and grow from tile to tile
+TILE = 32_768
 """Rows of a tile, at most, where one sample's elements are not more."""
 TILES = "symbench.tiles"
 """The file's note of what its row groups are: of each the output, and the columns that hold anything."""
