@@ -96,7 +96,12 @@ def test_a_shelf_holds_one_copy_for_models_with_different_labels(monkeypatch: py
     assert one is shelf.of("bytes", data, None, "cuda", None)
     assert one is not None
     assert (one.dataset, one.count, one.room) == (data, 6, (1 << 30) / 2)
-    assert shelf.of("bytes", data, 32, "cuda", 4) is not one
+    one.device = "cpu"
+    one.batch(range(6))
+    other = shelf.of("bytes", data, 32, "cuda", 4)
+    assert other is not None
+    assert other is not one
+    assert other.room == ((1 << 30) + 6 * 81) / 2 - 6 * 81, "half of what is free for all together"
     assert shelf.of("bytes", data, None, "cpu", None) is None, "they are there already"
 
 

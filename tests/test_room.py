@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -12,7 +13,9 @@ from conftest import Folder
 import symbench as sb
 from symbench.base.errors import ModelError
 from symbench.base.events import Event, Note
-from symbench.measure.evaluate.room import Room, with_room
+from symbench.domains.images.actions.plane import TurnImage
+from symbench.measure.evaluate import controls
+from symbench.measure.evaluate.room import Room, with_memory
 
 GREEDY = """
 import torch
@@ -58,7 +61,7 @@ def test_work_is_begun_anew_with_half_the_batch_until_it_fits() -> None:
             raise torch.OutOfMemoryError("no")
         return "done"
 
-    assert with_room(job, work) == "done"
+    assert with_memory(job, work) == "done"
     assert tried == [16, 8, 4]
     assert [note.split(": ")[1:] for note in job.room.notes] == [
         [f"{n} samples in one forward pass do not fit into the device's memory", f"{n // 2} from now on"]
@@ -66,12 +69,20 @@ def test_work_is_begun_anew_with_half_the_batch_until_it_fits() -> None:
     ]
 
 
+def test_a_batch_that_was_made_before_less_was_known_to_fit_raises_it_no_more() -> None:
+    room = Room(most=8)
+    room.halve(256, "net", torch.OutOfMemoryError("no"))
+    assert room.most == 8
+    room.halve(8, "net", torch.OutOfMemoryError("no"))
+    assert room.most == 4
+
+
 def test_what_does_not_fit_alone_is_an_error_with_what_to_do() -> None:
     def work() -> None:
         raise torch.OutOfMemoryError("no")
 
     with pytest.raises(ModelError, match=r"net: a single sample does not fit .* Use a smaller model"):
-        with_room(Job(batch_asked=1), work)
+        with_memory(Job(batch_asked=1), work)
 
 
 def test_other_errors_are_not_retried() -> None:
@@ -79,7 +90,7 @@ def test_other_errors_are_not_retried() -> None:
         raise RuntimeError("no")
 
     with pytest.raises(RuntimeError, match="no"):
-        with_room(Job(), work)
+        with_memory(Job(), work)
 
 
 def test_a_model_that_runs_out_of_memory_is_run_on_less_and_measures_the_same(folder: Folder) -> None:
@@ -124,3 +135,39 @@ def test_a_processor_without_memory_counts_as_out_of_memory(folder: Folder) -> N
 
 def observations(run: sb.Run) -> pd.DataFrame:
     return run.store.observations(run.manifest.cells[0].key).to_pandas()
+
+
+def test_a_control_that_runs_out_of_memory_is_a_reason_and_the_cell_is_measured(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.write(symmetries="  more: {group: SO2, on: image, elements: 2}")
+
+    def greedy(cell: Any) -> str:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB\nmore")
+
+    monkeypatch.setattr(controls, "lie_derivatives", greedy)
+    run = sb.run(folder.suite, results=folder.results)
+    assert run.failed == []
+    reasons = [
+        record.controls["Lie derivative"] for cell in run.manifest.cells if (record := run.store.cell(cell.key))
+    ]
+    assert all(
+        reason and "ran out of memory: CUDA out of memory. Tried to allocate 2.00 GiB." in reason
+        for reason in reasons
+    )
+
+
+def test_work_of_a_cell_that_runs_out_of_memory_fails_the_cell_alone(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.write(symmetries="  more: {group: SO2, on: image, elements: 2}")
+
+    def greedy(self: TurnImage, x: torch.Tensor) -> torch.Tensor:
+        if self.group.count is None:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return x
+
+    monkeypatch.setattr(TurnImage, "prepare", greedy)
+    run = sb.run(folder.suite, results=folder.results)
+    assert [(cell.symmetry, cell.status) for cell in run.manifest.cells] == [("turns", "done"), ("more", "failed")]
+    assert "memory" in (run.failed[0].reason or "")

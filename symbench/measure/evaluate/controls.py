@@ -38,6 +38,7 @@ from symbench.measure.evaluate.layers import measure_layers
 from symbench.measure.evaluate.lie import lie_derivatives
 from symbench.measure.evaluate.plans import planned
 from symbench.measure.evaluate.reference import Reference
+from symbench.measure.evaluate.room import out_of_memory
 from symbench.measure.evaluate.rows import Columns, Outputs, as_compared, distances, outputs_of, table
 from symbench.measure.evaluate.split import split_by_reference
 from symbench.measure.evaluate.stopwatch import Stopwatch
@@ -110,6 +111,8 @@ def _try(cell: Examined, name: str, control: Callable[[], str | None]) -> None:
         cell.found.reasons[name] = cell.found.short[name] = str(short)
     except CellError as error:
         cell.found.reasons[name] = briefly(error)
+    except torch.OutOfMemoryError as error:
+        cell.found.reasons[name] = briefly(out_of_memory(cell.job.name, error))
 
 
 def repeat(cell: Examined) -> None:

@@ -66,6 +66,8 @@ def _called(job: Job, leaves: dict[str, Tensor], watch: Stopwatch | None, spare:
     count = len(next(iter(leaves.values())))
     around = nullcontext if watch is None else partial(watch.of, count)
     images = [name for name in normalised_leaves(job.dataset) if name in leaves]
+    if job.room.most is not None and count > job.room.most:
+        return _in_pieces(job, leaves, watch, spare)  # it was made before that was known
     versions = {name: x._version for name, x in leaves.items()}
     try:
         return job.running(leaves, images, around=around, spare=spare)
@@ -74,6 +76,12 @@ def _called(job: Job, leaves: dict[str, Tensor], watch: Stopwatch | None, spare:
             raise  # it has written into what it was handed over: whoever made that begins anew
         job.room.halve(count, job.name, error)
     free(job.device)
-    pieces = slices(count, job.batch)
+    return _in_pieces(job, leaves, watch, spare)
+
+
+def _in_pieces(
+    job: Job, leaves: dict[str, Tensor], watch: Stopwatch | None, spare: Container[str]
+) -> dict[str, Tensor]:
+    pieces = slices(len(next(iter(leaves.values()))), job.batch)
     found = [_called(job, {name: x[piece] for name, x in leaves.items()}, watch, spare) for piece in pieces]
     return {name: torch.cat([each[name] for each in found]) for name in found[0]}

@@ -56,6 +56,11 @@ class Held:
         leaves = self.kept.made({name: _some(x, rows) for name, x in self.kept.leaves.items()})
         return Batch(leaves, {name: _some(x, rows) for name, x in self.kept.targets.items()})
 
+    @property
+    def bytes(self) -> int:
+        """What leaves take on the device."""
+        return 0 if self.kept is None else sum(x.numel() * x.element_size() for x in self.kept.leaves.values())
+
     def _take(self, missing: Sequence[int]) -> None:
         """Read samples and send them over."""
         new = self.dataset.stored(missing, canvas=self.canvas)
@@ -107,6 +112,7 @@ class Shelf:
         if (name, canvas) not in self.held:
             whole = dataset.whole if isinstance(dataset, Aligned) else dataset
             count = len(whole) if limit is None else min(limit, len(whole))
-            room = SHARE * torch.cuda.mem_get_info(device)[0]
+            taken = sum(held.bytes for held in self.held.values())
+            room = SHARE * (torch.cuda.mem_get_info(device)[0] + taken) - taken  # all of them together
             self.held[name, canvas] = Held(whole, canvas, device, count, room)
         return self.held[name, canvas]

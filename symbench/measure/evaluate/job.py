@@ -66,6 +66,7 @@ class Job:
         trained: the model was trained here.
         meant: the field of the targets that the model was made for, where that is known: classes, if it names some.
         held: the dataset's samples on the device; None where they are read batch by batch.
+        passed: hears of how many samples each forward pass had; None where nobody counts.
         numerics: the suite's.
         runner: what is run in place of the model, where that is faster; None runs the model.
         checked: what came of the suite's mode for this cell.

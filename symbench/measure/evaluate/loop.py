@@ -20,7 +20,7 @@ from symbench.measure.evaluate.job import Job, load_leaves
 from symbench.measure.evaluate.moves import Block, Blocks, Moves
 from symbench.measure.evaluate.part import Part
 from symbench.measure.evaluate.reference import Reference
-from symbench.measure.evaluate.room import with_room
+from symbench.measure.evaluate.room import with_memory
 from symbench.measure.evaluate.scratch import Scratch
 from symbench.measure.evaluate.validity import Validity
 
@@ -58,7 +58,7 @@ class Loop:
         Raises:
             ModelError: the model raised, or an output is not finite or has another shape.
         """
-        with_room(self.job, partial(self._part, span, _Steps(listen)))
+        with_memory(self.job, partial(self._part, span, _Steps(listen)))
 
     def _part(self, span: slice, steps: _Steps) -> None:
         began, job, samples = time.perf_counter(), self.job, self.order[span]

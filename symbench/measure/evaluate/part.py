@@ -47,7 +47,7 @@ class Part:
             valid: whether labels still hold, ``(k, n)``.
         """
         reference, task = self.reference, self.reference.task
-        moved, expected, mean = reference.pair(block.relative, output, raw)
+        moved, expected, mean = reference.pair(block.relative, output, raw, block.place)
         deviation_sq = reference.comparison.deviation(moved, expected, self.samples[block.samples])
         self.finite.square(task.output, deviation_sq)
         self._column("deviation_sq", block, deviation_sq)

@@ -22,7 +22,7 @@ from symbench.measure.evaluate.finite import Finite
 from symbench.measure.evaluate.forward import run_model
 from symbench.measure.evaluate.job import Job, immovable, view_leaves
 from symbench.measure.evaluate.moves import Bound
-from symbench.measure.evaluate.room import with_room
+from symbench.measure.evaluate.room import with_memory
 from symbench.measure.evaluate.scratch import Scratch
 from symbench.measure.evaluate.sharing import shared_out
 from symbench.measure.evaluate.stopwatch import Stopwatch
@@ -159,7 +159,7 @@ def reference_pass(
 
     for first, done in shared_out(scratch, "reference", list(parts), finished, halt):
         if not done:
-            with_room(job, partial(_reference_part, job, found, order, parts[first], scratch))
+            with_memory(job, partial(_reference_part, job, found, order, parts[first], scratch))
         listen(Advanced(parts[first].stop - first))
     if not job.model.seen.ran:  # an earlier run did all of it
         run_model(job, view_leaves(job, order[:1])[0])

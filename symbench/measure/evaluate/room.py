@@ -40,7 +40,7 @@ class Room:
         if batch <= 1:
             got = "a single sample does not fit into the device's memory"
             raise ModelError(Problem(model, got, None, "Use a smaller model, or another device.")) from error
-        self.most = batch // 2
+        self.most = batch // 2 if self.most is None else min(self.most, batch // 2)
         what = f"{batch} samples in one forward pass do not fit into the device's memory"
         self.notes.append(f"{model}: {what}: {self.most} from now on")
 
@@ -65,7 +65,7 @@ class Batched(Protocol):
         """The model's name."""
 
 
-def with_room(job: Batched, work: Callable[[], T]) -> T:
+def with_memory(job: Batched, work: Callable[[], T]) -> T:
     """Do some work, from its beginning with half the batch each time that memory runs out.
 
     Args:
@@ -81,6 +81,12 @@ def with_room(job: Batched, work: Callable[[], T]) -> T:
         except torch.OutOfMemoryError as error:
             job.room.halve(job.batch, job.name, error)
         free(job.device)  # not in the handler: what was computed hangs on its traceback
+
+
+def out_of_memory(model: str, error: BaseException) -> ModelError:
+    """What is said where memory runs out in work that no smaller batch would help."""
+    got = f"ran out of memory: {str(error).splitlines()[0]}"
+    return ModelError(Problem(model, got, None, "Use a smaller --batch-size, or another device."))
 
 
 def free(device: str) -> None:

@@ -14,6 +14,7 @@ from symbench.base.errors import ModelError, Problem
 from symbench.base.slices import slices
 from symbench.measure.evaluate.forward import run_model
 from symbench.measure.evaluate.job import Job, load_leaves, view
+from symbench.measure.evaluate.room import with_memory
 from symbench.measure.evaluate.stopwatch import Stopwatch
 from symbench.measure.tasks import Task
 
@@ -46,8 +47,20 @@ def outputs_of(
     Raises:
         ModelError: batches come back in different shapes.
     """
+    return with_memory(job, lambda: _gathered(job, samples, batch, number, change, loaded, watch))
+
+
+def _gathered(
+    job: Job,
+    samples: Sequence[int],
+    batch: int | None,
+    number: int,
+    change: Callable[[Leaves, Sequence[int]], Leaves] | None,
+    loaded: Leaves | None,
+    watch: Stopwatch | None,
+) -> Outputs:
     kept: dict[str, list[Tensor]] = {}
-    for piece in slices(len(samples), batch or job.batch):
+    for piece in slices(len(samples), min(batch or job.batch, job.batch)):
         some = samples[piece]
         leaves = load_leaves(job, some)[0] if loaded is None else {name: x[piece] for name, x in loaded.items()}
         leaves = view(job, leaves, some, number)

@@ -111,14 +111,15 @@ def _rows(cell: Examined, grown: Mapping[str, Pairs], number: int, count: int) -
 
 
 def _clear(rows: Sequence[Columns], output: str) -> bool:
-    """Whether the shares of an output are known to a tenth; without a split, whether enough samples came back."""
+    """Whether the shares of an output are known to a tenth; without a split, what the round trip changes."""
     mine = [row for row in rows if row["output"][0] == output]
 
     def mean(control: str, column: str) -> np.ndarray:
         return np.mean([row[column] for row in mine if row["control"][0] == control], axis=0)
 
     if not any(row["control"][0] == "reference" for row in mine):
-        return False
+        trip = mean("round trip", "deviation_sq").astype(float)
+        return not trip.any() or relative_error(trip) <= SURE
     below = mean("reference", "unrelated_sq").astype(float)
     shares = [mean(control, "deviation_sq").astype(float) for control in ("reference", "remainder")]
     return bool(below.mean() > 0) and all(relative_error(share, below) <= SURE for share in shares)

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+import torch
+
 from symbench.base.errors import CellError
 from symbench.base.events import Note
 from symbench.domains.common.models.base import Model
@@ -13,6 +15,7 @@ from symbench.domains.common.models.running import WRITES
 from symbench.measure.assemble import built_for_data, dtype_of, load_weights, ready, weights_digest
 from symbench.measure.evaluate import Job, assist, evaluate
 from symbench.measure.evaluate.probe import why_another
+from symbench.measure.evaluate.room import out_of_memory
 from symbench.measure.execution.context import Context
 from symbench.measure.execution.loading import Loaded, Settings, flags, job_of
 from symbench.measure.plan.agreement import check_agreement
@@ -108,6 +111,8 @@ class Worker:
             self._tell(at_hand.model)
         except CellError as error:
             return str(error)
+        except torch.OutOfMemoryError as error:
+            return str(out_of_memory(cell.pair.model, error))
         return None
 
     def assist(self, cell: Cell) -> None:
