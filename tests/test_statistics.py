@@ -12,6 +12,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from symbench.algebra import statistics
 from symbench.algebra.statistics import Interval
+from symbench.algebra.statistics.single import binomial_quantile
 
 
 def limits(found: Interval) -> tuple[float, float]:
@@ -447,3 +448,10 @@ def test_samples_that_do_not_pair_are_refused(other: np.ndarray) -> None:
 def test_one_sample_has_no_bootstrap() -> None:
     found = statistics.ratio(np.ones(1), np.full(1, 2.0), seed=0)
     assert (found.estimate, found.low, found.high) == (0.5, None, None)
+
+
+@pytest.mark.parametrize("p", [0.05, 0.5, 0.95, 0.99])
+def test_binomial_quantiles_are_those_of_scipy(p: float) -> None:
+    for n in (1, 2, 7, 72, 1000, 123_457):
+        for level in (0.001, 0.025, 0.3, 0.8, 0.975, 0.999):
+            assert binomial_quantile(level, n, p) == stats.binom.ppf(level, n, p)

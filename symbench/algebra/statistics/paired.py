@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
-from statsmodels.stats.contingency_tables import mcnemar as contingency_mcnemar
-from statsmodels.stats.multitest import multipletests
 
 from symbench.algebra.statistics.bootstrap import RESAMPLES, studentised
 from symbench.algebra.statistics.interval import (
@@ -196,6 +194,9 @@ def mcnemar(before: Array, after: Array) -> Discordance:
     Raises:
         ValueError: a value is neither 0 nor 1, or there is none, or the shapes differ.
     """
+    # Here, as in :func:`holm`: statsmodels takes a second to import, and most commands test nothing.
+    from statsmodels.stats.contingency_tables import mcnemar as contingency_mcnemar
+
     require_finite("mcnemar", before, after)
     other = np.setdiff1d([before, after], [0, 1])
     if len(other):
@@ -219,6 +220,8 @@ def holm(p_values: Array) -> Array:
     Raises:
         ValueError: a value is not in [0, 1], or not a number, or there is none.
     """
+    from statsmodels.stats.multitest import multipletests
+
     values = np.asarray(p_values, dtype=np.float64)
     require_finite("holm", values)
     if not ((values >= 0) & (values <= 1)).all():

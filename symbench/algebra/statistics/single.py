@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from symbench.algebra.statistics.bootstrap import RESAMPLES, studentised
 from symbench.algebra.statistics.interval import (
@@ -234,13 +234,21 @@ def _ranked(largest: Array, count: int, rank: int) -> float:
     return float(largest[at])
 
 
+def binomial_quantile(level: float, n: int, p: float) -> int:
+    """The least number of hits among n that is not exceeded with at least the probability ``level``."""
+    # That of scipy.stats, whose import takes a second, from the same function of scipy.special.
+    hits = math.ceil(float(special.bdtrik(level, n, p)))
+    fewer = max(hits - 1, 0)
+    return fewer if special.bdtr(fewer, n, p) >= level else hits
+
+
 def _quantile_ranks(below: Array, count: int, q: float, level: float) -> tuple[int, int] | None:
     """The ranks of a quantile's limits among ``count`` values; None where there are too few for any."""
     independent = n = len(below)
     # Values of one orbit are alike: k n of them count for as many as have the variance seen, never for fewer than n.
     if deviating(below) >= FEW:
         independent = max(n, int(q * (1 - q) / (below.var(ddof=1) / n)))
-    first, last = np.asarray(stats.binom.ppf([0.5 - level / 2, 0.5 + level / 2], independent, q))
+    first, last = (binomial_quantile(tail, independent, q) for tail in (0.5 - level / 2, 0.5 + level / 2))
     if first < 1 or last >= independent:
         return None
     # Ranks among ``independent`` values, spread over all of them and rounded outwards.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -16,10 +16,12 @@ from symbench.base.records import CompareRecord, GateRecord, Manifest
 from symbench.measure.store import Store, write_text
 from symbench.read.compare import compare
 from symbench.read.pairing.runs import Recorded
-from symbench.read.report import drawing, faults, latex, markdown, page, pairs, speed, tables
+from symbench.read.report import faults, latex, markdown, pairs, tables
 from symbench.read.report import material as materials
-from symbench.read.report.drawing import Drawn
 from symbench.read.report.material import Material
+
+if TYPE_CHECKING:
+    from symbench.read.report.drawing import Drawn
 
 FORMATS = ("html", "md", "csv", "json", "latex", "png", "svg", "pdf")
 SCHEMA_VERSION = 1
@@ -33,6 +35,8 @@ def document(store: Store, manifest: Manifest, frame: pd.DataFrame) -> dict[str,
     ]
     cells = [cell.model_dump() for cell in manifest.cells]
     known = {"run": manifest.run, "estimates": rows, "cells": cells}
+    from symbench.read.report import speed
+
     passes = {"passes": speed.document(store, manifest)} if manifest.passes else {}
     return {"schema_version": SCHEMA_VERSION, **known, **passes}
 
@@ -123,6 +127,9 @@ def compared(material: Material) -> list[CompareRecord]:
 
 
 def _write(material: Material, folder: Path, formats: Sequence[str], gate: GateRecord | None) -> list[Path]:
+    # Here, since the tables that a run prints need no Matplotlib, which takes a second to import.
+    from symbench.read.report import drawing, page
+
     frame = material.frame
     texts: dict[str, str] = {}
     drawn: list[Drawn] = []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -28,20 +30,29 @@ def load(*, split: str, size: int) -> Arrays:
         split: ``train`` (1,347) or ``test`` (450).
         size: pixels a side, odd or even.
     """
-    from sklearn.datasets import load_digits
-
-    raw = load_digits()
-    order = np.random.RandomState(0).permutation(len(raw.target))
+    pixels, target = _originals()
+    order = np.random.RandomState(0).permutation(len(target))
     chosen = order[:TEST_SAMPLES] if split == "test" else order[TEST_SAMPLES:]
-    images = torch.from_numpy(raw.images[chosen]).float()[:, None] / 16
+    images = torch.from_numpy(pixels[chosen]).float()[:, None] / 16
     return Arrays(
         {"image": _enlarged(images, size)},
-        {"label": torch.from_numpy(raw.target[chosen]).long()},
+        {"label": torch.from_numpy(target[chosen]).long()},
         fields={"image": Image()},
         target_fields={"label": Category(10)},
         classes=[str(digit) for digit in range(10)],
         valid=readable,
     )
+
+
+def _originals() -> tuple[np.ndarray, np.ndarray]:
+    """Images ``(n, 8, 8)`` from 0 to 16, and what they show ``(n,)``."""
+    # Not load_digits: scikit-learn takes a second to import, on each run of a suite that has nothing left to do.
+    found = importlib.util.find_spec("sklearn")
+    if found is None or found.origin is None:
+        raise ModuleNotFoundError("scikit-learn, which brings the digits along, is not installed")
+    file = Path(found.origin).parent / "datasets" / "data" / "digits.csv.gz"
+    rows = np.loadtxt(file, delimiter=",")
+    return rows[:, :-1].reshape(-1, 8, 8), rows[:, -1].astype(int)
 
 
 def _enlarged(images: Tensor, size: int) -> Tensor:
