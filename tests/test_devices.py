@@ -208,6 +208,30 @@ def test_the_bars_of_several_are_shown_one_at_a_time() -> None:
     assert heard == shown
 
 
+def test_a_control_neither_ends_nor_advances_the_bar_of_its_cell() -> None:
+    heard: list[Event] = []
+    merged = Merged(heard.append)
+    first, second = Started("a", 9, "images"), Started("b", 5, "images")
+    control, other = Started("precision", 3, "passes"), Started("exactness", 2, "passes")
+    merged.hear(0, first)
+    merged.hear(0, Advanced(4))
+    merged.hear(1, second)
+    merged.hear(0, control)
+    merged.hear(0, Advanced(3))
+    merged.hear(1, Advanced(2))
+    merged.hear(1, other)
+    merged.hear(1, Advanced(1))
+    merged.hear(0, Finished())
+    merged.hear(0, Advanced(5))
+    assert heard == [first, Advanced(4), control, Advanced(3), Finished(), Advanced(5)]
+    heard.clear()
+    merged.hear(0, Finished())
+    assert heard == [Finished(), second, Advanced(2), other, Advanced(1)], "what runs within the other's is shown"
+    heard.clear()
+    merged.ended(1)
+    assert heard == [Finished(), Finished()], "a device that is gone leaves no bar"
+
+
 # The process of a device, in this one.
 
 

@@ -1,4 +1,4 @@
-"""The progress of several devices as that of one: a listener is told of one task at a time."""
+"""The progress of several devices as that of one: a listener is told of one device at a time."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from symbench.base.events import Advanced, Event, Finished, Listener, Note, Star
 
 
 class Merged:
-    """Passes on the task that began first of those under way, and every note."""
+    """Passes on what is under way on the device that began first, tasks within tasks, and every note."""
 
     def __init__(self, listen: Listener) -> None:
         self.listen = listen
-        self.running: dict[int, tuple[Started, int]] = {}
+        self.running: dict[int, list[tuple[Started, int]]] = {}
         self.shown: int | None = None
 
     def hear(self, station: int, event: Event) -> None:
@@ -18,28 +18,40 @@ class Merged:
         if isinstance(event, Note):
             self.listen(event)
         elif isinstance(event, Started):
-            self.running[station] = event, 0
-            self._show()
-        elif isinstance(event, Advanced) and station in self.running:
-            task, done = self.running[station]
-            self.running[station] = task, done + event.steps
-            if station == self.shown:
-                self.listen(event)
-        elif isinstance(event, Finished):
+            self.running.setdefault(station, []).append((event, 0))
+            self._told(station, event)
+        elif station not in self.running:
+            return
+        elif isinstance(event, Advanced):
+            task, done = self.running[station].pop()
+            self.running[station].append((task, done + event.steps))
+            self._told(station, event)
+        elif len(self.running[station]) > 1:
+            self.running[station].pop()
+            self._told(station, event)
+        else:
             self.ended(station)
 
     def ended(self, station: int) -> None:
-        """What the device had begun is over, or it is gone."""
-        self.running.pop(station, None)
+        """All that the device had begun is over, or it is gone."""
+        tasks = self.running.pop(station, [])
         if station == self.shown:
             self.shown = None
-            self.listen(Finished())
+            for _ in tasks:
+                self.listen(Finished())
         self._show()
+
+    def _told(self, station: int, event: Event) -> None:
+        if station == self.shown:
+            self.listen(event)
+        else:
+            self._show()
 
     def _show(self) -> None:
         if self.shown is not None or not self.running:
             return
-        self.shown, (task, done) = next(iter(self.running.items()))
-        self.listen(task)
-        if done:
-            self.listen(Advanced(done))
+        self.shown, tasks = next(iter(self.running.items()))
+        for task, done in tasks:
+            self.listen(task)
+            if done:
+                self.listen(Advanced(done))
