@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -118,6 +119,25 @@ def test_a_closed_cell_is_not_begun_again(scratch: Scratch) -> None:
     with pytest.raises(FileNotFoundError):
         next(shared_out(scratch, "part", [0], Done(), go_on))
     assert not scratch.folder.exists()
+
+
+@pytest.mark.parametrize("times", [0, 1, 3, 10**9], ids=["nobody", "once", "thrice", "for ever"])
+def test_a_lock_that_comes_in_between_keeps_no_cell_from_closing(
+    scratch: Scratch, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    """A process that assists makes its lock after the folder was listed, and before it is removed."""
+    monkeypatch.setattr("symbench.measure.evaluate.scratch.LOOK_SECONDS", 0.0)
+    remove, left = os.rmdir, iter(range(times))
+
+    def removed(*arguments: Any, **more: Any) -> None:
+        if next(left, None) is not None:
+            (scratch.folder / "part-00000005.lock").touch()
+        remove(*arguments, **more)
+
+    monkeypatch.setattr(os, "rmdir", removed)
+    scratch.drop()
+    assert scratch.folder.exists() == (times > 3)
+    assert not (scratch.folder / "begun.json").exists(), "who assists sees that the cell is closed"
 
 
 # Assisting.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -90,7 +89,7 @@ def close(
     )
     record = _record(job, references, order, files, controls, scratch, clock)
     store.write_cell(record.model_copy(update={"probe": probe}))
-    shutil.rmtree(scratch.folder)
+    scratch.drop()
 
 
 def _gallery(

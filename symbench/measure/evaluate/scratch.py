@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ import numpy as np
 from symbench.base.records import ProbeRecord
 from symbench.measure.evaluate.stopwatch import Taken
 from symbench.measure.store import sha256_file, write_text, written
+
+MOST_TRIES, LOOK_SECONDS = 20, 0.05
+"""How often a folder is removed into which others write, and what passes between two tries."""
 
 
 class Scratch:
@@ -43,6 +47,14 @@ class Scratch:
         shutil.rmtree(self.folder, ignore_errors=True)
         note = {"checkpoint": checkpoint, "probe": probe and probe.model_dump(mode="json")}
         write_text(self.folder / "begun.json", json.dumps(note) + "\n")
+
+    def drop(self) -> None:
+        """Remove the folder. What a process that assists puts into it just then goes at the next try, or stays."""
+        for _ in range(MOST_TRIES):
+            shutil.rmtree(self.folder, ignore_errors=True)
+            if not self.folder.exists():
+                return
+            time.sleep(LOOK_SECONDS)
 
     def decided(self) -> dict[str, Any] | None:
         """What was decided of the suite's mode by a run that began the cell; None where nothing was."""
