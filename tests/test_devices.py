@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -302,6 +303,45 @@ def test_an_error_that_cannot_be_sent_is_described(station: Station, monkeypatch
     assert isinstance(said, Raised)
     assert "Held" in str(said.error)
     assert "raise Held(threading.Lock())" in str(said.error)
+
+
+class Theirs(Exception):
+    """An error of users' code, which can be pickled here; the process of the run may know no such class."""
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        (Theirs("no more"), "Theirs: no more"),
+        (KeyError(Theirs("no more")), "KeyError"),
+        (pickle.PickleError("odd"), "odd"),
+    ],
+    ids=["its class", "what it holds", "of a library"],
+)
+def test_an_error_of_users_code_is_described(
+    station: Station, monkeypatch: pytest.MonkeyPatch, raised: Exception, said: str
+) -> None:
+    def raises(*_: object) -> None:
+        raise raised
+
+    monkeypatch.setattr("symbench.measure.engines.station.prepare_samples", raises)
+    reply = station.carried_out(errand_of(station, "plain"))
+    assert isinstance(reply, Raised)
+    assert type(reply.error) is RuntimeError
+    assert said in str(reply.error)
+    assert "raise raised" in str(reply.error)
+
+
+def test_what_cannot_be_read_is_a_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    here, there = Pipe()
+    process = processes.Process.__new__(processes.Process)
+    process.connection = here
+    with here, there:
+        there.send(Raised(Theirs("no more")))
+        monkeypatch.delattr(f"{__name__}.Theirs")
+        reply = process.reply()
+    assert isinstance(reply, Lost)
+    assert reply.why.startswith("what its process says cannot be read: AttributeError: ")
 
 
 def test_the_cpu_is_no_trouble_and_what_is_not_there_is() -> None:

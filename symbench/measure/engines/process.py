@@ -8,6 +8,7 @@ import sys
 from contextlib import suppress
 from multiprocessing import Pipe
 
+from symbench.base.errors import described
 from symbench.measure.engines.messages import Errand, Leave, Lost, Reply, Setup, Stop
 
 START = (
@@ -61,6 +62,8 @@ class Process:
             reply: Reply = self.connection.recv()
         except (EOFError, OSError):
             return Lost(self._why())
+        except Exception as error:  # unpickling raises whatever it likes
+            return Lost(f"what its process says cannot be read: {described(error)}")
         return reply
 
     def _why(self) -> str:

@@ -192,10 +192,17 @@ class Station:
 
 
 def _sendable(error: Exception) -> Exception:
-    """The error with where it was raised; one like it, where it cannot be sent."""
+    """The error with where it was raised; one like it, where it cannot be sent.
+
+    The run's process may not have the classes of users' code, and need not find them where this one does.
+    """
     error.add_note("".join(traceback.format_tb(error.__traceback__)))
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        return RuntimeError(*[shortened(error), *getattr(error, "__notes__", [])])
-    return error
+    with suppress(Exception):
+        if all(_everywhere(type(each)) for each in (error, *error.args)):
+            pickle.loads(pickle.dumps(error))
+            return error
+    return RuntimeError(*[shortened(error), *getattr(error, "__notes__", [])])
+
+
+def _everywhere(kind: type) -> bool:
+    return kind.__module__.partition(".")[0] in {"builtins", "symbench"}
