@@ -18,7 +18,7 @@ from conftest import ROOT, Case, CaseOf, Symbench
 from torch import Tensor, nn
 
 from symbench import open_run
-from symbench.base.errors import ConfigError, ModelError, Problem
+from symbench.base.errors import ConfigError, Interrupted, ModelError, Problem
 from symbench.base.passes import PassRecord, TimedBatch
 from symbench.measure.throughput import fed, machine, memory, noise, turns
 from symbench.measure.throughput.clocks import HostClock, clock_of
@@ -124,6 +124,19 @@ def test_warming_up_ends_when_successive_medians_agree() -> None:
     rising = Lane(time.sleeper("c", lambda: 2.0 ** len(time.log)), 8)
     turns.warm_up(rising, time.clock)
     assert (rising.warm_up, rising.settled) == (turns.WARM * turns.MOST_WARM, False)
+
+
+def test_a_stop_is_heard_before_each_block_of_the_warm_up() -> None:
+    time, asked = Time(), itertools.count(1)
+
+    def halt() -> None:
+        if next(asked) == 4:
+            raise Interrupted(Problem("pass", "stopped"))
+
+    lanes = [time.lane("a", 1.0), Lane(time.sleeper("b", lambda: 2.0 ** len(time.log)), 8)]
+    with pytest.raises(Interrupted, match="pass: stopped"):
+        in_turns(lanes, time.clock, Least(10, 0.1), nothing, halt)
+    assert time.log == ["a"] * 2 * turns.WARM + ["b"] * turns.WARM
 
 
 def test_percentiles_are_numpys_and_limits_hold_the_median() -> None:
@@ -472,20 +485,20 @@ def test_a_new_model_is_timed_beside_all_others(timed: Case) -> None:
     assert newest.beside == ["fresh", "roomy", "narrow"]
 
 
+@pytest.mark.parametrize(("stops", "goes_on"), [("_halt", "_turn"), ("_turn", "_halt")], ids=["warm-up", "block"])
 def test_stopping_in_a_pass_keeps_none_of_it_and_the_same_command_takes_it_again(
-    case: CaseOf, monkeypatch: pytest.MonkeyPatch
+    case: CaseOf, monkeypatch: pytest.MonkeyPatch, stops: str, goes_on: str
 ) -> None:
     from symbench.measure.throughput import contest
 
     net = case("timed")
 
-    def stop(context: object, lane: Lane) -> None:
-        from symbench.base.errors import Interrupted
-
+    def stop(*_: object) -> None:
         raise Interrupted(Problem("throughput pass", "stopped in it"))
 
     with monkeypatch.context() as patch:
-        patch.setattr(contest, "_turn", stop)
+        patch.setattr(contest, stops, stop)
+        patch.setattr(contest, goes_on, lambda *_: None)
         done = net.run("--batch-size", "8")
     assert done.code == 130
     assert files(net) == set()
@@ -494,8 +507,8 @@ def test_stopping_in_a_pass_keeps_none_of_it_and_the_same_command_takes_it_again
     assert len(files(net)) == 3
 
 
-def test_asking_to_stop_ends_a_pass() -> None:
-    from symbench.base.errors import Interrupted
+@pytest.mark.parametrize("step", ["warm-up", "block"])
+def test_asking_to_stop_ends_a_pass(step: str) -> None:
     from symbench.measure.throughput import contest
 
     class Asked:
@@ -503,7 +516,8 @@ def test_asking_to_stop_ends_a_pass() -> None:
         stopped = staticmethod(lambda: True)
 
     with pytest.raises(Interrupted, match="throughput pass: stopped in it. The same command takes it again"):
-        contest._turn(Asked(), Time().lane("a", 1.0))  # type: ignore[arg-type]
+        asked: Any = Asked()
+        contest._halt(asked) if step == "warm-up" else contest._turn(asked, Time().lane("a", 1.0))
 
 
 def test_a_model_that_fails_is_a_row_with_its_reason_and_fails_no_cell(

@@ -63,23 +63,28 @@ def held_contest(context: Context, group: Sequence[Loading], settings: Throughpu
     """
     contenders = [_contender(entrant, job, settings) for entrant, job in group]
     least = Least(settings.iterations, settings.seconds)
-    turn = partial(_turn, context)
+    turn, halt = partial(_turn, context), partial(_halt, context)
     running = [(each, each.headline) for each in contenders if each.headline is not None]
-    in_turns([lane for _, lane in running], clock, least, turn)
+    in_turns([lane for _, lane in running], clock, least, turn, halt)
     for each, lane in running:
         each.failure = each.failure or lane.failure
     for name in ([ALONE] if settings.latency else []) + list(settings.sweep):
         lanes = [each.others[name] for each in contenders if each.failure is None and name in each.others]
-        in_turns(lanes, clock, least, turn)
+        in_turns(lanes, clock, least, turn, halt)
     for each in contenders:
         _weigh(each)
     return contenders
 
 
-def _turn(context: Context, lane: Lane) -> None:
-    """Before each block: stop where that was asked for, and tell how far it is."""
+def _halt(context: Context) -> None:
+    """Stop where that was asked for."""
     if context.stopped():
         raise Interrupted(Problem("throughput pass", "stopped in it", None, "The same command takes it again."))
+
+
+def _turn(context: Context, lane: Lane) -> None:
+    """Before each block that counts: stop where that was asked for, and tell how far it is."""
+    _halt(context)
     context.listen(Advanced(1, f"{lane.batch} a pass"))
 
 

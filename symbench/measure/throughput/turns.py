@@ -89,18 +89,25 @@ class Least:
     seconds: float
 
 
-def in_turns(lanes: Sequence[Lane], clock: Clock, least: Least, turn: Callable[[Lane], None]) -> None:
+def in_turns(
+    lanes: Sequence[Lane],
+    clock: Clock,
+    least: Least,
+    turn: Callable[[Lane], None],
+    halt: Callable[[], None] = lambda: None,
+) -> None:
     """Time lanes: each is warmed up, and then has a block in every round. One that raises is left out from then on.
 
     Args:
         lanes: what is timed; it holds its times afterwards, or its failure.
         clock: times it.
         least: how long each is timed.
-        turn: called before each block, and to end it all by raising.
+        turn: called before each block that counts, and to end it all by raising.
+        halt: called before each block of the warm-up, to end it all by raising.
     """
     share = Least(math.ceil(least.iterations / ROUNDS), least.seconds / ROUNDS)
     for lane in lanes:
-        _guarded(lane, lambda lane: warm_up(lane, clock))
+        _guarded(lane, lambda lane: warm_up(lane, clock, halt))
     for _ in range(ROUNDS):
         for lane in lanes:
             turn(lane)
@@ -115,7 +122,7 @@ def _guarded(lane: Lane, work: Callable[[Lane], None]) -> None:
             lane.failure = error
 
 
-def warm_up(lane: Lane, clock: Clock) -> None:
+def warm_up(lane: Lane, clock: Clock, halt: Callable[[], None] = lambda: None) -> None:
     """Run a lane until the medians of two successive blocks agree, or there were enough of them.
 
     Raises:
@@ -123,6 +130,7 @@ def warm_up(lane: Lane, clock: Clock) -> None:
     """
     before = math.inf
     for _ in range(MOST_WARM):
+        halt()
         lane.usual = float(np.median(lane.block(clock, WARM)))
         lane.warm_up += WARM
         lane.settled = abs(lane.usual - before) <= SETTLED * before < math.inf
