@@ -538,6 +538,14 @@ def test_a_model_that_fails_is_a_row_with_its_reason_and_fails_no_cell(
     assert net.frame().query("metric == 'throughput'")["status"].tolist() == ["ok"] * 3
 
 
+def test_what_failed_was_timed_beside_nothing(case: CaseOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    net, real = case("timed"), fed.fed_with
+    monkeypatch.setattr(fed, "fed_with", lambda e, *rest: too_large() if e.names[0] == "roomy" else real(e, *rest))
+    assert net.run("--batch-size", "8").code == 0
+    found = [json.loads(path.read_text()) for path in files(net)]
+    assert {each["model"]: each["beside"] for each in found} == {"plain": ["narrow"], "narrow": ["plain"]}
+
+
 def test_the_input_is_the_dataset_over_and_over(case: CaseOf, monkeypatch: pytest.MonkeyPatch) -> None:
     net, seen = case("timed"), []
     real = fed.fed_with

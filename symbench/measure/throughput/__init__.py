@@ -76,10 +76,10 @@ def _timed(context: Context, mine: Sequence[Entrant], settings: Throughput, cloc
 
 def _of_group(context: Context, group: list[Loading], settings: Throughput, clock: Clock) -> list[PassStatus]:
     """One pass of models that are loaded side by side; those that failed."""
-    names = [entrant.names[0] for entrant, _ in group]
     before, failed = state(context.ledger.settings.device), []
     contenders = held_contest(context, group, settings, clock)
     machine = before, state(context.ledger.settings.device)
+    names = [each.entrant.names[0] for each in contenders if each.failure is None]
     for found in contenders:
         model, dataset = found.entrant.names
         if found.failure is not None:

@@ -153,7 +153,7 @@ def record_of(
     Args:
         found: the model, timed.
         context: of the run.
-        beside: the names of the other models.
+        beside: the names of the models that were timed in turns.
         machine: what it was doing before the pass, and after it.
         settings: the suite's.
     """
