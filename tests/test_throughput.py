@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from symbench import open_run
 from symbench.base.errors import ConfigError, Interrupted, ModelError, Problem
 from symbench.base.passes import PassRecord, TimedBatch
-from symbench.measure.throughput import fed, machine, memory, noise, turns
+from symbench.measure.throughput import contest, fed, machine, memory, noise, turns
 from symbench.measure.throughput.clocks import HostClock, clock_of
 from symbench.measure.throughput.turns import Around, Lane, Least, in_turns
 
@@ -369,6 +369,27 @@ def test_a_batch_that_fits_nowhere_is_a_sentence(monkeypatch: pytest.MonkeyPatch
     assert asked == [20, 10, 5, 2, 1]
 
 
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        pytest.param("out of memory", "it does not fit the device's memory", id="memory"),
+        pytest.param("raised ValueError", "net: raised ValueError.", id="another error"),
+    ],
+)
+def test_a_batch_of_the_sweep_is_tried_once(monkeypatch: pytest.MonkeyPatch, error: str, why: str) -> None:
+    asked: list[int] = []
+
+    def failing(entrant: object, job: object, batch: int) -> fed.Fed:
+        asked.append(batch)
+        raise ModelError(Problem("net", error))
+
+    monkeypatch.setattr(fed, "fed_with", failing)
+    found = contest.Contender(ENTRANT)
+    contest._add(found, fed.Fed(ENTRANT, JOB, {}), 64, batch=16)
+    assert asked == [64]
+    assert (found.others, found.remarks) == ({}, [f"a batch of 64 is left out of the sweep: {why}"])
+
+
 def test_other_errors_are_no_reason_to_halve(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> fed.Fed:
         raise ModelError(Problem("net", "raised ValueError"))
@@ -489,8 +510,6 @@ def test_a_new_model_is_timed_beside_all_others(timed: Case) -> None:
 def test_stopping_in_a_pass_keeps_none_of_it_and_the_same_command_takes_it_again(
     case: CaseOf, monkeypatch: pytest.MonkeyPatch, stops: str, goes_on: str
 ) -> None:
-    from symbench.measure.throughput import contest
-
     net = case("timed")
 
     def stop(*_: object) -> None:
@@ -509,8 +528,6 @@ def test_stopping_in_a_pass_keeps_none_of_it_and_the_same_command_takes_it_again
 
 @pytest.mark.parametrize("step", ["warm-up", "block"])
 def test_asking_to_stop_ends_a_pass(step: str) -> None:
-    from symbench.measure.throughput import contest
-
     class Asked:
         listen = staticmethod(lambda event: None)
         stopped = staticmethod(lambda: True)

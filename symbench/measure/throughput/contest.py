@@ -13,11 +13,12 @@ from symbench.base.events import Advanced
 from symbench.base.passes import PassRecord, PeakMemory, TimedBatch
 from symbench.measure.evaluate.cost import count_numbers
 from symbench.measure.evaluate.job import Job
+from symbench.measure.evaluate.room import free
 from symbench.measure.execution.context import Context
 from symbench.measure.suite.throughput import Throughput
 from symbench.measure.throughput.clocks import Clock
 from symbench.measure.throughput.entrants import Entrant
-from symbench.measure.throughput.fed import Fed, Loading, fitting
+from symbench.measure.throughput.fed import Fed, Loading, fitting, out_of_memory, tried
 from symbench.measure.throughput.memory import peak_memory
 from symbench.measure.throughput.noise import remark
 from symbench.measure.throughput.turns import Lane, Least, in_turns
@@ -118,15 +119,12 @@ def _add(found: Contender, fed: Fed, size: int, batch: int) -> None:
         found.others[size] = fed.lane(size)
         return
     try:
-        larger = fitting(fed.entrant, fed.job, size)
+        found.others[size] = tried(fed.entrant, fed.job, size).lane(size)
+        return
     except CellError as error:
-        found.remarks.append(f"a batch of {size} is left out of the sweep: {error}")
-        return
-    fits = len(next(iter(larger.inputs.values())))
-    if fits < size:
-        found.remarks.append(f"a batch of {size} is left out of the sweep: it does not fit the device's memory")
-        return
-    found.others[size] = larger.lane(size)
+        why = "it does not fit the device's memory" if out_of_memory(error) else str(error)
+    free(fed.job.device)  # not in the handler: what was computed hangs on its traceback
+    found.remarks.append(f"a batch of {size} is left out of the sweep: {why}")
 
 
 def _weigh(found: Contender) -> None:

@@ -92,6 +92,17 @@ def out_of_memory(error: BaseException | None) -> bool:
     return any(each in words for each in NO_MEMORY) or out_of_memory(error.__cause__)
 
 
+def tried(entrant: Entrant, job: Job, batch: int) -> Fed:
+    """A model with its input, which has run once.
+
+    Raises:
+        CellError: it does not fit, or the model fails for another reason.
+    """
+    fed = fed_with(entrant, job, batch)
+    fed.lane(batch).block(HostClock(job.device), 1)
+    return fed
+
+
 def fitting(entrant: Entrant, job: Job, batch: int) -> Fed:
     """A model with the largest input that fits: the batch that was asked for, or that halved until it does.
 
@@ -100,9 +111,7 @@ def fitting(entrant: Entrant, job: Job, batch: int) -> Fed:
     """
     while True:
         try:
-            fed = fed_with(entrant, job, batch)
-            fed.lane(batch).block(HostClock(job.device), 1)
-            return fed
+            return tried(entrant, job, batch)
         except CellError as error:
             if not out_of_memory(error):
                 raise
