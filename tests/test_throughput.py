@@ -521,9 +521,32 @@ def test_stopping_in_a_pass_keeps_none_of_it_and_the_same_command_takes_it_again
         done = net.run("--batch-size", "8")
     assert done.code == 130
     assert files(net) == set()
-    assert open_run(results=net.results).manifest.status == "complete", "its cells are measured"
+    manifest = open_run(results=net.results).manifest
+    assert (manifest.status, [cell.status for cell in manifest.cells]) == ("interrupted", ["done"] * 3)
     assert net.run("--batch-size", "8").code == 0
     assert len(files(net)) == 3
+    assert open_run(results=net.results).manifest.status == "complete"
+
+
+def test_passes_that_are_finished_when_a_run_is_stopped_are_listed(
+    timed: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, count = contest._halt, itertools.count()
+
+    def stop(context: Any) -> None:
+        """Once in the second of the two passes that lack."""
+        if len(files(timed)) == 6 and not next(count):
+            raise Interrupted(Problem("throughput pass", "stopped in it"))
+        real(context)
+
+    monkeypatch.setattr(contest, "_halt", stop)
+    assert timed.run("--passes", "3").code == 130
+    manifest = open_run(results=timed.results).manifest
+    assert manifest.status == "interrupted"
+    assert {status.file for status in manifest.passes} == {path.name for path in files(timed)}
+    assert len(passes(timed)) == 6
+    assert timed.run("--passes", "3").code == 0
+    assert len(passes(timed)) == 9
 
 
 @pytest.mark.parametrize("step", ["warm-up", "block"])

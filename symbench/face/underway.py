@@ -35,6 +35,7 @@ class Underway:
         passes: how many throughput passes there are to be on hardware like this; by default as many as the suite
             says, wherever they were taken.
         done: what became of each cell so far, by its names.
+        timed: the throughput passes that the manifest lists.
     """
 
     space: Workspace
@@ -43,6 +44,7 @@ class Underway:
     only: str | None = None
     passes: int | None = None
     done: dict[str, CellStatus] = field(default_factory=dict)
+    timed: list[PassStatus] = field(default_factory=list)
 
     def run(self, listen: Listener, stopped: Callable[[], bool]) -> Manifest:
         """Measure what is not measured, and keep the manifest up to date, cell by cell.
@@ -63,6 +65,7 @@ class Underway:
             self.store.write_manifest(earlier)
             return earlier
         environment = describe(settings.device, self.plan.suite.folder, devices=len(settings.all))
+        self.timed = earlier.passes if earlier else []
         manifest = self._manifest(earlier, environment)
         self.store.write_manifest(manifest)
         found = f"{_cells(len(self.plan.cells))}, {len(pending)} of them to be measured"
@@ -79,11 +82,11 @@ class Underway:
             context = Context(self.space, self.ledger, environment, listen, stopped)
             self.engine.run([Task(self.plan, cell) for cell in self.plan.cells], context, record)
             whole = len(self.done) == len(self.plan.cells) and all(c.status == "done" for c in self.done.values())
+            self._time(context, self._models([cell for cell in self.plan.cells if self._is_done(cell)]))
             status = "complete" if whole else "incomplete"
-            done = [cell for cell in self.plan.cells if self._is_done(cell)]
-            manifest = manifest.model_copy(update={"passes": self._timed(context, self._models(done))})
         finally:
-            manifest = manifest.model_copy(update={"cells": self._cells(), "status": status, "finished": _now()})
+            end = {"cells": self._cells(), "passes": self.timed, "status": status, "finished": _now()}
+            manifest = manifest.model_copy(update=end)
             self.store.write_manifest(manifest)
         return manifest
 
@@ -111,11 +114,14 @@ class Underway:
         """How many passes each dataset's models are still to get, by its name; datasets that lack none left out."""
         return throughput.lacking(self.space, self.ledger, models, self.passes)
 
-    def _timed(self, context: Context, models: Mapping[str, Sequence[Entrant]]) -> list[PassStatus]:
-        """Add the passes that lack; all that there are now, and the models that failed."""
+    def _time(self, context: Context, models: Mapping[str, Sequence[Entrant]]) -> None:
+        """Add the passes that lack; those that are finished are listed even where the others are not."""
         own = {**context.environment, **hardware(self.ledger.settings.device)}  # all of the threads, on one device
-        failed = throughput.add_passes(replace(context, environment=own), models, self._lacking(models))
-        return [*throughput.listed(self.store, models), *failed]
+        failed = list[PassStatus]()
+        try:
+            failed += throughput.add_passes(replace(context, environment=own), models, self._lacking(models))
+        finally:
+            self.timed = [*throughput.listed(self.store, models), *failed]
 
     def _earlier(self) -> Manifest | None:
         """The newest run of the very same cells: it is taken up again rather than begun anew."""
@@ -145,7 +151,7 @@ class Underway:
             asked=self.plan.asked,
             plan=[str(cell.pair) for cell in self.plan.cells],
             cells=self._cells(),
-            passes=earlier.passes if earlier else [],
+            passes=self.timed,
             environment=environment,
             status="running",
             limit=self.plan.limit,
