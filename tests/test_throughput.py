@@ -574,7 +574,14 @@ def test_a_model_that_fails_is_a_row_with_its_reason_and_fails_no_cell(
     rows = net.frame().query("metric == 'throughput'")
     assert rows["status"].tolist() == ["failed"] * 3
     assert rows["reason"].str.contains("does not fit the device's memory").all()
-    assert net.run("--batch-size", "8").code == 0, "it is tried again"
+    again = net.run("--batch-size", "8")
+    assert (again.code, files(net)) == (0, set()), "it fails each time: only who asks for it tries it again"
+    assert "nothing to do" in again.err
+    assert "does not fit the device's memory with a single sample." in again.err
+    assert "'--passes 1' tries it again" in again.err
+    assert net.frame().query("metric == 'throughput'")["status"].tolist() == ["failed"] * 3
+    assert "throughput passes of" not in net.run("--dry-run").err
+    assert net.run("--batch-size", "8", "--passes", "1").code == 0
     assert net.frame().query("metric == 'throughput'")["status"].tolist() == ["ok"] * 3
 
 
@@ -584,6 +591,10 @@ def test_what_failed_was_timed_beside_nothing(case: CaseOf, monkeypatch: pytest.
     assert net.run("--batch-size", "8").code == 0
     found = [json.loads(path.read_text()) for path in files(net)]
     assert {each["model"]: each["beside"] for each in found} == {"plain": ["narrow"], "narrow": ["plain"]}
+    again = net.run("--batch-size", "8")
+    assert "nothing to do" in again.err
+    assert "roomy on bars: no throughput: " in again.err
+    assert len(files(net)) == 2, "the others are not timed again on its account"
 
 
 def test_the_input_is_the_dataset_over_and_over(case: CaseOf, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from symbench.algebra.metrics.brought import names_in, with_code
 from symbench.algebra.statistics import no_change, smallest_detectable_difference, unseen
 from symbench.base.environment import hardware
 from symbench.face.history import Guess, History, Work
+from symbench.face.underway import earlier_of, failed_passes
 from symbench.measure import throughput, train
 from symbench.measure.evaluate.budget import Budget, wider
 from symbench.measure.evaluate.extent import extent_of
@@ -166,7 +167,9 @@ def of(space: Workspace, ledger: Ledger, *, loading: float = 0.0, passes: int | 
     trained = {name: _training(plan, name, history) for name in untrained}
     images = sum(need.pending() for need in needs(space, ledger, plan.cells))
     models = throughput.entrants(space, [cell for cell in plan.cells if space.broken_reason(cell) is None])
-    timing = throughput.seconds_at_least(space, models, throughput.lacking(space, ledger, models, passes))
+    failed = failed_passes(earlier_of(ledger.store, plan)) if models else ()
+    lacks = throughput.lacking(space, ledger, models, passes, failed)
+    timing = throughput.seconds_at_least(space, models, lacks)
     return Forecast(cells, trained, images, ", ".join(devices), loading, len(devices), timing)
 
 

@@ -36,6 +36,7 @@ class Underway:
             says, wherever they were taken.
         done: what became of each cell so far, by its names.
         timed: the throughput passes that the manifest lists.
+        failed: the models that could not be timed, by their keys.
     """
 
     space: Workspace
@@ -45,6 +46,7 @@ class Underway:
     passes: int | None = None
     done: dict[str, CellStatus] = field(default_factory=dict)
     timed: list[PassStatus] = field(default_factory=list)
+    failed: dict[str, PassStatus] = field(default_factory=dict)
 
     def run(self, listen: Listener, stopped: Callable[[], bool]) -> Manifest:
         """Measure what is not measured, and keep the manifest up to date, cell by cell.
@@ -54,14 +56,17 @@ class Underway:
         """
         settings = self.ledger.settings
         pending = [cell for cell in self.plan.cells if not self.ledger.done(self.space, cell)]
-        earlier = self._earlier()
+        earlier = earlier_of(self.store, self.plan)
+        self.failed = failed_passes(earlier)
         waiting = {str(cell.pair) for cell in pending}
         models = self._models([cell for cell in self.plan.cells if str(cell.pair) not in waiting])
         if not pending and earlier is not None and earlier.status == "complete" and not self._lacking(models):
             listen(Note(f"nothing to do: {_cells(len(self.plan.cells))} measured already, run {earlier.run}"))
             now = committed(earlier.environment, self.plan.suite.folder)
-            there = throughput.listed(self.store, models)
-            earlier = earlier.model_copy(update={"environment": now, "passes": there})
+            for known in self._failed(models):
+                text = f"{known.model} on {known.dataset}: no throughput: {known.reason} '--passes 1' tries it again."
+                listen(Note(text, warning=True))
+            earlier = earlier.model_copy(update={"environment": now, "passes": self._listed(models)})
             self.store.write_manifest(earlier)
             return earlier
         environment = describe(settings.device, self.plan.suite.folder, devices=len(settings.all))
@@ -112,35 +117,25 @@ class Underway:
 
     def _lacking(self, models: Mapping[str, Sequence[Entrant]]) -> dict[str, int]:
         """How many passes each dataset's models are still to get, by its name; datasets that lack none left out."""
-        return throughput.lacking(self.space, self.ledger, models, self.passes)
+        return throughput.lacking(self.space, self.ledger, models, self.passes, self.failed)
 
     def _time(self, context: Context, models: Mapping[str, Sequence[Entrant]]) -> None:
         """Add the passes that lack; those that are finished are listed even where the others are not."""
         own = {**context.environment, **hardware(self.ledger.settings.device)}  # all of the threads, on one device
-        failed = list[PassStatus]()
+        lacks = self._lacking(models)
+        tried = {each.key for dataset in lacks for each in models[dataset]}
+        self.failed = {key: known for key, known in self.failed.items() if key not in tried}
         try:
-            failed += throughput.add_passes(replace(context, environment=own), models, self._lacking(models))
+            found = throughput.add_passes(replace(context, environment=own), models, lacks)
+            self.failed |= {each.key: each for each in found}
         finally:
-            self.timed = [*throughput.listed(self.store, models), *failed]
+            self.timed = self._listed(models)
 
-    def _earlier(self) -> Manifest | None:
-        """The newest run of the very same cells: it is taken up again rather than begun anew."""
-        keys, suite = [cell.key for cell in self.plan.cells], self.plan.suite.resolved()
-        files = (self.store.root / "runs").glob(f"{self.plan.suite.name}-*.json")
-        for path in sorted(files, key=lambda p: p.stat().st_mtime, reverse=True):
-            try:
-                manifest = self.store.manifest(path.stem)
-            except ConfigError:
-                continue
-            if [cell.key for cell in manifest.cells] == keys and _measured(manifest.suite) == _measured(suite):
-                rules = {
-                    "suite": suite,
-                    "asked": self.plan.asked,
-                    "gates_at": self.plan.suite.gates_at(),
-                    "suite_file": self.plan.suite.shown_file,
-                }
-                return manifest.model_copy(update=rules)
-        return None
+    def _listed(self, models: Mapping[str, Sequence[Entrant]]) -> list[PassStatus]:
+        return [*throughput.listed(self.store, models), *self._failed(models)]
+
+    def _failed(self, models: Mapping[str, Sequence[Entrant]]) -> list[PassStatus]:
+        return [self.failed[each.key] for mine in models.values() for each in mine if each.key in self.failed]
 
     def _manifest(self, earlier: Manifest | None, environment: dict[str, Any]) -> Manifest:
         now = datetime.now(UTC)
@@ -160,6 +155,31 @@ class Underway:
             suite_file=self.plan.suite.shown_file,
             started=earlier.started if earlier else _now(),
         )
+
+
+def earlier_of(store: Store, plan: Plan) -> Manifest | None:
+    """The newest run of the very same cells: it is taken up again rather than begun anew."""
+    keys, suite = [cell.key for cell in plan.cells], plan.suite.resolved()
+    files = (store.root / "runs").glob(f"{plan.suite.name}-*.json")
+    for path in sorted(files, key=lambda p: p.stat().st_mtime, reverse=True):
+        try:
+            manifest = store.manifest(path.stem)
+        except ConfigError:
+            continue
+        if [cell.key for cell in manifest.cells] == keys and _measured(manifest.suite) == _measured(suite):
+            rules = {
+                "suite": suite,
+                "asked": plan.asked,
+                "gates_at": plan.suite.gates_at(),
+                "suite_file": plan.suite.shown_file,
+            }
+            return manifest.model_copy(update=rules)
+    return None
+
+
+def failed_passes(earlier: Manifest | None) -> dict[str, PassStatus]:
+    """The models that a run could not time, by the keys of their passes."""
+    return {} if earlier is None else {each.key: each for each in earlier.passes if each.status == "failed"}
 
 
 def _measured(suite: dict[str, Any]) -> dict[str, Any]:

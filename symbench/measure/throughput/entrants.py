@@ -85,7 +85,11 @@ def _shapes(space: Workspace, cell: Cell) -> dict[str, list[int]]:
 
 
 def lacking(
-    space: Workspace, ledger: Ledger, models: Mapping[str, Sequence[Entrant]], asked: int | None
+    space: Workspace,
+    ledger: Ledger,
+    models: Mapping[str, Sequence[Entrant]],
+    asked: int | None,
+    failed: Collection[str] = (),
 ) -> dict[str, int]:
     """How many more passes it takes, by dataset, until every model has as many as are wanted.
 
@@ -96,6 +100,7 @@ def lacking(
         ledger: where the results are, and the device.
         models: by dataset.
         asked: passes of each on hardware like this; None for as many as the suite says, wherever they were taken.
+        failed: the keys of models that could not be timed: on their account none is taken that was not asked for.
 
     Returns:
         Datasets that lack none are left out.
@@ -103,8 +108,11 @@ def lacking(
     settings = space.suite.throughput
     wanted = asked or (0 if settings is None else settings.passes)
     here = None if asked is None else hardware(ledger.settings.device)
+    hopeless = failed if asked is None else ()
     counts = {
-        dataset: max(wanted - _count(ledger.store, each.key, here) for each in several)
+        dataset: max(
+            (wanted - _count(ledger.store, each.key, here) for each in several if each.key not in hopeless), default=0
+        )
         for dataset, several in models.items()
     }
     return {dataset: count for dataset, count in counts.items() if count > 0}
