@@ -182,6 +182,17 @@ def test_only_what_is_not_folded_of_the_norms_stays_in_float32() -> None:
     assert made(images().bfloat16()).dtype == torch.bfloat16
 
 
+def test_float64_is_merged_and_left_unpacked() -> None:
+    made, x = net().double(), images().double()
+    expected = made(x)
+    flow = flow_of(made, lambda: made(x), len(x))
+    found = runner_of(made, MERGED, flow, device="cpu", habits=Habits())
+    assert found is not None
+    assert found.described() == "batch norms folded, channels last"
+    assert found(x).dtype == torch.float64
+    torch.testing.assert_close(found(x), expected, rtol=0, atol=1e-12)
+
+
 def test_a_network_without_convolutions_is_left_alone() -> None:
     assert runner(loaded("modes").Flat().eval(), MERGED) is None
     half = runner(loaded("modes").Flat().eval(), HALF)

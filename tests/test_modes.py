@@ -79,6 +79,16 @@ def test_models_of_every_habit_run_fast(case: CaseOf, name: str) -> None:
     assert record.controls["precision"] is None, "that control is of the model itself, in float64"
 
 
+@pytest.mark.slow
+def test_float64_has_a_faster_mode_too(case: CaseOf) -> None:
+    net = case("modes")
+    net.edit("dtype: float32, mode: fast", "dtype: float64, mode: fused")
+    record = record_of(net)
+    assert record.mode == "fused"
+    assert record.remarks["mode"].startswith("measured in mode fused (batch norms folded, channels last): ")
+    assert 0 < (record.facts["largest_deviation"] or 0) < 1e-12
+
+
 FALLING = {
     "Cancels": ("fused", r"not in mode fast: on 16 inputs .* from exact, outputs by .* samples; tolerated is 0.25"),
     "Single": ("fused", r"not in mode fast: single: raised RuntimeError: expected m1 and m2 to have the same dtype"),

@@ -105,4 +105,6 @@ def pack(module: nn.Module, flow: Flow) -> int:
 
 
 def _packable(part: nn.Conv2d) -> bool:
+    if part.weight.dtype == torch.float64:  # oneDNN has no such convolution
+        return False
     return part.padding_mode == "zeros" and not isinstance(part.padding, str) and _is_plain(part)
