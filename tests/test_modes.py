@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -226,6 +227,23 @@ def test_what_is_beyond_the_limits_is_refused(distance: Distance, why: str | Non
     found = distance.beyond(*Numerics(mode="fast").limits("fast"))
     assert (found is None) == (why is None)
     assert why is None or re.search(why, found or "")
+
+
+@pytest.mark.parametrize("first", [False, True], ids=["second", "first"])
+@pytest.mark.parametrize("at", ["changed", "deviation", "absolute"])
+def test_of_several_outputs_one_that_is_nan_is_not_passed_over(at: str, first: bool) -> None:
+    sound = Distance(16, 0.01, 0.1, 2.0)
+    other = replace(Distance(16, 0.0, 0.2, 1.0), **{at: float("nan")})
+    found = Distance.largest(16, [other, sound] if first else [sound, other])
+    expected = {"changed": 0.01, "deviation": 0.2, "absolute": 2.0, at: float("nan")}
+    assert found.passes == 16
+    assert [found.changed, found.deviation, found.absolute] == pytest.approx(list(expected.values()), nan_ok=True)
+
+
+def test_outputs_of_which_nothing_is_predicted_are_not_counted() -> None:
+    without, share = Distance(16, None, 0.1, 2.0), Distance(16, 0.03, 0.0, 0.0)
+    assert Distance.largest(16, [without, share]) == Distance(16, 0.03, 0.1, 2.0)
+    assert Distance.largest(16, [without]) == without
 
 
 def test_each_mode_has_limits_of_its_own() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -56,6 +57,14 @@ class Distance:
     changed: float | None
     deviation: float
     absolute: float
+
+    @classmethod
+    def largest(cls, passes: int, each: Sequence[Distance]) -> Distance:
+        """The largest of several outputs' in everything; NaN where one is, whichever it is."""
+        changed = [found.changed for found in each if found.changed is not None]
+        share = float(np.max(changed)) if changed else None
+        deviation, absolute = np.max([(found.deviation, found.absolute) for found in each], axis=0).tolist()
+        return cls(passes, share, deviation, absolute)
 
     def beyond(self, changed: float, deviation: float) -> str | None:
         """Why this is too far; None where it is within both limits. NaN is too far."""
@@ -267,13 +276,7 @@ class _Check:
         """
         again = [outputs_of(faster, self.samples, number=n, loaded=self.leaves) for n in self.views]
         each = [self._of_output(task, again) for task in self.tasks]
-        changed = [found.changed for found in each if found.changed is not None]
-        return Distance(
-            len(self.samples) * len(self.views),
-            max(changed, default=None),
-            max(found.deviation for found in each),
-            max(found.absolute for found in each),
-        )
+        return Distance.largest(len(self.samples) * len(self.views), each)
 
     def _of_output(self, task: Task, again: Sequence[Outputs]) -> Distance:
         exact, other = ([as_compared(o, task).double() for o in outputs] for outputs in (self.outputs, again))
