@@ -288,7 +288,7 @@ class Plain:
 
     def __call__(self, given: Mapping[str, Tensor]) -> Any:
         self.passes += 1
-        return {"out": given["x"] * 2}
+        return {"out": given["x"] * 2.0}
 
     def record(self, plain: Any, given: Any) -> Any:
         self.records += 1
@@ -305,8 +305,8 @@ def test_a_shape_that_comes_back_is_replayed() -> None:
     made = Replayed(plain, plain.record)
     for number in range(AFTER + 5):
         assert torch.equal(made({"x": torch.ones(3) * number})["out"], torch.ones(3) * 2 * number)
-    assert (plain.passes, plain.records) == (AFTER + 1, 1)
-    assert plain.replays == 4 + 1, "one of them to see that it gives the same"
+    assert (plain.passes, plain.records) == (AFTER + 1 + 1, 1)
+    assert plain.replays == 4 + 1, "one of them, and of the passes, to see that both give the same"
     made({"x": torch.ones(4)})
     made({"x": torch.ones(3).double()})
     assert plain.records == 1, "shapes and dtypes of their own"
@@ -329,6 +329,23 @@ def test_a_graph_that_gives_something_else_is_dropped(off: float) -> None:
     assert all(torch.equal(each, torch.full((3,), 2.0)) for each in found)
     assert plain.records == 1
     assert made.refused == "its passes cannot be replayed as a graph: the outputs are others"
+
+
+@pytest.mark.parametrize(
+    "x",
+    [torch.arange(6.0).reshape(3, 2), torch.arange(6.0).reshape(1, 2, 3), torch.arange(3)],
+    ids=["samples", "a sample", "indices"],
+)
+def test_a_graph_that_does_not_look_at_its_input_is_dropped(x: Tensor) -> None:
+    def record(plain: Any, given: Mapping[str, Tensor]) -> Any:
+        returned = {"out": given["x"] * 2.0}
+        return lambda now: returned
+
+    made = Replayed(Plain(), record)
+    for number in range(AFTER + 4):
+        assert torch.equal(made({"x": x + number})["out"], (x + number) * 2)
+    assert made.refused == "its passes cannot be replayed as a graph: the outputs are others"
+    assert not made.graphs
 
 
 def test_what_cannot_be_recorded_runs_plainly() -> None:
