@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -20,8 +20,12 @@ from torch import Tensor, nn
 from symbench import open_run
 from symbench.base.errors import ConfigError, Interrupted, ModelError, Problem
 from symbench.base.passes import PassRecord, TimedBatch
+from symbench.domains.common.models.running import Habits
+from symbench.measure.faster.replay import AFTER, Replayed
+from symbench.measure.faster.runner import Runner, Way
 from symbench.measure.throughput import contest, fed, machine, memory, noise, turns
 from symbench.measure.throughput.clocks import HostClock, clock_of
+from symbench.measure.throughput.contest import Contender, _weigh
 from symbench.measure.throughput.turns import Around, Lane, Least, in_turns
 
 
@@ -322,6 +326,40 @@ def test_the_peak_is_what_is_held_at_a_time(capfd: pytest.CaptureFixture[str]) -
     assert 2 * room + 4 * x.numel() <= found.beyond < 2.1 * room
     assert found.how == "torch's CPU allocator, by its profiler"
     assert capfd.readouterr().err == "", "torch's profiler is kept quiet"
+
+
+class Wide(nn.Module):
+    """Holds a MiB on the way."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = torch.zeros(1 << 18).add_(1)[: len(x)]
+        return out
+
+
+def test_what_is_replayed_from_a_graph_is_weighed_without_it() -> None:
+    made = Runner(Wide(), Way(None, merged=False), None, Habits())
+    replays = []
+
+    def record(plain: Any, given: Any) -> Any:
+        returned = plain(given)
+        return lambda now: replays.append(1) or returned
+
+    made.replayed = Replayed(made.replayed.plain, record)
+    x = torch.ones(4)
+    forward = running(cast(Any, lambda x: made.replayed({"": x})), x)
+    for _ in range(AFTER + 2):
+        forward(nullcontext)
+    before = len(replays)
+    assert before > 0
+    fed = SimpleNamespace(inputs={"x": x}, module=made, job=SimpleNamespace(device="cpu"))
+    found = Contender(cast(Any, None), cast(Any, fed), Lane(forward, 4))
+    _weigh(found)
+    assert found.memory is not None
+    assert found.memory.beyond is not None
+    assert found.memory.beyond >= 1 << 20
+    assert len(replays) == before
+    forward(nullcontext)
+    assert len(replays) == before + 1, "as before"
 
 
 def test_memory_that_is_shared_counts_once() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,6 +97,20 @@ class Runner(nn.Module):
         """What was done, in words."""
         half = [named(self.way.half)] if self.way.half is not None else []
         return ", ".join([*half, *self.did])
+
+
+@contextmanager
+def plainly(module: nn.Module) -> Iterator[None]:
+    """While entered, no pass of a module is replayed from a graph, which keeps what its layers hold out of sight."""
+    replayed = module.replayed if isinstance(module, Runner) else None
+    if replayed is None:
+        yield
+        return
+    replayed.off = True
+    try:
+        yield
+    finally:
+        replayed.off = False
 
 
 def _is_rows(returned: Any, count: int) -> bool:

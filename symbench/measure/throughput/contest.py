@@ -15,6 +15,7 @@ from symbench.measure.evaluate.cost import count_numbers
 from symbench.measure.evaluate.job import Job
 from symbench.measure.evaluate.room import free
 from symbench.measure.execution.context import Context
+from symbench.measure.faster.runner import plainly
 from symbench.measure.suite.throughput import Throughput
 from symbench.measure.throughput.clocks import Clock
 from symbench.measure.throughput.entrants import Entrant
@@ -134,7 +135,8 @@ def _weigh(found: Contender) -> None:
         return
     given = [x[: lane.batch] for x in fed.inputs.values()]
     try:
-        found.memory = peak_memory(lane.forward, given, fed.module, fed.job.device)
+        with plainly(fed.module):
+            found.memory = peak_memory(lane.forward, given, fed.module, fed.job.device)
     except CellError as error:
         found.failure = error
 
