@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import torch
+from conftest import CaseOf
 
 from symbench.base.environment import numeric_flags
+from symbench.measure.execution.loading import flags
+from symbench.measure.suite import load
 
 FILLING = "fill_uninitialized_memory"
 
@@ -54,3 +59,24 @@ def test_the_compiler_is_not_imported_for_it() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize(("device", "told"), [("cuda:1", ["cuda:1", "back"]), ("cpu", []), ("mps", [])])
+def test_the_gpu_that_is_named_is_the_current_one_for_the_time_being(
+    device: str, told: list[str], case: CaseOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[str] = []
+
+    @contextmanager
+    def made_current(name: str) -> Iterator[None]:
+        heard.append(name)
+        try:
+            yield
+        finally:
+            heard.append("back")
+
+    monkeypatch.setattr(torch.cuda, "device", made_current)
+    with pytest.raises(ZeroDivisionError), flags(load(case("modes").suite), device):
+        assert heard == told[:1]
+        raise ZeroDivisionError
+    assert heard == told

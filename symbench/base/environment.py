@@ -179,6 +179,15 @@ def synchronise(device: str) -> None:
         torch.mps.synchronize()
 
 
+@contextlib.contextmanager
+def current(device: str) -> Iterator[None]:
+    """Make a GPU the current one for the time being: streams, events and graphs are its own, if none is named."""
+    import torch
+
+    with torch.cuda.device(device) if device.startswith("cuda") else contextlib.nullcontext():
+        yield
+
+
 def sent(x: Tensor, device: torch.device | str) -> Tensor:
     """A tensor on a device.
 

@@ -72,7 +72,7 @@ class Ledger:
             return "the model has been trained anew since"
         if record.probe is None or (name in space.plan.recipes and checkpoint is None):
             return None  # there is no model at hand to be another: its recipe is the same, to the last module
-        with flags(space.suite):
+        with flags(space.suite, self.settings.device):
             if fresh and checkpoint is not None:
                 restore(module, checkpoint)
             model = ready(

@@ -9,7 +9,7 @@ from math import prod
 from typing import Any
 
 from symbench.base.allocation import kept_buffers
-from symbench.base.environment import numeric_flags
+from symbench.base.environment import current, numeric_flags
 from symbench.domains.common.canvas import Canvas
 from symbench.domains.common.datasets.base import names_of_outputs
 from symbench.domains.common.models.base import Model
@@ -77,10 +77,10 @@ class Loaded:
 
 
 @contextmanager
-def flags(suite: Suite) -> Iterator[None]:
-    """Torch's numeric switches, as the suite wants them, and large buffers kept from batch to batch."""
+def flags(suite: Suite, device: str) -> Iterator[None]:
+    """Torch's numeric switches, as the suite wants them, large buffers kept from batch to batch, and a current GPU."""
     numerics = suite.numerics
-    with kept_buffers(), numeric_flags(tf32=numerics.tf32, deterministic=numerics.deterministic):
+    with current(device), kept_buffers(), numeric_flags(tf32=numerics.tf32, deterministic=numerics.deterministic):
         yield
 
 

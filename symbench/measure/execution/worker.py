@@ -82,7 +82,7 @@ class Worker:
         if sound is None:
             return
         try:
-            with flags(self.space.suite):
+            with flags(self.space.suite, self.settings.device):
                 check_agreement(self.space, sound, trust_pickle=self.settings.trust_pickle)
                 self._obtained(sound.pair.model)
         except CellError as error:
@@ -101,7 +101,7 @@ class Worker:
         try:
             check_agreement(self.space, cell, trust_pickle=self.settings.trust_pickle)
             at_hand = self._load(cell)
-            with store.locked(cell.key), flags(self.space.suite):
+            with store.locked(cell.key), flags(self.space.suite, self.settings.device):
                 job = job_of(self.space, cell, at_hand, self.settings, context.environment)
                 if self._is_measured(cell, job):
                     return None
@@ -121,7 +121,7 @@ class Worker:
         with suppress(CellError):
             check_agreement(self.space, cell, trust_pickle=self.settings.trust_pickle)
             at_hand = self._load(cell)
-            with flags(self.space.suite):
+            with flags(self.space.suite, self.settings.device):
                 job = job_of(self.space, cell, at_hand, self.settings, context.environment)
                 assist(job, context.ledger.store, listen=context.listen, stopped=context.stopped)
 

@@ -59,7 +59,7 @@ def _one_pass(context: Context, dataset: str, mine: Sequence[Entrant], clock: Cl
     sizes = 1 + settings.latency + len(settings.sweep)
     context.listen(Started(f"throughput on {dataset}", ROUNDS * sizes * len(mine), "blocks"))
     try:
-        with flags(context.workspace.suite), torch.no_grad():
+        with flags(context.workspace.suite, context.ledger.settings.device), torch.no_grad():
             return _timed(context, mine, settings, clock or clock_of(context.ledger.settings.device))
     finally:
         context.listen(Finished())
