@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
-from dataclasses import replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -233,7 +233,7 @@ def test_what_is_beyond_the_limits_is_refused(distance: Distance, why: str | Non
 @pytest.mark.parametrize("at", ["changed", "deviation", "absolute"])
 def test_of_several_outputs_one_that_is_nan_is_not_passed_over(at: str, first: bool) -> None:
     sound = Distance(16, 0.01, 0.1, 2.0)
-    other = replace(Distance(16, 0.0, 0.2, 1.0), **{at: float("nan")})
+    other = Distance(**{**asdict(Distance(16, 0.0, 0.2, 1.0)), at: float("nan")})
     found = Distance.largest(16, [other, sound] if first else [sound, other])
     expected = {"changed": 0.01, "deviation": 0.2, "absolute": 2.0, at: float("nan")}
     assert found.passes == 16

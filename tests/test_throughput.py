@@ -338,11 +338,16 @@ class Wide(nn.Module):
 
 def test_what_is_replayed_from_a_graph_is_weighed_without_it() -> None:
     made = Runner(Wide(), Way(None, merged=False), None, Habits())
-    replays = []
+    replays: list[Any] = []
 
     def record(plain: Any, given: Any) -> Any:
         returned = plain(given)
-        return lambda now: replays.append(1) or returned
+
+        def replay(now: Any) -> Any:
+            replays.append(now)
+            return returned
+
+        return replay
 
     made.replayed = Replayed(made.replayed.plain, record)
     x = torch.ones(4)

@@ -78,7 +78,7 @@ class Loaded:
 
 @contextmanager
 def flags(suite: Suite, device: str) -> Iterator[None]:
-    """Torch's numeric switches, as the suite wants them, large buffers kept from batch to batch, and a current GPU."""
+    """Torch's numeric switches, as the suite wants them, large buffers kept from batch to batch, and the GPU."""
     numerics = suite.numerics
     with current(device), kept_buffers(), numeric_flags(tf32=numerics.tf32, deterministic=numerics.deterministic):
         yield
