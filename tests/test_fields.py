@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import CaseOf
+from conftest import Case, CaseOf
+from test_running import records
 from torch import Tensor
 
 from symbench.algebra import actions, groups
@@ -780,3 +781,65 @@ def test_classes_that_permute_are_right_at_every_element(case: CaseOf, declared:
         for metric in ("accuracy", "orbit_accuracy", "worst_case_accuracy", "consistency"):
             assert net.estimate(metric, symmetry=symmetry) == 1.0, metric
         assert net.estimate("equivariance_error", symmetry=symmetry) < 1e-5
+
+
+ABOUT = """
+import torch
+from symbench.algebra.actions import ActionRow
+from symbench.domains.images.actions.vectors import TurnVectors
+
+class About(TurnVectors):
+    def matrices(self, g):
+        m = super().matrices(g)
+        wide = torch.zeros(*m.shape[:-2], 3, 3, dtype=m.dtype)
+        wide[..., :2, :2], wide[..., 2, 2] = m, 1
+        return wide
+
+    def check(self, shape):
+        return None if shape[-1] == 3 else "three components"
+
+    def prepare(self, x):
+        if len(x) == COUNT:
+            raise ValueError("not so many")
+        return x
+
+ROWS = [ActionRow(f"{__name__}:About", "about z", family="plane", kind=k) for k in ("Vector", "Point")]
+"""
+
+
+def about(case: CaseOf, count: int, mode: str) -> Case:
+    """C4 about the third axis of space by an action that raises where it is given so many samples."""
+    net = case("space")
+    (net.path / "about.py").write_text(ABOUT.replace("COUNT", str(count)))
+    net.edit('"groups.py:SO3"', "C4")
+    net.edit("elements: 6", 'action: "about.py:ROWS"')
+    net.edit("dtype: float32", f"dtype: float32, mode: {mode}")
+    return net
+
+
+def test_an_action_that_raises_on_the_probe_alone_leaves_a_cell_without_one(case: CaseOf) -> None:
+    net = about(case, 4, "exact")
+    ran = net.run()
+    assert ran.code == 0, ran.err
+    (record,) = records(net).values()
+    assert record.probe is None
+
+
+@pytest.mark.parametrize("count", [2, 8], ids=["to see what feeds what", "to compare"])
+def test_an_action_that_raises_while_a_mode_is_chosen_fails_the_cell(case: CaseOf, count: int) -> None:
+    net = about(case, count, "fast")
+    ran = net.run()
+    assert ran.code == 3, ran.err
+    said = " ".join(ran.err.split())
+    assert "net/clouds/rot: failed: net/clouds/rot: moving leaves or outputs raised ValueError: not so many" in said
+    assert "Traceback" not in ran.err
+
+
+def test_an_action_that_raises_in_a_throughput_pass_fails_no_cell(case: CaseOf) -> None:
+    net = about(case, 3, "exact")
+    net.edit("version: 1", "version: 1\nthroughput: {batch: 3, seconds: 0.01, iterations: 5}")
+    ran = net.run()
+    assert "Traceback" not in ran.err
+    assert len(records(net)) == 1
+    said = " ".join(ran.err.split())
+    assert "net on clouds: no throughput: net/clouds/rot: moving leaves or outputs raised ValueError: not so" in said

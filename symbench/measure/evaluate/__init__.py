@@ -9,19 +9,16 @@ When all parts are there, what needs the whole cell is filled in and ``cell.json
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
 from functools import partial
 
-import torch
-
-from symbench.base.code import foreign
 from symbench.base.errors import CellError, Interrupted, ModelError, Problem
 from symbench.base.events import Advanced, Finished, Listener, Note, Started, ignore
 from symbench.base.records import ProbeRecord
 from symbench.measure.evaluate.clock import Clock
 from symbench.measure.evaluate.closing import close
 from symbench.measure.evaluate.controls import run_controls
+from symbench.measure.evaluate.forward import running
 from symbench.measure.evaluate.job import Job, sample_order
 from symbench.measure.evaluate.loop import Loop
 from symbench.measure.evaluate.modes import in_mode, refused
@@ -44,7 +41,7 @@ def evaluate(job: Job, store: Store, *, listen: Listener, stopped: Callable[[], 
     """
     order, scratch = sample_order(job), Scratch(store.cell_folder(job.cell.key) / "scratch")
     probe = _begun(job, order, scratch)
-    with torch.no_grad():
+    with running(job):
         chosen = in_mode(job, order, scratch, listen)
     try:
         _evaluate(chosen, order, probe, scratch, store, listen, stopped)
@@ -68,7 +65,7 @@ def _evaluate(
     total = len(order) * len(job.prepared.elements)
     listen(Started(str(job.cell.pair), total, "images"))
     try:
-        with _running(job):
+        with running(job):
             references = reference_pass(job, order, scratch, listen, stopped)
             with clock.controlling():
                 controls = run_controls(job, references, order, listen)
@@ -105,7 +102,7 @@ def assist(job: Job, store: Store, *, listen: Listener, stopped: Callable[[], bo
         return
     order = sample_order(job)
     try:
-        with _running(job):
+        with running(job):
             references = reference_pass(job, order, scratch, ignore, stopped)
             _measure_parts(Loop.of(job, references, order, scratch), ignore, stopped, whole=False)
     except OSError:
@@ -115,15 +112,6 @@ def assist(job: Job, store: Store, *, listen: Listener, stopped: Callable[[], bo
     finally:
         for note in job.room.notes:
             listen(Note(note, warning=True))
-
-
-@contextmanager
-def _running(job: Job) -> Iterator[None]:
-    """Around all that runs the model."""
-    brought = foreign(ModelError, str(job.cell.pair), "moving leaves or outputs")
-    # no inference mode, which would forbid models to differentiate inside
-    with brought if job.prepared.brought else nullcontext(), torch.no_grad():
-        yield
 
 
 def _parts(order: Sequence[int]) -> list[tuple[int, int]]:

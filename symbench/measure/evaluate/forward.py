@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
-from contextlib import nullcontext
+from collections.abc import Container, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from functools import partial
 
 import torch
 from torch import Tensor
 
+from symbench.base.code import foreign
+from symbench.base.errors import ModelError
 from symbench.base.slices import slices
 from symbench.measure.assemble import normalised_leaves
 from symbench.measure.evaluate.finite import Finite
@@ -16,6 +18,15 @@ from symbench.measure.evaluate.job import Job
 from symbench.measure.evaluate.places import axes_of, without_padding
 from symbench.measure.evaluate.room import free
 from symbench.measure.evaluate.stopwatch import Stopwatch
+
+
+@contextmanager
+def running(job: Job) -> Iterator[None]:
+    """Around all that runs the model, or a brought action: what that raises becomes a ModelError."""
+    brought = foreign(ModelError, str(job.cell.pair), "moving leaves or outputs")
+    # no inference mode, which would forbid models to differentiate inside
+    with brought if job.prepared.brought else nullcontext(), torch.no_grad():
+        yield
 
 
 def run_model(

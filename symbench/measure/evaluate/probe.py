@@ -14,7 +14,7 @@ import torch
 from symbench.base.errors import CellError, ModelError, Problem
 from symbench.base.identity.reads import changed_reads
 from symbench.base.records import ProbedOutput, ProbeRecord
-from symbench.measure.evaluate.forward import run_model
+from symbench.measure.evaluate.forward import run_model, running
 from symbench.measure.evaluate.job import Job, view_leaves
 
 SAMPLES = 4
@@ -43,9 +43,11 @@ def probed(job: Job, samples: Sequence[int]) -> ProbeRecord:
         DataError: a sample cannot be read.
     """
     outputs = {}
-    leaves, reads = view_leaves(job, samples)[0], job.model.habits.reads
-    with torch.no_grad(), reads.recording():
-        given = run_model(job, leaves)
+    reads = job.model.habits.reads
+    with running(job):
+        leaves = view_leaves(job, samples)[0]
+        with reads.recording():
+            given = run_model(job, leaves)
     for name, value in given.items():
         numbers = value.detach().double().cpu().numpy().reshape(len(samples), -1)
         with np.errstate(over="ignore"):

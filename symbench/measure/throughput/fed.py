@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from symbench.base.errors import CellError, ModelError, Problem
 from symbench.measure.assemble import normalised_leaves
+from symbench.measure.evaluate.forward import running
 from symbench.measure.evaluate.job import Job, sample_order, view_leaves
 from symbench.measure.evaluate.modes import chosen
 from symbench.measure.evaluate.room import free
@@ -73,8 +74,9 @@ def fed_with(entrant: Entrant, job: Job, batch: int) -> Fed:
     order = sample_order(job)[:batch]
     repeated = torch.arange(batch, device=job.device) % len(order)
     try:
-        leaves, _ = view_leaves(job, order)
-        finished = {name: job.prepared.actions[name].finish(leaves[name]) for name in job.takes}
+        with running(job):
+            leaves, _ = view_leaves(job, order)
+            finished = {name: job.prepared.actions[name].finish(leaves[name]) for name in job.takes}
         cast = {name: x.to(job.dtype) if x.is_floating_point() else x for name, x in finished.items()}
         images = set(normalised_leaves(job.dataset))
         ready = {name: job.model.normalisation(x) if name in images else x for name, x in cast.items()}
@@ -155,6 +157,7 @@ def _loaded(context: Context, entrant: Entrant) -> Job | CellError:
     try:
         loaded = load_model(context, entrant.cell)
         job = job_of(space, entrant.cell, loaded, settings, context.environment)
-        return chosen(job, sample_order(job))
+        with running(job):
+            return chosen(job, sample_order(job))
     except CellError as error:
         return error
