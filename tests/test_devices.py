@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from multiprocessing import Pipe
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import torch
@@ -30,12 +31,16 @@ from symbench.face.api import prepare
 from symbench.measure.engines import process as processes
 from symbench.measure.engines import usual
 from symbench.measure.engines.deck import Deck, Loss
+from symbench.measure.engines.devices import parts_of
 from symbench.measure.engines.messages import Ended, Errand, Leave, Lost, Raised, Setup, Stopped
 from symbench.measure.engines.progress import Merged
 from symbench.measure.engines.station import Line, Station, context_of, trouble_with
+from symbench.measure.execution.context import Context
 from symbench.measure.plan.document import Cell
 from symbench.measure.plan.pairs import Pair
+from symbench.measure.store import PART
 from symbench.measure.suite import load
+from symbench.measure.suite.numerics import Numerics
 
 # Names.
 
@@ -163,6 +168,18 @@ def test_who_has_nothing_to_do_assists_where_there_are_parts() -> None:
     assert doing(deck.take(5)) == ("assist", "a1")
     del deck.held[0], deck.held[1]
     assert not deck.left, "nobody waits for those that assist"
+
+
+@pytest.mark.parametrize(("mode", "parts"), [("exact", 3), ("fused", 1), ("fast", 1)])
+def test_nobody_assists_in_a_cell_of_a_faster_mode(mode: str, parts: int) -> None:
+    suite = SimpleNamespace(numerics=Numerics.model_validate({"mode": mode}))
+    plan = SimpleNamespace(limit=None, data={"data": SimpleNamespace(count=2 * PART + 1)})
+    context = SimpleNamespace(workspace=SimpleNamespace(plan=plan, suite=suite))
+    found = parts_of(cast(Context, context), [A1])
+    assert found == {A1.key: parts}
+    deck = Deck(waiting=[A1], parts=found, begun={A1.key})
+    deck.take(0)
+    assert (deck.take(1) is None) == (mode != "exact")
 
 
 def test_an_errand_ends_two_devices_at_most() -> None:

@@ -37,7 +37,7 @@ class Deck:
         held: the errand of each device that has one, by the device's number.
         loaded: the model that each device had last.
         losses: how many devices were lost over an errand, by its words.
-        parts: how many parts each cell has, by its key.
+        parts: how many parts each cell can be dealt in, by its key.
         begun: keys of cells whose parts others can take over.
         assisted: keys of cells that each device has been sent to assist in, by its number.
     """

@@ -70,8 +70,10 @@ class DevicesEngine:
 
 
 def parts_of(context: Context, cells: Sequence[Cell]) -> dict[str, int]:
-    """How many parts each cell has, by its key."""
+    """How many parts each cell can be dealt in, by its key: one in a faster mode, from which it may yet go back."""
     plan = context.workspace.plan
+    if context.workspace.suite.numerics.mode != "exact":
+        return {cell.key: 1 for cell in cells}
     counts = {name: min(facts.count, plan.limit or facts.count) for name, facts in plan.data.items()}
     return {cell.key: math.ceil(counts[cell.pair.dataset] / PART) for cell in cells}
 
