@@ -15,6 +15,7 @@ from symbench.algebra.metrics.rows import MetricRow, Role
 PACKAGE = ROOT / "symbench"
 WRITERS = {
     "base/columns.py": {"loss", "parameters"},
+    "face/history.py": {"flops"},
     "measure/execution/worker.py": {"training_seconds"},
     "measure/store/passes.py": {"throughput"},
     "measure/throughput/contest.py": {"flops"},
@@ -28,7 +29,7 @@ WRITERS = {
     "measure/tasks/regression.py": {"loss"},
     "measure/tasks/scores.py": {"loss"},
 }  # fmt: skip
-"""What writes a cell's columns and facts, some of which are called as the metrics that are made from them; and what
+"""What writes or reads a cell's columns and facts, some of which are called as the metrics that are made from them; and what
 knows the suite's key, and the folder, that are called as what is measured there."""
 NAMES = "|".join(map(re.escape, METRICS.rows))
 

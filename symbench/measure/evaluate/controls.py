@@ -147,9 +147,16 @@ def rebatch(cell: Examined) -> None:
     rows: list[Columns] = []
     for size in cell.sizes("re-batch"):
         more = cell.chosen[len(rows[0]["sample"]) if rows else 0 : size.samples]
-        outputs = outputs_of(cell.job, more[::-1], batch=max(1, min(cell.job.batch, len(more)) * 2 // 3))
+        run = partial(outputs_of, cell.job, more[::-1], batch=max(1, min(cell.job.batch, len(more)) * 2 // 3))
+        outputs = run()
         again = joined(again, {name: values.flip(0) for name, values in outputs.items()})
-        rows = _rows(cell, "re-batch", cell.raw, again)
+        try:
+            rows = _rows(cell, "re-batch", cell.raw, again)
+        except ModelError:
+            # what differs from one pass of the very same batches to the next is not to be blamed on batches
+            if any(not torch.equal(outputs[name], values) for name, values in run().items()):
+                _rows(cell, "repeat", cell.raw, again)
+            raise
         if _clear(cell, rows):
             break
     else:

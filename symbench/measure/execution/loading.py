@@ -90,6 +90,7 @@ def job_of(
     """Everything that it takes to measure a cell."""
     suite, dataset = space.suite, space.dataset_of(cell)
     wanted = canvas(suite, cell.pair.symmetry, cell.pair.model)
+    batch = _batch(settings, dataset.shapes(canvas=wanted))
     return Job(
         cell=cell,
         takes=cell.takes,
@@ -100,14 +101,14 @@ def job_of(
         dtype=dtype_of(suite) or dtypes_of(loaded.model.module)[0],
         canvas=wanted,
         decoded=wanted,
-        asked=_batch(settings, dataset.shapes(canvas=wanted)),
+        asked=batch,
         limit=space.plan.limit,
         controls=suite.controls,
         scale=suite.scores,
         seed=suite.seed,
         checkpoint=loaded.checkpoint,
         facts={**loaded.facts, "unreadable_samples": float(len(dataset.unusable))},
-        environment={**(environment or {}), "batch": settings.batch},
+        environment={**(environment or {}), "batch": batch},
         layers=layer_fields(suite.models[cell.pair.model]),
         classes=names_of_outputs(dataset),
         folder=suite.folder,
