@@ -25,6 +25,10 @@ Found = Mapping[str, Array]
 class Piece(ABC):
     """What is taken from some samples, and joined with what is taken from others."""
 
+    def reserve(self, samples: int) -> None:
+        """Make room for what will be taken from so many samples in all; most pieces grow with none."""
+        del samples
+
     @abstractmethod
     def join(self, other: Self) -> None:
         """Add what was taken from later samples."""
@@ -38,16 +42,28 @@ class Each(Piece):
     """Something for each sample: the last axis is theirs."""
 
     def __init__(self, values: Any) -> None:
-        self.pieces = [np.asarray(values)]
+        self.values = np.asarray(values)
+        self.count = self.values.shape[-1]
+
+    def reserve(self, samples: int) -> None:
+        """Make room for so many samples at once: small arrays kept amid large ones would keep their memory too."""
+        room = np.empty((*self.values.shape[:-1], samples), self.values.dtype)
+        room[..., : self.count] = self.values[..., : self.count]
+        self.values = room
 
     def join(self, other: Each) -> None:
         """Put them side by side."""
-        self.pieces += other.pieces
+        end = self.count + other.count
+        if end > self.values.shape[-1]:
+            self.reserve(end)
+        self.values = self.values.astype(np.result_type(self.values, other.values), copy=False)
+        self.values[..., self.count : end] = other.values[..., : other.count]
+        self.count = end
 
     def whole(self, order: Array) -> Array:
         """Of all samples, in their order."""
-        values: Array = np.concatenate(self.pieces, axis=-1)
-        return values[..., order]
+        values: Array = self.values[..., : self.count][..., order]
+        return values
 
 
 class Total(Piece):

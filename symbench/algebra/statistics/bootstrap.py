@@ -129,7 +129,11 @@ def studentised(
     i, j = np.triu_indices(m)
     twice = np.where(i == j, 1, 2)  # entries beside the diagonal stand twice in the quadratic form
     # Second moments are means too: drawn along with the first, they give every replicate its own standard error.
-    drawn = means_of_draws(np.hstack([rows, moved[:, i] * moved[:, j]]), counts, seed=seed, resamples=resamples)
+    both = np.empty((len(rows), m + len(i)))
+    both[:, :m] = rows
+    for column, (one, other) in enumerate(zip(i, j, strict=True), m):
+        np.multiply(moved[:, one], moved[:, other], out=both[:, column])
+    drawn = means_of_draws(both, counts, seed=seed, resamples=resamples)
     means, products = drawn[:, :m], drawn[:, m:]
     shift = means - centre
     theta, slope = float(statistic(centre)), gradient(centre)

@@ -21,8 +21,8 @@ SPENT = 1e-4
 """The probability that the worst element is not among the contenders; p values are that much larger."""
 DRAWS, SEED = 10_000, 0
 """Draws of correlated normal scores, always the same ones: a verdict must not depend on a seed of the gate's."""
-AT_ONCE = 250_000
-"""Numbers of all elements that are held at once: 2 MB."""
+AT_ONCE = 100_000
+"""Numbers of all elements that are held at once: 0.8 MB."""
 RARE = 0.005
 """Below this probability, of which 50 draws speak, Bonferroni's correction is taken."""
 

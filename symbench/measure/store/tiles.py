@@ -78,7 +78,7 @@ class Tiled:
 
     def _group(self, groups: Sequence[int], columns: Sequence[str]) -> pa.Table:
         there = [column for column in columns if column in self.file.schema_arrow.names]
-        table = self.file.read_row_groups(list(groups), columns=there)
+        table = self.file.read_row_groups(list(groups), columns=there, use_threads=False)
         for column in columns:  # that there was not yet when the file was written
             if column not in there:
                 table = table.append_column(column, pa.nulls(len(table), self.schema.field(column).type))

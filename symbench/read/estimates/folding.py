@@ -69,6 +69,7 @@ class Taking:
                     if name in self.pieces:
                         self.pieces[name].join(piece)
                     else:
+                        piece.reserve(seen.n)
                         self.pieces[name] = piece
         except CellError as error:
             self.reason = Value(None, reason=str(error), failed=True)
@@ -114,7 +115,7 @@ def _pass(
     reads = {name for taking in takings.values() for name in taking.wanted.metric.reads}
     samples = []
     for tile in reading.tiles(sorted(reads)):
-        samples.append(tile.samples)
+        samples.append(tile.samples.copy())  # of a view, all of the tile would stay
         for number, subset in enumerate(subsets):
             mine = [taking for (of, _), taking in takings.items() if of == number]
             seen = subset(tile) if mine else tile
