@@ -311,7 +311,7 @@ def test_a_model_that_is_built_anew_keeps_its_weights(case: CaseOf) -> None:
     suite = net.path / "suite.yaml"
     text = suite.read_text()
     lines = [line for line in text.splitlines() if "net:" not in line and "early:" not in line]
-    suite.write_text("\n".join(lines).replace("size: 16", "size: 15, weights: other.pt") + "\n")
+    suite.write_text("\n".join(lines).replace("size: 16", "size: 15, weights: other.pt") + "\ncontrols: full\n")
     assert net.run().code == 0
     run = open_run(results=net.results)
     controls = run.store.controls(records(net)["locked"].key).to_pandas()

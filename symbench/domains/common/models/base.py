@@ -123,8 +123,8 @@ class Model:
         except (torch.OutOfMemoryError, KeyboardInterrupt):
             raise
         except BaseException as error:  # a user's model may raise anything
-            if OUT_OF_MEMORY in str(error):
-                raise torch.OutOfMemoryError(str(error)) from error
+            if isinstance(error, RuntimeError) and OUT_OF_MEMORY in (said := described(error)):
+                raise torch.OutOfMemoryError(said) from error
             raise self._failure(error, shapes, images) from error
         return {name: own(value) for name, value in self.read(returned, count).items()}
 
