@@ -50,9 +50,3 @@ def figures() -> Iterator[Figure]:
             yield Figure(
                 f"peak memory of {command} at 10 times the {what}", mebibytes / small[command], at_most=GROWTH
             )
-
-
-if __name__ == "__main__":
-    from bench.table import show
-
-    show(figures())

@@ -91,9 +91,10 @@ def fitted(times: np.ndarray, seconds: np.ndarray) -> tuple[float, float, float]
 
 def figures() -> Iterator[Figure]:
     """The exponents, each of one process; start-up, which the smallest of suites takes too, is no part of them."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for what, suites in grid(folder).items():
+    for what in ("samples", "elements", "models"):
+        with tempfile.TemporaryDirectory() as name:  # another one each time: what is measured is not measured again
+            folder = Path(name)
+            suites = grid(folder)[what]
             rounds = [suite(folder, **LEAST), *(path for _, path in suites)] * ROUNDS
             command = [sys.executable, "-c", CODE, *map(str, [suites[0][1], *rounds])]  # the first one warms up
             done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
@@ -103,9 +104,3 @@ def figures() -> Iterator[Figure]:
             slope, error, explained = fitted(np.array(TIMES), seconds)
             say(f"{what} x {', '.join(map(str, TIMES))}: {', '.join(f'{s:.2f} s' for s in seconds)}")
             yield Figure(f"cost over {what}: exponent (+- {error:.2f}, R^2 {explained:.3f})", slope, at_most=EXPONENT)
-
-
-if __name__ == "__main__":
-    from bench.table import show
-
-    show(figures())

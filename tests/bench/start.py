@@ -36,9 +36,3 @@ def figures() -> Iterator[Figure]:
         seconds(*command)
         took = median(seconds(*command) for _ in range(3))
     yield Figure("run of 22 cells with nothing to do, processor", took, "s", at_most=NOTHING)
-
-
-if __name__ == "__main__":
-    from bench.table import show
-
-    show(figures())
