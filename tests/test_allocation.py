@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from symbench.base.allocation import kept_buffers
+from symbench.base.allocation import OWN, kept_buffers
 
 CODE = """
 import json, resource
@@ -64,8 +64,22 @@ def test_an_allocator_that_the_environment_sets_is_left_alone(name: str) -> None
     assert found["within"] > (64 << 20) // os.sysconf("SC_PAGE_SIZE") / 2
 
 
-@pytest.mark.parametrize("library", [SimpleNamespace(), SimpleNamespace(mallopt=None)], ids=["neither", "no trim"])
-def test_other_allocators_are_told_nothing(monkeypatch: pytest.MonkeyPatch, library: SimpleNamespace) -> None:
-    monkeypatch.setattr(ctypes, "CDLL", lambda name: library)
+@pytest.mark.parametrize("there", [(), ("mallopt",), ("malloc_trim",)], ids=["neither", "no trim", "no option"])
+def test_other_allocators_are_told_nothing(monkeypatch: pytest.MonkeyPatch, there: tuple[str, ...]) -> None:
+    told: list[tuple[str, tuple[int, ...]]] = []
+    for name in OWN:
+        monkeypatch.delenv(name, raising=False)
+
+    def library(_: None) -> SimpleNamespace:
+        return SimpleNamespace(**{name: lambda *numbers, name=name: told.append((name, numbers)) for name in there})
+
+    monkeypatch.setattr(ctypes, "CDLL", library)
     with kept_buffers():
-        pass
+        told.append(("within", ()))
+    assert told == [("within", ())]
+
+
+def test_the_test_above_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    with pytest.raises(AssertionError, match="mallopt"):
+        test_other_allocators_are_told_nothing(monkeypatch, ("mallopt", "malloc_trim"))

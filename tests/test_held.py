@@ -153,11 +153,13 @@ def test_a_gpu_is_not_waited_for_within_a_part(
 ) -> None:
     folder.write(symmetries=f"  more: {symmetry}")
     part, settle = loop.Loop._part, Finite.settle
+    measured: list[int] = []
 
     def strict(self: loop.Loop, *arguments: Any) -> None:
         torch.cuda.set_sync_debug_mode("error")
         try:
             part(self, *arguments)
+            measured.append(len(self.order))
         finally:
             torch.cuda.set_sync_debug_mode("default")
 
@@ -167,7 +169,8 @@ def test_a_gpu_is_not_waited_for_within_a_part(
 
     monkeypatch.setattr(loop.Loop, "_part", strict)
     monkeypatch.setattr(Finite, "settle", settled)
-    observations(folder, device="cuda", batch=7)
+    assert observations(folder, device="cuda", batch=7).keys() == {"turns", "more"}
+    assert measured == [24, 24], "both cells, each in one part"
 
 
 def test_finite_says_for_how_many_inputs_an_output_was_not() -> None:
