@@ -14,9 +14,10 @@ import importlib
 import importlib.metadata
 import pkgutil
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
@@ -218,13 +219,7 @@ class Table(Generic[R]):
 
     def _plugins(self) -> dict[str, importlib.metadata.EntryPoint]:
         """What installed distributions offer for this table, by ``distribution/entry``; nothing is imported."""
-        if self.group is None:
-            return {}
-        return {
-            f"{entry.dist.name}/{entry.name}": entry
-            for entry in importlib.metadata.entry_points(group=self.group)
-            if entry.dist is not None
-        }
+        return {} if self.group is None else _installed(self.group, tuple(sys.path))
 
     def _plugin(self, name: str) -> R:
         """A plug-in's row, imported.
@@ -249,6 +244,14 @@ class Table(Generic[R]):
                 )
             )
         return row
+
+
+@lru_cache(maxsize=64)
+def _installed(group: str, path: tuple[str, ...]) -> dict[str, importlib.metadata.EntryPoint]:
+    """Plug-ins of a group by ``distribution/entry``, looked for once in each search path: tables ask many times."""
+    del path
+    entries = importlib.metadata.entry_points(group=group)
+    return {f"{entry.dist.name}/{entry.name}": entry for entry in entries if entry.dist is not None}
 
 
 _PARAMETERS = re.compile(r"<([a-z]+|[A-Z]+)((?:\.[a-z0-9|]+)?)>")

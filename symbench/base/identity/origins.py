@@ -81,7 +81,7 @@ class Distribution:
         a copied environment has younger files, which are most likely the same.
         """
         settled, edited = (self.info / "RECORD").stat().st_ctime_ns, {}
-        for path in _loaded_files(self.site):
+        for path in _loaded_files(self.site, tuple(sys.path), tuple(sys.modules)):
             expected = self.files.get(path)
             written = None if expected is None else _written(f"{self.site}/{path}")
             if written is None or written <= settled:
@@ -148,12 +148,13 @@ def _written(file: str) -> int | None:
     return max(status.st_ctime_ns, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else None
 
 
-def _loaded_files(site: Path) -> list[str]:
+@functools.lru_cache(maxsize=2)
+def _loaded_files(site: Path, path: tuple[str, ...], modules: tuple[str, ...]) -> list[str]:
     """The files below ``site-packages`` that loaded modules say they were made from, relative to it."""
     # resolving thousands of files takes longer than looking at them: only the folders on the path are resolved
-    prefixes = (f"{site}/", *(f"{folder}/" for folder in sys.path if folder and Path(folder).resolve() == site))
+    prefixes = (f"{site}/", *(f"{folder}/" for folder in path if folder and Path(folder).resolve() == site))
     files: dict[str, None] = {}
-    for module in list(sys.modules.values()):
+    for module in map(sys.modules.get, modules):
         file = vars(module).get("__file__") if hasattr(module, "__dict__") else None
         if isinstance(file, str) and file.startswith(prefixes):
             below = next(file.removeprefix(prefix) for prefix in prefixes if file.startswith(prefix))
