@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from conftest import ROOT, Folder, Symbench
 
-from symbench.base.columns import GALLERY, OBSERVATIONS, SAMPLES, VIEWS
+from symbench.base.columns import DEVIATIONS, GALLERY, OBSERVATIONS, SAMPLES, VIEWS
 from symbench.base.errors import ConfigError
 from symbench.base.passes import PassRecord
 from symbench.base.records import BaselineRecord, CellRecord, CompareRecord, GateRecord, Manifest
@@ -48,6 +48,7 @@ def test_published_schemas_are_those_of_the_code() -> None:
         ("samples", SAMPLES),
         ("views", VIEWS),
         ("gallery", GALLERY),
+        ("deviations", DEVIATIONS),
     ):
         columns = [{"name": f.name, "type": str(f.type), "nullable": f.nullable} for f in schema]
         assert json.loads((SCHEMAS / f"{name}-1.json").read_text()) == {"schema_version": 1, "columns": columns}

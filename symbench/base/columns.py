@@ -102,6 +102,18 @@ VIEWS = pa.schema(
 """One row per (sample, element) where every sample has elements of its own."""
 
 
+DEVIATIONS = pa.schema(
+    [
+        pa.field("output", pa.string(), nullable=False),
+        pa.field("sample", pa.int32(), nullable=False),
+        pa.field("element", pa.int32(), nullable=False),
+        pa.field("values", pa.list_(pa.float32()), nullable=False),
+    ]
+)
+"""``f(g.x) - g.f(x)`` itself, flat, for the first samples of a replica: what trainings have in common is found by
+their products."""
+
+
 GALLERY = pa.schema(
     [
         pa.field("rank", pa.int32(), nullable=False),

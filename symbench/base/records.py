@@ -123,6 +123,9 @@ class CellRecord(Sealed):
     gallery_file: FileRecord | None = Field(
         default=None, description="the samples that break worst, where they are pictures"
     )
+    deviations_file: FileRecord | None = Field(
+        default=None, description="what the first samples are off by, of a model that is one of several trainings"
+    )
     mode: Literal["exact", "fused", "fast"] = Field(
         default="exact", description="in which it was measured, whatever the suite asks for"
     )

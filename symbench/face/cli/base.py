@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -119,6 +120,7 @@ def show(opened: Run, json: bool, frame: Any = None) -> None:
     from symbench.face.terminal import show_boards
     from symbench.read import report as reports
     from symbench.read.report import tables
+    from symbench.read.studies import answers
 
     for reason in METRICS.broken().values():
         tell(f"left out: {reason}")
@@ -126,6 +128,8 @@ def show(opened: Run, json: bool, frame: Any = None) -> None:
     if json:
         print_json(reports.document(opened.store, opened.manifest, frame))
     else:
+        for answer in answers(opened.store, opened.manifest, opened.metrics):
+            say(f"{answer.title}\n{fill(answer.text, 100)}\n")
         cost = tables.costs(frame, opened.metrics)
         show_boards([*tables.boards(frame, opened.metrics), *([cost] if cost.rows else [])])
 

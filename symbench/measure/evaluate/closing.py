@@ -22,6 +22,7 @@ from symbench.measure.evaluate.examined import Controls
 from symbench.measure.evaluate.gallery import Worst, rendered, worst_first, worst_of
 from symbench.measure.evaluate.job import Job, kinds, kinds_of
 from symbench.measure.evaluate.modes import said_of_mode
+from symbench.measure.evaluate.part import DEVIATIONS
 from symbench.measure.evaluate.reference import Reference
 from symbench.measure.evaluate.rows import one_each
 from symbench.measure.evaluate.scratch import Scratch
@@ -30,6 +31,7 @@ from symbench.measure.store import (
     sha256_file,
     tiles_of,
     write_controls,
+    write_deviations,
     write_gallery,
     write_samples,
     write_tiles,
@@ -50,6 +52,7 @@ class Files:
     views: FileRecord | None
     controls: FileRecord
     gallery: FileRecord | None
+    deviations: FileRecord | None
 
 
 def close(
@@ -86,10 +89,21 @@ def close(
         views,
         write_controls(folder, controls.rows),
         write_gallery(folder, gallery) if gallery else None,
+        _deviations(folder, references, order, scratch) if job.replica else None,
     )
     record = _record(job, references, order, files, controls, scratch, clock)
     store.write_cell(record.model_copy(update={"probe": probe}))
     scratch.drop()
+
+
+def _deviations(
+    folder: Path, references: Sequence[Reference], order: Sequence[int], scratch: Scratch
+) -> FileRecord | None:
+    """What the first samples are off by; None where a part was measured without keeping it."""
+    names = [reference.task.output for reference in references]
+    kept = {name: scratch.load(scratch.pairing(name, 0), DEVIATIONS).get(DEVIATIONS) for name in names}
+    there = {name: values for name, values in kept.items() if values is not None}
+    return write_deviations(folder, there, order) if there else None
 
 
 def _gallery(
@@ -249,6 +263,7 @@ def _record(
         lower_precision=controls.lower,
         views_file=files.views,
         gallery_file=files.gallery,
+        deviations_file=files.deviations,
         mode=job.checked.mode,
         facts={**job.facts, **facts, **controls.facts, **job.checked.facts},
         remarks=remarks | said_of_mode(job),

@@ -66,6 +66,7 @@ class Job:
         trained: the model was trained here.
         meant: the field of the targets that the model was made for, where that is known: classes, if it names some.
         held: the dataset's samples on the device; None where they are read batch by batch.
+        replica: the model is one of several trainings: what it is off by is kept itself, for those to be compared.
         passed: hears of how many samples each forward pass had; None where nobody counts.
         numerics: the suite's.
         runner: what is run in place of the model, where that is faster; None runs the model.
@@ -100,6 +101,7 @@ class Job:
     numerics: Numerics = field(default_factory=Numerics)
     runner: Model | None = None
     checked: Checked = field(default_factory=Checked)
+    replica: bool = False
     passed: Callable[[int], None] | None = None
 
     @property

@@ -67,7 +67,8 @@ class Loop:
         elements = prepared.elements.at(samples)
         blocks = Blocks(elements, prepared.from_reference(elements), per_sample=prepared.elements.shared is None)
         weights = prepared.elements.weights
-        parts = [Part(r, weights, span.start, samples, job.exact, finite) for r in self.references]
+        keeps = job.replica and span.start == 0
+        parts = [Part(r, weights, span.start, samples, job.exact, finite, vectors=keeps) for r in self.references]
         together = max(1, job.batch // len(samples))  # elements in one pass, where a part is smaller than a batch
         for piece in slices(len(samples), job.batch):
             for views in self._piece(blocks, span.start, samples, piece, together, finite):

@@ -16,6 +16,11 @@ from symbench.measure.evaluate.reference import Reference
 from symbench.measure.evaluate.scratch import Scratch
 from symbench.measure.tasks import Views
 
+DEVIATIONS = "deviations"
+"""The name under which deviations themselves are kept, where a part keeps them."""
+MOST_NUMBERS = 4_000_000
+"""Numbers of deviations that a cell keeps: 16 MB."""
+
 
 class Part:
     """What is kept of one output for one part: columns ``(elements, n)``, sums, and the mean over the orbit.
@@ -24,7 +29,15 @@ class Part:
     """
 
     def __init__(
-        self, reference: Reference, weights: Tensor, first: int, samples: Sequence[int], device: str, finite: Finite
+        self,
+        reference: Reference,
+        weights: Tensor,
+        first: int,
+        samples: Sequence[int],
+        device: str,
+        finite: Finite,
+        *,
+        vectors: bool = False,
     ) -> None:
         self.reference = reference
         self.samples = samples
@@ -35,6 +48,8 @@ class Part:
         self.columns: dict[str, Tensor] = {}
         self.sums: dict[str, Tensor] = {}
         self.orbit_mean: Tensor | None = None
+        self.vectors = vectors
+        self.deviations: Tensor | None = None
 
     def put(self, block: Block, output: Tensor, raw: Tensor, target: Tensor | None, valid: Tensor) -> None:
         """Take in the outputs of a block.
@@ -51,6 +66,8 @@ class Part:
         deviation_sq = reference.comparison.deviation(moved, expected, self.samples[block.samples])
         self.finite.square(task.output, deviation_sq)
         self._column("deviation_sq", block, deviation_sq)
+        if self.vectors:
+            self._deviate(block, reference.comparison.real_only(moved - expected, self.samples[block.samples]))
         ordered = reference.in_own_order(block.elements, output)
         for name, values in task.columns(self._views(block, ordered, raw, target)).items():
             self._column(name, block, values)
@@ -62,6 +79,8 @@ class Part:
     def save(self, scratch: Scratch, first: int) -> None:
         """Write what was taken in."""
         name = self.reference.task.output
+        if self.deviations is not None:
+            self.sums[DEVIATIONS] = self.deviations
         averaged = None if self.orbit_mean is None else self.reference.task.averaged(self.orbit_mean)
         if averaged is not None:
             self.sums["averaged_prediction"] = averaged
@@ -96,6 +115,16 @@ class Part:
                 self.sums[field.name][block.place] += found
             else:
                 self.sums[field.name][block.place, block.samples] = found
+
+    def _deviate(self, block: Block, deviation: Tensor) -> None:
+        """Keep ``f(g.x) - g.f(x)`` of the first samples itself, as many as there is room for."""
+        flat = deviation.flatten(2).float()  # (k, n, d)
+        if self.deviations is None:
+            most = min(self.shape[1], MOST_NUMBERS // (self.shape[0] * flat.shape[2]))
+            self.deviations = flat.new_zeros((self.shape[0], most, flat.shape[2]))
+        there = slice(block.samples.start, min(block.samples.stop, self.deviations.shape[1]))
+        if there.start < there.stop:
+            self.deviations[block.place, there] = flat[:, : there.stop - there.start]
 
     def _average(self, block: Block, outputs: Tensor, valid: Tensor) -> None:
         """Add to the orbit's mean output: what averaging over the group at test time would answer."""

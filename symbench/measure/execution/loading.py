@@ -20,7 +20,7 @@ from symbench.measure.evaluate.held import Shelf
 from symbench.measure.evaluate.known import Known
 from symbench.measure.plan.document import Cell
 from symbench.measure.plan.workspace import Workspace
-from symbench.measure.suite import Suite
+from symbench.measure.suite import ModelEntry, Suite
 
 USUAL, MOST = 256, 4096
 """Samples in one forward pass, where nothing else is asked for; and of small ones on a GPU."""
@@ -113,12 +113,18 @@ def job_of(
         classes=names_of_outputs(dataset),
         folder=suite.folder,
         trained=cell.pair.model in space.plan.recipes,
+        replica=is_replica(suite.models[cell.pair.model]),
         meant=space.meant_for(cell.pair.model),
         build=loaded.build,
         numerics=suite.numerics,
         known=loaded.known.setdefault((cell.pair.dataset, wanted), Known()),
         held=settings.shelf.of(cell.pair.dataset, dataset, wanted, settings.device, space.plan.limit),
     )
+
+
+def is_replica(entry: ModelEntry) -> bool:
+    """Whether a model is one of several trainings that differ by their seed."""
+    return entry.swept is not None and entry.swept.seed is not None
 
 
 def _batch(settings: Settings, shapes: Mapping[str, tuple[int, ...]]) -> int:

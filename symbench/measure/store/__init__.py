@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
-from symbench.base.columns import GALLERY, OBSERVATIONS, SAMPLES, VIEWS
+from symbench.base.columns import DEVIATIONS, GALLERY, OBSERVATIONS, SAMPLES, VIEWS
 from symbench.base.errors import CellError, ConfigError, Problem, near_miss
 from symbench.base.passes import PassRecord
 from symbench.base.paths import sha256_file
@@ -24,6 +24,7 @@ from symbench.measure.store.cells import (
     parsed,
     tiles_of,
     write_controls,
+    write_deviations,
     write_gallery,
     write_part,
     write_samples,
@@ -58,6 +59,7 @@ __all__ = [
     "sha256_file",
     "tiles_of",
     "write_controls",
+    "write_deviations",
     "write_gallery",
     "write_part",
     "write_samples",
@@ -210,6 +212,15 @@ class Store:
         """
         file = self._finished(key).gallery_file
         return None if file is None else self._table(key, file, GALLERY)
+
+    def deviations(self, key: str) -> pa.Table | None:
+        """What the first samples of a finished cell are off by; None where that was not kept.
+
+        Raises:
+            ConfigError: the cell cannot be used.
+        """
+        file = self._finished(key).deviations_file
+        return None if file is None else self._table(key, file, DEVIATIONS)
 
     def _finished(self, key: str) -> CellRecord:
         """The record of a cell, with all its files checked.

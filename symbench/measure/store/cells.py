@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from symbench.base.columns import GALLERY, OBSERVATIONS, SAMPLES, VIEWS
+from symbench.base.columns import DEVIATIONS, GALLERY, OBSERVATIONS, SAMPLES, VIEWS
 from symbench.base.paths import sha256_file
 from symbench.base.records import CellRecord, FileRecord
 from symbench.base.slices import slices
@@ -47,7 +47,13 @@ def parsed(path: Path, key: str) -> CellRecord | str:
 
 def files_of(record: CellRecord) -> list[FileRecord]:
     """The files that a cell's record names."""
-    others = (record.samples_file, record.controls_file, record.views_file, record.gallery_file)
+    others = (
+        record.samples_file,
+        record.controls_file,
+        record.views_file,
+        record.gallery_file,
+        record.deviations_file,
+    )
     return [*record.parts, *(file for file in others if file is not None)]
 
 
@@ -121,6 +127,28 @@ def write_gallery(folder: Path, columns: Mapping[str, Any]) -> FileRecord:
     """Write the pictures that break worst."""
     path = folder / "gallery.parquet"
     _write_table(path, columns, GALLERY)
+    return FileRecord(file=path.name, sha256=sha256_file(path))
+
+
+def write_deviations(folder: Path, outputs: Mapping[str, np.ndarray], order: Sequence[int]) -> FileRecord:
+    """Write what samples are off by.
+
+    Args:
+        folder: of the cell.
+        outputs: by their names ``(k, n, d)``, the identity's row the first.
+        order: the samples.
+    """
+    path = folder / "deviations.parquet"
+    tables = []
+    for name, values in outputs.items():
+        k, n, d = values.shape
+        lists = pa.ListArray.from_arrays(np.arange(0, k * n * d + 1, d, dtype=np.int32), values.reshape(-1))
+        sample, element = np.tile(np.array(order[:n]), k), np.repeat(np.arange(k), n)
+        columns = {"output": np.full(k * n, name, dtype=object), "sample": sample, "element": element}
+        arrays = [pa.array(columns[field.name], type=field.type) for field in DEVIATIONS if field.name in columns]
+        tables.append(pa.Table.from_arrays([*arrays, lists], schema=DEVIATIONS))
+    with written(path) as temporary:
+        pq.write_table(pa.concat_tables(tables), temporary, compression="zstd")
     return FileRecord(file=path.name, sha256=sha256_file(path))
 
 

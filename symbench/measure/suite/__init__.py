@@ -38,8 +38,10 @@ from symbench.measure.suite.entries import (
 from symbench.measure.suite.gates import problems_of_gates
 from symbench.measure.suite.numerics import problems_of_numerics
 from symbench.measure.suite.problems import problems_of
+from symbench.measure.suite.questions import problems_of_studies
 from symbench.measure.suite.rules import Rule
 from symbench.measure.suite.select import Selector, unmatched
+from symbench.measure.suite.sweeps import swept
 from symbench.measure.suite.trust import check_code
 
 WEIGHTS = (".safetensors", ".pth", ".ckpt", ".bin")
@@ -93,6 +95,9 @@ def checked(source: Document, folder: Path, *, no_code: bool = False) -> Suite:
                 "'symbench new' writes one.",
             )
         )
+    source, problems = swept(source)
+    if problems:
+        raise SuiteError(problems)
     data = _with_presets(source)
     try:
         suite = Suite.model_validate({**data, "folder": folder, "source": source})
@@ -102,9 +107,8 @@ def checked(source: Document, folder: Path, *, no_code: bool = False) -> Suite:
         raise SuiteError(Problem(source.where((key,)), f"got unknown key {quoted(key)}"))
     if no_code:
         check_code(suite)
-    problems = [
-        p for part in (_datasets, _models, _symmetries, _selectors, problems_of_gates) for p in part(suite, source)
-    ]
+    checks = (_datasets, _models, _symmetries, _selectors, problems_of_gates, problems_of_studies)
+    problems = [problem for check in checks for problem in check(suite, source)]
     problems += problems_of_numerics(suite.numerics, source)
     if problems:
         raise SuiteError(problems)

@@ -33,6 +33,7 @@ from symbench.measure.suite.devices import DEVICE, IN_WORDS
 from symbench.measure.suite.numerics import Numerics
 from symbench.measure.suite.rules import Rule
 from symbench.measure.suite.select import Selector
+from symbench.measure.suite.studies import Study
 from symbench.measure.suite.throughput import Passes
 
 NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
@@ -169,6 +170,23 @@ class Chosen(Options):
 WeightsOf = Annotated[str | Chosen, _otherwise("a file, or {file: FILE, key: KEY} where it holds several")]
 
 
+class Swept(Options):
+    """What an entry that a sweep made is one of: the entry that the file has, and the values that are this one's."""
+
+    of: str
+    values: dict[str, Any]
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of a replica; None where seeds are not swept over."""
+        return self.values.get("seed")
+
+    @property
+    def point(self) -> dict[str, Any]:
+        """The values that are not the seed: replicas have these in common."""
+        return {key: value for key, value in self.values.items() if key != "seed"}
+
+
 class ModelEntry(Entry):
     """One model of a suite: built, then trained or given weights, behind its own preprocessing.
 
@@ -191,6 +209,7 @@ class ModelEntry(Entry):
     std: list[Positive] = Field(default_factory=list)
     layers: Layers = Field(default_factory=dict)
     outputs: Outputs = Field(default_factory=dict)
+    swept: Swept | None = None
 
     @property
     def declared_outputs(self) -> dict[str, Any]:
@@ -232,7 +251,7 @@ class SymmetryEntry(Entry):
         return self
 
 
-NOT_MEASURED = frozenset({"gates", "baseline", "metrics"})
+NOT_MEASURED = frozenset({"gates", "baseline", "metrics", "studies"})
 """Keys of a suite that read what was measured, and do not change it."""
 
 
@@ -258,6 +277,7 @@ class Suite(BaseModel):
     baseline: str | None = None
     gates: list[Rule] = Field(default_factory=list)
     metrics: list[str] = Field(default_factory=list)
+    studies: list[Study] = Field(default_factory=list)
     scores: Literal["probabilities", "logits"] = "probabilities"
     folder: Path = Field(default=Path(), exclude=True)
     source: Document | None = Field(default=None, exclude=True)

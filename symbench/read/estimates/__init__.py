@@ -5,6 +5,7 @@ No torch: everything here works on a laptop that has only the results folder.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -93,7 +94,7 @@ def of_run(cells: Cells, manifest: Manifest, metrics: Metrics | None = None) -> 
     chosen = of_manifest(manifest) if metrics is None else metrics
     rows: list[dict[str, Any]] = []
     seen: set[tuple[str, str]] = set()
-    seconds = times(cells, manifest.cells)
+    seconds, replicas = times(cells, manifest.cells), replicas_of(manifest)
     for cell in manifest.cells:
         record = cells.cell(cell.key) if cell.status != "failed" else None
         if record is None:
@@ -109,10 +110,27 @@ def of_run(cells: Cells, manifest: Manifest, metrics: Metrics | None = None) -> 
             if fresh or estimate.row.scope != "model"
         )
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    frame["replica"] = frame["model"].map(replicas)
     numbers = ["estimate", "low", "high", "level", "floor"]
     frame[numbers] = frame[numbers].astype("float64")
     frame[["k", "n", "replica"]] = frame[["k", "n", "replica"]].astype("Int64")
     return frame
+
+
+def replicas_of(manifest: Manifest) -> dict[str, int]:
+    """Which training each model is of those that differ by their seed alone, from 0; 0 for all others."""
+    counts: dict[str, int] = {}
+    found = {}
+    for name, entry in manifest.suite.get("models", {}).items():
+        swept = entry.get("swept") if isinstance(entry, dict) else None
+        if swept is None:
+            found[name] = 0
+            continue
+        rest = {key: value for key, value in swept["values"].items() if key != "seed"}
+        place = json.dumps([swept["of"], rest], sort_keys=True)
+        found[name] = counts.get(place, 0)
+        counts[place] = found[name] + 1
+    return found
 
 
 def _said(estimate: Estimate, record: CellRecord) -> dict[str, Any]:
@@ -316,7 +334,7 @@ def _row(cell: CellStatus, estimate: Estimate, status: str | None = None) -> dic
         interval, value = None, replace(value, estimate=None, reason=str(error), failed=True)
     low, high = (interval.low, interval.high) if interval else value.spread or (None, None)
     return {
-        "model": cell.model, "replica": 0, "dataset": cell.dataset,
+        "model": cell.model, "dataset": cell.dataset,
         "symmetry": None if row.scope == "model" else cell.symmetry, "output": estimate.output,
         "element": value.element, "elements": estimate.elements, "stratum": estimate.stratum, "k": estimate.k,
         "metric": estimate.metric, "estimate": value.estimate, "low": low, "high": high, "level": LEVEL if interval

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from symbench.algebra.metrics import Metrics, shown_in
+from symbench.algebra.metrics.brought import of_manifest
 from symbench.base.errors import ConfigError, Problem, near_miss, one_of
 from symbench.base.escape import csv_safe
 from symbench.base.records import CompareRecord, GateRecord, Manifest
@@ -19,6 +20,7 @@ from symbench.read.pairing.runs import Recorded
 from symbench.read.report import faults, latex, markdown, pairs, tables
 from symbench.read.report import material as materials
 from symbench.read.report.material import Material
+from symbench.read.studies import answers
 
 if TYPE_CHECKING:
     from symbench.read.report.drawing import Drawn
@@ -37,6 +39,8 @@ def document(store: Store, manifest: Manifest, frame: pd.DataFrame) -> dict[str,
     known = {"run": manifest.run, "estimates": rows, "cells": cells}
     from symbench.read.report import speed
 
+    studies = [answer.document() for answer in answers(store, manifest, of_manifest(manifest, store.root))]
+    known = {**known, "studies": studies} if studies else known
     passes = {"passes": speed.document(store, manifest)} if manifest.passes else {}
     return {"schema_version": SCHEMA_VERSION, **known, **passes}
 
@@ -134,7 +138,7 @@ def _write(material: Material, folder: Path, formats: Sequence[str], gate: GateR
     texts: dict[str, str] = {}
     drawn: list[Drawn] = []
     if {"html", *drawing.KINDS} & set(formats):
-        drawn = drawing.draw(material.scenes(), folder, formats)
+        drawn = drawing.draw(material.scenes(), folder, formats, material.answers)
     comparisons = compared(material) if {"html", "md", "csv"} & set(formats) else []
     costs = tables.costs(frame, material.metrics)
     boards, split = tables.boards(frame, material.metrics), faults.boards(material.shown)

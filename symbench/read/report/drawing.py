@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,11 @@ from symbench.measure.store import write_text, written
 from symbench.read.report.figures import FIGURES, FigureRow, in_order
 from symbench.read.report.scene import Scene
 from symbench.read.report.style import STYLE, Sketch
+from symbench.read.studies import Answer
+from symbench.read.studies.draw import sketch as draw_study
 
+STUDIES = "studies"
+"""The section of the page that answers stand in."""
 KINDS = ("svg", "png", "pdf")
 METADATA: dict[str, dict[str, Any]] = {
     "svg": {"Date": None}, "png": {"Software": None}, "pdf": {"CreationDate": None},
@@ -54,24 +59,34 @@ class Drawn:
     paths: list[Path]
 
 
-def draw(scenes: Iterable[Scene], folder: Path, formats: Sequence[str]) -> list[Drawn]:
+def draw(
+    scenes: Iterable[Scene], folder: Path, formats: Sequence[str], answers: Sequence[Answer] = ()
+) -> list[Drawn]:
     """Draw every figure that suits, and write it in every format with its data beside it.
 
     Args:
         scenes: what to draw from.
+        answers: of studies, each of which has a figure.
         folder: where to.
         formats: ``svg``, ``png``, ``pdf`` are written; ``html`` wants the SVG.
     """
     drawn = []
     with rc_context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")  # names may be in any script
-        for section, name, sketch in sketches(scenes):
+        for section, name, sketch in chain(_of_studies(answers), sketches(scenes)):
             wanted = [kind for kind in KINDS if kind in formats or (kind == "svg" and "html" in formats)]
             sketch.figure.draw_without_rendering()
             sketch.figure.set_layout_engine("none")  # laid out once, the same in every format
             images = {kind: _drawn(sketch, kind) for kind in wanted}
             drawn.append(_write(section, name, sketch, images, folder, formats))
     return drawn
+
+
+def _of_studies(answers: Sequence[Answer]) -> Iterator[tuple[str, str, Sketch]]:
+    """The figures of studies, under their numbers."""
+    for number, answer in enumerate(answers):
+        for sketch in draw_study(number, answer):
+            yield STUDIES, _name("study", *sketch.more), sketch
 
 
 def _write(

@@ -67,7 +67,7 @@ def walls(sources: Sequence[tuple[Store, Manifest, dict[str, str]]]) -> list[Wal
     """
     tables: dict[tuple[str, str, str], Any] = {}
     for store, manifest, names in sources:
-        for cell in manifest.cells:
+        for cell in (cell for cell in manifest.cells if cell.model in names):
             place = (names[cell.model], cell.dataset, cell.symmetry)
             if cell.status != "failed" and place not in tables and store.cell(cell.key) is not None:
                 table = store.gallery(cell.key)

@@ -33,7 +33,7 @@ def render(
     )  # fmt: skip
     environment.filters["md"] = escape
     return environment.get_template("report.md.j2").render(
-        parts=material.parts, boards=boards, faults=faults, costs=costs,
+        parts=material.parts, answers=material.answers, boards=boards, faults=faults, costs=costs,
         drawn=[figure for figure in drawn if figure.image],
         comparisons=[pairs.markdown(record, letter_of(number)) for number, record in enumerate(comparisons, 1)],
     )  # fmt: skip

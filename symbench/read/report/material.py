@@ -14,8 +14,9 @@ from symbench.algebra.metrics import Metrics
 from symbench.algebra.metrics.brought import of_manifest
 from symbench.base.records import CellRecord, CellStatus, Manifest
 from symbench.measure.store import Store
-from symbench.read.report.outputs import piece, side_by_side
+from symbench.read.report.outputs import first_trainings, piece, side_by_side
 from symbench.read.report.scene import Elements, Scene, Spot, scenes
+from symbench.read.studies import Answer, answers
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Part:
         manifest: itself.
         frame: its estimates.
         letter: A for the first of several; empty for the only one.
-        names: what its models are called in the report.
+        names: what its models are called in the report; those that are a later training of one are left out.
     """
 
     store: Store
@@ -54,6 +55,11 @@ class Material:
     models: list[str]
     cells: list[CellStatus]
     metrics: Metrics
+
+    @cached_property
+    def answers(self) -> list[Answer]:
+        """What the studies of the runs' suites came to."""
+        return [each for part in self.parts for each in answers(part.store, part.manifest, self.metrics)]
 
     @cached_property
     def shown(self) -> pd.DataFrame:
@@ -135,7 +141,8 @@ def of(runs: Sequence[tuple[Store, Manifest, pd.DataFrame]], metrics: Metrics | 
     same = {model for model, sets in keys.items() if len(runs) == 1 or (len(sets) > 1 and len(set(sets)) == 1)}
     parts, frames, cells, taken = [], [], [], set()
     for letter, (store, manifest, frame) in zip(letters, runs, strict=True):
-        models = dict.fromkeys(cell.model for cell in manifest.cells)
+        later = set(frame["model"]) - set(first_trainings(frame)["model"])
+        models = dict.fromkeys(cell.model for cell in manifest.cells if cell.model not in later)
         names = {model: model if model in same else f"{model} ({letter})" for model in models}
         fresh = {model for model, name in names.items() if name not in taken}
         taken |= set(names.values())
@@ -143,7 +150,10 @@ def of(runs: Sequence[tuple[Store, Manifest, pd.DataFrame]], metrics: Metrics | 
         kept = frame[frame["model"].isin(fresh)]
         frames.append(kept.assign(model=kept["model"].map(names)) if len(runs) > 1 else frame)
         cells += [
-            cell.model_copy(update={"model": names[cell.model]}) for cell in manifest.cells if cell.model in fresh
+            cell.model_copy(update={"model": names.get(cell.model, cell.model)})
+            for cell in manifest.cells
+            if cell.model in fresh | later
         ]
     together = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
-    return Material(parts, together, list(dict.fromkeys(cell.model for cell in cells)), cells, known)
+    shown = list(dict.fromkeys(name for part in parts for name in part.names.values()))
+    return Material(parts, together, shown, cells, known)

@@ -29,12 +29,18 @@ def pieces_apart(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(symmetry=symmetry, stratum=None)
 
 
+def first_trainings(frame: pd.DataFrame) -> pd.DataFrame:
+    """Without what is of a later training than the first of several: studies and the data hold these."""
+    later = frame["replica"].fillna(0) > 0 if "replica" in frame else pd.Series(False, index=frame.index)
+    return frame[~later] if later.any() else frame
+
+
 def side_by_side(frame: pd.DataFrame) -> pd.DataFrame:
     """A run's estimates with one name for the class scores of all models on a dataset, and one for their embeddings.
 
     A model that has several of a kind keeps their names, and so do all where only one name is used.
     """
-    frame = pieces_apart(frame)
+    frame = pieces_apart(first_trainings(frame))
     family = frame["task"].map(FAMILIES)
     known = frame[family.notna()].assign(family=family)
     names = known.groupby(["dataset", "family", "model"], sort=False)["output"].agg(["nunique", "first"])

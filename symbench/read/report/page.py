@@ -21,7 +21,7 @@ from symbench.base.records import CompareRecord, GateRecord
 from symbench.read.estimates import NOT_YET
 from symbench.read.gate.words import sentence, waits
 from symbench.read.report import chance, faults, gallery, headlines, pairs, ranks, sheets, speed, tables
-from symbench.read.report.drawing import Drawn
+from symbench.read.report.drawing import STUDIES, Drawn
 from symbench.read.report.figures import FigureRow, in_order
 from symbench.read.report.inline import Inliner
 from symbench.read.report.material import Material, letter_of
@@ -30,6 +30,7 @@ from symbench.read.report.ranks import CLEAN, ORBIT
 from symbench.read.report.sheets import Entry, Sheet
 from symbench.read.report.style import GLYPHS
 from symbench.read.report.tables import Board
+from symbench.read.studies import Answer
 
 SHORT = {
     "level", "replica", "better", "status", "reason", "n", "k", "unit", "floor", "output", "weight", "elements",
@@ -48,7 +49,13 @@ def figure_sections() -> dict[str, FigureRow]:
     return found
 
 
-BEFORE = {"summary": "Summary", "comparison-0": "Comparison", "leaderboard": "Leaderboard", "robustness": "Ranks"}
+BEFORE = {
+    "summary": "Summary",
+    "studies": "Studies",
+    "comparison-0": "Comparison",
+    "leaderboard": "Leaderboard",
+    "robustness": "Ranks",
+}
 AFTER = {
     "attribution": "Whose fault", "gallery": "Gallery", "cost": "Cost", "gate": "Gate", "failed": "Failures",
     "provenance": "Provenance",
@@ -75,12 +82,13 @@ def render(
     filled, own = {figure.section for figure in drawn}, figure_sections()
     there = {
         "comparison-0": comparisons, "robustness": ranked, "attribution": attribution or "attribution" in filled,
-        "gallery": walls, "gate": gate, "failed": failed,
+        "gallery": walls, "studies": material.answers, "gate": gate, "failed": failed,
         **{name: name in filled for name in own},
     }  # fmt: skip
     sections = BEFORE | {name: row.heading for name, row in own.items()} | AFTER
     present = {name: heading for name, heading in sections.items() if there.get(name, True)}
     inliner = Inliner()
+    figures = [_figure(figure, inliner) for figure in drawn]
     script, css = (_asset(name) for name in ("page.js", "page.css"))
     return _environment().get_template("page.html.j2").render(
         title=" and ".join(dict.fromkeys(str(part.manifest.suite["name"]) for part in material.parts)),
@@ -95,13 +103,14 @@ def render(
         ],
         glance=glance(boards, models, material.metrics),
         comparisons=[_comparison(number, record) for number, record in enumerate(comparisons)],
+        studies=studied(material.answers, figures),
         leaderboard=sheets.leaderboard(boards, models),
         choices={
             "symmetry": list(dict.fromkeys(board.place[0] for board in boards)),
             "dataset": list(dict.fromkeys(board.place[1] for board in boards)),
         },
         ranks=sheets.ranking(ranked, models),
-        figures=[_figure(figure, inliner) for figure in drawn],
+        figures=figures,
         figure_sections=own,
         faults=attribution,
         walls=_by_place(walls),
@@ -120,6 +129,28 @@ def render(
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )  # fmt: skip
+
+
+def studied(answers: Sequence[Answer], figures: Sequence[dict[str, Any]]) -> list[SimpleNamespace]:
+    """Each answer with its figure, where it has one, and its table."""
+    drawn = {figure["name"]: figure for figure in figures if figure["section"] == STUDIES}
+    found = []
+    for number, answer in enumerate(answers):
+        frame = answer.frame.dropna(axis=1, how="all")
+        texts = [[_text(value) for value in row] for row in frame.itertuples(index=False)]
+        heads = [str(name).replace("_", " ") for name in frame.columns]
+        sheet = sheets.plain(f"study-table-{number}", answer.title, heads, texts) if texts else None
+        found.append(
+            SimpleNamespace(title=answer.title, text=answer.text, figure=drawn.get(f"study.{number}"), sheet=sheet)
+        )
+    return found
+
+
+def _text(value: Any) -> str:
+    """A number of a study's table with four digits; anything else as it is, and nothing for none."""
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:,.0f}" if abs(value) >= 1e4 else f"{value:.4g}"
+    return "" if value is None else str(value)
 
 
 def _environment() -> Environment:

@@ -14,7 +14,7 @@ from symbench.algebra.metrics.equivariance import AS_IT_RUNS
 from symbench.read.report import chance
 from symbench.read.report.beside import of_models
 from symbench.read.report.numbers import WRITTEN, percent, scientific, seconds
-from symbench.read.report.outputs import side_by_side
+from symbench.read.report.outputs import first_trainings, side_by_side
 from symbench.read.report.places import Places
 
 
@@ -285,6 +285,7 @@ def _summary(
 
 def costs(frame: pd.DataFrame, metrics: Metrics | None = None) -> Board:
     """What each model costs, on the first dataset that it met."""
+    frame = first_trainings(frame)
     model_rows = frame[frame["symmetry"].isna()].drop_duplicates(["model", "metric"])
     lookup = {(row.model, row.metric): row for row in model_rows.itertuples()}
     columns = {name: row for name, row in shown_in("costs", metrics).items() if _is_known(model_rows, name, row)}

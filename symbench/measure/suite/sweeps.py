@@ -1,0 +1,147 @@
+"""Sweeps: an entry of a model that stands for many, one for each combination of the values that it lists.
+
+``sweep: {samples: [100, 300], seeds: 5}`` of an entry ``cnn`` gives ten, from ``cnn-samples-100-seed-0`` on. A key is
+one of the recipe under ``train:``, or else of the entry itself; a dot leads into it, as in ``augment.share``. A
+suite's own ``sweep:`` holds for every model that is trained. Each entry keeps under ``swept:`` what it is one of.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+from symbench.base.document import Document, Path_
+from symbench.base.errors import Problem, UnknownName, near_miss, one_of, quoted
+from symbench.domains.common.models import MODELS
+from symbench.measure.suite.entries import ModelEntry, Recipe
+
+SEEDS = "seeds"
+"""The key whose values are replicas: a number of them, or a list of the seeds themselves."""
+NAMED = {"augment": "symmetry", "soften": "symmetry"}
+"""Keys of a recipe that may be a name alone, and what that name is called where there is more to say."""
+MOST = 1000
+"""Entries that one suite may come to."""
+Values = dict[str, list[Any]]
+
+
+def swept(source: Document) -> tuple[Document, list[Problem]]:
+    """A suite with its sweeps written out.
+
+    Args:
+        source: as it stands in its file.
+
+    Returns:
+        The suite, each new entry at the lines of the one that it came of; and what is wrong with its sweeps.
+    """
+    models = source.data.get("models")
+    if not isinstance(models, dict):
+        return source, []
+    problems: list[Problem] = []
+    common = _values(source.data.get("sweep"), ("sweep",), source, problems)
+    entries: dict[Any, Any] = {}
+    lines = dict(source.lines)
+    for name, entry in models.items():
+        own = entry.get("sweep") if isinstance(entry, dict) else None
+        place: Path_ = ("models", name, "sweep")
+        if isinstance(entry, dict) and "swept" in entry:  # that is what this module writes
+            problems.append(Problem(source.where(("models", name, "swept")), "got unknown key 'swept'", "sweep"))
+        values = _values(own, place, source, problems)
+        if isinstance(entry, dict) and isinstance(entry.get("train"), dict):
+            values = {**common, **values}
+        if not values:
+            entries[name] = entry
+            continue
+        problems += _unknown(entry, values, source, place if own else ("sweep",))
+        for made, expanded in _expanded(name, entry, values):
+            if made in entries or made in models:
+                problems.append(Problem(source.where(place), f"makes two models named {made}", "values that differ"))
+            entries[made] = expanded
+            lines |= {("models", made, *p[2:]): n for p, n in source.lines.items() if p[:2] == ("models", name)}
+    if len(entries) > MOST:
+        problems.append(Problem(source.where(("models",)), f"sweeps make {len(entries)} models", f"at most {MOST}"))
+    data = {key: value for key, value in source.data.items() if key != "sweep"}
+    return replace(source, data={**data, "models": entries}, lines=lines), problems
+
+
+def _values(given: Any, place: Path_, source: Document, problems: list[Problem]) -> Values:
+    """The values of each key, replicas as their seeds."""
+    if given is None:
+        return {}
+    if not isinstance(given, dict):
+        expected = "a mapping from keys to lists of values, such as {samples: [100, 300], seeds: 5}"
+        problems.append(Problem(source.where(place), f"got {quoted(given)}", expected))
+        return {}
+    found: Values = {}
+    for key, value in given.items():
+        values = list(range(value)) if key == SEEDS and type(value) is int else value
+        if not isinstance(values, list) or not values or not isinstance(key, str):
+            expected = "a list of values" + (", or how many seeds there are to be" if key == SEEDS else "")
+            problems.append(Problem(source.where((*place, key)), f"got {quoted(value)}", expected))
+        elif any(values.count(each) > 1 for each in values):
+            problems.append(Problem(source.where((*place, key)), f"got {quoted(value)}", "each value once"))
+        else:
+            found[key] = values
+    return found
+
+
+def _unknown(entry: Mapping[str, Any], values: Values, source: Document, place: Path_) -> Iterator[Problem]:
+    """A problem for every key that no entry of this kind has."""
+    known = [*(Recipe.model_fields if isinstance(entry.get("train"), dict) else ()), *_keys_of(entry, source, place)]
+    for key in values:
+        first = key.partition(".")[0]
+        if key == SEEDS and "train" in entry:
+            continue
+        if key == SEEDS:
+            yield Problem(
+                source.where((*place, key)), "got seeds for a model that is not trained", "a recipe: train:"
+            )
+        elif first not in known:
+            near = near_miss(first, [*known, SEEDS])
+            yield Problem(
+                source.where((*place, key)), f"got unknown key {quoted(key)}", f"one of {one_of(known)}", near
+            )
+
+
+def _keys_of(entry: Mapping[str, Any], source: Document, place: Path_) -> list[str]:
+    """The keys that an entry may have: its own, and the options of what it uses."""
+    own = [name for name in ModelEntry.model_fields if name not in {"use", "train", "swept", "only", "except_"}]
+    use = entry.get("use")
+    if not isinstance(use, str) or ":" in use:
+        return own
+    try:
+        return [*own, *MODELS.find(use, where=source.where(place))[0].options.model_fields]
+    except UnknownName:  # of which another check speaks
+        return own
+
+
+def _expanded(name: str, entry: Mapping[str, Any], values: Values) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every combination of the values as an entry, with its name."""
+    plain = {key: value for key, value in entry.items() if key != "sweep"}
+    for combination in product(*values.values()):
+        chosen = {("seed" if key == SEEDS else key): value for key, value in zip(values, combination, strict=True)}
+        made = copy.deepcopy(plain)
+        for key, value in chosen.items():
+            _set(made, key, value)
+        yield _name(name, chosen), {**made, "swept": {"of": name, "values": chosen}}
+
+
+def _set(entry: dict[str, Any], key: str, value: Any) -> None:
+    """Put a value where its key leads."""
+    first, *rest = key.split(".")
+    recipe = entry.get("train")
+    at = recipe if isinstance(recipe, dict) and first in Recipe.model_fields else entry
+    for part in rest:
+        below = at.get(first)
+        at[first] = below if isinstance(below, dict) else {} if below is None else {NAMED.get(first, first): below}
+        at, first = at[first], part
+    at[first] = value
+
+
+def _name(of: str, chosen: Mapping[str, Any]) -> str:
+    """``cnn-samples-100-seed-0``: stable, whatever else is swept over."""
+    parts = [f"{key.rpartition('.')[2]}-{value}" for key, value in chosen.items()]
+    return re.sub(r"[^a-z0-9_-]+", "_", "-".join([of, *parts]).lower())
