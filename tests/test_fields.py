@@ -505,8 +505,8 @@ def test_pieces_of_a_group_stand_apart(case: CaseOf) -> None:
 def test_augmentation_turns_targets_with_the_inputs(case: CaseOf) -> None:
     """Forces were off by 10: inputs were turned and targets were not."""
     from symbench.measure.assemble import load_dataset, prepare
-    from symbench.measure.objective import augmented
     from symbench.measure.suite import load
+    from symbench.measure.training.augment import Augmentation, augmented
 
     net = case("space")
     suite = load(net.path / "suite.yaml")
@@ -514,7 +514,7 @@ def test_augmentation_turns_targets_with_the_inputs(case: CaseOf) -> None:
     batch = data.batch(range(8))
     symmetry = prepare(suite, "rot", data, data.shapes())
     leaves, targets = augmented(
-        data, batch.leaves, batch.targets, torch.arange(8), symmetry, torch.Generator().manual_seed(0)
+        data, batch.leaves, batch.targets, torch.arange(8), Augmentation(symmetry), torch.Generator().manual_seed(0)
     )
     assert not torch.allclose(leaves["positions"], batch.leaves["positions"])
     centred = leaves["positions"] - leaves["positions"].mean(1, keepdim=True)

@@ -16,7 +16,9 @@ PACKAGE = ROOT / "symbench"
 WRITERS = {
     "base/columns.py": {"loss", "parameters"},
     "face/history.py": {"flops"},
-    "measure/execution/worker.py": {"training_seconds"},
+    "measure/training/checkpoints.py": {
+        "training_seconds", "training_samples", "training_steps", "training_flops"
+    },
     "measure/store/passes.py": {"throughput"},
     "measure/throughput/contest.py": {"flops"},
     "measure/suite/problems.py": {"throughput"},

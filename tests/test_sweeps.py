@@ -37,7 +37,8 @@ def test_an_entry_stands_for_every_combination_of_its_values() -> None:
     one = found.models["cnn-width-8-epochs-3"]
     assert one.options == {"width": 8}
     assert one.train is not None
-    assert (one.train.epochs, one.train.augment) == (3, "turns")
+    assert one.train.augment is not None
+    assert (one.train.epochs, one.train.augment.symmetry) == (3, "turns")
     assert one.swept is not None
     assert (one.swept.of, one.swept.values) == ("cnn", {"width": 8, "epochs": 3})
     assert found.models["mlp"].swept is None

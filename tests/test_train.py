@@ -17,11 +17,12 @@ from symbench.base.events import Advanced, Event, Started, ignore
 from symbench.base.paths import sha256_file
 from symbench.domains.images.datasets import digits
 from symbench.face.api import prepare
-from symbench.measure import train
 from symbench.measure.assemble import prepare as prepare_symmetry
-from symbench.measure.objective import augmented
 from symbench.measure.store import content_key
 from symbench.measure.suite import load
+from symbench.measure.training import checkpoints
+from symbench.measure.training.augment import Augmentation, augmented
+from symbench.measure.training.record import Record
 from symbench.testing import Blobs
 
 RECIPE = """\
@@ -40,10 +41,10 @@ def write(folder: Folder, extra: str = "") -> None:
     folder.suite.write_text(RECIPE.format(extra=extra))
 
 
-def train_once(folder: Folder, cache: Path, monkeypatch: pytest.MonkeyPatch) -> train.Checkpoint:
+def train_once(folder: Folder, cache: Path, monkeypatch: pytest.MonkeyPatch) -> checkpoints.Checkpoint:
     monkeypatch.setenv("SYMBENCH_CACHE_DIR", str(cache))
     plan, _ = prepare(folder.suite, sb.Choices(device="cpu"))
-    return train.obtain(plan, "mlp", device="cpu", listen=ignore, stopped=lambda: False)
+    return checkpoints.obtain(plan, "mlp", device="cpu", listen=ignore, stopped=lambda: False)
 
 
 def test_training_is_seeded_and_cached(folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,7 +84,7 @@ def test_augmentation_draws_one_element_for_each_sample() -> None:
     x = data.leaves["image"]
     symmetry = prepare_symmetry(suite, "quarter-turns", data, data.shapes())
     generator = torch.Generator().manual_seed(0)
-    moved = augmented(data, {"image": x}, {}, torch.arange(64), symmetry, generator)[0]["image"]
+    moved = augmented(data, {"image": x}, {}, torch.arange(64), Augmentation(symmetry), generator)[0]["image"]
     turns = [next(k for k in range(4) if torch.equal(torch.rot90(x[i], k, (1, 2)), moved[i])) for i in range(64)]
     assert set(turns) == {0, 1, 2, 3}
 
@@ -106,7 +107,7 @@ def turned(labels: list[int] | None, valid: Any) -> list[int]:
     generator = torch.Generator().manual_seed(0)
     data.valid = valid
     targets = {} if labels is None else {"label": torch.tensor(labels)}
-    moved = augmented(data, {"image": x}, targets, torch.arange(64), symmetry, generator)[0]["image"]
+    moved = augmented(data, {"image": x}, targets, torch.arange(64), Augmentation(symmetry), generator)[0]["image"]
     return [next(k for k in range(4) if torch.equal(torch.rot90(x[i], k, (1, 2)), moved[i])) for i in range(64)]
 
 
@@ -140,7 +141,7 @@ def test_digits_are_not_taught_that_a_six_is_a_nine(folder: Folder, tmp_path: Pa
 
     monkeypatch.setattr(digits, "readable", noted)
     space, _ = prepare(folder.suite, sb.Choices(device="cpu"))
-    train.obtain(space, "mlp", device="cpu", listen=ignore, stopped=lambda: False)
+    checkpoints.obtain(space, "mlp", device="cpu", listen=ignore, stopped=lambda: False)
     assert len(asked) > 1347, "every pair is asked about, and some were drawn again"
     assert space.plan.recipes["mlp"]["augment"]["valid"] is not None, "another rule is another recipe"
 
@@ -162,18 +163,22 @@ def test_training_to_nan_fails_the_cell(folder: Folder, symbench: Any) -> None:
     )
     ran = symbench("run", folder.suite, "--results", folder.results)
     assert ran.code == 3
-    assert "training ended in weights that are not finite" in ran.err
+    assert "training diverged: the loss is nan at epoch 1, step 1, expected a finite loss" in ran.err
     assert "Lower its learning_rate" in ran.err
 
 
-def test_interrupted_training_keeps_nothing(folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_training_keeps_its_state_and_no_checkpoint(
+    folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write(folder)
     monkeypatch.setenv("SYMBENCH_CACHE_DIR", str(tmp_path / "cache"))
     heard: list[Event] = []
-    with pytest.raises(sb.Interrupted, match="training was interrupted"):
+    said = "training was interrupted. The same command goes on from epoch 1, step 1"
+    with pytest.raises(sb.Interrupted, match=said):
         sb.run(folder.suite, results=folder.results, listen=heard.append, stopped=lambda: True)
     assert any(isinstance(e, Started) and e.task == "training mlp" for e in heard)
     assert not list((tmp_path / "cache").rglob("*.safetensors"))
+    assert len(list((tmp_path / "cache").rglob("*.partial"))) == 1
     assert sb.open_run(results=folder.results).manifest.status == "interrupted"
 
 
@@ -264,14 +269,15 @@ def test_all_cells_of_a_model_are_of_one_checkpoint(
     sb.run(folder.suite, results=folder.results)
     next((tmp_path / "cache").rglob("*.safetensors")).unlink()
     next((folder.results / "cells").rglob("cell.json")).unlink()
-    fit = train.fit
+    fit = checkpoints.fit
 
-    def otherwise(plan: Any, name: str, module: nn.Module, **rest: Any) -> None:
-        fit(plan, name, module, **rest)
+    def otherwise(plan: Any, name: str, module: nn.Module, **rest: Any) -> Record:
+        record = fit(plan, name, module, **rest)
         with torch.no_grad():
             next(module.parameters()).add_(0.1)
+        return record
 
-    monkeypatch.setattr(train, "fit", otherwise)
+    monkeypatch.setattr(checkpoints, "fit", otherwise)
     done = sb.run(folder.suite, results=folder.results)
     found = {done.store.cell(cell.key).checkpoint for cell in done.manifest.cells}  # type: ignore[union-attr]
     assert len(found) == 1

@@ -204,7 +204,7 @@ def run(
 
     resolved, ledger = prepare(suite, choices, listen)
     if resolved.plan.recipes:
-        from symbench.measure.train import check_writable
+        from symbench.measure.training.checkpoints import check_writable
 
         check_writable()
     ledger.store.check_writable()

@@ -11,7 +11,7 @@ from symbench.algebra.statistics import no_change, smallest_detectable_differenc
 from symbench.base.environment import hardware
 from symbench.face.history import Guess, History, Work
 from symbench.face.underway import earlier_of, failed_passes
-from symbench.measure import throughput, train
+from symbench.measure import throughput
 from symbench.measure.evaluate.budget import Budget, wider
 from symbench.measure.evaluate.extent import extent_of
 from symbench.measure.evaluate.plans import expected
@@ -20,6 +20,7 @@ from symbench.measure.execution.samples import needs
 from symbench.measure.plan.document import Cell, Plan
 from symbench.measure.plan.workspace import Workspace
 from symbench.measure.suite.gates import metrics_of
+from symbench.measure.training.checkpoints import cached
 
 BYTES_PER_ROW = 40
 """What an observation comes to on disk, compressed; measured on the quick suite."""
@@ -161,9 +162,7 @@ def of(space: Workspace, ledger: Ledger, *, loading: float = 0.0, passes: int | 
     plan, devices = space.plan, ledger.settings.all
     history = History(ledger.store, hardware(devices[0], devices=len(devices)))
     cells = [_cell(space, ledger, cell, history) for cell in plan.cells]
-    untrained = [
-        name for name in plan.recipes if plan.models[name].broken is None and train.cached(plan, name) is None
-    ]
+    untrained = [name for name in plan.recipes if plan.models[name].broken is None and cached(plan, name) is None]
     trained = {name: _training(plan, name, history) for name in untrained}
     images = sum(need.pending() for need in needs(space, ledger, plan.cells))
     models = throughput.entrants(space, [cell for cell in plan.cells if space.broken_reason(cell) is None])

@@ -140,7 +140,7 @@ class History:
 
     def training(self, recipe: Mapping[str, Any], samples: int) -> Guess | None:
         """What a training is expected to take; None where nothing like it was trained."""
-        shown, kind = samples * recipe["recipe"]["epochs"], kind_of(recipe)
+        shown, kind = shown_by(recipe["recipe"], samples), kind_of(recipe)
         found = {key: seconds * shown / past for key, alike, seconds, past in self.trainings if alike == kind}
         return Guess.around(found, APART) if found else None
 
@@ -188,7 +188,16 @@ def kind_of(recipe: Mapping[str, Any]) -> str:
     """What two recipes have in common whose trainings take the same time for each sample that is shown."""
     augment = recipe["augment"]
     kind = [recipe[key] for key in ("use", "options", "args", "size")] + [recipe["recipe"]["batch"]]
-    return content_key([*kind, augment and [augment["group"], augment["options"]]])
+    softened = [[each["group"], each["options"]] for each in (recipe.get("soften"),) if each]
+    return content_key([*kind, augment and [augment["group"], augment["options"]], *softened])
+
+
+def shown_by(recipe: Mapping[str, Any], samples: int) -> float:
+    """How many samples a training shows, each as often as it does, unless it stops early."""
+    if "steps" in recipe:
+        return float(recipe["steps"] * recipe["batch"])
+    learnt = min(samples, recipe.get("samples", samples)) * (1 - recipe.get("validation", 0))
+    return float(learnt * recipe["epochs"])
 
 
 def _kept(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,108 +1,24 @@
-"""What training shows a model and what it lowers: samples with targets moved alike, and the loss of every task."""
+"""What training lowers: the loss of every task of a model, added up; and how many samples it has right."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from symbench.algebra.comparison import real_places
-from symbench.algebra.fields import Category, Classes, Field, MultiLabel
-from symbench.algebra.groups.base import Group, PermutesPlaces
-from symbench.base.code import foreign
-from symbench.base.errors import DataError, ModelError, Problem
-from symbench.domains.common.datasets.base import Dataset, Valid
-from symbench.domains.common.datasets.targets import present
+from symbench.algebra.fields import Field
+from symbench.base.errors import ModelError, Problem
+from symbench.domains.common.datasets.base import Dataset
 from symbench.domains.common.models.base import Model
 from symbench.domains.common.models.running import dtypes_of, handed
-from symbench.measure.assemble import Prepared, normalised_leaves
+from symbench.measure.assemble import normalised_leaves
 from symbench.measure.tasks import Open, Task, fitting, pair
 
-TRIES = 100
-"""Elements that are drawn for a sample until one keeps its label; then it is left as it is."""
 Tensors = dict[str, Tensor]
-
-
-def augmented(
-    data: Dataset,
-    leaves: Tensors,
-    targets: Tensors,
-    indices: Tensor,
-    augment: Prepared | None,
-    generator: torch.Generator,
-) -> tuple[Tensors, Tensors]:
-    """Samples moved by an element each, and their targets by the same: forces turn with the positions.
-
-    No element changes a sample's label: a 6 upside down is no 6 to be learnt.
-
-    Args:
-        data: says what keeps a label, and what is padding.
-        leaves: ``(n, ...)`` each.
-        targets: likewise.
-        indices: which samples these are, ``(n,)``.
-        augment: the symmetry; None leaves everything as it is.
-        generator: draws the elements.
-
-    Raises:
-        DataError: the dataset's rule of labels raised.
-        ConfigError: nobody says how a target moves.
-    """
-    if augment is None:
-        return leaves, targets
-    drawn = _drawn(data, augment, indices, generator)  # (n, ...), one element for each sample
-    labels = _labels(data, targets)
-    if labels is not None and data.valid is not None:
-        drawn = _kept(
-            drawn, augment.group, labels, data.valid, lambda some: _drawn(data, augment, indices[some], generator)
-        )
-    actions = augment.actions
-    ready = {name: x.double() if augment.is_computed(name, data.fields[name]) else x for name, x in leaves.items()}
-    moved = {
-        name: actions[name].finish(actions[name].act(drawn[None], actions[name].prepare(x))[0])
-        for name, x in ready.items()
-    }
-    along = {name: augment.action_on(data.targets[name], f"target {name}") for name in targets}
-    return moved, {name: along[name].act(drawn[None], x)[0] for name, x in targets.items()}
-
-
-def _drawn(data: Dataset, augment: Prepared, indices: Tensor, generator: torch.Generator) -> Tensor:
-    """An element for each sample; where samples have places in different numbers, one that leaves padding alone."""
-    sizes, group = data.sizes.get(augment.lookup.moved), augment.group
-    if sizes is not None and isinstance(group, PermutesPlaces):
-        each = [group.sample_within(int(sizes[i]), 1, generator=generator) for i in indices.tolist()]
-        return torch.cat(each)
-    return group.sample(len(indices), generator=generator)
-
-
-def _labels(data: Dataset, targets: Mapping[str, Tensor]) -> list[list[int]] | None:
-    """The classes of each sample that a dataset's rule of labels is asked about; None where nothing is asked."""
-    kinds = (Category, Classes, MultiLabel)
-    names = [name for name in targets if isinstance(data.targets[name], kinds)]
-    return present(targets[names[0]]) if names and data.valid is not None else None
-
-
-def _kept(
-    drawn: Tensor,
-    group: Group,
-    labels: Sequence[Sequence[int]],
-    valid: Valid,
-    again: Callable[[Sequence[int]], Tensor],
-) -> Tensor:
-    """Elements ``(n, ...)`` with those drawn again that change a label; the identity where ``TRIES`` draws all do."""
-    drawn = drawn.clone()
-    waiting = list(range(len(drawn)))
-    for _ in range(TRIES):
-        parameters = group.parameters(drawn[waiting])
-        with foreign(DataError, "augmentation", "asking which elements keep a label (valid)"):
-            kept = [all(valid(x, named) for x in labels[i]) for i, named in zip(waiting, parameters, strict=True)]
-            waiting = [i for i, keeps in zip(waiting, kept, strict=True) if not keeps]
-        if not waiting:
-            return drawn
-        drawn[waiting] = again(waiting)
-    drawn[waiting] = group.identity()
-    return drawn
 
 
 class Objective:
@@ -127,6 +43,7 @@ class Objective:
         self.device, self.dtype = device, dtypes_of(model.module)[0]
         self.open: list[Open] = pair(model.outputs, data.targets, scale="probabilities", meant=meant)
         self.tasks: list[Task] = []
+        self.shapes: list[tuple[int, ...]] = []
         if not any(output.target for output in self.open):
             outputs = ", ".join(f"{name} ({field})" for name, field in model.outputs.items())
             targets = ", ".join(f"{name} ({field})" for name, field in data.targets.items())
@@ -141,16 +58,63 @@ class Objective:
         Raises:
             ModelError: the model returned something else than was declared, or what no target can be held against.
         """
+        return self.loss(self.outputs(leaves), leaves, targets)
+
+    def outputs(self, leaves: Mapping[str, Tensor]) -> Tensors:
+        """What the model returns for a batch, each output ``(n, ...)``, with its graph.
+
+        Raises:
+            ModelError: the model raised, or returned something else than was declared.
+        """
         inputs = {name: self._given(name, leaves[name]) for name in self.takes}
         try:
             returned = handed(self.model.module, inputs)
         except RuntimeError as error:
             raise self.model.failed(error, inputs, self.images) from error
-        outputs = self.model.read(returned, len(next(iter(inputs.values()))))
+        return self.model.read(returned, len(next(iter(inputs.values()))))
+
+    def loss(self, outputs: Tensors, leaves: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> Tensor:
+        """The loss of a batch by what the model returned for it.
+
+        Raises:
+            ModelError: no target can be held against that.
+        """
         wanted = {name: target.to(self.device) for name, target in targets.items()}
-        masks = {name: x.to(self.device) for name, x in leaves.items() if x.dtype == torch.bool}
         with fitting(self.model.name):
-            return self._summed(outputs, wanted, masks)
+            return self._summed(outputs, wanted, self.masks(leaves))
+
+    def masks(self, leaves: Mapping[str, Tensor]) -> Tensors:
+        """The leaves that say what is no padding, on the device."""
+        return {name: x.to(self.device) for name, x in leaves.items() if x.dtype == torch.bool}
+
+    def right(self, outputs: Tensors, targets: Mapping[str, Tensor]) -> int | None:
+        """How many samples of a batch the first task that tells classes has right; None where none of them does."""
+        for task in self.tasks:
+            predicted = task.averaged(task.compared(outputs[task.output].detach())) if task.scores else None
+            if predicted is not None:
+                return int((predicted == targets[task.target or ""].to(predicted.device)).sum())
+        return None
+
+    def noticed(self) -> list[dict[str, Any]]:
+        """What the first batch showed of each task, as plain data."""
+        return [
+            {"shape": list(shape), "form": task.form, "said": task.said, "doubted": task.doubted, "key": task.key}
+            for task, shape in zip(self.tasks, self.shapes, strict=True)
+        ]
+
+    def take_over(self, noticed: Sequence[Mapping[str, Any]]) -> None:
+        """Know what :meth:`noticed` said of an earlier part of the same training, instead of looking anew.
+
+        A model that has learnt something may look otherwise than it did at first.
+        """
+        self.shapes = [tuple(known["shape"]) for known in noticed]
+        self.tasks = [
+            replace(output.of(shape), **{key: known[key] for key in ("form", "said", "doubted", "key")})
+            for output, shape, known in zip(self._paired(), self.shapes, noticed, strict=True)
+        ]
+
+    def _paired(self) -> list[Open]:
+        return [output for output in self.open if output.target]
 
     def _given(self, name: str, values: Tensor) -> Tensor:
         """A leaf as the model takes it: on its device, normalised, in the dtype of its inputs."""
@@ -159,7 +123,9 @@ class Objective:
 
     def _summed(self, outputs: Tensors, targets: Tensors, masks: Tensors) -> Tensor:
         if not self.tasks:
-            found = [output.of(tuple(outputs[output.output].shape[1:])) for output in self.open if output.target]
+            paired = self._paired()
+            self.shapes = [tuple(outputs[output.output].shape[1:]) for output in paired]
+            found = [output.of(shape) for output, shape in zip(paired, self.shapes, strict=True)]
             key = self.model.seen.key if len(self.open) == 1 else None
             self.tasks = [replace(task, key=key).at_first(outputs[task.output].detach()) for task in found]
         losses = []

@@ -243,6 +243,14 @@ METRICS = Table(
         "training_seconds": _cost(
             "cost:training_seconds", "time that training took", "s", "lower", heading="training", shown=("costs",)
         ),
+        "training_samples": _cost(
+            "cost:training_samples", "different samples that training learnt from", "count", "neither"
+        ),
+        "training_steps": _cost("cost:training_steps", "optimiser steps of training", "count", "lower"),
+        "training_flops": _cost(
+            "cost:training_flops", "floating-point operations of training, three forward passes a sample",
+            "flop", "lower",
+        ),
     },
     own_first=True,
 )  # fmt: skip

@@ -47,6 +47,21 @@ def training_seconds(seen: Context) -> list[Value]:
     return [_fact(seen, "training_seconds", "not trained here")]
 
 
+def training_samples(seen: Context) -> list[Value]:
+    """How many different samples the model learnt from."""
+    return [_fact(seen, "training_samples", "not trained here")]
+
+
+def training_steps(seen: Context) -> list[Value]:
+    """Steps of the optimiser."""
+    return [_fact(seen, "training_steps", "not trained here")]
+
+
+def training_flops(seen: Context) -> list[Value]:
+    """Floating-point operations of training: three forward passes of every sample, as often as it was shown."""
+    return [_fact(seen, "training_flops", "not trained here, or not counted")]
+
+
 def _fact(seen: Context, name: str, otherwise: str) -> Value:
     value = seen.facts.get(name)
     return Value(value, reason=seen.remarks.get(name, otherwise if value is None else None))

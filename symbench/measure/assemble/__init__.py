@@ -13,7 +13,15 @@ from symbench.measure.assemble.model import (
     recipe_document,
 )
 from symbench.measure.assemble.origin import origin_document
-from symbench.measure.assemble.running import check_layers, dtype_of, inputs_of, inputs_said, layer_fields, ready
+from symbench.measure.assemble.running import (
+    check_layers,
+    dtype_of,
+    inputs_of,
+    inputs_said,
+    layer_fields,
+    outputs_of,
+    ready,
+)
 from symbench.measure.assemble.symmetry import Prepared, canvas, prepare, rule_document, validity_document
 from symbench.measure.assemble.weights import load_weights, weights_digest
 
@@ -34,6 +42,7 @@ __all__ = [
     "normalised_leaves",
     "origin_document",
     "output_count",
+    "outputs_of",
     "prepare",
     "reading",
     "ready",

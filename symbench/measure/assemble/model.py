@@ -23,6 +23,8 @@ from symbench.measure.suite import ModelEntry, Suite, code_of
 
 FRAMING = ("resize", "interpolation", "crop")
 """Keys that say how images become a model's size."""
+APART = frozenset({"on", "augment", "soften"})
+"""Keys of a recipe that name something in the suite: what they name stands in its document in their place."""
 
 
 def build_module(
@@ -43,7 +45,8 @@ def build_module(
     """
     entry = suite.models[name]
     code = code_of(entry, suite, suite.where("models", name, "use"))
-    seed = seed_for(suite.seed, "weights", content_key(model_description(suite, name)))
+    replica = () if entry.train is None or entry.train.seed is None else (str(entry.train.seed),)
+    seed = seed_for(suite.seed, "weights", content_key(model_description(suite, name)), *replica)
     default_dtype = torch.get_default_dtype()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -212,7 +215,13 @@ def built_for_data(entry: ModelEntry) -> bool:
     return entry.train is None and is_shaped(entry)
 
 
-def recipe_document(suite: Suite, name: str, data: str, augment: dict[str, Any] | None) -> dict[str, Any]:
+def recipe_document(
+    suite: Suite,
+    name: str,
+    data: str,
+    augment: dict[str, Any] | None,
+    soften: dict[str, Any] | None = None,
+) -> dict[str, Any]:
     """What identifies a model that is trained here, but for its origin: architecture, recipe, data, augmentation.
 
     Args:
@@ -220,18 +229,20 @@ def recipe_document(suite: Suite, name: str, data: str, augment: dict[str, Any] 
         name: the model's.
         data: the training split's digest.
         augment: the document of the symmetry that augments it.
+        soften: likewise of the one that softens its loss.
     """
     entry = suite.models[name]
     if entry.train is None:
         raise ValueError(f"{name} is not trained")
     return {
         **model_description(suite, name),
-        "recipe": entry.train.model_dump(exclude={"on", "augment"}),
+        "recipe": {key: value for key, value in entry.train.model_dump().items() if key not in APART},
         "size": entry.size,
         "mean": entry.mean,
         "std": entry.std,
         "augment": augment,
         "data": data,
         "seed": suite.seed,
+        **({"soften": soften} if soften is not None else {}),
         **entry.declared_outputs,
     }

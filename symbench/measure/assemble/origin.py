@@ -18,7 +18,21 @@ from symbench.measure.assemble.model import is_foreign, row_of
 from symbench.measure.suite import Suite, code_of
 
 TRAINING_SOURCES = (
-    "symbench.measure.train",
+    *(
+        f"symbench.measure.training.{part}"
+        for part in (
+            "augment",
+            "batches",
+            "loop",
+            "optimiser",
+            "partial",
+            "record",
+            "setting",
+            "soften",
+            "steps",
+            "subsets",
+        )
+    ),
     "symbench.measure.objective",
     "symbench.domains.common.datasets.reading",
     *(

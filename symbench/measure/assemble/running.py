@@ -59,19 +59,24 @@ def ready(
     Raises:
         ModelError: its own code raised, or it declares outputs that cannot be.
     """
-    otherwise = {"logits": Undeclared()} if ":" in entry.use else MODELS.row(entry.use).outputs
     with torch.no_grad():  # filters that are made on the way to eval() would keep the graph that made them
         with foreign(ModelError, name, f"moving it to {device}"):
             came_in = dtypes_of(module)
             module = module.to(device) if dtype is None else module.to(device, dtype)
         with foreign(ModelError, name, "reading what it declares"):
             module.eval()
-            outputs = declared_outputs(module, otherwise)
-    outputs = {own: OUTPUTS[word] for own, word in entry.outputs.items()} or outputs
+            outputs = outputs_of(entry, module)
     if is_packed(module):
         with foreign(ModelError, name, "reading what it declares"):
             module = Packing(module, declared(getattr(module, "inputs", None)) or {}, outputs).eval()
     return Model(module, outputs, Normalisation(entry.mean, entry.std), name, _about_dtypes(came_in, dtype))
+
+
+def outputs_of(entry: ModelEntry, module: nn.Module) -> Mapping[str, Field]:
+    """The field of every output of a module: as the suite's entry declares them, or else as it does itself."""
+    otherwise = {"logits": Undeclared()} if ":" in entry.use else MODELS.row(entry.use).outputs
+    outputs = declared_outputs(module, otherwise)
+    return {own: OUTPUTS[word] for own, word in entry.outputs.items()} or outputs
 
 
 def _about_dtypes(came_in: Sequence[torch.dtype], converted: torch.dtype | None) -> str:

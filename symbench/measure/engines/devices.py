@@ -36,7 +36,7 @@ from symbench.measure.execution.context import Context
 from symbench.measure.execution.samples import prepare_samples
 from symbench.measure.plan.document import Cell
 from symbench.measure.store import PART
-from symbench.measure.train import cached
+from symbench.measure.training.checkpoints import cached
 
 LOOK_SECONDS = 0.2
 """How often it is asked whether to stop while nothing is heard."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from math import prod
 from typing import Any
@@ -153,13 +153,24 @@ def count_flops(job: Job, order: Sequence[int]) -> tuple[float | None, str | Non
 
 def _flops(job: Job, samples: Sequence[int], names: dict[str, None]) -> int:
     leaves, _ = load_leaves(job, samples)
+    operations, uncounted = count_operations(job.model.module, lambda: run_model(job, leaves))
+    names |= dict.fromkeys(uncounted)
+    return operations
+
+
+def count_operations(module: nn.Module, forward: Callable[[], object]) -> tuple[int, list[str]]:
+    """Floating-point operations of a forward pass, and the operators that multiply and cannot be counted.
+
+    Args:
+        module: the model's own.
+        forward: runs it, once.
+    """
     counter: Any = FlopCounterMode(display=False, custom_mapping=FORMULAS)
     counter.mod_tracker = Whole()
     modes = (Uncounted, getattr(flop_counter, "_FlopCounterMode", FlopCounterMode))
-    with uncompiled(*modes), plain_kernels(job.model.module), Uncounted(counter) as uncounted, counter:
-        run_model(job, leaves)
-    names |= uncounted.names
-    return int(counter.get_total_flops())
+    with uncompiled(*modes), plain_kernels(module), Uncounted(counter) as uncounted, counter:
+        forward()
+    return int(counter.get_total_flops()), list(uncounted.names)
 
 
 def time_passes(job: Job, order: Sequence[int], taken: Taken, again: Taken) -> dict[str, float | None]:

@@ -17,7 +17,7 @@ from symbench.measure.plan.document import Cell
 from symbench.measure.plan.keys import built_for
 from symbench.measure.plan.workspace import Workspace
 from symbench.measure.store import Store
-from symbench.measure.train import cached, restore
+from symbench.measure.training.checkpoints import cached, restore
 
 SHOWN = 3
 LATEST = 5

@@ -124,7 +124,7 @@ def job_of(
 
 def is_replica(entry: ModelEntry) -> bool:
     """Whether a model is one of several trainings that differ by their seed."""
-    return entry.swept is not None and entry.swept.seed is not None
+    return entry.train is not None and entry.train.seed is not None
 
 
 def _batch(settings: Settings, shapes: Mapping[str, tuple[int, ...]]) -> int:

@@ -16,7 +16,7 @@ from symbench.measure.execution.ledger import Ledger
 from symbench.measure.plan.data import Data
 from symbench.measure.plan.document import Cell
 from symbench.measure.plan.workspace import Workspace
-from symbench.measure.train import cached
+from symbench.measure.training.checkpoints import cached
 
 
 @dataclass(frozen=True)

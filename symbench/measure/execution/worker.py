@@ -21,7 +21,7 @@ from symbench.measure.execution.loading import Loaded, Settings, flags, job_of
 from symbench.measure.plan.agreement import check_agreement
 from symbench.measure.plan.document import Cell
 from symbench.measure.plan.workspace import Workspace
-from symbench.measure.train import Checkpoint, obtain, restore
+from symbench.measure.training.checkpoints import Checkpoint, obtain, restore
 
 
 def measured(context: Context, cells: Sequence[Cell]) -> Iterator[tuple[Cell, str | None]]:
@@ -154,7 +154,7 @@ class Worker:
         checkpoint = weights_digest(suite, name)
         if name in self.space.plan.recipes:
             trained = self._obtained(name)
-            checkpoint, facts = trained.digest, {"training_seconds": trained.seconds}
+            checkpoint, facts = trained.digest, trained.facts
 
         def build() -> Model:
             module = self.space.new_module(name, dataset)

@@ -146,9 +146,9 @@ def idle(
         lacking: why models fit nothing, by name, as far as that is known.
     """
     recipes = [model.train for model in suite.models.values() if model.train is not None]
-    trained: dict[str, set[str | None]] = {
+    trained: dict[str, set[str]] = {
         "dataset": {recipe.on for recipe in recipes},
-        "symmetry": {recipe.augment for recipe in recipes},
+        "symmetry": {name for recipe in recipes for name in recipe.symmetries.values()},
     }
     problems = []
     for kind, names in kinds.items():

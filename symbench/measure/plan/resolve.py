@@ -22,7 +22,7 @@ from symbench.measure.plan.draft import Draft
 from symbench.measure.plan.forward import Made, why_unfit
 from symbench.measure.plan.keys import built_for, cell_of
 from symbench.measure.plan.pairs import Pair, idle, unknown_leaves
-from symbench.measure.plan.training import origin, plan_training
+from symbench.measure.plan.training import check_softening, origin, plan_training
 from symbench.measure.plan.workspace import Workspace
 from symbench.measure.suite import Suite
 
@@ -172,6 +172,7 @@ def _built(draft: Draft, name: str, mine: Sequence[Pair]) -> dict[str, nn.Module
             if module is not None:
                 modules[built_for(entry, dataset)] = module
                 assemble.check_layers(module, suite, name)
+                check_softening(draft, name, module)
         if name in draft.recipes:
             draft.recipes[name] |= origin(draft, name)
     except CellError as error:

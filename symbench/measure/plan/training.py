@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from symbench.base.errors import ConfigError, Problem
+from torch import nn
+
+from symbench.algebra.fields import Category, Classes
+from symbench.base.errors import ConfigError, DataError, Problem
 from symbench.domains.common.models import MODELS
 from symbench.domains.common.models.inputs import takes
 from symbench.measure import assemble
+from symbench.measure.assemble import Prepared
 from symbench.measure.plan.data import Data
 from symbench.measure.plan.draft import Draft
+from symbench.measure.suite import Recipe
+from symbench.measure.training.soften import check_outputs
+from symbench.measure.training.subsets import parts_of
 
 
 def plan_training(draft: Draft, name: str) -> None:
@@ -39,18 +46,69 @@ def plan_training(draft: Draft, name: str) -> None:
         )
     if not data.dataset.targets:
         raise ConfigError(Problem(where, f"{recipe.on} has no labels", "a dataset to train on that has"))
-    augment = None
-    if recipe.augment is not None:
-        if suite.symmetries[recipe.augment].on not in data.dataset.fields:
-            raise ConfigError(
-                Problem(where, f"{recipe.on} has no leaf for {recipe.augment}", "a symmetry on one of its leaves")
-            )
-        if suite.symmetries[recipe.augment].options.get("margin"):
-            raise ConfigError(Problem(where, f"{recipe.augment} crops", "a symmetry that keeps the frame"))
-        prepared = assemble.prepare(suite, recipe.augment, data.dataset, data.shapes(suite.models[name].size))
-        rule = assemble.rule_document(recipe.on, data.dataset, prepared)  # any element may be drawn
-        augment = {**prepared.document, "valid": rule}
-    draft.recipes[name] = assemble.recipe_document(suite, name, data.digest, augment)
+    _check_samples(draft, name, recipe, data)
+    prepared = {key: _symmetry(draft, name, recipe, key, data) for key in recipe.symmetries}
+    documents: dict[str, dict[str, Any]] = {}
+    for key, each in prepared.items():
+        rule = assemble.rule_document(recipe.on, data.dataset, each)  # any element may be drawn
+        documents[key] = {**each.document, "valid": rule}
+    if recipe.augment is not None and recipe.augment.share != 1:
+        documents["augment"]["share"] = recipe.augment.share
+    if recipe.soften is not None:
+        documents["soften"]["weight"] = recipe.soften.weight
+    draft.recipes[name] = assemble.recipe_document(
+        suite, name, data.digest, documents.get("augment"), documents.get("soften")
+    )
+
+
+def _check_samples(draft: Draft, name: str, recipe: Recipe, data: Data) -> None:
+    """Refuse more samples than there are, parts without any, and a share of right answers where there are no classes.
+
+    Raises:
+        ConfigError: with the key.
+    """
+    suite = draft.workspace.suite
+    key = "validation" if recipe.samples is None else "samples"
+    where = suite.where("models", name, "train", key)
+    try:
+        parts_of(data.dataset, data.digest, recipe, seed=suite.seed, where=where)
+    except DataError as error:
+        raise ConfigError(error.problems) from error
+    target = next(iter(data.dataset.targets.values()))
+    if recipe.target is not None and not isinstance(target, (Category, Classes)):
+        got = f"got a share of right answers for a target that is {target}"
+        remedy = "Take target out: the curve has the validation loss of each epoch."
+        raise ConfigError(Problem(suite.where("models", name, "train", "target"), got, "a target of classes", remedy))
+
+
+def _symmetry(draft: Draft, name: str, recipe: Recipe, key: str, data: Data) -> Prepared:
+    """The symmetry under a key of the recipe, built for the training split.
+
+    Raises:
+        ConfigError: it cannot move what is trained on.
+    """
+    suite, symmetry = draft.workspace.suite, recipe.symmetries[key]
+    where = suite.where("models", name, "train", key)
+    if suite.symmetries[symmetry].on not in data.dataset.fields:
+        got = f"{recipe.on} has no leaf for {symmetry}"
+        raise ConfigError(Problem(where, got, "a symmetry on one of its leaves"))
+    if suite.symmetries[symmetry].options.get("margin"):
+        raise ConfigError(Problem(where, f"{symmetry} crops", "a symmetry that keeps the frame"))
+    return assemble.prepare(suite, symmetry, data.dataset, data.shapes(suite.models[name].size))
+
+
+def check_softening(draft: Draft, name: str, module: nn.Module) -> None:
+    """Refuse a recipe that softens the loss by a symmetry without an action on an output of the module.
+
+    Raises:
+        ConfigError: with the output.
+    """
+    suite, entry = draft.workspace.suite, draft.workspace.suite.models[name]
+    if entry.train is None or entry.train.soften is None:
+        return
+    data = draft.workspace.training[entry.train.on]
+    prepared = _symmetry(draft, name, entry.train, "soften", data)
+    check_outputs(prepared, entry, module, data.dataset, suite.where("models", name, "train", "soften"))
 
 
 def origin(draft: Draft, name: str) -> dict[str, Any]:

@@ -30,7 +30,6 @@ from symbench.measure.suite.entries import (
     DatasetEntry,
     Entry,
     ModelEntry,
-    Recipe,
     Suite,
     SymmetryEntry,
     code_of,
@@ -39,6 +38,7 @@ from symbench.measure.suite.gates import problems_of_gates
 from symbench.measure.suite.numerics import problems_of_numerics
 from symbench.measure.suite.problems import problems_of
 from symbench.measure.suite.questions import problems_of_studies
+from symbench.measure.suite.recipe import Recipe, problems_of_recipe
 from symbench.measure.suite.rules import Rule
 from symbench.measure.suite.select import Selector, unmatched
 from symbench.measure.suite.sweeps import swept
@@ -140,6 +140,10 @@ def _where(source: Document, symmetry: str, key: str) -> str:
     return source.where(("symmetries", symmetry, key))
 
 
+def _where_in(source: Document, *path: str | int) -> str:
+    return source.where(path)
+
+
 def _datasets(suite: Suite, source: Document) -> Iterator[Problem]:
     for name, entry in suite.datasets.items():
         place: Path_ = ("datasets", name)
@@ -158,15 +162,9 @@ def _models(suite: Suite, source: Document) -> Iterator[Problem]:
                 f"got {len(entry.std)} values",
                 f"{len(entry.mean)}, as many as in mean",
             )
-        for key, known in (("on", suite.datasets), ("augment", suite.symmetries)):
-            value = getattr(entry.train, key) if entry.train else None
-            if value is not None and value not in known:
-                yield Problem(
-                    source.where((*place, "train", key)),
-                    f"got {quoted(value)}",
-                    f"one of {one_of(known)}",
-                    near_miss(value, known),
-                )
+        if entry.train is not None:
+            where = partial(_where_in, source, *place, "train")
+            yield from problems_of_recipe(entry.train, suite.datasets, suite.symmetries, where)
 
 
 def _two_origins(entry: ModelEntry, source: Document, place: Path_) -> Iterator[Problem]:

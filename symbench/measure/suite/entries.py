@@ -31,6 +31,7 @@ from symbench.measure.store import content_key
 from symbench.measure.suite.controls import Controls
 from symbench.measure.suite.devices import DEVICE, IN_WORDS
 from symbench.measure.suite.numerics import Numerics
+from symbench.measure.suite.recipe import Recipe
 from symbench.measure.suite.rules import Rule
 from symbench.measure.suite.select import Selector
 from symbench.measure.suite.studies import Study
@@ -65,21 +66,6 @@ class DatasetEntry(Entry):
 
     use: str
     args: dict[str, Any] = Field(default_factory=dict)
-
-
-class Recipe(Options):
-    """How a built-in model is trained.
-
-    ``on`` names a dataset of the suite, whose training split is used; ``augment`` a symmetry of the suite, from
-    whose group one element is drawn for every sample of every batch.
-    """
-
-    on: str
-    epochs: Annotated[int, Field(ge=1, le=10_000)]
-    batch: Annotated[int, Field(ge=1, le=65_536)] = 32
-    learning_rate: Annotated[float, Field(gt=0, le=10)] = 5e-3
-    weight_decay: Annotated[float, Field(ge=0, le=10)] = 1e-2
-    augment: str | None = None
 
 
 Positive = Annotated[float, Field(gt=0)]

@@ -11,8 +11,9 @@ from symbench.base.errors import Problem, near_miss, one_of, quoted
 from symbench.base.registry import Options
 from symbench.measure.suite.compose import short_name
 from symbench.measure.suite.controls import Controls
-from symbench.measure.suite.entries import NAME, PATTERNS, Recipe, Suite
+from symbench.measure.suite.entries import NAME, PATTERNS, Suite
 from symbench.measure.suite.numerics import Numerics, Tolerance
+from symbench.measure.suite.recipe import NESTED
 from symbench.measure.suite.rules import Rule
 from symbench.measure.suite.select import Selector
 from symbench.measure.suite.throughput import Throughput
@@ -96,4 +97,5 @@ def _siblings(path: Path_) -> list[str]:
         return list(Rule.model_fields)
     if path[-2] in {"only", "except"}:
         return list(Selector.model_fields)
-    return list(Recipe.model_fields) if path[-2] == "train" else []
+    nested = NESTED.get(str(path[-2]))
+    return list(nested.model_fields) if nested is not None else []

@@ -17,7 +17,8 @@ from typing import Any
 from symbench.base.document import Document, Path_
 from symbench.base.errors import Problem, UnknownName, near_miss, one_of, quoted
 from symbench.domains.common.models import MODELS
-from symbench.measure.suite.entries import ModelEntry, Recipe
+from symbench.measure.suite.entries import ModelEntry
+from symbench.measure.suite.recipe import Recipe
 
 SEEDS = "seeds"
 """The key whose values are replicas: a number of them, or a list of the seeds themselves."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field as Limits
 from pydantic import model_validator
@@ -30,6 +30,13 @@ class P4CnnOptions(Options):
     """``p4-cnn``: channels of the first layer, each at four orientations."""
 
     width: Width = 8
+
+
+class SupportCnnOptions(Options):
+    """``support-cnn``: channels, and which of the nine places of a filter it has."""
+
+    width: Width = 8
+    support: Literal["plus", "corner", "full"] = "plus"
 
 
 class LibraryOptions(Options):
@@ -82,6 +89,11 @@ MODELS = {
         "group-equivariant convolutions (Cohen & Welling 2016): exact under quarter turns on odd sizes",
         P4CnnOptions,
         aliases=("g-cnn", "gcnn", "p4", "escnn", "e2cnn"),
+    ),
+    "support-cnn": ModelRow(
+        "symbench.domains.images.models.support_cnn:SupportCnn",
+        "two layers whose filters have a symmetric support or not: what trainings break alike depends on it",
+        SupportCnnOptions,
     ),
     "torchvision/<NAME>": ModelRow(
         "symbench.domains.images.models.torchvision:Torchvision",

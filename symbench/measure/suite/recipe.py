@@ -1,0 +1,133 @@
+"""How a model is trained: the keys under ``train:``, and which of them do not go together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic_core import PydanticCustomError
+
+from symbench.base.errors import Problem, near_miss, one_of, quoted
+from symbench.base.registry import Options
+
+FIRST = frozenset({"on", "batch", "learning_rate", "weight_decay", "augment"})
+"""Keys that every recipe's document holds, whatever they are. Any later one stands there only where it is not as
+usual: digests of recipes and suites that do not use it stay what they were, and so do the seeds made of them."""
+Part = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Augment(Options):
+    """Samples are moved by one element of the symmetry's group each, with probability ``share``."""
+
+    symmetry: str
+    share: Annotated[float, Field(ge=0, le=1)] = 1.0
+
+    @model_serializer(mode="wrap")
+    def _short(self, handler: SerializerFunctionWrapHandler) -> Any:
+        return self.symmetry if self.share == 1 else handler(self)
+
+
+def _spelt_out(value: object) -> object:
+    """A symmetry's name stands for all samples."""
+    if isinstance(value, str):
+        return {"symmetry": value}
+    if value is None or isinstance(value, (Mapping, Augment)):
+        return value
+    raise PydanticCustomError("one_of_several", "a symmetry's name, or {symmetry: NAME, share: NUMBER}")
+
+
+class Soften(Options):
+    """The loss has ``weight`` times the mean of ``|f(g x) - g f(x)|^2`` over samples and outputs added."""
+
+    symmetry: str
+    weight: Annotated[float, Field(ge=0, le=1e6)] = 1.0
+
+
+class Stop(Options):
+    """Training ends when ``patience`` epochs in a row had no lower validation loss; the best weights are kept."""
+
+    patience: Annotated[int, Field(ge=1, le=10_000)]
+
+
+class Recipe(Options):
+    """How a model is trained: for so many ``epochs`` or optimiser ``steps``, one of the two.
+
+    ``on`` names a dataset of the suite, whose training split is used: the first ``samples`` of its one seeded order,
+    of which ``validation`` is a part that is not learnt from. ``seed`` makes it a replica: other initial weights,
+    batches and draws. ``shared_draws`` gives every sample the same elements in each replica, which is not how
+    replicas should be compared: it shows what comes of that.
+    """
+
+    on: str
+    epochs: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    steps: Annotated[int, Field(ge=1, le=100_000_000)] | None = None
+    batch: Annotated[int, Field(ge=1, le=65_536)] = 32
+    learning_rate: Annotated[float, Field(gt=0, le=10)] = 5e-3
+    weight_decay: Annotated[float, Field(ge=0, le=10)] = 1e-2
+    optimiser: Literal["adamw", "adam", "sgd"] = "adamw"
+    momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
+    schedule: Literal["one-cycle", "cosine", "constant"] = "one-cycle"
+    seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
+    shared_draws: bool = False
+    samples: Annotated[int, Field(ge=1)] | None = None
+    augment: Annotated[Augment | None, BeforeValidator(_spelt_out)] = None
+    soften: Soften | None = None
+    validation: Part | None = None
+    stop: Stop | None = None
+    target: Annotated[float, Field(gt=0, le=1)] | None = None
+
+    @model_serializer(mode="wrap")
+    def _unusual(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        usual = {name: field.default for name, field in type(self).model_fields.items() if name not in FIRST}
+        given: dict[str, Any] = handler(self)
+        return {key: value for key, value in given.items() if key not in usual or value != usual[key]}
+
+    @property
+    def symmetries(self) -> dict[str, str]:
+        """The symmetries of the suite that it uses, by its key."""
+        known = {"augment": self.augment, "soften": self.soften}
+        return {key: entry.symmetry for key, entry in known.items() if entry is not None}
+
+
+NESTED: dict[str, type[Options]] = {"train": Recipe, "augment": Augment, "soften": Soften, "stop": Stop}
+"""The keys of a model's entry that hold a mapping of their own, and what may stand in it."""
+
+
+def problems_of_recipe(
+    recipe: Recipe, datasets: Collection[str], symmetries: Collection[str], where: Callable[..., str]
+) -> Iterator[Problem]:
+    """Every problem of a recipe whose values are each in range.
+
+    Args:
+        recipe: the recipe.
+        datasets: the suite's.
+        symmetries: likewise.
+        where: says where a key below ``train`` stands.
+    """
+    yield from _unknown(recipe, datasets, symmetries, where)
+    if recipe.epochs is not None and recipe.steps is not None:
+        yield Problem(where("steps"), "got both epochs and steps", "one of them", "Take out the other.")
+    if recipe.epochs is None and recipe.steps is None:
+        remedy = "Add 'epochs:', or 'steps:' for steps of the optimiser."
+        yield Problem(where(), "got neither epochs nor steps", "one of them", remedy)
+    if recipe.momentum is not None and recipe.optimiser != "sgd":
+        remedy = f"Take momentum out, or add optimiser: sgd: {recipe.optimiser} keeps means of its own."
+        yield Problem(where("momentum"), f"got momentum for {recipe.optimiser}", "it for sgd alone", remedy)
+    if recipe.shared_draws and recipe.augment is None:
+        got = "got shared_draws without augment, so that nothing is drawn"
+        yield Problem(where("shared_draws"), got, "both", "Add augment:, or take it out.")
+    for key in ("stop", "target"):
+        if getattr(recipe, key) is not None and recipe.validation is None:
+            remedy = "Add validation: 0.2, which is a part of the training split and never of the test split."
+            yield Problem(where(key), f"got {key} without validation", "both", remedy)
+
+
+def _unknown(
+    recipe: Recipe, datasets: Collection[str], symmetries: Collection[str], where: Callable[..., str]
+) -> Iterator[Problem]:
+    """Names that the suite does not have."""
+    given = [("on", recipe.on, datasets), *((key, name, symmetries) for key, name in recipe.symmetries.items())]
+    for key, name, known in given:
+        if name not in known:
+            yield Problem(where(key), f"got {quoted(name)}", f"one of {one_of(known)}", near_miss(name, known))

@@ -1,0 +1,144 @@
+"""Trained weights in the cache, by what they are: found there, or trained now."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from symbench.base.code import foreign
+from symbench.base.environment import hardware
+from symbench.base.errors import ConfigError, ModelError, Problem
+from symbench.base.events import Listener, Note
+from symbench.base.paths import cache_folder, sha256_file
+from symbench.measure.plan.document import Plan
+from symbench.measure.plan.workspace import Workspace
+from symbench.measure.store import Digests, content_key, is_sealed, write_text, written
+from symbench.measure.training.loop import fit
+from symbench.measure.training.partial import Keeper
+
+DIGESTS = Digests()
+FACTS = {"training_samples": "samples", "training_steps": "steps", "training_flops": "operations"}
+"""What cells' records say of a training beside its seconds, and what its note calls that."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Trained weights in the cache.
+
+    Attributes:
+        path: a safetensors file.
+        digest: SHA-256 of its bytes.
+        seconds: what training took, wherever it was done.
+        measured: what else is known of the training, see :meth:`symbench.measure.training.record.Record.document`.
+    """
+
+    path: Path
+    digest: str
+    seconds: float
+    measured: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def facts(self) -> dict[str, float | None]:
+        """What the records of its cells say of the training."""
+        numbers = {name: self.measured.get(key) for name, key in FACTS.items()}
+        known = {name: None if value is None else float(value) for name, value in numbers.items()}
+        return {"training_seconds": self.seconds, **known}
+
+
+def check_writable() -> None:
+    """Create the cache folder.
+
+    Raises:
+        ConfigError: it cannot be made or written to.
+    """
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            Problem(
+                "SYMBENCH_CACHE_DIR", f"{folder} cannot be written: {error.strerror or error}", "a folder that can"
+            )
+        ) from error
+
+
+def _place(plan: Plan, name: str) -> Path:
+    key = content_key(plan.recipes[name])
+    return cache_folder() / "checkpoints" / key[:2] / f"{key}.safetensors"
+
+
+def cached(plan: Plan, name: str) -> Checkpoint | None:
+    """The checkpoint of a model's recipe, if it has been trained before; a broken entry, or another's, is none."""
+    path = _place(plan, name)
+    try:
+        note = json.loads(path.with_suffix(".json").read_bytes())
+        if not is_sealed(note) or content_key(note["recipe"]) != path.stem:
+            return None
+        found = Checkpoint(path, DIGESTS.of(path), float(note["seconds"]), note.get("measured", {}))
+        return found if note["sha256"] == found.digest else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def obtain(space: Workspace, name: str, *, device: str, listen: Listener, stopped: Callable[[], bool]) -> Checkpoint:
+    """The model's checkpoint: from the cache, or trained now. Two runs do not train the same model at once.
+
+    A training that was stopped or killed goes on from the state that was saved last, and ends in the same weights.
+
+    Raises:
+        ModelError: the model raised, or its training diverged.
+        Interrupted: asked to stop; the state is kept.
+    """
+    path = _place(space.plan, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        found = cached(space.plan, name)
+        if found is None and path.exists():
+            listen(
+                Note(f"{name}: the checkpoint in {path.parent} is not what was written: trained again", warning=True)
+            )
+        return found if found is not None else _trained(space, name, path, device, listen, stopped)
+
+
+def _trained(
+    space: Workspace, name: str, path: Path, device: str, listen: Listener, stopped: Callable[[], bool]
+) -> Checkpoint:
+    recipe = space.suite.models[name].train
+    if recipe is None:
+        raise ValueError(f"{name} is not trained")
+    module = space.new_module(name, recipe.on)
+    keeper = Keeper(path.with_suffix(".partial"), path.stem, device, name, listen)
+    with foreign(ModelError, name, "training it", "a model of the training set's images and classes"):
+        record = fit(space, name, module, keeper=keeper, listen=listen, stopped=stopped)
+        # copies, so that tied weights do not share memory in the file
+        state = {key: value.detach().cpu().clone().contiguous() for key, value in module.state_dict().items()}
+        with written(path) as temporary:
+            save_file(state, temporary)
+    measured = record.document()
+    digest, seconds = sha256_file(path), record.progress.seconds
+    note = {
+        "seconds": seconds,
+        "sha256": digest,
+        "recipe": space.plan.recipes[name],
+        "shown": record.progress.shown,
+        "hardware": list(hardware(device).values()),
+        "measured": measured,
+    }
+    write_text(path.with_suffix(".json"), json.dumps({**note, "digest": content_key(note)}) + "\n")
+    keeper.remove()
+    return Checkpoint(path, digest, seconds, measured)
+
+
+def restore(module: nn.Module, checkpoint: Checkpoint) -> None:
+    """Put a checkpoint's weights into the module."""
+    module.load_state_dict(load_file(checkpoint.path))

@@ -1,0 +1,216 @@
+"""What a training that was stopped goes on from: its whole state, in one file that appears at once or not at all.
+
+Tensors lie in it as safetensors, everything else as JSON in that format's header: nothing in it can run code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from symbench.base.events import Listener, Note
+from symbench.measure.objective import Objective
+from symbench.measure.store import content_key, is_sealed, written
+from symbench.measure.training.record import Progress
+
+VERSION = 1
+SAVED_EVERY = 30.0
+"""Seconds between two savings, at the ends of batches."""
+WORTH = 20
+"""Times as long as saving takes, which it is not done more often than: large states would slow training down."""
+STATE = "state"
+"""What the JSON is called in the file's header."""
+
+
+@dataclass
+class Session:
+    """Everything of a training that changes while it goes on.
+
+    Attributes:
+        module: with its weights, on its device.
+        optimiser: of its parameters.
+        schedule: of the optimiser's rate.
+        generator: draws the order of samples, and elements.
+        objective: knows what the first batch has shown.
+        progress: how far it has come.
+        order: the samples of the epoch that is under way, ``(m,)``; None between two.
+        best: the state dict of the lowest validation loss; empty where none is kept.
+    """
+
+    module: nn.Module
+    optimiser: Optimizer
+    schedule: LRScheduler
+    generator: torch.Generator
+    objective: Objective
+    progress: Progress = field(default_factory=Progress)
+    order: Tensor | None = None
+    best: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass
+class Keeper:
+    """Saves a training's state now and then, and finds it again.
+
+    Attributes:
+        path: the file.
+        owner: whose state it is: the recipe's key.
+        device: where it is trained, ``cpu`` or ``cuda:0``; states of another kind of device are not gone on from.
+        name: the model's, for messages.
+        listen: hears of what cannot be used or saved.
+        saved: when it was saved last, by the monotonic clock.
+        cost: seconds that it took.
+    """
+
+    path: Path
+    owner: str
+    device: str
+    name: str
+    listen: Listener
+    saved: float = field(default_factory=time.perf_counter)
+    cost: float = 0.0
+    failed: bool = False
+
+    def due(self) -> bool:
+        """Whether it is time to save again."""
+        return time.perf_counter() - self.saved >= max(SAVED_EVERY, WORTH * self.cost)
+
+    def save(self, session: Session) -> bool:
+        """Save the state; whether that was possible. A training does not end because a disk is full."""
+        start = time.perf_counter()
+        try:
+            _write(self.path, session, self.owner, _kind(self.device))
+        except (OSError, SafetensorError) as error:
+            if not self.failed:
+                self.listen(Note(f"{self.name}: its training's state cannot be saved: {error}", warning=True))
+            self.failed = True
+            return False
+        finally:
+            self.saved = time.perf_counter()
+            self.cost = self.saved - start
+        return True
+
+    def restore(self, session: Session) -> bool:
+        """Bring a fresh session to the saved state; False where there is none that can be used, with a note."""
+        self._sweep()
+        if not self.path.exists():
+            return False
+        read = _read(self.path, self.owner, _kind(self.device))
+        if isinstance(read, str):
+            said = f"{self.name}: {self.path.name} {read}: the training starts from nothing"
+            self.listen(Note(said, warning=True))
+            return False
+        _apply(session, *read)
+        return True
+
+    def remove(self) -> None:
+        """Remove the state: the training is done, or not to be gone on with."""
+        self.path.unlink(missing_ok=True)
+
+    def _sweep(self) -> None:
+        """Remove what a process left that was killed while it was writing; nobody else is at this recipe now."""
+        for left in self.path.parent.glob(f".{self.path.stem}.*"):
+            left.unlink(missing_ok=True)
+
+
+def _kind(device: str) -> str:
+    return device.partition(":")[0]
+
+
+def _write(path: Path, session: Session, owner: str, kind: str) -> None:
+    tensors = {key: value.detach().cpu().clone().contiguous() for key, value in _tensors(session, kind).items()}
+    groups = [{k: v for k, v in group.items() if k != "params"} for group in session.optimiser.param_groups]
+    document = {
+        "version": VERSION,
+        "owner": owner,
+        "device": kind,
+        "tensors": _digest(tensors),
+        "groups": groups,
+        "schedule": [session.schedule.last_epoch, session.schedule._step_count],
+        "noticed": session.objective.noticed(),
+        "progress": session.progress.document(),
+    }
+    document = json.loads(json.dumps(document))  # what is digested is what a reader will parse
+    text = json.dumps({**document, "digest": content_key(document)})
+    with written(path) as temporary:
+        save_file(tensors, temporary, metadata={STATE: text})
+
+
+def _tensors(session: Session, kind: str) -> dict[str, Tensor]:
+    """All tensors of a session, by names that say what they are of."""
+    found = {f"model.{name}": value for name, value in session.module.state_dict().items()}
+    found |= {f"best.{name}": value for name, value in session.best.items()}
+    for number, values in session.optimiser.state_dict()["state"].items():
+        found |= {f"optimiser.{number}.{key}": value for key, value in values.items() if isinstance(value, Tensor)}
+    found |= {"random.own": session.generator.get_state(), "random.global": torch.get_rng_state()}
+    if kind == "cuda":
+        found["random.cuda"] = torch.cuda.get_rng_state()
+    return found if session.order is None else {**found, "order": session.order}
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of tensors with their names, dtypes and shapes."""
+    digest = hashlib.sha256()
+    for name, value in sorted(tensors.items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\0".encode())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _read(path: Path, owner: str, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]] | str:
+    """What :func:`_write` wrote, or why it cannot be used, in words."""
+    try:
+        with safe_open(path, "pt") as file:
+            document = json.loads((file.metadata() or {})[STATE])
+            if not is_sealed(document) or "digest" not in document or document["version"] != VERSION:
+                return "is not what was written"
+            if document["owner"] != owner:
+                return "is of another recipe"
+            if document["device"] != kind:
+                return f"is of a training on {document['device']}"
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (it is no mapping)
+            sound = _digest(tensors) == document["tensors"]
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError):
+        return "cannot be read"
+    return (document, tensors) if sound else "is not what was written"
+
+
+def _apply(session: Session, document: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    """Bring a fresh session to what :func:`_read` gave."""
+    session.module.load_state_dict(_within(tensors, "model."))
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in _within(tensors, "optimiser.").items():
+        number, _, key = name.partition(".")
+        state.setdefault(int(number), {})[key] = value
+    numbered = session.optimiser.state_dict()["param_groups"]
+    groups = [
+        {**{k: tuple(v) if isinstance(v, list) else v for k, v in group.items()}, "params": own["params"]}
+        for group, own in zip(document["groups"], numbered, strict=True)
+    ]
+    session.optimiser.load_state_dict({"state": state, "param_groups": groups})
+    # Its other attributes follow from the recipe, or from the optimiser's rates; schedules differ in what their own
+    # load_state_dict asks for.
+    last, count = document["schedule"]
+    vars(session.schedule).update({"last_epoch": last, "_step_count": count})
+    session.objective.take_over(document["noticed"])
+    session.progress = Progress.of(document["progress"])
+    session.order, session.best = tensors.get("order"), _within(tensors, "best.")
+    session.generator.set_state(tensors["random.own"])
+    torch.set_rng_state(tensors["random.global"])
+    if "random.cuda" in tensors:
+        torch.cuda.set_rng_state(tensors["random.cuda"])
+
+
+def _within(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
