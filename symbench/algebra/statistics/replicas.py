@@ -10,7 +10,7 @@ matter. Samples serve all arms, and so differences between arms are paired by sa
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -19,6 +19,8 @@ from scipy import stats
 from symbench.algebra.statistics.bootstrap import RESAMPLES, quantiles
 from symbench.algebra.statistics.interval import LEVEL, Array, Interval
 
+MOST_FEW = 3
+"""Members of which pairs are taken as they come."""
 FEWEST_REPLICAS = 2
 """With one training, nothing is known of the spread between trainings."""
 MOST_DEFINED = 0.99
@@ -124,8 +126,9 @@ class Shared:
 def systematic(deviations: Array, *, seed: int, level: float = LEVEL, resamples: int = RESAMPLES) -> Shared:
     """Breaking that members of an ensemble have in common, against that which averages out.
 
-    For independent members ``E d_m . d_n = |E d|^2``. A jackknife over members and a bootstrap over samples: drawing
-    members with replacement would put pairs of a member with itself into the mean.
+    For independent members ``E d_m . d_n = |E d|^2``. Limits know of samples by a bootstrap, and of members by how
+    the products of pairs vary: drawing members with replacement would put pairs of a member with itself into the
+    mean, and a jackknife counts twice what varies where there is nothing in common, which is where it matters.
 
     Args:
         deviations: ``(members, n, numbers)``, what each member's output is off by, flattened over elements.
@@ -140,28 +143,69 @@ def systematic(deviations: Array, *, seed: int, level: float = LEVEL, resamples:
     if members < FEWEST_REPLICAS:
         raise ValueError("one member has nothing in common with others")
     squares = (deviations**2).sum(axis=2)  # (members, n)
-    pairs = np.einsum("mid,kid->mki", deviations, deviations, optimize=True)  # (members, members, n)
-    whole = pairs.sum(axis=(0, 1)) - squares.sum(axis=0)  # over pairs of two different ones, (n,)
-    own, common = squares.mean(axis=0), whole / (members * (members - 1))
+    total = deviations.sum(axis=0)
+    pairs = members * (members - 1)
+    own, common = squares.mean(axis=0), ((total**2).sum(axis=1) - squares.sum(axis=0)) / pairs  # (n,) each
+    flat = deviations.reshape(members, -1)
+    products = flat @ flat.T / n  # (members, members), with the squares on the diagonal
     columns = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples) / n
+    alone = Varied(float(squares.mean(axis=1).var(ddof=1)) / members, members - 1)
+    paired = _of_pairs(products)
+    share = float(common.mean() / own.mean())
+    twice_own = float(squares.var()) / squares.size
+    upper = np.triu_indices(members, 1)
+    spread = np.mean([(deviations[i] * deviations[j]).sum(axis=1).var() for i, j in zip(*upper, strict=True)])
+    twice = float(spread) / (len(upper[0]) * n)
+    scale = float(own.mean()) ** 2
+    relative = replace(paired, variance=paired.variance / scale)
 
-    def limits(values: Callable[[Array, Array], Array], without: Array) -> Interval:
-        """An estimate with limits from samples drawn anew and members left out."""
-        theta = float(values(own.mean()[None], common.mean()[None])[0])
-        by_sample = float(values(columns @ own, columns @ common).var())
-        by_member = float(((without - without.mean()) ** 2).sum()) * (members - 1) / members
-        total = by_sample + by_member
-        degrees = total**2 / (by_member**2 / (members - 1) + by_sample**2 / (n - 1)) if total > 0 else np.inf
-        half = float(stats.t.isf((1 - level) / 2, degrees)) * total**0.5
+    def limits(theta: float, drawn: Array, of_members: Varied, twice: float) -> Interval:
+        """An estimate with limits from samples drawn anew and from members.
+
+        What varies from one member and sample to the next is in both variances, and is taken out once (Cameron,
+        Gelbach & Miller 2011).
+        """
+        by_sample = float(drawn.var())
+        whole = max(by_sample + of_members.variance - twice, by_sample, of_members.variance)
+        if whole <= 0 or of_members.degrees <= 0:
+            return Interval(theta, *((theta, theta) if whole <= 0 else (None, None)), n)
+        degrees = whole**2 / (of_members.variance**2 / of_members.degrees + by_sample**2 / (n - 1))
+        half = float(stats.t.isf((1 - level) / 2, degrees)) * whole**0.5
         return Interval(theta, theta - half, theta + half, n)
 
-    left = members - 1
-    own_without = (squares.sum(axis=0).mean() - squares.mean(axis=1)) / left
-    rows = pairs.sum(axis=1).mean(axis=1) - squares.mean(axis=1)  # of each member, with all others
-    fewer = left * (left - 1)
-    common_without = (whole.mean() - 2 * rows) / fewer if fewer else np.full(members, common.mean())
     return Shared(
-        limits(lambda a, b: a, own_without),
-        limits(lambda a, b: b, common_without),
-        limits(lambda a, b: b / a, common_without / own_without),
+        limits(float(own.mean()), columns @ own, alone, twice_own),
+        limits(float(common.mean()), columns @ common, paired, twice),
+        limits(share, (columns @ common) / (columns @ own), relative, twice / scale),
     )
+
+
+@dataclass(frozen=True)
+class Varied:
+    """A variance and the degrees of freedom that it is known with."""
+
+    variance: float
+    degrees: float
+
+
+def _of_pairs(products: Array) -> Varied:
+    """The variance of the mean over pairs of ``products``, ``(members, members)`` and symmetric.
+
+    ``g_mn = g + a_m + a_n + e_mn``: with nothing in common products of pairs are uncorrelated although pairs share
+    members, and ``a`` is 0; with something in common it is not. The variance is ``4 var(a) / m`` and
+    ``2 var(e) / (m (m - 1))``, both from sums of squares as of diallel crosses (Griffing 1956, method 4).
+    """
+    m = len(products)
+    upper = products[np.triu_indices(m, 1)]
+    if m <= MOST_FEW:  # of three members nothing is left for e
+        return Varied(float(upper.var(ddof=1)) / len(upper) if len(upper) > 1 else np.nan, len(upper) - 1)
+    rows = (products.sum(axis=1) - np.diag(products)) / (m - 2)
+    effects = rows - rows.mean()
+    of_members = float((effects**2).sum()) * (m - 2) / (m - 1)  # a mean square of m - 1 degrees of freedom
+    rest_degrees = m * (m - 3) / 2
+    rest = max(0.0, (float(((upper - upper.mean()) ** 2).sum()) - of_members * (m - 1)) / rest_degrees)
+    common = max(0.0, (of_members - rest) / (m - 2))
+    pair, own = 2 * rest / (m * (m - 1)), 4 * common / m
+    whole = pair + own
+    degrees = whole**2 / (pair**2 / rest_degrees + own**2 / (m - 1)) if whole > 0 else rest_degrees
+    return Varied(whole, degrees)

@@ -20,7 +20,7 @@ FRAME = 11
 """Pixels of the 8 x 8 originals that a whole image spans: one and a half black ones on every side of them."""
 
 
-def load(*, split: str, size: int) -> Arrays:
+def load(*, split: str, size: int, upside_down: str) -> Arrays:
     """The digits, brought from 8 x 8 to ``size`` x ``size`` (bicubic) with a black margin of about an eighth.
 
     33 pixels stay odd under stride 2 (33, 17, 9), so that quarter turns are exact for a strided network, and
@@ -29,6 +29,8 @@ def load(*, split: str, size: int) -> Arrays:
     Args:
         split: ``train`` (1,347) or ``test`` (450).
         size: pixels a side, odd or even.
+        upside_down: what a 6 that is turned over is: no 6 to be learnt or measured (``another``), or one that is to
+            be recognised all the same (``the same``), so that the law of the data is as symmetric as the group.
     """
     pixels, target = _originals()
     order = np.random.RandomState(0).permutation(len(target))
@@ -40,7 +42,7 @@ def load(*, split: str, size: int) -> Arrays:
         fields={"image": Image()},
         target_fields={"label": Category(10)},
         classes=[str(digit) for digit in range(10)],
-        valid=readable,
+        valid=readable if upside_down == "another" else None,
     )
 
 

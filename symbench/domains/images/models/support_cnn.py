@@ -1,4 +1,4 @@
-"""A network whose filters have some of their places only: which symmetries its architecture allows depends on which."""
+"""A network whose filters have some of their places only, and with them some of the symmetries."""
 
 from __future__ import annotations
 

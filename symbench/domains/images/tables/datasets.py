@@ -13,10 +13,11 @@ from symbench.domains.common.datasets import DatasetRow, Split
 
 
 class DigitsOptions(Options):
-    """``digits``: 1,797 handwritten digits, 450 of them for testing."""
+    """``digits``: 1,797 handwritten digits, 450 of them for testing; ``upside_down`` says what a 6 turned over is."""
 
     split: Split = "test"
     size: Annotated[int, Limits(ge=9, le=257)] = 33
+    upside_down: Literal["another", "the same"] = "another"
 
 
 def _rising(value: object) -> object:
