@@ -106,7 +106,7 @@ class FixedRotConv(RightRotConv):
     """The mean over rotations, with the axes right: turning the input turns the output.
 
     But a mean of convolutions is the convolution with the mean of the copies, which is one filter that looks the same
-    at each rotation, for n times the cost. It cannot tell a horizontal edge from a vertical one.
+    at each rotation, for n times the cost. It cannot tell a straight line from a bent one.
     """
 
     def forward(self, x: Tensor) -> Tensor:
