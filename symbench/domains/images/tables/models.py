@@ -159,12 +159,12 @@ MODELS = {
     ),
     "rotconv-fixed": ModelRow(
         "symbench.domains.images.models.rotconv:fixed",
-        "the same with its axes right: exact under quarter turns on odd sizes, by isotropic filters",
+        "the same with its axes right: exact under quarter turns if 4 divides n, on odd sizes, by isotropic filters",
         RotConvOptions,
     ),
     "rotconv-max": ModelRow(
         "symbench.domains.images.models.rotconv:maximum",
-        "the same with the maximum over rotations: exact under quarter turns on odd sizes",
+        "the same with the maximum over rotations: exact under quarter turns if 4 divides n, on odd sizes",
         RotConvOptions,
     ),
     "torchvision/<NAME>": ModelRow(
