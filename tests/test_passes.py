@@ -16,7 +16,7 @@ from symbench.algebra.metrics.passes import latency, peak_memory, throughput
 from symbench.algebra.statistics import Passes, absolute, change, relative_change
 from symbench.base.passes import PassRecord, alike, why_unlike
 from symbench.read.judge import compare_runs, judge_run, set_baseline
-from symbench.read.report.numbers import memory, rate
+from symbench.read.numbers import memory, rate
 
 RNG = np.random.default_rng(4)
 BEFORE, AFTER = RNG.normal(100, 3, 4), RNG.normal(90, 5, 6)

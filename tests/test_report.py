@@ -11,8 +11,8 @@ from conftest import Folder
 from PIL import Image
 
 import symbench as sb
+from symbench.read.numbers import count, percent, scientific, seconds
 from symbench.read.report import tables
-from symbench.read.report.numbers import count, percent, scientific, seconds
 
 SYMMETRIES = ("turns", "rotations", "mixed", "shifts")
 

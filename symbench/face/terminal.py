@@ -229,7 +229,7 @@ def show_pairs(record: CompareRecord, stream: TextIO | None = None) -> None:
 
 def show_baseline(record: BaselineRecord, stream: TextIO | None = None) -> None:
     """Print what a baseline holds: where it is from, and its estimates."""
-    from symbench.read.report.numbers import scientific
+    from symbench.read.numbers import scientific
 
     facts = [("suite", record.suite), ("run", record.run), ("created", record.created), ("reason", record.reason)]
     commit = record.environment.get("commit") or {}

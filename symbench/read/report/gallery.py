@@ -12,7 +12,7 @@ from PIL import Image as Pil
 
 from symbench.base.records import Manifest
 from symbench.measure.store import Store
-from symbench.read.report.numbers import percent, scientific
+from symbench.read.numbers import percent, scientific
 
 SIDE, SMALL_SIDE = 112, 72
 """Pictures are made no larger than this, in pixels; the smaller one where there are many."""

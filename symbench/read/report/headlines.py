@@ -10,8 +10,8 @@ import pandas as pd
 from symbench.base.records import CellStatus, GateRecord
 from symbench.read.gate.words import FIRST, facts, waits
 from symbench.read.gate.words import change as change_of
+from symbench.read.numbers import percent
 from symbench.read.report import chance
-from symbench.read.report.numbers import percent
 from symbench.read.report.places import Places
 from symbench.read.report.ranks import CLEAN, ORBIT, Ranked
 from symbench.read.report.tables import EXACTNESS, Board, where_exact, whole

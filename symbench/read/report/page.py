@@ -20,12 +20,12 @@ from symbench.base.escape import csv_safe
 from symbench.base.records import CompareRecord, GateRecord
 from symbench.read.estimates import NOT_YET
 from symbench.read.gate.words import sentence, waits
+from symbench.read.numbers import scientific
 from symbench.read.report import chance, faults, gallery, headlines, pairs, ranks, sheets, speed, tables
 from symbench.read.report.drawing import STUDIES, Drawn
 from symbench.read.report.figures import FigureRow, in_order
 from symbench.read.report.inline import Inliner
 from symbench.read.report.material import Material, letter_of
-from symbench.read.report.numbers import scientific
 from symbench.read.report.ranks import CLEAN, ORBIT
 from symbench.read.report.sheets import Entry, Sheet
 from symbench.read.report.style import GLYPHS

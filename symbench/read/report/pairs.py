@@ -10,7 +10,7 @@ from symbench.base.escape import csv_text
 from symbench.base.escape import markdown as escaped
 from symbench.base.records import CompareRecord, PairRecord
 from symbench.read.compare import MARKS
-from symbench.read.report.numbers import count, percent, scientific, seconds
+from symbench.read.numbers import count, percent, scientific, seconds
 
 
 def headings(letter: str = "B") -> tuple[str, ...]:

@@ -14,8 +14,8 @@ import pandas as pd
 from symbench.algebra.metrics import METRICS, MetricRow
 from symbench.base.escape import csv_safe
 from symbench.read.estimates import NOT_YET
+from symbench.read.numbers import percent
 from symbench.read.report import chance
-from symbench.read.report.numbers import percent
 from symbench.read.report.ranks import CLEAN, STAGES, Ranked
 from symbench.read.report.tables import Board, Cell, headings
 

@@ -12,8 +12,8 @@ from symbench.base.passes import PassRecord, TimedBatch
 from symbench.base.records import Manifest
 from symbench.measure.store import Store
 from symbench.read import estimates
+from symbench.read.numbers import rate, seconds
 from symbench.read.report.material import Material, Part
-from symbench.read.report.numbers import rate, seconds
 from symbench.read.report.sheets import Entry, Group, Line, Sheet
 
 COLUMNS = ["model", "batch", "samples per second", "p50", "p90", "p99", "forward passes", "passes"]

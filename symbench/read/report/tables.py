@@ -11,9 +11,9 @@ import pandas as pd
 
 from symbench.algebra.metrics import METRICS, MetricRow, Metrics, role_of, shown_in
 from symbench.algebra.metrics.equivariance import AS_IT_RUNS
+from symbench.read.numbers import WRITTEN, percent, scientific, seconds
 from symbench.read.report import chance
 from symbench.read.report.beside import of_models
-from symbench.read.report.numbers import WRITTEN, percent, scientific, seconds
 from symbench.read.report.outputs import first_trainings, side_by_side
 from symbench.read.report.places import Places
 

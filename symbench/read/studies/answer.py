@@ -10,7 +10,7 @@ import pandas as pd
 
 from symbench.algebra.metrics import MetricRow
 from symbench.algebra.statistics import Interval
-from symbench.read.report.numbers import WRITTEN
+from symbench.read.numbers import WRITTEN
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from torch import Tensor, nn
+
+Padding = Literal["zeros", "circular"]
+"""What lies beyond the border of an image, a ``padding_mode`` of torch's."""
 
 
 class Cnn(nn.Module):
@@ -14,10 +19,10 @@ class Cnn(nn.Module):
     def __init__(self, *, shape: tuple[int, ...], outputs: int, width: int) -> None:
         super().__init__()
         self.features = nn.Sequential(
-            *_block(shape[0], width, stride=1),
-            *_block(width, 2 * width, stride=2),
-            *_block(2 * width, 2 * width, stride=2),
-            *_block(2 * width, 2 * width, stride=1),
+            *block(shape[0], width, stride=1),
+            *block(width, 2 * width, stride=2),
+            *block(2 * width, 2 * width, stride=2),
+            *block(2 * width, 2 * width, stride=1),
         )
         self.head = nn.Linear(2 * width, outputs)
 
@@ -27,9 +32,10 @@ class Cnn(nn.Module):
         return out
 
 
-def _block(channels: int, width: int, *, stride: int) -> list[nn.Module]:
+def block(channels: int, width: int, *, stride: int, padding: Padding = "zeros") -> list[nn.Module]:
+    """A 3x3 convolution, batch normalisation and ReLU."""
     return [
-        nn.Conv2d(channels, width, 3, stride=stride, padding=1, bias=False),
+        nn.Conv2d(channels, width, 3, stride=stride, padding=1, padding_mode=padding, bias=False),
         nn.BatchNorm2d(width),
         nn.ReLU(),
     ]

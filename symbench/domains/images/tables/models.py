@@ -39,6 +39,44 @@ class SupportCnnOptions(Options):
     support: Literal["plus", "corner", "full"] = "plus"
 
 
+class CircularCnnOptions(Options):
+    """``circular-cnn``: channels of the first layer; later ones have twice as many."""
+
+    width: Width = 24
+
+
+class BlurCnnOptions(Options):
+    """``blur-cnn``: channels of the first layer; ``padding`` is what lies beyond the border."""
+
+    width: Width = 24
+    padding: Literal["zeros", "circular"] = "zeros"
+
+
+class ApsCnnOptions(Options):
+    """``aps-cnn``: channels of the first layer; later ones have twice as many."""
+
+    width: Width = 24
+
+
+class P4mCnnOptions(Options):
+    """``p4m-cnn``: channels of the first layer, each at eight orientations."""
+
+    width: Width = 6
+
+
+class P2mmCnnOptions(Options):
+    """``p2mm-cnn``: channels of the first layer, each at four orientations."""
+
+    width: Width = 8
+
+
+class RotConvOptions(Options):
+    """``rotconv-...``: channels of the first layer; ``n`` rotated copies of every filter, by 360/n degrees."""
+
+    width: Width = 16
+    n: Annotated[int, Limits(ge=2, le=16)] = 4
+
+
 class LibraryOptions(Options):
     """What models of libraries have in common: ``classes`` in place of the data's, for weights drawn at random."""
 
@@ -94,6 +132,52 @@ MODELS = {
         "symbench.domains.images.models.support_cnn:SupportCnn",
         "two layers whose filters have a symmetric support or not: what trainings break alike depends on it",
         SupportCnnOptions,
+    ),
+    "circular-cnn": ModelRow(
+        "symbench.domains.images.models.circular_cnn:CircularCnn",
+        "circular padding and no strides: exact under rolls, at nine times the cost of cnn",
+        CircularCnnOptions,
+        aliases=("torus-cnn", "cyclic-cnn"),
+    ),
+    "blur-cnn": ModelRow(
+        "symbench.domains.images.models.blur_cnn:BlurCnn",
+        "anti-aliased strides (Zhang 2019): less broken under shifts than cnn, and not exact",
+        BlurCnnOptions,
+        aliases=("blurpool", "blur-pool", "antialiased-cnn"),
+    ),
+    "aps-cnn": ModelRow(
+        "symbench.domains.images.models.aps_cnn:ApsCnn",
+        "adaptive polyphase sampling (Chaman & Dokmanic 2021): exact under rolls, for sides divisible by 4",
+        ApsCnnOptions,
+        aliases=("aps", "polyphase-cnn"),
+    ),
+    "p4m-cnn": ModelRow(
+        "symbench.domains.images.models.p4m_cnn:P4mCnn",
+        "group convolutions with quarter turns and mirrors: exact under D4 on odd and even sizes",
+        P4mCnnOptions,
+        aliases=("p4m", "d4-cnn"),
+    ),
+    "p2mm-cnn": ModelRow(
+        "symbench.domains.images.models.p2mm_cnn:P2mmCnn",
+        "group convolutions with flips and half turns: exact under D2, a wrong group of p4's order",
+        P2mmCnnOptions,
+        aliases=("p2mm", "pmm", "d2-cnn"),
+    ),
+    "rotconv-published": ModelRow(
+        "symbench.domains.images.models.rotconv:published",
+        "the widely copied rotated-filter convolution with its faults: claims quarter turns, breaks them",
+        RotConvOptions,
+        aliases=("rotconv", "rotated-filters"),
+    ),
+    "rotconv-fixed": ModelRow(
+        "symbench.domains.images.models.rotconv:fixed",
+        "the same with its axes right: exact under quarter turns if 4 divides n, on odd sizes, by isotropic filters",
+        RotConvOptions,
+    ),
+    "rotconv-max": ModelRow(
+        "symbench.domains.images.models.rotconv:maximum",
+        "the same with the maximum over rotations: exact under quarter turns if 4 divides n, on odd sizes",
+        RotConvOptions,
     ),
     "torchvision/<NAME>": ModelRow(
         "symbench.domains.images.models.torchvision:Torchvision",
