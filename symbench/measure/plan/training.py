@@ -10,10 +10,11 @@ from symbench.domains.common.models.inputs import takes
 from symbench.measure import assemble
 from symbench.measure.plan.data import Data
 from symbench.measure.plan.draft import Draft
+from symbench.measure.plan.widths import settle_width
 
 
 def plan_training(draft: Draft, name: str) -> None:
-    """Load what a model is trained on, once for all models, and keep its recipe's document.
+    """Load what a model is trained on, once for all models, choose its width, and keep its recipe's document.
 
     Raises:
         ConfigError: the model cannot be trained on it.
@@ -50,7 +51,8 @@ def plan_training(draft: Draft, name: str) -> None:
         prepared = assemble.prepare(suite, recipe.augment, data.dataset, data.shapes(suite.models[name].size))
         rule = assemble.rule_document(recipe.on, data.dataset, prepared)  # any element may be drawn
         augment = {**prepared.document, "valid": rule}
-    draft.recipes[name] = assemble.recipe_document(suite, name, data.digest, augment)
+    settle_width(draft, name, [recipe.on])
+    draft.recipes[name] = assemble.recipe_document(draft.workspace.suite, name, data.digest, augment)
 
 
 def origin(draft: Draft, name: str) -> dict[str, Any]:

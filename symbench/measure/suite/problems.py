@@ -15,6 +15,7 @@ from symbench.measure.suite.entries import NAME, PATTERNS, Recipe, Suite
 from symbench.measure.suite.numerics import Numerics, Tolerance
 from symbench.measure.suite.rules import Rule
 from symbench.measure.suite.select import Selector
+from symbench.measure.suite.size import SizeBudget
 from symbench.measure.suite.throughput import Throughput
 
 EXPECTED = {
@@ -96,4 +97,5 @@ def _siblings(path: Path_) -> list[str]:
         return list(Rule.model_fields)
     if path[-2] in {"only", "except"}:
         return list(Selector.model_fields)
-    return list(Recipe.model_fields) if path[-2] == "train" else []
+    inside: dict[Any, type[Options]] = {"train": Recipe, "budget": SizeBudget}
+    return list(inside[path[-2]].model_fields) if path[-2] in inside else []
