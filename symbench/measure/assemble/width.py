@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,6 +21,12 @@ GAP = 64
 UNBOUNDED = 1 << 16
 """The widest that is tried of a model that says nothing of how wide it may be."""
 
+GUESSES = 4
+"""How often the next width is guessed from the counts on both sides, which meets most budgets, before ranges are
+halved, which meets all."""
+
+Side = tuple[int, float]
+"""A width and its count."""
 Count = Callable[[int], float | None]
 """The count of a model at a width; None where it cannot be built at that one."""
 
@@ -33,14 +40,14 @@ class Nearest:
         above: the narrowest whose count is not.
     """
 
-    below: tuple[int, float] | None
-    above: tuple[int, float] | None
+    below: Side | None
+    above: Side | None
 
-    def sides(self) -> list[tuple[int, float]]:
+    def sides(self) -> list[Side]:
         """Those that there are, the narrower one first."""
         return [side for side in (self.below, self.above) if side is not None]
 
-    def chosen(self, budget: float) -> tuple[int, float] | None:
+    def chosen(self, budget: float) -> Side | None:
         """The one that comes nearest, the narrower of two that come as near; None where there is neither."""
         return min(self.sides(), key=lambda side: abs(side[1] - budget), default=None)
 
@@ -68,16 +75,16 @@ def limits(entry: ModelEntry) -> tuple[int, int]:
 
 
 def search(count: Count, budget: float, least: int, most: int) -> Nearest:
-    """The widths on both sides of a budget, by doubling and then halving. Counts have to rise with the width.
+    """The widths on both sides of a budget: by doubling, then by narrowing. Counts have to rise with the width.
 
     Args:
-        count: of a model at a width. It is asked about 2 log2(width) times, and more where many cannot be built.
+        count: of a model at a width. It is asked about log2(width) times, and more where many cannot be built.
         budget: what the count is to come near to.
         least: the narrowest that is tried.
         most: the widest.
     """
-    below: tuple[int, float] | None = None
-    above: tuple[int, float] | None = None
+    below: Side | None = None
+    above: Side | None = None
     width = least
     while above is None and width <= most:  # doubling, until a count reaches the budget
         found = _next(count, width, most)
@@ -87,19 +94,30 @@ def search(count: Count, budget: float, least: int, most: int) -> Nearest:
             below, width = found, max(2 * width, found[0] + 1)
         else:
             above = found
+    # what can be built at `low` is below the budget, what can at `high` or beyond is above it
     low = below[0] if below else least - 1
     high = above[0] if above else min(width, most + 1)
-    while high - low > 1:  # what can be built at `high` or beyond is above the budget, what can at `low` is below it
-        middle = (low + high) // 2
-        found = _next(count, middle, high - 1)
+    steps = 0
+    while high - low > 1:
+        guess = _between(below, above, budget) if steps < GUESSES else (low + high) // 2
+        tried, steps = min(max(guess, low + 1), high - 1), steps + 1
+        found = _next(count, tried, high - 1)
         if found is not None and found[1] < budget:
             below, low = found, found[0]
         else:
-            above, high = found or above, middle
+            above, high = found or above, tried
     return Nearest(below, above)
 
 
-def _next(count: Count, width: int, most: int) -> tuple[int, float] | None:
+def _between(below: Side | None, above: Side | None, budget: float) -> int:
+    """Where a power of the width that goes through both sides meets the budget; counts are nearly such."""
+    if below is None or above is None or not 0 < below[1] < above[1]:
+        return ((below or (0, 0.0))[0] + (above or below or (0, 0.0))[0]) // 2
+    power = math.log(above[0] / below[0]) / math.log(above[1] / below[1])
+    return int(below[0] * (budget / below[1]) ** power)
+
+
+def _next(count: Count, width: int, most: int) -> Side | None:
     """The narrowest from this width on that can be built, with its count; None where there is none in reach."""
     for tried in range(width, min(width + GAP, most + 1)):
         found = count(tried)

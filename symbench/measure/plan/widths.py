@@ -23,6 +23,10 @@ from symbench.measure.suite import ModelEntry
 
 SHARE = 0.05
 """How far from its budget a model may be, as a part of it: what arms of one comparison may differ by."""
+LITTLE = 1e8
+"""Operations of a pass up to which it is quicker to run a model than to load what torch needs for the ``meta`` device,
+which takes it two seconds."""
+OPERATIONS = "floating-point operations"
 FEW, MANY = 2, 16
 """Samples whose operations are counted where they cannot be without their values: a few, if these are alike."""
 
@@ -82,7 +86,8 @@ def _found(draft: Draft, name: str, dataset: str) -> tuple[int, float]:
     preprocessing = [entry.size, entry.channels, entry.mean, entry.std]
     key = content_key([model_description(space.suite, name), wanted, unit, shapes, outputs, preprocessing, data.digest])
     if key not in draft.widths:
-        counting = Counting(space, name, shapes, outputs, data)
+        devices = ("cpu",) if unit == OPERATIONS and wanted <= LITTLE else ("meta", "cpu")
+        counting = Counting(space, name, shapes, outputs, data, devices)
         nearest = search(counting.at, wanted, *limits(entry))
         chosen = nearest.chosen(wanted)
         if chosen is None:
@@ -107,7 +112,7 @@ def _wanted(entry: ModelEntry) -> tuple[float, str]:
     budget = entry.budget
     if budget is None:
         raise ValueError("there is no budget")
-    return (budget.parameters, "parameters") if budget.parameters else (budget.flops or 0.0, "operations")
+    return (budget.parameters, "parameters") if budget.parameters else (budget.flops or 0.0, OPERATIONS)
 
 
 def _where(space: Workspace, name: str) -> str:
@@ -119,7 +124,7 @@ class Counting:
     """Counts what a model's budget is one of, at any width.
 
     On the ``meta`` device, where tensors have shapes and no numbers, a model of any width is built in milliseconds.
-    One that looks at numbers while it is built or run is counted on the CPU.
+    One that looks at numbers while it is built or run is counted on the CPU, and so is little work.
 
     Attributes:
         space: the plan as far as it is made.
@@ -136,7 +141,7 @@ class Counting:
     shapes: dict[str, tuple[int, ...]]
     outputs: int
     data: Data
-    devices: tuple[str, ...] = ("meta", "cpu")
+    devices: tuple[str, ...]
     refused: ModelError | None = None
     known: dict[int, float | None] = field(default_factory=dict)
 
