@@ -24,8 +24,8 @@ from symbench.measure.suite import ModelEntry
 SHARE = 0.05
 """How far from its budget a model may be, as a part of it: what arms of one comparison may differ by."""
 LITTLE = 1e8
-"""Operations of a pass up to which it is quicker to run a model than to load what torch needs for the ``meta`` device,
-which takes it two seconds."""
+"""Operations of a pass up to which a model is run rather than counted on the ``meta`` device, for which torch loads
+modules for two seconds."""
 OPERATIONS = "floating-point operations"
 FEW, MANY = 2, 16
 """Samples whose operations are counted where they cannot be without their values: a few, if these are alike."""
@@ -84,7 +84,9 @@ def _found(draft: Draft, name: str, dataset: str) -> tuple[int, float]:
     shapes, outputs = space.made_for(name, dataset)
     wanted, unit = _wanted(entry)
     preprocessing = [entry.size, entry.channels, entry.mean, entry.std]
-    key = content_key([model_description(space.suite, name), wanted, unit, shapes, outputs, preprocessing, data.digest])
+    key = content_key(
+        [model_description(space.suite, name), wanted, unit, shapes, outputs, preprocessing, data.digest]
+    )
     if key not in draft.widths:
         devices = ("cpu",) if unit == OPERATIONS and wanted <= LITTLE else ("meta", "cpu")
         counting = Counting(space, name, shapes, outputs, data, devices)

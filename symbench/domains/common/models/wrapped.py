@@ -1,0 +1,272 @@
+"""A model made equivariant from outside: averaged over a finite group's orbit, or run on a canonical element.
+
+Both wrap any module without a change to it. Averaging is the Reynolds operator (Yarotsky, "Universal approximations
+of invariant maps by neural networks", 2018); canonicalising is a choice of frame, here a fixed one (Kaba et al.,
+"Equivariance with Learned Canonicalization Functions", 2023, learn theirs).
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from symbench.algebra.actions.base import SHARP, Action, TrivialAction
+from symbench.algebra.fields import Field
+from symbench.algebra.groups.base import Elements, Group
+from symbench.base.environment import exact_device, sent
+from symbench.base.errors import ConfigError, Problem
+from symbench.domains.common.models.outputs import read
+from symbench.domains.common.models.running import handed
+
+MOST = 256
+"""Elements that are averaged over or chosen from: each is a forward pass, or a comparison, for every sample."""
+ONLY = "x"
+"""The name of an only input, where nobody has given it one."""
+
+
+class Mover:
+    """An action by the elements of an orbit: on new memory, and with derivatives where they only permute numbers.
+
+    Then it looks up where each number comes from. The action itself copies into memory at hand, which is quick, and
+    has no derivatives.
+
+    Args:
+        action: on a leaf or an output.
+        elements: ``(k, ...)``.
+    """
+
+    def __init__(self, action: Action, elements: Tensor) -> None:
+        self.action = action
+        self.elements = elements
+        self.trivial = isinstance(action, TrivialAction)
+        self.permutes = not action.moves_values and set(action.kinds(elements)) == {"permutation"}
+        self.tables: dict[tuple[tuple[int, ...], torch.device], Tensor] = {}
+
+    def __call__(self, x: Tensor, numbers: Tensor | int) -> Tensor:
+        """Values ``(n, ...)`` under the element of this number, or each under its own, ``(n,)``."""
+        if self.trivial:
+            return x.clone()
+        if not self.permutes:
+            g = self.elements[[numbers]] if isinstance(numbers, int) else self.elements[numbers.cpu()][None]
+            return self.action.act(g, x)[0]
+        rows, table = x.flatten(1), self._table(x)[numbers]
+        return (rows.index_select(1, table) if isinstance(numbers, int) else rows.gather(1, table)).view_as(x)
+
+    def _table(self, like: Tensor) -> Tensor:
+        """Where each number of such values comes from, ``(k, numbers)``."""
+        shape = tuple(like.shape[1:])
+        if (shape, like.device) not in self.tables:
+            index = torch.arange(like[0].numel(), dtype=torch.float64).view(1, *shape)  # float64 holds them all
+            table = self.action.act(self.elements, index)[:, 0].flatten(1).long()
+            self.tables[shape, like.device] = sent(table, like.device)
+        return self.tables[shape, like.device]
+
+
+OfOutput = Callable[[str, tuple[int, ...], int], Action]
+"""The action on an output, by its name, its shape without the sample axis, and the length of the last axis of the
+input that moves. It raises a CellError where there is none."""
+
+
+@dataclass(frozen=True)
+class Orbit:
+    """What a wrapped model moves its inputs by, and its outputs back.
+
+    Attributes:
+        inverses: of the elements, ``(k, ...)``, the identity first.
+        weights: of the elements, adding up to 1.
+        leaves: what moves each leaf that the model takes, in its order.
+        on: the leaf that the symmetry is on.
+        of_output: the action on an output, asked once it has been seen.
+        outputs: what moves each output back, as far as they have been seen.
+    """
+
+    inverses: Tensor
+    weights: Sequence[float]
+    leaves: Mapping[str, Mover]
+    on: str
+    of_output: OfOutput
+    outputs: dict[str, Mover] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        group: Group,
+        actions: Mapping[str, Action],
+        on: str,
+        of_output: OfOutput,
+        *,
+        where: str,
+        design: Elements | None = None,
+    ) -> Orbit:
+        """The orbit of a finite group, or of a design of one that has no end.
+
+        Args:
+            group: the group.
+            actions: on the leaves that the model takes, in its order.
+            on: the leaf that the symmetry is on.
+            of_output: see above.
+            where: the suite's key, or the argument.
+            design: evenly spread elements with their weights, where these will do.
+
+        Raises:
+            ConfigError: it is too large, or no group, or loses or blurs what it moves; with what to do instead.
+        """
+        elements = _elements(group, design, where)
+        _check(group, elements.values, actions, where)
+        movers = {name: Mover(action, elements.values) for name, action in actions.items()}
+        return cls(group.inverse(elements.values), elements.weights.tolist(), movers, on, of_output)
+
+    def moved(self, leaves: Mapping[str, Tensor], numbers: Tensor | int) -> dict[str, Tensor]:
+        """Every leaf ``(n, ...)`` under the element of this number, or each sample under its own, ``(n,)``."""
+        return {name: self.leaves[name](x, numbers) for name, x in leaves.items()}
+
+    def back(self, name: str, value: Tensor, numbers: Tensor | int, side: int) -> Tensor:
+        """An output ``(n, ...)`` of inputs under these elements, moved back by their inverses.
+
+        Raises:
+            CellError: it moves with the input, and cannot be moved.
+        """
+        if name not in self.outputs:
+            self.outputs[name] = Mover(self.of_output(name, tuple(value.shape[1:]), side), self.inverses)
+        return self.outputs[name](value, numbers)
+
+
+def _elements(group: Group, design: Elements | None, where: str) -> Elements:
+    """All elements, the identity first, or the design's."""
+    wanted = f"a group of at most {MOST} elements"
+    if group.law != "Haar":
+        got, remedy = f"the elements of {group.name} are no group, but {group.law}", "Name one, such as C4."
+        raise ConfigError(Problem(where, got, wanted, remedy))
+    spread = design if group.count is None and design is not None and design.how == "design" else None
+    count = group.count if spread is None else len(spread)
+    if count is None:
+        got = f"{group.name} has more elements than can be listed"
+        raise ConfigError(Problem(where, got, wanted, "Name a smaller group, such as C4."))
+    if count > MOST:
+        got = f"{group.name} has {count:,} elements, each of which costs time for every sample"
+        raise ConfigError(Problem(where, got, wanted, "Name a smaller group, such as C4."))
+    if spread is not None:
+        return spread
+    return Elements(group.elements(), torch.full((count,), 1 / count, dtype=torch.float64), "enumeration")
+
+
+def _check(group: Group, elements: Tensor, actions: Mapping[str, Action], where: str) -> None:
+    """Refuse elements that move nothing that the model takes, or lose or blur it."""
+    if all(isinstance(action, TrivialAction) for action in actions.values()):
+        got = f"{group.name} moves none of the leaves that the model takes: {', '.join(map(repr, actions))}"
+        raise ConfigError(Problem(where, got, "one of them at least"))
+    for name, action in actions.items():
+        if not set(action.kinds(elements)) <= set(SHARP):
+            got = f"{group.name} resamples or loses what is in {name!r}, and so would a model behind it"
+            remedy = "Name a symmetry whose elements only permute numbers, or turn vectors."
+            raise ConfigError(Problem(where, got, "a group that acts exactly", remedy))
+
+
+class Wrapped(nn.Module):
+    """A module behind the moves of an orbit. It holds the module itself, whose layers keep their names.
+
+    Args:
+        module: with its weights; takes its leaves as it does alone.
+        orbit: of the leaves that it takes; or makes it, of the first that are seen.
+        outputs: the fields of what the module returns.
+        name: its name, for messages.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        orbit: Orbit | Callable[[Mapping[str, Tensor]], Orbit],
+        outputs: Mapping[str, Field],
+        name: str,
+    ) -> None:
+        super().__init__()
+        self.module = module
+        self.orbit = orbit
+        self.fields = dict(outputs)
+        self.name = name
+
+    def get_submodule(self, target: str) -> nn.Module:
+        """Of the module itself, so that its layers have the names that it gives them."""
+        return self.module.get_submodule(target)
+
+    def forward(self, *only: Tensor, **leaves: Tensor) -> Any:
+        """The outputs by name, ``(n, ...)`` each, as the module returns them; one that has no name by itself."""
+        if not isinstance(self.orbit, Orbit):
+            self.orbit = self.orbit({**dict(zip((ONLY,), only, strict=False)), **leaves})
+        given = {**dict(zip(self.orbit.leaves, only, strict=False)), **leaves}
+        outputs, key = self.combined(self.orbit, given, len(next(iter(given.values()))))
+        if len(outputs) > 1:
+            return outputs
+        value = next(iter(outputs.values()))
+        return value if key is None else {key: value}
+
+    def run(
+        self, orbit: Orbit, leaves: Mapping[str, Tensor], numbers: Tensor | int, count: int
+    ) -> tuple[dict[str, Tensor], str | None]:
+        """The outputs of samples moved by these elements, moved back, and the module's own name of the first."""
+        side = leaves[orbit.on].shape[-1] if orbit.on in leaves else 0
+        found = read(handed(self.module, orbit.moved(leaves, numbers)), self.fields, count, self.name)
+        return {name: orbit.back(name, x, numbers, side) for name, x in found.outputs.items()}, found.key
+
+    @abstractmethod
+    def combined(
+        self, orbit: Orbit, leaves: Mapping[str, Tensor], count: int
+    ) -> tuple[dict[str, Tensor], str | None]:
+        """The outputs of ``count`` samples, and the module's own name of the first."""
+
+
+class Averaged(Wrapped):
+    """``f'(x) = sum_g w_g g^-1 f(g x)``: the mean of a module's outputs over the orbit, each moved back.
+
+    Of the outputs as they are: where a module returns logits, the mean of logits, and not of probabilities. Exactly
+    equivariant, to rounding, where the elements are a whole group. It costs as many forward passes as there are
+    elements. The identity comes last, so that whoever watches a layer sees it on the sample as it is.
+    """
+
+    def combined(
+        self, orbit: Orbit, leaves: Mapping[str, Tensor], count: int
+    ) -> tuple[dict[str, Tensor], str | None]:
+        """As many passes as elements, of all samples each."""
+        total: dict[str, Tensor] = {}
+        key = None
+        for number in reversed(range(len(orbit.weights))):
+            found, key = self.run(orbit, leaves, number, count)
+            weighted = {name: orbit.weights[number] * x for name, x in found.items()}
+            total = {name: total[name] + x for name, x in weighted.items()} if total else weighted
+        return total, key
+
+
+class Canonicalised(Wrapped):
+    """``f'(x) = g^-1 f(g x)`` for the element ``g`` that brings the sample into a canonical form.
+
+    That is the one whose ``g x`` has the largest inner product with a fixed pattern of normal numbers, the first of
+    several. Exactly equivariant where elements only permute numbers, up to ties: of a sample that some element leaves
+    as it is, an output that moves along is not made symmetric. Not continuous: where two elements nearly tie, a small
+    change of the input turns it over. It costs one forward pass, and a product with the pattern for each element.
+    """
+
+    def combined(
+        self, orbit: Orbit, leaves: Mapping[str, Tensor], count: int
+    ) -> tuple[dict[str, Tensor], str | None]:
+        """One pass, of each sample under its own element."""
+        scores = [_score(orbit, orbit.moved(leaves, number)) for number in range(len(orbit.weights))]
+        return self.run(orbit, leaves, torch.stack(scores).argmax(0), count)
+
+
+def _score(orbit: Orbit, leaves: Mapping[str, Tensor]) -> Tensor:
+    """The inner product of moved leaves with their patterns, ``(n,)``.
+
+    In float64, whatever the precision of the model, so that it chooses the same elements in any.
+    """
+    parts = []
+    for number, (name, x) in enumerate(leaves.items()):
+        if not orbit.leaves[name].trivial:
+            pattern = torch.randn(x[0].numel(), generator=torch.Generator().manual_seed(number), dtype=torch.float64)
+            wide = x.to(exact_device(str(x.device))).double().flatten(1)
+            parts.append((wide * sent(pattern, wide.device)).sum(1).to(x.device))
+    return torch.stack(parts).sum(0)
