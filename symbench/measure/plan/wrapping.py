@@ -55,13 +55,19 @@ def wrapped(space: Workspace, model: Model, cell: Cell) -> Model:
 
 
 def _prepared(space: Workspace, cell: Pair, symmetry: str, key: str) -> Prepared:
-    entry, fields = space.suite.symmetries[symmetry], space.data_of(cell.dataset).dataset.fields
+    entry, dataset = space.suite.symmetries[symmetry], space.data_of(cell.dataset).dataset
     where = space.suite.where("models", cell.model, key)
-    if entry.on not in fields:
+    if entry.on not in dataset.fields:
         raise ImpossiblePair(Problem(where, f"{cell.dataset} has no leaf {entry.on!r}, which {symmetry} is on"))
     if entry.options.get("margin"):
         raise ConfigError(Problem(where, f"{symmetry} crops", "a symmetry that keeps the frame"))
-    return space.symmetry_of(replace(cell, symmetry=symmetry))
+    prepared = space.symmetry_of(replace(cell, symmetry=symmetry))
+    sizes = dataset.sizes.get(prepared.lookup.moved)
+    if sizes is not None and len(set(sizes)) > 1:
+        # one group for all of them would bring padding in among what is real
+        got = f"samples of {cell.dataset} have {prepared.lookup.moved} in different numbers, and {symmetry} moves all"
+        raise ImpossiblePair(Problem(where, got, "as many in every sample"))
+    return prepared
 
 
 def _orbit(
