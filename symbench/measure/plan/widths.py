@@ -166,16 +166,27 @@ class Counting:
         return None
 
     def _on(self, device: str, width: int) -> float:
-        suite = with_width(self.space.suite, self.name, width)
-        with torch.device(device):
-            module = assemble.build_module(suite, self.name, shapes=self.shapes, outputs=self.outputs)
-        budget = suite.models[self.name].budget
+        budget, module = self.space.suite.models[self.name].budget, self.built(device, width)
         if budget is not None and budget.flops is not None:
-            return self._operations(module, device)
+            return self.operations(module, device)
         return count_numbers(module)["trainable_parameters"] or 0.0
 
-    def _operations(self, module: nn.Module, device: str) -> float:
-        """Of one sample's forward pass; the mean over some where these differ, as graphs without padding do."""
+    def built(self, device: str, width: int) -> nn.Module:
+        """The model at a width.
+
+        Raises:
+            ModelError: it cannot be built.
+        """
+        suite = with_width(self.space.suite, self.name, width)
+        with torch.device(device):
+            return assemble.build_module(suite, self.name, shapes=self.shapes, outputs=self.outputs)
+
+    def operations(self, module: nn.Module, device: str) -> float:
+        """Of one sample's forward pass; the mean over some where these differ, as graphs without padding do.
+
+        Raises:
+            ModelError: it cannot be run.
+        """
         entry, dataset = self.space.suite.models[self.name], self.data.dataset
         model = assemble.ready(module, entry, self.name, device=device)
         taken = assemble.inputs_of(entry, self.name, module, dataset.fields) or tuple(self.shapes)
