@@ -12,14 +12,14 @@ from torch import Tensor, nn
 
 import symbench as sb
 from symbench.base.errors import ConfigError, SuiteError
-from symbench.base.events import Event, Note
+from symbench.base.events import Event, Note, ignore
 from symbench.base.registry import Options
 from symbench.domains.common.datasets import DATASETS
 from symbench.domains.common.models import MODELS, ModelRow, Width
 from symbench.domains.common.models.inputs import takes
 from symbench.face.api import prepare
 from symbench.measure.assemble.width import search
-from symbench.measure.plan import pairs
+from symbench.measure.plan import pairs, parse_only
 from symbench.measure.plan.resolve import resolve
 from symbench.measure.plan.widths import Counting
 from symbench.measure.plan.workspace import Workspace
@@ -46,9 +46,14 @@ def written(folder: Folder, models: str) -> Path:
     return folder.suite
 
 
-def planned(path: Path, heard: list[Event] | None = None) -> Workspace:
+def planned(path: Path, heard: list[Event] | None = None, only: str | None = None) -> Workspace:
     suite = load(path)
-    return resolve(suite, pairs(suite), device="cpu", listen=[].append if heard is None else heard.append)
+    return resolve(
+        suite,
+        pairs(suite, parse_only(only) if only else None),
+        device="cpu",
+        listen=ignore if heard is None else heard.append,
+    )
 
 
 def mlp(w: int, d: int = 81, o: int = 10) -> int:
@@ -331,8 +336,7 @@ symmetries:
         "Give each dataset an entry of its own with only:, or train the model, which is then built once."
     )
     for alone, width in (("small", 38), ("large", 19)):
-        folder.suite.write_text(suite % f", only: {{dataset: {alone}}}")
-        assert planned(folder.suite).suite.models["m"].options["width"] == width
+        assert planned(folder.suite, only=f"dataset={alone}").suite.models["m"].options["width"] == width
     folder.suite.write_text(suite % ", size: 9")
     space = planned(folder.suite)
     assert space.suite.models["m"].options["width"] == 38, "both are brought to one size"
@@ -351,7 +355,7 @@ symmetries:
         ("use: cnn, budget: {flops: 0.0}", "models.m.budget.flops: got 0.0, expected a number above 0."),
         ("use: cnn, budget: {params: 6}", "got unknown key 'params', expected one of parameters, flops. Did you mean 'parameters'?"),
         ("use: cnn, budget: 600", "models.m.budget: got 600, expected a mapping."),
-        ("use: cn, budget: {parameters: 600}", "Did you mean 'cnn'?"),
+        ("use: cnnn, budget: {parameters: 600}", "Did you mean 'cnn'?"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_budget_is_said(folder: Folder, entry: str, message: str) -> None:
