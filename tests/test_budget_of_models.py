@@ -137,6 +137,7 @@ def test_a_run_records_the_width_and_meets_the_budget(folder: Folder, symbench: 
     models = "\n".join(
         [
             "  conv: {use: cnn, budget: {flops: 9.0e5}, only: {dataset: digits}}",
+            "  mean: {use: cnn, budget: {flops: 9.0e5}, average: on-digits, only: {dataset: digits}}",
             "  rows: {use: deep-sets, budget: {flops: 4.0e4}, only: {dataset: sets}}",
             "  messages: {use: gnn, budget: {flops: 2.0e5}, only: {dataset: graphs}}",
             "  numbers: {use: deep-sets, budget: {parameters: 2000}, only: {dataset: sets}}",
@@ -152,6 +153,7 @@ def test_a_run_records_the_width_and_meets_the_budget(folder: Folder, symbench: 
         facts[cell.model] = record.facts
     for name, (metric, budget) in {
         "conv": ("flops", 9e5),
+        "mean": ("flops", 4 * 9e5),
         "rows": ("flops", 4e4),
         "messages": ("flops", 2e5),
         "numbers": ("trainable_parameters", 2000),
@@ -159,6 +161,10 @@ def test_a_run_records_the_width_and_meets_the_budget(folder: Folder, symbench: 
         assert facts[name][metric] == pytest.approx(budget, rel=0.05), name
     width = run.manifest.suite["models"]["conv"]["width"]
     assert facts["conv"]["flops"] == cnn_flops(width)
+    assert symbench("report", "--results", folder.results, "--output", folder.path / "report").code == 0
+    page = (folder.path / "report" / "report.html").read_text()
+    assert f"width {width} of a budget of 900,000 flops" in page
+    assert f"width {width} of a budget of 900,000 flops, averaged over on-digits" in page
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,12 @@ from conftest import Folder, Symbench
 from torch import Tensor, nn
 
 import symbench as sb
-from symbench.base.errors import ConfigError, SuiteError
+from symbench.base.errors import CellError, ConfigError, SuiteError
 from symbench.domains.images.models.cnn import Cnn
 from symbench.face.api import prepare
 from symbench.fields import Image, Nodes, Scalar
 from symbench.measure.plan import pairs
+from symbench.measure.plan.agreement import check_agreement
 from symbench.measure.plan.resolve import resolve
 from symbench.measure.plan.workspace import Workspace
 from symbench.measure.suite import load
@@ -104,6 +106,18 @@ def test_one_checkpoint_serves_all_and_each_has_cells_of_its_own(folder: Folder)
     assert others["plain/digits/turns"] == keys["plain"]
     assert others["canonical/digits/turns"] == keys["canonical"]
     assert others["averaged/digits/turns"] != keys["averaged"]
+
+
+def test_another_process_sees_what_its_models_are_wrapped_by(folder: Folder) -> None:
+    folder.suite.write_text(SUITE % {"train": ""})
+    plan = planned(folder.suite).plan
+    opened = Workspace(plan)
+    for cell in plan.cells:
+        check_agreement(opened, cell)
+    cell = next(cell for cell in plan.cells if cell.pair.model == "averaged")
+    wrapper = {"average": {**cell.identity["wrapped"]["average"], "group": "D4"}, "version": 1}
+    with pytest.raises(CellError, match=r"is not what was planned: wrapped\.average\.group"):
+        check_agreement(opened, replace(cell, identity={**cell.identity, "wrapped": wrapper}))
 
 
 def test_layers_are_those_of_the_model(folder: Folder, symbench: Symbench) -> None:

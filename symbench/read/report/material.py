@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from string import ascii_uppercase
+from typing import Any
 
 import pandas as pd
 
@@ -72,6 +73,17 @@ class Material:
                     found[part.names[model]] = f"{recipe.get('epochs', '?')} epochs on {recipe.get('on', '?')}{more}"
         return found
 
+    @property
+    def built(self) -> dict[str, str]:
+        """The width that a budget chose for each model, and the symmetry that it is wrapped by, in words."""
+        found = {}
+        for part in self.parts:
+            for model, entry in part.manifest.suite.get("models", {}).items():
+                words = _built(entry) if isinstance(entry, dict) and model in part.names else ""
+                if words:
+                    found[part.names[model]] = words
+        return found
+
     def scenes(self) -> Iterator[Scene]:
         """What figures are drawn from."""
         return scenes(self.shown, self.elements(), self.models, self.metrics)
@@ -101,6 +113,15 @@ class Material:
                     rows = pd.concat([first.rows, rows]).drop_duplicates("element", ignore_index=True)
                     found[spot] = replace(first, rows=rows)
         return found
+
+
+def _built(entry: Mapping[str, Any]) -> str:
+    said = [
+        f"width {entry.get('width', '?')} of a budget of {count:,.0f} {unit}"
+        for unit, count in (entry.get("budget") or {}).items()
+    ]
+    ways = {"average": "averaged over", "canonicalise": "canonicalised by"}
+    return ", ".join([*said, *(f"{words} {entry[key]}" for key, words in ways.items() if entry.get(key))])
 
 
 def family_of(record: CellRecord) -> str | None:
