@@ -46,12 +46,16 @@ class Mover:
         self.trivial = isinstance(action, TrivialAction)
         self.permutes = not action.moves_values and set(action.kinds(elements)) == {"permutation"}
         self.tables: dict[tuple[tuple[int, ...], torch.device], Tensor] = {}
+        self.patterns: dict[tuple[int, torch.device], Tensor] = {}
 
     def __call__(self, x: Tensor, numbers: Tensor | int) -> Tensor:
         """Values ``(n, ...)`` under the element of this number, or each under its own, ``(n,)``."""
         if self.trivial:
             return x.clone()
         if not self.permutes:
+            if x.is_cuda and torch.cuda.is_current_stream_capturing():
+                # the action sends its elements from memory that a graph would read again when it is others'
+                raise RuntimeError("elements are sent from the host in every pass")
             g = self.elements[[numbers]] if isinstance(numbers, int) else self.elements[numbers.cpu()][None]
             return self.action.act(g, x)[0]
         rows, table = x.flatten(1), self._table(x)[numbers]
@@ -65,6 +69,18 @@ class Mover:
             table = self.action.act(self.elements, index)[:, 0].flatten(1).long()
             self.tables[shape, like.device] = sent(table, like.device)
         return self.tables[shape, like.device]
+
+    def score(self, x: Tensor, seed: int) -> Tensor:
+        """The inner product of each of the values ``(n, ...)`` with a pattern of normal numbers, ``(n,)``, float64.
+
+        In float64 whatever the precision of the model, so that the same elements are chosen in any.
+        """
+        wide = x.to(exact_device(str(x.device))).double().flatten(1)
+        key = (wide.shape[1], wide.device)
+        if key not in self.patterns:
+            drawn = torch.randn(key[0], generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+            self.patterns[key] = sent(drawn, wide.device)
+        return (wide * self.patterns[key]).sum(1)
 
 
 OfOutput = Callable[[str, tuple[int, ...], int], Action]
@@ -255,18 +271,12 @@ class Canonicalised(Wrapped):
     ) -> tuple[dict[str, Tensor], str | None]:
         """One pass, of each sample under its own element."""
         scores = [_score(orbit, orbit.moved(leaves, number)) for number in range(len(orbit.weights))]
-        return self.run(orbit, leaves, torch.stack(scores).argmax(0), count)
+        best = torch.stack(scores).argmax(0).to(next(iter(leaves.values())).device)
+        return self.run(orbit, leaves, best, count)
 
 
 def _score(orbit: Orbit, leaves: Mapping[str, Tensor]) -> Tensor:
-    """The inner product of moved leaves with their patterns, ``(n,)``.
-
-    In float64, whatever the precision of the model, so that it chooses the same elements in any.
-    """
-    parts = []
-    for number, (name, x) in enumerate(leaves.items()):
-        if not orbit.leaves[name].trivial:
-            pattern = torch.randn(x[0].numel(), generator=torch.Generator().manual_seed(number), dtype=torch.float64)
-            wide = x.to(exact_device(str(x.device))).double().flatten(1)
-            parts.append((wide * sent(pattern, wide.device)).sum(1).to(x.device))
-    return torch.stack(parts).sum(0)
+    """How canonical moved leaves are, ``(n,)``: the sum over those that move, each with a pattern of its own."""
+    moving = [name for name in leaves if not orbit.leaves[name].trivial]
+    scores = [orbit.leaves[name].score(leaves[name], seed) for seed, name in enumerate(moving)]
+    return torch.stack(scores).sum(0)
