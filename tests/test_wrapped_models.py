@@ -13,10 +13,11 @@ from conftest import Folder, Symbench
 from torch import Tensor, nn
 
 import symbench as sb
+from symbench.algebra.actions.base import take
 from symbench.base.errors import CellError, ConfigError, SuiteError
 from symbench.domains.images.models.cnn import Cnn
 from symbench.face.api import prepare
-from symbench.fields import Image, Nodes, Scalar
+from symbench.fields import Grid, Image, Nodes, Scalar, Vector
 from symbench.measure.plan import pairs
 from symbench.measure.plan.agreement import check_agreement
 from symbench.measure.plan.resolve import resolve
@@ -311,6 +312,34 @@ def test_rows_move_with_the_rows(generator: torch.Generator, wrap: Wrap) -> None
         assert_equivariant(Rows(), "S4", {"x": rows}, {"y": field}, fields={"x": field})
     wrapped = wrap(Rows(), "S4", {"y": field}, fields={"x": field})
     assert_equivariant(wrapped, "S4", {"x": rows}, {"y": field}, fields={"x": field})
+
+
+@BOTH
+def test_vectors_turn_with_the_image(generator: torch.Generator, wrap: Wrap) -> None:
+    """Elements that turn the numbers themselves, by a formula: the action moves them, and no table."""
+    arrows, field = torch.rand(3, 2, 7, 7, generator=generator, dtype=torch.float64), Vector().over(Grid("image"))
+    conv = nn.Conv2d(2, 2, 3, padding=1)
+
+    def test(model: nn.Module) -> None:
+        fields = {"x": field}
+        assert_equivariant(model, "D4", {"x": arrows}, {"y": field}, fields=fields, tolerance=1e-12)
+
+    with pytest.raises(AssertionError, match="not equivariant under D4"):
+        test(conv)
+    wrapped = wrap(conv, "D4", {"y": field}, fields={"x": field})
+    test(wrapped)
+    given = arrows.float().requires_grad_()
+    wrapped(given).square().sum().backward()
+    assert given.grad is not None
+    assert given.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("index", [[[2, 0, 1], [0, 2, 1]], [[2, 0, 1]]], ids=["two", "one"])
+def test_what_is_gathered_by_tables_has_a_derivative(generator: torch.Generator, index: list[list[int]]) -> None:
+    x = torch.rand(2, 4, 3, generator=generator, dtype=torch.float64, requires_grad=True)
+    table = torch.tensor(index)
+    assert torch.equal(take(x, table), take(x.detach(), table))
+    assert torch.autograd.gradcheck(lambda values: take(values, table), x)
 
 
 def test_a_symmetric_sample_is_a_tie_that_outputs_which_move_do_not_survive() -> None:

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from symbench.algebra.actions.base import Action, TrivialAction
 from symbench.algebra.fields import Field, Undeclared
 from symbench.base.errors import ConfigError, Problem, quoted
-from symbench.domains.common.models.wrapped import Averaged, Canonicalised, Orbit, Wrapped
+from symbench.domains.common.models.orbit import Orbit
+from symbench.domains.common.models.wrapped import Averaged, Canonicalised, Wrapped
 from symbench.face.equivariant.fields import Declared, field_of
 from symbench.face.equivariant.setting import Setting
 

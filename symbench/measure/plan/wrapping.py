@@ -9,7 +9,8 @@ from typing import Any
 from symbench.algebra.actions.base import Action
 from symbench.base.errors import ConfigError, ImpossiblePair, ModelError, Problem
 from symbench.domains.common.models.base import Model
-from symbench.domains.common.models.wrapped import Averaged, Canonicalised, OfOutput, Orbit, Wrapped
+from symbench.domains.common.models.orbit import OfOutput, Orbit
+from symbench.domains.common.models.wrapped import Averaged, Canonicalised, Wrapped
 from symbench.measure.assemble import Prepared
 from symbench.measure.plan.document import Cell
 from symbench.measure.plan.pairs import Pair
