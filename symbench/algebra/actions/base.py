@@ -152,6 +152,8 @@ def take(x: Tensor, index: Tensor, *, fill: float | None = None) -> Tensor:
         x = torch.cat([x, x.new_full((*x.shape[:-1], 1), fill)], dim=-1)
         index = torch.where(index < 0, x.shape[-1] - 1, index)
     index = sent(index, x.device)
+    if index.ndim == 2 and x.requires_grad:  # what is written into memory at hand has no derivative
+        return torch.stack([x.index_select(-1, row) for row in index])
     if index.ndim == 2:
         out = x.new_empty(len(index), *x.shape[:-1], index.shape[1])
         for row, place in zip(index, out, strict=True):

@@ -1,6 +1,7 @@
-"""For tests: ``assert_equivariant`` for models, and law checks for groups and actions."""
+"""For tests: ``assert_equivariant`` for models, law checks for groups and actions, and models made equivariant."""
 
 from symbench.face.equivariant import Deviation, assert_equivariant
+from symbench.face.equivariant.wrapping import averaged, canonicalised
 from symbench.face.testing.laws import (
     check_action,
     check_closed,
@@ -13,6 +14,8 @@ from symbench.face.testing.laws import (
 __all__ = [
     "Deviation",
     "assert_equivariant",
+    "averaged",
+    "canonicalised",
     "check_action",
     "check_closed",
     "check_design",

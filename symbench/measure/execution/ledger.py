@@ -16,6 +16,7 @@ from symbench.measure.execution.loading import Loaded, Settings, flags, job_of
 from symbench.measure.plan.document import Cell
 from symbench.measure.plan.keys import built_for
 from symbench.measure.plan.workspace import Workspace
+from symbench.measure.plan.wrapping import wrapped
 from symbench.measure.store import Store
 from symbench.measure.training.checkpoints import cached, restore
 
@@ -78,7 +79,7 @@ class Ledger:
             model = ready(
                 module, space.suite.models[name], name, device=self.settings.device, dtype=dtype_of(space.suite)
             )
-            at_hand = Loaded(model, record.checkpoint)
+            at_hand = Loaded(wrapped(space, model, cell), record.checkpoint)
             return why_another(job_of(space, cell, at_hand, self.settings), record.probe)
 
     def done(self, space: Workspace, cell: Cell) -> bool:

@@ -21,6 +21,7 @@ from symbench.measure.execution.loading import Loaded, Settings, flags, job_of
 from symbench.measure.plan.agreement import check_agreement
 from symbench.measure.plan.document import Cell
 from symbench.measure.plan.workspace import Workspace
+from symbench.measure.plan.wrapping import wrapped
 from symbench.measure.training.checkpoints import Checkpoint, obtain, restore
 
 
@@ -141,14 +142,15 @@ class Worker:
     def _load(self, cell: Cell) -> Loaded:
         name = cell.pair.model
         entry = self.space.suite.models[name]
-        key = cell.pair.dataset if built_for_data(entry) else ""
+        key = cell.pair.dataset if built_for_data(entry) or entry.wrappers else ""
         if key not in self.models:
             self.models.clear()
-            self.models[key] = self._fresh(name, cell.pair.dataset)
+            self.models[key] = self._fresh(cell)
         return self.models[key]
 
-    def _fresh(self, name: str, dataset: str) -> Loaded:
+    def _fresh(self, cell: Cell) -> Loaded:
         suite, device = self.space.suite, self.settings.device
+        name, dataset = cell.pair.model, cell.pair.dataset
         trained: Checkpoint | None = None
         facts: dict[str, float | None] = {}
         checkpoint = weights_digest(suite, name)
@@ -161,6 +163,7 @@ class Worker:
             if trained is not None:
                 restore(module, trained)
             load_weights(module, suite, name, trust_pickle=self.settings.trust_pickle)
-            return ready(module, suite.models[name], name, device=device, dtype=dtype_of(suite))
+            model = ready(module, suite.models[name], name, device=device, dtype=dtype_of(suite))
+            return wrapped(self.space, model, cell)
 
         return Loaded(build(), checkpoint, facts, build)

@@ -10,6 +10,7 @@ from symbench.measure import assemble
 from symbench.measure.plan.document import Cell
 from symbench.measure.plan.keys import built_for
 from symbench.measure.plan.workspace import Workspace
+from symbench.measure.plan.wrapping import wrapper_document
 
 
 def check_agreement(space: Workspace, cell: Cell, *, trust_pickle: bool = False) -> None:
@@ -30,10 +31,14 @@ def check_agreement(space: Workspace, cell: Cell, *, trust_pickle: bool = False)
     if space.planned_here:
         return
     try:
-        found = {**_of_symmetry(space, cell), **_of_model(space, cell, trust_pickle=trust_pickle)}
+        wrapper = wrapper_document(space, cell.pair, cell.takes)
+        found = {**_of_symmetry(space, cell), **wrapper, **_of_model(space, cell, trust_pickle=trust_pickle)}
     except ConfigError as error:  # planning, it would be the suite that is wrong; by now it fails the cell
         raise CellError(error.problems) from error
-    planned = {**{key: cell.identity[key] for key in ("symmetry", "valid")}, "model": _planned_model(space, cell)}
+    planned = {
+        **{key: cell.identity[key] for key in ("symmetry", "valid", *wrapper)},
+        "model": _planned_model(space, cell),
+    }
     planned["model"] = {key: planned["model"].get(key) for key in found["model"]}
     changed = differences(planned, found)
     if changed:

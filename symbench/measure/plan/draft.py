@@ -33,6 +33,7 @@ class Draft:
         lacking: what a model takes and none of its datasets has, in words, by the model's name.
         labels: how the labels of a dataset are read for a model, by (model, dataset).
         cells: those that have their keys.
+        widths: the widths that budgets have chosen, with the count of each, by all that they depend on.
     """
 
     workspace: Workspace
@@ -48,6 +49,7 @@ class Draft:
     lacking: dict[str, str] = field(default_factory=dict)
     labels: dict[tuple[str, str], Labels | None] = field(default_factory=dict)
     cells: list[Cell] = field(default_factory=list)
+    widths: dict[str, tuple[int, float]] = field(default_factory=dict)
 
     def broken_reason(self, pair: Pair) -> CellError | None:
         """Why a cell cannot be measured, as far as that is known by now."""

@@ -12,6 +12,7 @@ from symbench.measure.assemble.running import numerics_document
 from symbench.measure.plan.document import Cell
 from symbench.measure.plan.draft import Draft
 from symbench.measure.plan.pairs import Pair
+from symbench.measure.plan.wrapping import wrapper_document
 from symbench.measure.store import content_key
 from symbench.measure.suite import ModelEntry
 
@@ -38,6 +39,7 @@ def cell_of(draft: Draft, pair: Pair) -> Cell:
     prepared = space.symmetry_of(pair)
     labels = _labels(draft, pair)
     brought = controls.document(data.dataset.fields)
+    takes = draft.takes.get((pair.model, pair.dataset), ())
     identity = {
         "model": _model_identity(draft, pair),
         "dataset": {
@@ -64,8 +66,8 @@ def cell_of(draft: Draft, pair: Pair) -> Cell:
         **({"labels": labels.outputs} if labels is not None and labels.outputs is not None else {}),
         **({"brought": brought} if brought else {}),
         **entry.declared_outputs,
+        **wrapper_document(space, pair, takes),
     }
-    takes = draft.takes.get((pair.model, pair.dataset), ())
     return Cell(pair, content_key(identity), identity, takes, labels)
 
 

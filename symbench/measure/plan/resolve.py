@@ -23,6 +23,7 @@ from symbench.measure.plan.forward import Made, why_unfit
 from symbench.measure.plan.keys import built_for, cell_of
 from symbench.measure.plan.pairs import Pair, idle, unknown_leaves
 from symbench.measure.plan.training import check_softening, origin, plan_training
+from symbench.measure.plan.widths import settle_width
 from symbench.measure.plan.workspace import Workspace
 from symbench.measure.suite import Suite
 
@@ -167,6 +168,8 @@ def _built(draft: Draft, name: str, mine: Sequence[Pair]) -> dict[str, nn.Module
     try:
         if entry.train is not None:
             plan_training(draft, name)
+        else:
+            settle_width(draft, name, datasets)
         for dataset in datasets if assemble.built_for_data(entry) else datasets[:1]:
             module = _tried(draft, name, dataset, told)
             if module is not None:

@@ -17,10 +17,11 @@ from symbench.measure.plan.draft import Draft
 from symbench.measure.suite import Recipe
 from symbench.measure.training.soften import check_outputs
 from symbench.measure.training.subsets import parts_of
+from symbench.measure.plan.widths import settle_width
 
 
 def plan_training(draft: Draft, name: str) -> None:
-    """Load what a model is trained on, once for all models, and keep its recipe's document.
+    """Load what a model is trained on, once for all models, choose its width, and keep its recipe's document.
 
     Raises:
         ConfigError: the model cannot be trained on it.
@@ -56,8 +57,9 @@ def plan_training(draft: Draft, name: str) -> None:
         documents["augment"]["share"] = recipe.augment.share
     if recipe.soften is not None:
         documents["soften"]["weight"] = recipe.soften.weight
+    settle_width(draft, name, [recipe.on])
     draft.recipes[name] = assemble.recipe_document(
-        suite, name, data.digest, documents.get("augment"), documents.get("soften")
+        draft.workspace.suite, name, data.digest, documents.get("augment"), documents.get("soften")
     )
 
 

@@ -130,12 +130,30 @@ class Workspace:
             ConfigError: the user's code cannot be imported.
             CellError: building it raised, or the data that it is shaped for cannot be read.
         """
-        entry = self.suite.models[name]
-        if not is_shaped(entry):
+        if not is_shaped(self.suite.models[name]):
             return assemble.build_module(self.suite, name, shapes={}, outputs=0, reads=reads)
-        data = self.training_of(entry.train.on) if entry.train is not None else self.data_of(dataset)
+        shapes, outputs = self.made_for(name, dataset)
+        return assemble.build_module(self.suite, name, shapes=shapes, outputs=outputs, reads=reads)
+
+    def data_for(self, name: str, dataset: str) -> Data:
+        """The data that a model is shaped for: what it is trained on, or else ``dataset``.
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        recipe = self.suite.models[name].train
+        data = self.training_of(recipe.on) if recipe is not None else self.data_of(dataset)
         if data.broken is not None:
             raise data.broken
+        return data
+
+    def made_for(self, name: str, dataset: str) -> tuple[dict[str, tuple[int, ...]], int]:
+        """The shapes, by leaf, and the number of outputs that a model is made for.
+
+        Raises:
+            CellError: the data that it is shaped for cannot be read.
+        """
+        entry, data = self.suite.models[name], self.data_for(name, dataset)
         fields, known = data.dataset.fields, data.shapes(entry.size)
         shapes = {leaf: known[leaf] for leaf in takes(MODELS.row(entry.use).inputs, fields) or known}
         if entry.channels is not None:
@@ -143,4 +161,4 @@ class Workspace:
             shapes = {leaf: (entry.channels, *s[1:]) if leaf in images else s for leaf, s in shapes.items()}
         # a library's model has classes of its own, for data that has none
         outputs = 0 if MODELS.row(entry.use).source and not data.dataset.targets else data.outputs(entry.size)
-        return assemble.build_module(self.suite, name, shapes=shapes, outputs=outputs, reads=reads)
+        return shapes, outputs

@@ -35,6 +35,7 @@ from symbench.measure.suite.recipe import Recipe
 from symbench.measure.suite.rules import Rule
 from symbench.measure.suite.select import Selector
 from symbench.measure.suite.studies import Study
+from symbench.measure.suite.size import WIDTH, SizeBudget
 from symbench.measure.suite.throughput import Passes
 
 NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
@@ -176,6 +177,12 @@ class Swept(Options):
 class ModelEntry(Entry):
     """One model of a suite: built, then trained or given weights, behind its own preprocessing.
 
+    ``budget`` chooses the option ``width`` of a built-in model, by the count that comes nearest; it is one of the
+    model alone, whatever wraps it. ``average`` and ``canonicalise`` name a symmetry of a finite group, and wrap the
+    model once it has its weights: the mean of its outputs over the orbit, each moved back; or its output for the
+    one element that a fixed score of the input chooses. The recipe knows nothing of them, so that the checkpoint is
+    that of the plain model.
+
     ``channels`` is how many it takes: grey images are repeated. Before the middle ``size`` pixels are kept, the
     shorter side becomes ``resize``, or height and width do; ``crop`` is which way half a pixel goes. ``labels`` says
     which output a class of the data is; ``outputs`` what the model returns, by its keys, or in order for a tuple.
@@ -183,6 +190,9 @@ class ModelEntry(Entry):
 
     use: str
     args: dict[str, Any] = Field(default_factory=dict)
+    budget: SizeBudget | None = None
+    average: str | None = None
+    canonicalise: str | None = None
     train: Recipe | None = None
     weights: WeightsOf | None = None
     size: Side | None = None
@@ -196,6 +206,18 @@ class ModelEntry(Entry):
     layers: Layers = Field(default_factory=dict)
     outputs: Outputs = Field(default_factory=dict)
     swept: Swept | None = None
+
+    @property
+    def wrappers(self) -> dict[str, str]:
+        """The symmetry that the model is wrapped by, by the key that says how; at most one in a checked suite."""
+        given = {"average": self.average, "canonicalise": self.canonicalise}
+        return {key: name for key, name in given.items() if name is not None}
+
+    def of_width(self, width: int) -> ModelEntry:
+        """The same with this width among its options."""
+        copied = self.model_copy()
+        copied._options = {**self._options, WIDTH: width}  # a copy of the model would share the mapping
+        return copied
 
     @property
     def declared_outputs(self) -> dict[str, Any]:

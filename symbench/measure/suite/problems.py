@@ -16,6 +16,7 @@ from symbench.measure.suite.numerics import Numerics, Tolerance
 from symbench.measure.suite.recipe import NESTED
 from symbench.measure.suite.rules import Rule
 from symbench.measure.suite.select import Selector
+from symbench.measure.suite.size import SizeBudget
 from symbench.measure.suite.throughput import Throughput
 
 EXPECTED = {
@@ -97,5 +98,5 @@ def _siblings(path: Path_) -> list[str]:
         return list(Rule.model_fields)
     if path[-2] in {"only", "except"}:
         return list(Selector.model_fields)
-    nested = NESTED.get(str(path[-2]))
+    nested = {**NESTED, "budget": SizeBudget}.get(str(path[-2]))
     return list(nested.model_fields) if nested is not None else []

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from symbench.base.errors import SymbenchError
-from symbench.measure.evaluate.cost import count_operations
+from symbench.domains.common.models.operations import operations as counted_of
 from symbench.measure.objective import Objective
 
 BACKWARD = 2
@@ -34,7 +34,7 @@ def flops_of(
     module = objective.model.module.eval()
     try:
         with torch.no_grad():
-            operations, names = count_operations(module, lambda: objective.outputs(leaves))
+            operations, names = counted_of(module, lambda: objective.outputs(leaves))
     except (SymbenchError, RuntimeError, TypeError, ValueError) as error:
         return None, f"not counted: {str(error).splitlines()[0]}"
     if not operations:

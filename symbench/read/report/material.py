@@ -78,6 +78,17 @@ class Material:
                     found[part.names[model]] = _in_words(recipe)
         return found
 
+    @property
+    def built(self) -> dict[str, str]:
+        """The width that a budget chose for each model, and the symmetry that it is wrapped by, in words."""
+        found = {}
+        for part in self.parts:
+            for model, entry in part.manifest.suite.get("models", {}).items():
+                words = _built(entry) if isinstance(entry, dict) and model in part.names else ""
+                if words:
+                    found[part.names[model]] = words
+        return found
+
     def scenes(self) -> Iterator[Scene]:
         """What figures are drawn from."""
         return scenes(self.shown, self.elements(), self.models, self.metrics)
@@ -120,6 +131,15 @@ def _in_words(recipe: Mapping[str, Any]) -> str:
     elif augment:
         text += f", {augment}"
     return f"{text}, softened by {soften['symmetry']}" if soften else text
+
+
+def _built(entry: Mapping[str, Any]) -> str:
+    said = [
+        f"width {entry.get('width', '?')} of a budget of {count:,.0f} {unit}"
+        for unit, count in (entry.get("budget") or {}).items()
+    ]
+    ways = {"average": "averaged over", "canonicalise": "canonicalised by"}
+    return ", ".join([*said, *(f"{words} {entry[key]}" for key, words in ways.items() if entry.get(key))])
 
 
 def family_of(record: CellRecord) -> str | None:

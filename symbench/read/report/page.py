@@ -244,15 +244,17 @@ def _lost(values: dict[str, tables.Cell], metric: str, row: MetricRow) -> float:
 def costs(frame: pd.DataFrame, material: Material) -> Sheet:
     """What each model costs, training included."""
     board = tables.costs(frame, material.metrics)
-    recipes = material.recipes
-    columns = ["model", *board.columns[1:], "trained"]
+    words = {"trained": material.recipes, "built": material.built}
+    texts = {heading: known for heading, known in words.items() if known or heading == "trained"}
+    columns = ["model", *board.columns[1:], *texts]
     lines, data = [], []
     for name, cells in board.rows:
         entries = [sheets.entry(cell, row) for cell, row in zip(cells, board.metrics.values(), strict=True)]
-        recipe = recipes.get(name, "")
-        lines.append(sheets.Line(name, [*entries, Entry(recipe or "–", order=recipe)], material.models.index(name)))
+        said = {heading: known.get(name, "") for heading, known in texts.items()}
+        entries += [Entry(text or "–", order=text) for text in said.values()]
+        lines.append(sheets.Line(name, entries, material.models.index(name)))
         numbers = {metric: cell.estimate for metric, cell in zip(board.metrics, cells, strict=True)}
-        data.append({"model": name} | numbers | {"trained": recipe})
+        data.append({"model": name, **numbers, **said})
     return Sheet("costs", "costs", columns, [sheets.Group("", lines, ". ".join(board.verdicts), board.note)], data)
 
 
