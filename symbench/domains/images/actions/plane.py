@@ -199,8 +199,8 @@ def turn(x: Tensor, matrix: Tensor, out: Tensor | None = None) -> Tensor:
     # the pixel at (x, y) comes from M^T (x, y); rows count downwards, so that an exchange by +1 flips
     signs = ((-2, -right), (-1, -up)) if swapped else ((-2, down), (-1, across))
     flipped = [axis for axis, sign in signs if sign < 0]
-    if out is None and not swapped:
-        return x.flip(flipped)  # a copy, even where no axis is flipped
+    if out is None and (not swapped or x.requires_grad):  # autograd allows no pieces to be filled in
+        return (x.mT if swapped else x).flip(flipped)  # a copy, even where no axis is flipped
     out = torch.empty_like(x) if out is None else out
     few = len(x) if x.is_cuda else max(1, AT_ONCE // x[0].numel())
     for piece, place in zip(x.split(few), out.split(few), strict=True):
