@@ -23,9 +23,7 @@ WRITERS = {
     "measure/throughput/contest.py": {"flops"},
     "measure/suite/problems.py": {"throughput"},
     "measure/evaluate/closing.py": {"parameters"},
-    "measure/evaluate/cost.py": {
-        "flops", "buffers", "parameters", "trainable_parameters", "seconds_per_sample"
-    },
+    "measure/evaluate/cost.py": {"flops", "seconds_per_sample"},
     "measure/evaluate/modes.py": {"changed_predictions", "largest_deviation"},
     "measure/tasks/multi_label.py": {"loss"},
     "measure/tasks/regression.py": {"loss"},

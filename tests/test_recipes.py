@@ -31,7 +31,7 @@ from symbench.measure.assemble.origin import TRAINING_SOURCES
 from symbench.measure.objective import Objective
 from symbench.measure.plan.workspace import Workspace
 from symbench.measure.suite import Recipe, load
-from symbench.measure.training import checkpoints, steps
+from symbench.measure.training import augment, checkpoints, steps
 from symbench.measure.training.optimiser import optimiser_of, schedule_of
 from symbench.measure.training.soften import Softening
 from symbench.measure.training.subsets import Parts, balanced_order, parts_of, validation_part
@@ -279,7 +279,7 @@ class Shown:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.images: dict[tuple[int, int], Tensor] = {}
         self.order: list[int] = []
-        augmented = steps.augmented
+        augmented = augment.augmented
 
         def noted(data: Any, leaves: Any, targets: Any, indices: Tensor, *more: Any, epoch: int) -> Any:
             found = augmented(data, leaves, targets, indices, *more, epoch=epoch)

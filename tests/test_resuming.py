@@ -17,6 +17,7 @@ from conftest import ROOT, Folder
 
 import symbench as sb
 from symbench.base.events import Event, Note, Started
+from symbench.base.paths import cache_folder
 from symbench.face.api import prepare
 from symbench.measure.plan.workspace import Workspace
 from symbench.measure.training import checkpoints, partial
@@ -104,7 +105,7 @@ def once(space: Workspace, batches: int) -> Path:
     """Stop a training after so many batches; its state."""
     with pytest.raises(sb.Interrupted, match="The same command goes on from epoch"):
         checkpoints.obtain(space, "net", device="cpu", listen=lambda event: None, stopped=After(batches))
-    (path,) = Path(checkpoints.cache_folder()).rglob("*.partial")
+    (path,) = cache_folder().rglob("*.partial")
     return path
 
 
@@ -126,12 +127,13 @@ def test_a_training_that_is_stopped_often_ends_in_the_same_weights(
 
 def test_what_is_measured_adds_up_over_stops(planned: Spaces, cache: Callable[[str], Path]) -> None:
     space = planned(RECIPES[3])
-    kept = [cache(name) and obtained(space, stopped) for name, stopped in (("a", lambda: False), ("b", After(2)))]
-    notes = []
-    for name in ("a", "b"):
-        (path,) = cache(name).rglob("*.json")
+    digests, notes = [], []
+    for name, stopped in (("a", lambda: False), ("b", After(2))):
+        kept = cache(name)
+        digests.append(obtained(space, stopped)[0])
+        (path,) = kept.rglob("*.json")
         notes.append(json.loads(path.read_text())["measured"])
-    assert kept[0][0] == kept[1][0]
+    assert digests[0] == digests[1]
     alike = ("samples", "shown", "epochs", "steps", "operations", "best_epoch", "stopped_early", "curve")
     assert [notes[0][key] for key in alike] == [notes[1][key] for key in alike]
     assert len(notes[0]["curve"]) == notes[0]["epochs"]

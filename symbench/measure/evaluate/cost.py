@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
-from math import prod
-from typing import Any
+from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
-import torch
-from torch import nn
-from torch.utils import flop_counter
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import FlopCounterMode
 
 from symbench.base.errors import ModelError
+from symbench.domains.common.models.operations import count_numbers, operations
 from symbench.domains.common.models.program import Program
-from symbench.domains.common.models.running import WRITES, plain_kernels, uncompiled
+from symbench.domains.common.models.running import WRITES
 from symbench.measure.evaluate.forward import run_model
 from symbench.measure.evaluate.job import Job, briefly, load_leaves, view_leaves
 from symbench.measure.evaluate.stopwatch import Stopwatch, Taken
@@ -31,18 +25,6 @@ many, whatever that is."""
 LONG, SHORT = 0.1, 0.02
 """Seconds that timing may take beyond the passes that are made anyway: where this run has not timed the model on this
 dataset yet, and in further cells."""
-
-PRODUCTS = frozenset(
-    {"mm", "addmm", "bmm", "baddbmm", "addbmm", "mv", "addmv", "dot", "vdot", "matmul", "linear", "trilinear"}
-    | {"conv", "convolution", "attention", "lstm", "gru", "rnn", "fft", "cdist", "pdist"}
-    | {"linalg", "svd", "qr", "cholesky", "lu", "solve", "eig", "inverse"}
-)
-"""Words in the names of torch's own operators that multiply much. Like torch, we count products alone: what works
-number by number, as activations and sums do, is left out."""
-NO_PRODUCTS = frozenset({"cell", "check"})
-"""Words in the names of operators that finish what others multiplied."""
-OURS = frozenset({"prim", "prims", "profiler", "debugprims"})
-"""Namespaces of operators beside ``aten`` that compute nothing."""
 
 
 def facts_of(
@@ -71,62 +53,6 @@ def operations_of(job: Job, order: Sequence[int]) -> tuple[float | None, str | N
     return job.known.flops
 
 
-def count_numbers(module: nn.Module) -> dict[str, float | None]:
-    """How many numbers a module holds, those that are shared once; None of a program that keeps them to itself.
-
-    Its ``parameters``, ``trainable_parameters`` (those that ask for gradients), and ``buffers``.
-    """
-    parameters, buffers = list(module.parameters()), list(module.buffers())
-    if isinstance(module, Program) and not parameters and not buffers:
-        return dict.fromkeys(("parameters", "trainable_parameters", "buffers"))
-    return {
-        "parameters": float(sum(p.numel() for p in parameters)),
-        "trainable_parameters": float(sum(p.numel() for p in parameters if p.requires_grad)),
-        "buffers": float(sum(b.numel() for b in buffers)),
-    }
-
-
-class Uncounted(TorchDispatchMode):
-    """Names operators that multiply and that the counter has no formula for. To be entered before the counter."""
-
-    supports_higher_order_operators = True
-
-    def __init__(self, counter: FlopCounterMode) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.counter = counter
-        self.names: dict[str, None] = {}
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Look at one operator, as the counter hands it on."""
-        plain = isinstance(func, torch._ops.OpOverload)  # else it is one that takes functions, as flex_attention
-        namespace, _, name = (func._schema.name if plain else str(func)).rpartition("::")
-        words = set(name.split("_"))
-        ours = not words & PRODUCTS or words & NO_PRODUCTS if namespace == "aten" else namespace in OURS
-        if not ours and (func.overloadpacket if plain else func) not in self.counter.flop_registry:
-            self.names[func._schema.name if plain else name] = None
-        return func(*args, **(kwargs or {}))
-
-
-class Whole(nullcontext[None]):
-    """Stands for what follows submodules in torch's counter: that breaks off where a model differentiates inside."""
-
-    parents = frozenset({"Global"})
-
-
-def _product(count: int) -> Any:
-    """The formula of an operator whose argument of this number is the matrix, or one of two vectors."""
-    return lambda *shapes, **_: 2 * prod(shapes[count])
-
-
-FORMULAS = {
-    torch.ops.aten.mv: _product(0),
-    torch.ops.aten.addmv: _product(1),
-    torch.ops.aten.dot: _product(0),
-    torch.ops.aten.vdot: _product(0),
-}
-"""What torch's counter leaves out although it is plain: products with a vector."""
-
-
 def count_flops(job: Job, order: Sequence[int]) -> tuple[float | None, str | None]:
     """Floating-point operations of one sample's forward pass (a multiply-add is two), and what is to be said of them.
 
@@ -153,24 +79,9 @@ def count_flops(job: Job, order: Sequence[int]) -> tuple[float | None, str | Non
 
 def _flops(job: Job, samples: Sequence[int], names: dict[str, None]) -> int:
     leaves, _ = load_leaves(job, samples)
-    operations, uncounted = count_operations(job.model.module, lambda: run_model(job, leaves))
+    count, uncounted = operations(job.model.module, partial(run_model, job, leaves))
     names |= dict.fromkeys(uncounted)
-    return operations
-
-
-def count_operations(module: nn.Module, forward: Callable[[], object]) -> tuple[int, list[str]]:
-    """Floating-point operations of a forward pass, and the operators that multiply and cannot be counted.
-
-    Args:
-        module: the model's own.
-        forward: runs it, once.
-    """
-    counter: Any = FlopCounterMode(display=False, custom_mapping=FORMULAS)
-    counter.mod_tracker = Whole()
-    modes = (Uncounted, getattr(flop_counter, "_FlopCounterMode", FlopCounterMode))
-    with uncompiled(*modes), plain_kernels(module), Uncounted(counter) as uncounted, counter:
-        forward()
-    return int(counter.get_total_flops()), list(uncounted.names)
+    return count
 
 
 def time_passes(job: Job, order: Sequence[int], taken: Taken, again: Taken) -> dict[str, float | None]:

@@ -11,7 +11,7 @@ from typing import Any
 from symbench.base.errors import CellError, Interrupted, Problem
 from symbench.base.events import Advanced
 from symbench.base.passes import PassRecord, PeakMemory, TimedBatch
-from symbench.measure.evaluate.cost import count_numbers
+from symbench.domains.common.models.operations import count_numbers
 from symbench.measure.evaluate.job import Job
 from symbench.measure.evaluate.room import free
 from symbench.measure.execution.context import Context
