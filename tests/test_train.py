@@ -20,7 +20,7 @@ from symbench.face.api import prepare
 from symbench.measure.assemble import prepare as prepare_symmetry
 from symbench.measure.store import content_key
 from symbench.measure.suite import load
-from symbench.measure.training import checkpoints
+from symbench.measure.training import checkpoints, loop
 from symbench.measure.training.augment import Augmentation, augmented
 from symbench.measure.training.record import Record
 from symbench.testing import Blobs
@@ -269,7 +269,7 @@ def test_all_cells_of_a_model_are_of_one_checkpoint(
     sb.run(folder.suite, results=folder.results)
     next((tmp_path / "cache").rglob("*.safetensors")).unlink()
     next((folder.results / "cells").rglob("cell.json")).unlink()
-    fit = checkpoints.fit
+    fit = loop.fit
 
     def otherwise(plan: Any, name: str, module: nn.Module, **rest: Any) -> Record:
         record = fit(plan, name, module, **rest)

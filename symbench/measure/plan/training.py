@@ -14,10 +14,10 @@ from symbench.measure import assemble
 from symbench.measure.assemble import Prepared
 from symbench.measure.plan.data import Data
 from symbench.measure.plan.draft import Draft
+from symbench.measure.plan.widths import settle_width
 from symbench.measure.suite import Recipe
 from symbench.measure.training.soften import check_outputs
 from symbench.measure.training.subsets import parts_of
-from symbench.measure.plan.widths import settle_width
 
 
 def plan_training(draft: Draft, name: str) -> None:

@@ -34,8 +34,8 @@ from symbench.measure.suite.numerics import Numerics
 from symbench.measure.suite.recipe import Recipe
 from symbench.measure.suite.rules import Rule
 from symbench.measure.suite.select import Selector
-from symbench.measure.suite.studies import Study
 from symbench.measure.suite.size import WIDTH, SizeBudget
+from symbench.measure.suite.studies import Study
 from symbench.measure.suite.throughput import Passes
 
 NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"

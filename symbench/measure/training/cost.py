@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from symbench.base.errors import SymbenchError
-from symbench.domains.common.models.operations import operations as counted_of
+from symbench.domains.common.models.operations import operations
 from symbench.measure.objective import Objective
 
 BACKWARD = 2
@@ -34,13 +34,13 @@ def flops_of(
     module = objective.model.module.eval()
     try:
         with torch.no_grad():
-            operations, names = counted_of(module, lambda: objective.outputs(leaves))
+            counted, names = operations(module, lambda: objective.outputs(leaves))
     except (SymbenchError, RuntimeError, TypeError, ValueError) as error:
         return None, f"not counted: {str(error).splitlines()[0]}"
-    if not operations:
+    if not counted:
         return None, "the model uses no operation that torch can count"
     said = f"without {', '.join(names)}, which torch cannot count" if names else None
-    return (1 + BACKWARD) * (1 + softened) * operations / count * shown, said
+    return (1 + BACKWARD) * (1 + softened) * counted / count * shown, said
 
 
 def begin_peak(device: str) -> None:

@@ -38,8 +38,8 @@ class Softening:
     def unmoved(self, data: Dataset, leaves: Tensors) -> Tensors:
         """Leaves ``(n, ...)`` under the identity."""
         count = len(next(iter(leaves.values())))
-        identity = self.symmetry.group.identity()
-        return moved(data, leaves, self.symmetry, identity.expand(count, *identity.shape))
+        identity = self.symmetry.group.identity()  # (1, ...)
+        return moved(data, leaves, self.symmetry, identity.expand(count, *identity.shape[1:]))
 
     def term(
         self,

@@ -75,11 +75,11 @@ def parts_of(data: Dataset, digest: str, recipe: Recipe, *, seed: int, where: st
 
 
 def balanced_order(labels: np.ndarray, *, seed: int) -> np.ndarray:
-    """A seeded permutation of which every beginning has its share of each class, to within one sample or so.
+    """A seeded permutation of which every beginning has as many samples of each class as of any other, or one less.
 
-    Sample r of the n of its class, in random order, stands at (r + 1/2) / n: the classes come round like hands of a
-    clock that go as fast as their class is large. Shares and not equal numbers are kept: 100 of ten equal classes
-    have 10 each, and 100 of a set that is nearly all of one class are nearly all of it, as what is measured is.
+    One of each class comes after the other, round after round, the classes of a round and the samples of a class in
+    random order. A class that has run out is left out of the later rounds: only from there on the classes' own shares
+    show, and in all samples they are what they are.
 
     Args:
         labels: a class for each sample, ``(n,)`` int; all 0 where there are no classes.
@@ -89,8 +89,7 @@ def balanced_order(labels: np.ndarray, *, seed: int) -> np.ndarray:
         Indices, ``(n,)`` int64.
     """
     permutation = np.random.Generator(np.random.PCG64(seed)).permutation(len(labels))
-    _, ranks, sizes = _ranked(labels[permutation])
-    chosen: np.ndarray = permutation[np.argsort((ranks + 0.5) / sizes, kind="stable")]
+    chosen: np.ndarray = permutation[np.argsort(_ranked(labels[permutation])[1], kind="stable")]
     return chosen
 
 
@@ -101,20 +100,20 @@ def validation_part(labels: np.ndarray, share: float) -> np.ndarray:
     after it. Classes do not begin at the same rank: of ten classes with three samples, a fifth is six samples in all
     and neither none nor ten.
     """
-    numbers, ranks, _ = _ranked(labels)
+    numbers, ranks = _ranked(labels)
     offset = (numbers + 0.5) / (1 + numbers.max())
     held: np.ndarray = np.floor((ranks + 1) * share + offset) > np.floor(ranks * share + offset)
     return held
 
 
-def _ranked(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of each sample in this order: the number of its class, its rank in it, and how many the class has."""
+def _ranked(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of each sample in this order: the number of its class, and its rank in it."""
     _, numbers, counts = np.unique(labels, return_inverse=True, return_counts=True)
     together = np.argsort(numbers, kind="stable")
     starts = np.cumsum(counts) - counts
     ranks = np.empty(len(labels), dtype=np.int64)
     ranks[together] = np.arange(len(labels)) - starts[numbers[together]]
-    return numbers, ranks, counts[numbers]
+    return numbers, ranks
 
 
 def _labels(data: Dataset) -> np.ndarray:
