@@ -98,5 +98,5 @@ def _siblings(path: Path_) -> list[str]:
         return list(Rule.model_fields)
     if path[-2] in {"only", "except"}:
         return list(Selector.model_fields)
-    nested = {**NESTED, "budget": SizeBudget}.get(str(path[-2]))
-    return list(nested.model_fields) if nested is not None else []
+    nested: dict[str, type[Options]] = {**NESTED, "budget": SizeBudget}
+    return list(nested[str(path[-2])].model_fields) if path[-2] in nested else []

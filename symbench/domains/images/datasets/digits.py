@@ -20,7 +20,7 @@ FRAME = 11
 """Pixels of the 8 x 8 originals that a whole image spans: one and a half black ones on every side of them."""
 
 
-def load(*, split: str, size: int, upside_down: str) -> Arrays:
+def load(*, split: str, size: int, upside_down: str = "another") -> Arrays:
     """The digits, brought from 8 x 8 to ``size`` x ``size`` (bicubic) with a black margin of about an eighth.
 
     33 pixels stay odd under stride 2 (33, 17, 9), so that quarter turns are exact for a strided network, and

@@ -11,9 +11,10 @@ from torch.nn.functional import conv2d
 SUPPORTS = {
     "plus": [[0, 1, 0], [1, 1, 1], [0, 1, 0]],
     "corner": [[1, 1, 0], [1, 0, 1], [0, 1, 0]],
+    "row": [[0, 0, 0], [1, 1, 1], [0, 0, 0]],
     "full": [[1, 1, 1], [1, 1, 1], [1, 1, 1]],
 }
-"""``plus`` and ``full`` are what they are under quarter turns; ``corner``, four arms and a corner, is not."""
+"""Quarter turns keep ``plus`` and ``full``; ``corner``, four arms and a corner, they nearly keep, ``row`` not at all."""
 
 
 class SupportConv(nn.Module):
@@ -43,7 +44,7 @@ class SupportCnn(nn.Module):
     """
 
     def __init__(
-        self, *, shape: tuple[int, ...], outputs: int, width: int, support: Literal["plus", "corner", "full"]
+        self, *, shape: tuple[int, ...], outputs: int, width: int, support: Literal["plus", "corner", "row", "full"]
     ) -> None:
         super().__init__()
         channels, height, across = shape

@@ -36,7 +36,7 @@ class SupportCnnOptions(Options):
     """``support-cnn``: channels, and which of the nine places of a filter it has."""
 
     width: Width = 8
-    support: Literal["plus", "corner", "full"] = "plus"
+    support: Literal["plus", "corner", "row", "full"] = "plus"
 
 
 class CircularCnnOptions(Options):
