@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field as Limits
 from pydantic import model_validator
@@ -30,6 +30,31 @@ class P4CnnOptions(Options):
     """``p4-cnn``: channels of the first layer, each at four orientations."""
 
     width: Width = 8
+
+
+class RegularCnnOptions(Options):
+    """``regular-cnn``: channels of the first layer at each of ``order`` orientations, and pixels of its filters."""
+
+    width: Width = 5
+    order: Annotated[int, Limits(ge=4, le=16)] = 8
+    kernel: Literal[5, 7] = 5
+
+
+class HarmonicCnnOptions(Options):
+    """``harmonic-cnn``: channels of the first layer for each rotation order, and pixels of its filters."""
+
+    width: Width = 8
+    kernel: Literal[5, 7] = 5
+
+
+class VitOptions(Options):
+    """``vit``: channels of a token, blocks and their heads, pixels of a patch, and how tokens know their positions."""
+
+    width: Width = 48
+    depth: Annotated[int, Limits(ge=1, le=48)] = 3
+    heads: Annotated[int, Limits(ge=1, le=64)] = 4
+    patch: Annotated[int, Limits(ge=1, le=256)] | None = None
+    encoding: Literal["learned", "sinusoidal", "rotary", "none"] = "learned"
 
 
 class LibraryOptions(Options):
@@ -82,6 +107,24 @@ MODELS = {
         "group-equivariant convolutions (Cohen & Welling 2016): exact under quarter turns on odd sizes",
         P4CnnOptions,
         aliases=("g-cnn", "gcnn", "p4", "escnn", "e2cnn"),
+    ),
+    "regular-cnn": ModelRow(
+        "symbench.domains.images.models.regular_cnn:RegularCnn",
+        "steerable filters at N orientations (Weiler et al. 2018): exact under quarter turns if 4 divides N, near under C_N",
+        RegularCnnOptions,
+        aliases=("steerable-cnn", "c8-cnn", "c16-cnn", "cn-cnn"),
+    ),
+    "harmonic-cnn": ModelRow(
+        "symbench.domains.images.models.harmonic_cnn:HarmonicCnn",
+        "circular harmonics (Worrall et al. 2017): exact under quarter turns and mirrors, near under O(2)",
+        HarmonicCnnOptions,
+        aliases=("h-net", "hnet", "harmonic-net", "o2-cnn"),
+    ),
+    "vit": ModelRow(
+        "symbench.domains.images.models.vit:Vit",
+        "a vision transformer: with encoding: none exact under permutations of its patches",
+        VitOptions,
+        aliases=("vision-transformer", "transformer"),
     ),
     "torchvision/<NAME>": ModelRow(
         "symbench.domains.images.models.torchvision:Torchvision",
