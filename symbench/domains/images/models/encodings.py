@@ -1,4 +1,4 @@
-"""What tells a transformer where its tokens stand, in two dimensions: waves that are added, or turns of queries and keys."""
+"""What tells a transformer where its tokens stand, in two dimensions: added waves, or turns of queries and keys."""
 
 from __future__ import annotations
 

@@ -26,10 +26,6 @@ def kernels(kernel: int, orders: tuple[int, ...]) -> Array:
     the feature, and ``R(r) exp(i (n + m) phi)``, applied to its conjugate, the same thing where m or n is 0. All
     profiles R are real: a phase in front of one would be conjugated by a mirror, and break it.
 
-    Args:
-        kernel: pixels a side, odd.
-        orders: of the incoming features.
-
     Returns:
         ``(functions, channels out, channels in, kernel, kernel)`` float64.
     """
@@ -60,14 +56,7 @@ def _products(kernel: int, m: int, n: int, *, conjugate: bool) -> Array:
 
 
 class HarmonicConv(nn.Module):
-    """A convolution that keeps rotation orders: maps ``(n, channels, 1 or 5, h, w)`` to ``(n, width, 5, h, w)``.
-
-    Args:
-        channels: of each incoming order.
-        width: channels of each outgoing order.
-        orders: of the incoming maps, ``(0,)`` for an image.
-        kernel: pixels a side, odd.
-    """
+    """A convolution from ``channels`` features of each incoming order, 0 alone for an image, to ``width`` of each."""
 
     basis: Tensor
 

@@ -1,8 +1,8 @@
 """Circular harmonics sampled on a pixel grid: what steerable filters are made of.
 
-A function ``R(r) exp(i m phi)`` turned by an angle t is itself times ``exp(-i m t)``, so a filter that is a sum of such
-functions is turned by any angle without interpolation: Weiler, Hamprecht & Storath, "Learning Steerable Filters for
-Rotation Equivariant CNNs", 2018. What sampling does to that is undone here as far as a small grid permits.
+A function ``R(r) exp(i m phi)`` turned by an angle t is itself times ``exp(-i m t)``, so a filter that is a sum of
+such functions is turned by any angle without interpolation: Weiler, Hamprecht & Storath, "Learning Steerable Filters
+for Rotation Equivariant CNNs", 2018. What sampling does to that is undone here as far as a small grid permits.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def harmonics(kernel: int, order: int) -> Array:
     A square grid cannot tell order m from m - 4: their waves agree wherever the angle is a multiple of 90 degrees. So
     ``cos(4 phi)`` answers to a constant, and of order 2 the cosine and the sine answer to a bend of the image with
     unequal strength, however smooth it is. The profiles are chosen such that this is 0 for polynomials up to
-    :data:`DEGREE`: for each angle, the turned filter's sum of products with one is the filter's with the one turned back.
+    :data:`DEGREE`: a turned filter answers to one as the filter does to the one turned back, at any angle.
 
     Quarter turns and mirrors permute the pixels' values and change their signs, bit for bit, since values come of
     whole radii and of products of coordinates. So these symmetries hold in any dtype that filters are rounded to.

@@ -48,7 +48,7 @@ class HarmonicCnnOptions(Options):
 
 
 class VitOptions(Options):
-    """``vit``: channels of a token, blocks and their heads, pixels of a patch, and how tokens know their positions."""
+    """``vit``: channels of a token, blocks, their heads, pixels of a patch, and how positions are encoded."""
 
     width: Width = 48
     depth: Annotated[int, Limits(ge=1, le=48)] = 3
@@ -110,7 +110,7 @@ MODELS = {
     ),
     "regular-cnn": ModelRow(
         "symbench.domains.images.models.regular_cnn:RegularCnn",
-        "steerable filters at N orientations (Weiler et al. 2018): exact under quarter turns if 4 divides N, near under C_N",
+        "steerable filters at N orientations (Weiler et al. 2018): near C_N, exact in its quarter turns",
         RegularCnnOptions,
         aliases=("steerable-cnn", "c8-cnn", "c16-cnn", "cn-cnn"),
     ),
