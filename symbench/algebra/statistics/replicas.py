@@ -168,7 +168,8 @@ def systematic(deviations: Array, *, seed: int, level: float = LEVEL, resamples:
         by_sample = float(drawn.var())
         whole = max(by_sample + of_members.variance - twice, by_sample, of_members.variance)
         if whole <= 0 or of_members.degrees <= 0:
-            return Interval(theta, *((theta, theta) if whole <= 0 else (None, None)), n)
+            ends = theta if whole <= 0 else None
+            return Interval(theta, ends, ends, n)
         degrees = whole**2 / (of_members.variance**2 / of_members.degrees + by_sample**2 / (n - 1))
         half = float(stats.t.isf((1 - level) / 2, degrees)) * whole**0.5
         return Interval(theta, theta - half, theta + half, n)

@@ -77,6 +77,31 @@ class RotConvOptions(Options):
     n: Annotated[int, Limits(ge=2, le=16)] = 4
 
 
+class RegularCnnOptions(Options):
+    """``regular-cnn``: channels of the first layer at each of ``order`` orientations, and pixels of its filters."""
+
+    width: Width = 5
+    order: Annotated[int, Limits(ge=4, le=16)] = 8
+    kernel: Literal[5, 7] = 5
+
+
+class HarmonicCnnOptions(Options):
+    """``harmonic-cnn``: channels of the first layer for each rotation order, and pixels of its filters."""
+
+    width: Width = 8
+    kernel: Literal[5, 7] = 5
+
+
+class VitOptions(Options):
+    """``vit``: channels of a token, blocks, their heads, pixels of a patch, and how positions are encoded."""
+
+    width: Width = 48
+    depth: Annotated[int, Limits(ge=1, le=48)] = 3
+    heads: Annotated[int, Limits(ge=1, le=64)] = 4
+    patch: Annotated[int, Limits(ge=1, le=256)] | None = None
+    encoding: Literal["learned", "sinusoidal", "rotary", "none"] = "learned"
+
+
 class LibraryOptions(Options):
     """What models of libraries have in common: ``classes`` in place of the data's, for weights drawn at random."""
 
@@ -178,6 +203,24 @@ MODELS = {
         "symbench.domains.images.models.rotconv:maximum",
         "the same with the maximum over rotations: exact under quarter turns if 4 divides n, on odd sizes",
         RotConvOptions,
+    ),
+    "regular-cnn": ModelRow(
+        "symbench.domains.images.models.regular_cnn:RegularCnn",
+        "steerable filters at N orientations (Weiler et al. 2018): near C_N, exact in its quarter turns",
+        RegularCnnOptions,
+        aliases=("steerable-cnn", "c8-cnn", "c16-cnn", "cn-cnn"),
+    ),
+    "harmonic-cnn": ModelRow(
+        "symbench.domains.images.models.harmonic_cnn:HarmonicCnn",
+        "circular harmonics (Worrall et al. 2017): exact under quarter turns and mirrors, near under O(2)",
+        HarmonicCnnOptions,
+        aliases=("h-net", "hnet", "harmonic-net", "o2-cnn"),
+    ),
+    "vit": ModelRow(
+        "symbench.domains.images.models.vit:Vit",
+        "a vision transformer: with encoding: none exact under permutations of its patches",
+        VitOptions,
+        aliases=("vision-transformer", "transformer"),
     ),
     "torchvision/<NAME>": ModelRow(
         "symbench.domains.images.models.torchvision:Torchvision",
