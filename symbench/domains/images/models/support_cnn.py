@@ -14,7 +14,7 @@ SUPPORTS = {
     "row": [[0, 0, 0], [1, 1, 1], [0, 0, 0]],
     "full": [[1, 1, 1], [1, 1, 1], [1, 1, 1]],
 }
-"""Quarter turns keep ``plus`` and ``full``; ``corner``, four arms and a corner, they nearly keep, ``row`` not at all."""
+"""Quarter turns keep ``plus`` and ``full``, nearly keep ``corner`` (four arms and a corner), and do not keep ``row``."""
 
 
 class SupportConv(nn.Module):
