@@ -49,7 +49,7 @@ def fit(
     """
     setting, device = setting_of(space, name), keeper.device
     module.to(device)
-    session = _session(space, setting, module, device)
+    session = begun(space, setting, module, device)
     begin_peak(device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(setting.dropout)
@@ -71,7 +71,8 @@ def fit(
     return _record(setting, session)
 
 
-def _session(space: Workspace, setting: Setting, module: nn.Module, device: str) -> Session:
+def begun(space: Workspace, setting: Setting, module: nn.Module, device: str) -> Session:
+    """A training before its first step, on a module that is on the device."""
     optimiser = optimiser_of(setting.recipe, module.parameters())
     schedule = schedule_of(setting.recipe, optimiser, setting.planned)
     generator = torch.Generator().manual_seed(setting.drawing)
