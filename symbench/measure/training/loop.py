@@ -47,7 +47,8 @@ def fit(
         DataError: the training split has too few samples.
         Interrupted: asked to stop; the state is kept.
     """
-    setting, device = setting_of(space, name), keeper.device
+    start, device = time.perf_counter(), keeper.device
+    setting = setting_of(space, name)
     module.to(device)
     session = begun(space, setting, module, device)
     begin_peak(device)
@@ -56,7 +57,7 @@ def fit(
         if keeper.restore(session):
             at = f"epoch {session.progress.epoch + 1}, step {session.progress.steps + 1}"
             listen(Note(f"{name}: its training goes on at {at}"))
-        with _clock(session, device) as read_clock, _bar(setting, session, listen):
+        with _clock(session, device, start) as read_clock, _bar(setting, session, listen):
             try:
                 _train(setting, session, keeper, listen, stopped, read_clock)
             except Diverged:
@@ -80,9 +81,9 @@ def begun(space: Workspace, setting: Setting, module: nn.Module, device: str) ->
 
 
 @contextmanager
-def _clock(session: Session, device: str) -> Iterator[Callable[[], None]]:
-    """Brings seconds and memory up to date when it is asked to, and at the end."""
-    start, before = time.perf_counter(), session.progress.seconds
+def _clock(session: Session, device: str, start: float) -> Iterator[Callable[[], None]]:
+    """Brings seconds and memory up to date when it is asked to, and at the end; ``start`` is this process's."""
+    before = session.progress.seconds
 
     def read() -> None:
         session.progress.seconds = before + time.perf_counter() - start
@@ -182,7 +183,7 @@ def _close(setting: Setting, session: Session) -> None:
 def _interrupted(setting: Setting, session: Session, *, kept: bool) -> Interrupted:
     progress = session.progress
     at = f"The same command goes on from epoch {progress.epoch + 1}, step {progress.steps}."
-    remedy = at if kept else "Its state could not be saved: the same command starts it again."
+    remedy = at if kept else "Its state is not kept: the same command starts it again."
     return Interrupted(Problem(setting.name, "training was interrupted", None, remedy))
 
 
