@@ -211,6 +211,18 @@ def test_what_cannot_be_asked(old: str, new: str, message: str) -> None:
         checked(parse(SUITE.replace(old, new), Path("s.yaml")), Path(__file__).parent)
 
 
+def test_a_rule_may_be_about_one_training(asked: Asked, symbench: Symbench) -> None:
+    results = asked.run.store.root
+    suite = results.parent / "suite.yaml"
+    suite.write_text(SUITE.replace('model: "plain-*", at_least', 'model: "plain-*", replica: 1, at_least'))
+    ran = symbench("gate", "--suite", suite, "--results", results, "--json")
+    assert ran.code == 0, ran.err
+    rules = json.loads(ran.out)["rules"]
+    assert [(rule["model"], rule["replica"]) for rule in rules] == [
+        (f"plain-seed-1-samples-{n}", 1) for n in (6, 12, 24)
+    ]
+
+
 def test_deviations_are_kept_of_replicas_alone(asked: Asked) -> None:
     cell = next(cell for cell in asked.run.manifest.cells if cell.model == "alone")
     assert asked.run.store.deviations(cell.key) is None
