@@ -13,6 +13,7 @@ from symbench.base.errors import Interrupted, ModelError, Problem
 from symbench.base.events import Advanced, Finished, Listener, Note, Started
 from symbench.measure.plan.workspace import Workspace
 from symbench.measure.training.cost import NO_PEAK, begin_peak, flops_of, peak_of
+from symbench.measure.training.least_squares import solved
 from symbench.measure.training.optimiser import optimiser_of, schedule_of
 from symbench.measure.training.partial import Keeper, Session
 from symbench.measure.training.record import Record
@@ -48,6 +49,8 @@ def fit(
         Interrupted: asked to stop; the state is kept.
     """
     setting, device = setting_of(space, name), keeper.device
+    if setting.recipe.optimiser == "least-squares":
+        return solved(space, setting, module, listen)
     module.to(device)
     session = _session(space, setting, module, device)
     begin_peak(device)
