@@ -94,10 +94,10 @@ WRONG = [
     ("epochs: 2, steps: 3", "train.steps: got both epochs and steps, expected one of them. Take out the other."),
     ("augment: turns", "train: got neither epochs nor steps, expected one of them. Add 'epochs:', or 'steps:'"),
     ("epochs: 2, momentum: 0.9", "train.momentum: got momentum for adamw, expected it for sgd alone. Take momentum out"),
-    ("epochs: 2, optimiser: lion", "train.optimiser: got 'lion', expected one of adamw, adam, sgd."),
+    ("epochs: 2, optimiser: lion", "train.optimiser: got 'lion', expected one of adamw, adam, sgd, least-squares."),
     ("epochs: 2, augment: {symmetry: turns, share: 1.5}", "train.augment.share: got 1.5, expected 1.0 or less"),
     ("epochs: 2, augment: {symmetry: turns, share: -0.1}", "train.augment.share: got -0.1, expected 0.0 or more"),
-    ("epochs: 2, augment: {symmetry: turns, shar: 0.1}", "got unknown key 'shar', expected one of symmetry, share."),
+    ("epochs: 2, augment: {symmetry: turns, shar: 0.1}", "got unknown key 'shar', expected one of symmetry, share, every."),
     ("epochs: 2, augment: 3", "train.augment: got 3, expected a symmetry's name, or {symmetry: NAME, share: NUMBER}"),
     ("epochs: 2, augment: turn", "train.augment: got 'turn', expected one of turns. Did you mean 'turns'?"),
     ("epochs: 2, soften: {symmetry: turn}", "train.soften: got 'turn', expected one of turns. Did you mean 'turns'?"),
@@ -607,6 +607,7 @@ def test_what_is_expected_to_be_shown() -> None:
     assert shown_by({"epochs": 3, "batch": 8}, 100) == 300
     assert shown_by({"epochs": 3, "batch": 8, "samples": 50, "validation": 0.2}, 100) == 120
     assert shown_by({"steps": 30, "batch": 8}, 100) == 240
+    assert shown_by({"optimiser": "least-squares", "batch": 8, "samples": 50}, 100) == 50
 
 
 @pytest.mark.parametrize(
@@ -621,6 +622,10 @@ def test_what_is_expected_to_be_shown() -> None:
         (
             {"on": "d", "epochs": 2, "soften": {"symmetry": "turns", "weight": 1.0}},
             "2 epochs on d, softened by turns",
+        ),
+        (
+            {"on": "d", "optimiser": "least-squares", "augment": {"symmetry": "turns", "every": True}},
+            "least squares on d, all of turns",
         ),
     ],
 )

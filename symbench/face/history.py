@@ -197,7 +197,7 @@ def shown_by(recipe: Mapping[str, Any], samples: int) -> float:
     if "steps" in recipe:
         return float(recipe["steps"] * recipe["batch"])
     learnt = min(samples, recipe.get("samples", samples)) * (1 - recipe.get("validation", 0))
-    return float(learnt * recipe["epochs"])
+    return float(learnt * recipe.get("epochs", 1))  # least squares has none
 
 
 def _kept(entry: Mapping[str, Any]) -> dict[str, Any]:

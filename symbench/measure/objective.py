@@ -87,6 +87,12 @@ class Objective:
         """The leaves that say what is no padding, on the device."""
         return {name: x.to(self.device) for name, x in leaves.items() if x.dtype == torch.bool}
 
+    def unpadded(self, task: Task, output: Tensor, target: Tensor, masks: Tensors) -> tuple[Tensor, Tensor]:
+        """An output and its target without padding: ``(places of all samples, ...)`` where some is."""
+        field = self.data.targets[task.target or ""]
+        real = real_places(output, field.axes if field.grid is None else (), masks)
+        return (output, target) if real is None else (output[real], target[real])
+
     def right(self, outputs: Tensors, targets: Mapping[str, Tensor]) -> int | None:
         """How many samples of a batch the first task that tells classes has right; None where none of them does."""
         for task in self.tasks:
@@ -132,11 +138,5 @@ class Objective:
         for task in self.tasks:
             output, target = outputs[task.output], targets[task.target or ""]
             task.check_target(tuple(output.shape[1:]), target)
-            losses.append(task.loss(*self._real(task, output, target, masks)))
+            losses.append(task.loss(*self.unpadded(task, output, target, masks)))
         return torch.stack(losses).sum()
-
-    def _real(self, task: Task, output: Tensor, target: Tensor, masks: Tensors) -> tuple[Tensor, Tensor]:
-        """An output and its target without padding: ``(places of all samples, ...)`` where some is."""
-        field = self.data.targets[task.target or ""]
-        real = real_places(output, field.axes if field.grid is None else (), masks)
-        return (output, target) if real is None else (output[real], target[real])

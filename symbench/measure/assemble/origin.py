@@ -23,6 +23,7 @@ TRAINING_SOURCES = (
         for part in (
             "augment",
             "batches",
+            "least_squares",
             "loop",
             "optimiser",
             "partial",

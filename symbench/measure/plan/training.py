@@ -55,6 +55,9 @@ def plan_training(draft: Draft, name: str) -> None:
         documents[key] = {**each.document, "valid": rule}
     if recipe.augment is not None and recipe.augment.share != 1:
         documents["augment"]["share"] = recipe.augment.share
+    if recipe.augment is not None and recipe.augment.every:
+        _check_every(prepared["augment"], data, suite.where("models", name, "train", "augment", "every"))
+        documents["augment"]["every"] = True
     if recipe.soften is not None:
         documents["soften"]["weight"] = recipe.soften.weight
     settle_width(draft, name, [recipe.on])
@@ -97,6 +100,20 @@ def _symmetry(draft: Draft, name: str, recipe: Recipe, key: str, data: Data) -> 
     if suite.symmetries[symmetry].options.get("margin"):
         raise ConfigError(Problem(where, f"{symmetry} crops", "a symmetry that keeps the frame"))
     return assemble.prepare(suite, symmetry, data.dataset, data.shapes(suite.models[name].size))
+
+
+def _check_every(symmetry: Prepared, data: Data, where: str) -> None:
+    """Refuse full augmentation by a group that cannot be listed, or whose elements would move padding.
+
+    Raises:
+        ConfigError: with why.
+    """
+    if symmetry.group.count is None:
+        got = f"{symmetry.group.name} has elements without an end, or too many to list"
+        raise ConfigError(Problem(where, got, "a small finite group", "Take every out, and name another optimiser."))
+    if data.dataset.sizes.get(symmetry.lookup.moved) is not None:
+        got = f"samples have places in different numbers, and {symmetry.group.name} would move their padding"
+        raise ConfigError(Problem(where, got, "samples of one size"))
 
 
 def check_softening(draft: Draft, name: str, module: nn.Module) -> None:

@@ -18,14 +18,22 @@ Part = Annotated[float, Field(gt=0, lt=1)]
 
 
 class Augment(Options):
-    """Samples are moved by one element of the symmetry's group each, with probability ``share``."""
+    """Samples are moved by one element of the symmetry's group each, with probability ``share``; or by ``every`` one.
+
+    Of a group that can be listed, ``every`` shows each sample under all of its elements, of which the sample itself
+    is one. ``least-squares`` alone can do so.
+    """
 
     symmetry: str
     share: Annotated[float, Field(ge=0, le=1)] = 1.0
+    every: bool = False
 
     @model_serializer(mode="wrap")
     def _short(self, handler: SerializerFunctionWrapHandler) -> Any:
-        return self.symmetry if self.share == 1 else handler(self)
+        given: dict[str, Any] = handler(self)
+        if self.every:
+            return {"symmetry": self.symmetry, "every": True}
+        return self.symmetry if self.share == 1 else {key: given[key] for key in ("symmetry", "share")}
 
 
 def _spelt_out(value: object) -> object:
@@ -53,10 +61,14 @@ class Stop(Options):
 class Recipe(Options):
     """How a model is trained: for so many ``epochs`` or optimiser ``steps``, one of the two.
 
+    ``optimiser: least-squares`` takes neither: it finds the weights with the lowest squared loss at once, for models
+    that are linear in them.
+
     ``on`` names a dataset of the suite, whose training split is used: the first ``samples`` of its one seeded order,
     of which ``validation`` is a part that is not learnt from. ``seed`` makes it a replica: other initial weights,
-    batches and draws. ``shared_draws`` gives every sample the same elements in each replica, which is not how
-    replicas should be compared: it shows what comes of that.
+    batches and draws. ``subset: own`` gives it samples of its own too, in an order that is its seed's, where those of
+    all replicas are else the same. ``shared_draws`` gives every sample the same elements in each replica, which is
+    not how replicas should be compared: it shows what comes of that.
     """
 
     on: str
@@ -65,12 +77,13 @@ class Recipe(Options):
     batch: Annotated[int, Field(ge=1, le=65_536)] = 32
     learning_rate: Annotated[float, Field(gt=0, le=10)] = 5e-3
     weight_decay: Annotated[float, Field(ge=0, le=10)] = 1e-2
-    optimiser: Literal["adamw", "adam", "sgd"] = "adamw"
+    optimiser: Literal["adamw", "adam", "sgd", "least-squares"] = "adamw"
     momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
     schedule: Literal["one-cycle", "cosine", "constant"] = "one-cycle"
     seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
     shared_draws: bool = False
     samples: Annotated[int, Field(ge=1)] | None = None
+    subset: Literal["shared", "own"] = "shared"
     augment: Annotated[Augment | None, BeforeValidator(_spelt_out)] = None
     soften: Soften | None = None
     validation: Part | None = None
@@ -92,6 +105,22 @@ class Recipe(Options):
 
 NESTED: dict[str, type[Options]] = {"train": Recipe, "augment": Augment, "soften": Soften, "stop": Stop}
 """The keys of a model's entry that hold a mapping of their own, and what may stand in it."""
+OF_STEPS = frozenset(
+    {
+        "epochs",
+        "steps",
+        "batch",
+        "learning_rate",
+        "weight_decay",
+        "schedule",
+        "shared_draws",
+        "soften",
+        "validation",
+        "stop",
+        "target",
+    }
+)
+"""Keys of a recipe that mean nothing where no steps are taken."""
 
 
 def problems_of_recipe(
@@ -106,6 +135,10 @@ def problems_of_recipe(
         where: says where a key below ``train`` stands.
     """
     yield from _unknown(recipe, datasets, symmetries, where)
+    yield from _of_samples(recipe, where)
+    if recipe.optimiser == "least-squares":
+        yield from _at_once(recipe, where)
+        return
     if recipe.epochs is not None and recipe.steps is not None:
         yield Problem(where("steps"), "got both epochs and steps", "one of them", "Take out the other.")
     if recipe.epochs is None and recipe.steps is None:
@@ -114,6 +147,9 @@ def problems_of_recipe(
     if recipe.momentum is not None and recipe.optimiser != "sgd":
         remedy = f"Take momentum out, or add optimiser: sgd: {recipe.optimiser} keeps means of its own."
         yield Problem(where("momentum"), f"got momentum for {recipe.optimiser}", "it for sgd alone", remedy)
+    if recipe.augment is not None and recipe.augment.every:
+        remedy = "Take every out: each epoch then shows each sample under an element that is drawn anew."
+        yield Problem(where("augment", "every"), f"got every for {recipe.optimiser}", "it for least-squares", remedy)
     if recipe.shared_draws and recipe.augment is None:
         got = "got shared_draws without augment, so that nothing is drawn"
         yield Problem(where("shared_draws"), got, "both", "Add augment:, or take it out.")
@@ -121,6 +157,26 @@ def problems_of_recipe(
         if getattr(recipe, key) is not None and recipe.validation is None:
             remedy = "Add validation: 0.2, which is a part of the training split and never of the test split."
             yield Problem(where(key), f"got {key} without validation", "both", remedy)
+
+
+def _of_samples(recipe: Recipe, where: Callable[..., str]) -> Iterator[Problem]:
+    """Keys that speak of samples, and leave nothing to choose."""
+    augment = recipe.augment
+    if augment is not None and augment.every and augment.share != 1:
+        yield Problem(where("augment", "share"), "got both share and every", "one of them", "Take out the other.")
+    if recipe.subset == "own" and recipe.samples is None and recipe.validation is None:
+        got = "got subset: own without samples, so that all replicas learn from all of them"
+        yield Problem(where("subset"), got, "both", "Add samples:, or take it out.")
+
+
+def _at_once(recipe: Recipe, where: Callable[..., str]) -> Iterator[Problem]:
+    """What does not go with least squares."""
+    for key in recipe.model_fields_set & (OF_STEPS | {"momentum"}):
+        got = f"got {key} for least-squares, which takes no steps and finds all weights at once"
+        yield Problem(where(key), got, None, f"Take {key} out, or name another optimiser.")
+    if recipe.augment is not None and not recipe.augment.every:
+        remedy = f"Say augment: {{symmetry: {recipe.augment.symmetry}, every: true}}."
+        yield Problem(where("augment"), "got augment without every for least-squares", "both", remedy)
 
 
 def _unknown(

@@ -86,7 +86,17 @@ def augmented(
     if augment is None:
         return leaves, targets
     drawn = augment.elements(data, targets, indices, epoch, generator)  # (n, ...), one element for each sample
-    symmetry = augment.symmetry
+    return shown_under(data, leaves, targets, augment.symmetry, drawn)
+
+
+def shown_under(
+    data: Dataset, leaves: Tensors, targets: Tensors, symmetry: Prepared, drawn: Tensor
+) -> tuple[Tensors, Tensors]:
+    """Samples and their targets, ``(n, ...)`` each, moved by an element each, ``(n, ...)``.
+
+    Raises:
+        ConfigError: nobody says how a target moves.
+    """
     along = {name: symmetry.action_on(data.targets[name], f"target {name}") for name in targets}
     moved_targets = {name: along[name].act(drawn[None], x)[0] for name, x in targets.items()}
     return moved(data, leaves, symmetry, drawn), moved_targets

@@ -13,6 +13,7 @@ from symbench.base.errors import Interrupted, ModelError, Problem
 from symbench.base.events import Advanced, Finished, Listener, Note, Started
 from symbench.measure.plan.workspace import Workspace
 from symbench.measure.training.cost import NO_PEAK, begin_peak, flops_of, peak_of
+from symbench.measure.training.least_squares import solved
 from symbench.measure.training.optimiser import optimiser_of, schedule_of
 from symbench.measure.training.partial import Keeper, Session
 from symbench.measure.training.record import Record
@@ -49,6 +50,8 @@ def fit(
     """
     start, device = time.perf_counter(), keeper.device
     setting = setting_of(space, name)
+    if setting.recipe.optimiser == "least-squares":
+        return solved(space, setting, module, listen)
     module.to(device)
     session = begun(space, setting, module, device)
     begin_peak(device)

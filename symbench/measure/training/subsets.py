@@ -38,7 +38,8 @@ class Parts:
 
 
 def parts_of(data: Dataset, digest: str, recipe: Recipe, *, seed: int, where: str) -> Parts:
-    """The samples of a recipe. They are the same for every model and replica of a suite.
+    """The samples of a recipe. They are the same for every model of a suite, and for every replica too unless the
+    recipe says ``subset: own``.
 
     With n1 < n2 samples, those of n1 are among those of n2: the first of one order each. A validation part is taken
     out of them, sample by sample in the same way for either, so that both parts are nested too.
@@ -61,7 +62,8 @@ def parts_of(data: Dataset, digest: str, recipe: Recipe, *, seed: int, where: st
         got = f"got {wanted:,} samples, and the training split of {recipe.on} has {count:,}"
         raise DataError(Problem(where, got, f"{count:,} or less", "Lower samples, or leave it out to train on all."))
     labels = _labels(data)
-    order = balanced_order(labels, seed=seed_for(seed, "samples", digest))[:wanted]
+    own = [str(recipe.seed)] if recipe.subset == "own" else []
+    order = balanced_order(labels, seed=seed_for(seed, "samples", digest, *own))[:wanted]
     held = np.zeros(wanted, dtype=bool)
     if recipe.validation is not None:
         held = validation_part(labels[order], recipe.validation)

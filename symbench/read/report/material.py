@@ -123,10 +123,13 @@ class Material:
 def _in_words(recipe: Mapping[str, Any]) -> str:
     """How a model was trained: ``15 epochs on 300 of digits, rotations of 50%, softened by turns``."""
     long = f"{recipe['steps']} steps" if "steps" in recipe else f"{recipe.get('epochs', '?')} epochs"
+    long = "least squares" if recipe.get("optimiser") == "least-squares" else long
     some = f"{recipe['samples']} of " if "samples" in recipe else ""
     text = f"{long} on {some}{recipe.get('on', '?')}"
     augment, soften = recipe.get("augment"), recipe.get("soften")
-    if isinstance(augment, Mapping):
+    if isinstance(augment, Mapping) and augment.get("every"):
+        text += f", all of {augment['symmetry']}"
+    elif isinstance(augment, Mapping):
         text += f", {augment['symmetry']} of {augment['share']:.0%}"
     elif augment:
         text += f", {augment}"
