@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from symbench.algebra.metrics.base import Context, Observed
 from symbench.algebra.statistics import Array
+from symbench.algebra.fields import Classes
 from symbench.base.columns import SEEN
 from symbench.base.passes import PassRecord
 from symbench.base.records import CellRecord
@@ -102,6 +103,7 @@ class Reading:
             facts=record.facts,
             remarks=record.remarks,
             task=output["task"],
+            classes_move=output.get("field") == Classes.kind,
             cell_samples=record.samples,
             reader=self._element,
         )
