@@ -69,7 +69,13 @@ def test_non_compact_groups_name_their_law(name: str, generator: torch.Generator
     assert "uniform" in group.law
     drawn = group.sample(20_000, generator=generator).double().view(20_000, -1)
     assert (drawn.mean(0).abs() <= 4 * drawn.std(0) / math.sqrt(20_000)).all()
-    halves = {"scalings": [math.log2(1.5)], "translations": [3.0, 3.0], "R2": [1.0, 1.0], "SE2": [30.0, 3.0, 3.0], "tilts": [30.0]}
+    halves = {
+        "scalings": [math.log2(1.5)],
+        "translations": [3.0, 3.0],
+        "R2": [1.0, 1.0],
+        "SE2": [30.0, 3.0, 3.0],
+        "tilts": [30.0],
+    }
     half = torch.tensor(halves[name], dtype=torch.float64)
     assert (drawn.abs() <= half).all()
     wanted = (

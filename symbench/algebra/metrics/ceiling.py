@@ -34,7 +34,7 @@ def _invariance_ceiling(known: Context, found: Found) -> list[Value]:
 
 
 invariance_ceiling = Folded(_invariance_ceiling, (_largest_share,), ("target", "moved_target", "valid"))
-"""``mean_i max_c sum_k w_k [y_i(g_k) = c]``, over the elements at which the sample has a label, with weights that add up
-to 1 there: the best accuracy over the orbit of an invariant classifier. It answers one class on all of an orbit, and is
-right where that is the label. 1 where no label moves; 1/4 for the four orientations under C4.
+"""``mean_i max_c sum_k w_k [y_i(g_k) = c]``, over the elements at which the sample has a label, with weights that add
+up to 1 there: the best accuracy over the orbit of an invariant classifier. It answers one class on all of an orbit,
+and is right where that is the label. 1 where no label moves; 1/4 for the four orientations under C4.
 """

@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from symbench.algebra.fields import Classes
 from symbench.algebra.metrics.base import Context, Observed
 from symbench.algebra.statistics import Array
-from symbench.algebra.fields import Classes
 from symbench.base.columns import SEEN
 from symbench.base.passes import PassRecord
 from symbench.base.records import CellRecord

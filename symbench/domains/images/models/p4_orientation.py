@@ -20,7 +20,9 @@ class P4Orientation(PlaneGroupCnn):
     def __init__(self, *, shape: tuple[int, ...], outputs: int, width: int) -> None:
         if outputs not in (2, 4):
             remedy = "The digits have 4 with label: orientation, and 2 with label: overturned-six."
-            raise ModelError(Problem("p4-orientation", f"got {outputs} classes", "2 or 4, which turns permute", remedy))
+            raise ModelError(
+                Problem("p4-orientation", f"got {outputs} classes", "2 or 4, which turns permute", remedy)
+            )
         # One score for an orientation, whichever it is. Its bias is common to all classes and changes no probability.
         super().__init__(C4, shape=shape, outputs=1, width=width)
         self.outputs = outputs
