@@ -24,6 +24,7 @@ EXAMPLES: dict[str, list[str]] = {
     "C<n>": ["C2", "C4", "C7"],
     "D<n>": ["D1", "D2", "D3", "D4", "D5"],
     "SO2": ["SO2"],
+    "tilts": ["tilts"],
     "translations": ["translations"],
     "scalings": ["scalings"],
     "R2": ["R2"],
@@ -35,7 +36,7 @@ NAMES = [name for names in EXAMPLES.values() for name in names] + PRODUCTS
 
 
 def build(name: str) -> Group:
-    return groups.load(name, {"reach": 3} if "translations" in name else {})
+    return groups.load(name, {"translations": {"reach": 3}, "tilts": {"reach_deg": 30.0}}.get(name, {}))
 
 
 def test_every_registered_group_is_tested() -> None:
@@ -62,13 +63,19 @@ def test_sample_is_haar(name: str, generator: torch.Generator) -> None:
     testing.check_haar(group, generator=generator, count=20_000)
 
 
-@pytest.mark.parametrize("name", ["translations", "scalings", "R2", "SE2"])
+@pytest.mark.parametrize("name", ["translations", "scalings", "tilts", "R2", "SE2"])
 def test_non_compact_groups_name_their_law(name: str, generator: torch.Generator) -> None:
     group = build(name)
     assert "uniform" in group.law
     drawn = group.sample(20_000, generator=generator).double().view(20_000, -1)
     assert (drawn.mean(0).abs() <= 4 * drawn.std(0) / math.sqrt(20_000)).all()
-    halves = {"scalings": [math.log2(1.5)], "translations": [3.0, 3.0], "R2": [1.0, 1.0], "SE2": [30.0, 3.0, 3.0]}
+    halves = {
+        "scalings": [math.log2(1.5)],
+        "translations": [3.0, 3.0],
+        "R2": [1.0, 1.0],
+        "SE2": [30.0, 3.0, 3.0],
+        "tilts": [30.0],
+    }
     half = torch.tensor(halves[name], dtype=torch.float64)
     assert (drawn.abs() <= half).all()
     wanted = (
@@ -108,6 +115,18 @@ def test_scalings_design_is_the_trapezoid_rule() -> None:
     assert float((weights * values.exp())[order].sum()) == pytest.approx(expected, rel=1e-12)
     with pytest.raises(ValueError, match="an even number"):
         groups.load("scalings", {}).design(7)
+
+
+def test_tilts_design_is_the_trapezoid_rule() -> None:
+    values, weights = groups.load("tilts", {"reach_deg": 60.0}).design(8)  # type: ignore[misc]
+    order = values.argsort()
+    assert values[order].tolist() == [-60, -45, -30, -15, 0, 15, 30, 45, 60]
+    expected = np.trapezoid(np.exp(np.linspace(-1, 1, 9)), dx=0.25) / 2
+    assert float((weights * (values / 60).exp()).sum()) == pytest.approx(expected, rel=1e-12)
+    with pytest.raises(ValueError, match="an even number"):
+        groups.load("tilts", {"reach_deg": 60.0}).design(7)
+    with pytest.raises(ConfigError, match=r"(?s)reach_deg.*less than 180"):
+        groups.load("tilts", {"reach_deg": 180.0})
 
 
 def test_dihedral_composition_is_that_of_matrices(generator: torch.Generator) -> None:

@@ -60,6 +60,7 @@ COLUMNS = (
     Column("retrieved", FLOAT),
     Column("label_scores", pa.list_(pa.float32())),
     Column("label_targets", pa.list_(pa.bool_())),
+    Column("moved_target", pa.int32()),
 )
 """The columns of the observations. To add one: write it in a task, put it here, and into ``Observed``."""
 SEEN = tuple(column.name for column in COLUMNS if column.seen)
@@ -69,7 +70,8 @@ OBSERVATIONS = pa.schema([column.field for column in COLUMNS])
 
 A multi-label output has the log-odds of each label in ``label_scores``, and is ``correct`` where all labels are. An
 embedding has the ``cosine`` of ``f(g.x)`` and ``f(x)``, and ``retrieved``, which is 1 where ``f(g.x)`` is nearest to
-``f(x)`` among unmoved samples. Other tasks have null there.
+``f(x)`` among unmoved samples. Other tasks have null there. Where the group permutes classes, scores are read in the
+order of the unmoved sample, whose class is the ``target``; what that is of the moved one is the ``moved_target``.
 
 The controls of a cell stand in a file of their own: ``repeat`` and ``re-batch`` (the unmoved samples again),
 ``precision`` (against float64); ``suite dtype`` and ``float64``, what E is made of on the control samples; ``total``,

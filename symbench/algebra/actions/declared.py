@@ -86,6 +86,8 @@ def representation(group: Group, value: Declared) -> dict[tuple[float, ...], Ten
     if group.count is None or group.count > MOST or not known:
         expected = f"a finite group of at most {MOST:,} elements with named generators, such as C4 or D4"
         raise ImpossiblePair(Problem("", f"{group.name} has no representation that can be declared", expected))
+    if value.group is not None and value.group != group.name:
+        raise ImpossiblePair(Problem("", f"{value} is declared for {value.group}, not for {group.name}", value.group))
     if named.keys() != known.keys():
         got = f"{value} is declared for the generators {one_of(named) or 'none'}"
         raise ImpossiblePair(Problem("", got, f"one matrix for each generator of {group.name}: {one_of(known)}"))

@@ -109,9 +109,15 @@ class Declared(Value):
     """A value that comes with its own representation: a matrix for each generator of a finite group, by its name.
 
     What is said is checked to be a homomorphism, over the whole group, before any work.
+
+    Attributes:
+        generators: the matrices, by the generators' names.
+        group: the group that they are declared for; None where any with such generators will do. That C2 swaps two
+            classes is a representation of C4 as well, in which a quarter turn swaps them and a half turn does not.
     """
 
     generators: tuple[tuple[str, tuple[tuple[float, ...], ...]], ...] = ()
+    group: str | None = None
 
 
 @dataclass(frozen=True)
@@ -132,10 +138,11 @@ class Channels(Declared):
     """Numbers ``(d,)`` that a group mixes by matrices, such as the joints of a robot. See :func:`channels`."""
 
 
-def classes(order: Mapping[str, Sequence[int]]) -> Classes:
+def classes(order: Mapping[str, Sequence[int]], *, group: str | None = None) -> Classes:
     """Classes that a finite group permutes: for each of its generators, where it sends each class.
 
-    ``classes({"turn": [1, 2, 3, 0]})``: what was of class 0 is of class 1 after the group's generator ``turn``.
+    ``classes({"turn": [1, 2, 3, 0]})``: what was of class 0 is of class 1 after the group's generator ``turn``. With
+    ``group="C4"`` other groups with a generator of that name are refused.
 
     Raises:
         ValueError: not a permutation of ``0 ... n - 1``.
@@ -144,7 +151,7 @@ def classes(order: Mapping[str, Sequence[int]]) -> Classes:
         if sorted(images) != list(range(len(images))):
             raise ValueError(f"{name}: {list(images)} is no permutation of 0 to {len(images) - 1}")
     matrices = {name: _permutation_matrix(images) for name, images in order.items()}
-    return Classes(tuple(sorted(matrices.items())))
+    return Classes(tuple(sorted(matrices.items())), group)
 
 
 def channels(representation: Mapping[str, Sequence[Sequence[float]]]) -> Channels:

@@ -73,6 +73,11 @@ METRICS = Table(
             "classes that are predicted at all, over all samples and elements: 1 is a collapsed model",
             "classes", "neither", role="predicted classes",
         ),
+        "invariance_ceiling": _row(
+            "ceiling:invariance_ceiling",
+            "the most that accuracy over the orbit can be of a model that does not tell an orbit's views apart",
+            "share", "neither", role="ceiling", aliases=("ceiling",),
+        ),
         "consistency": _behaviour(
             "consistency:consistency", "share of moved samples that are predicted as they were unmoved",
             heading="consistency %", label="consistency, %", shown=(*TABLE, "ranking", "glance"), blind=True,

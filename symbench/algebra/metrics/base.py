@@ -43,6 +43,7 @@ class Context:
         remarks: what is said of facts, by their names.
         passes: throughput passes of the model on this dataset, those of one hardware.
         task: ``classification``, ``binary``, ``multi-label``, ``embedding`` or ``regression``.
+        classes_move: the group permutes the classes.
         cell_samples: how many samples the whole cell has, where these are some of them.
         reader: gives the named columns of one element, by its number, for all samples.
     """
@@ -66,6 +67,7 @@ class Context:
     remarks: Mapping[str, str] = field(default_factory=dict)
     passes: Sequence[PassRecord] = ()
     task: str = "classification"
+    classes_move: bool = False
     cell_samples: int | None = None
     reader: Callable[[int, tuple[str, ...]], Observed] | None = None
 
@@ -134,6 +136,7 @@ class Observed(Context):
         averaged: ``(n,)``, the prediction of the orbit's mean output, over all of the cell's elements; None where
             outputs are no class scores, or for a subset of the elements.
         loss: None without labels.
+        moved_target: class index of the moved sample; None where classes do not move.
         label_scores: log-odds of each label ``(k, n, labels)``, above 0 where it is predicted; None for other tasks.
         label_targets: 0 or 1 for each label ``(k, n, labels)``; None for other tasks, and without labels.
         cosine: of ``f(g.x)`` and ``f(x)``; None but for embeddings.
@@ -149,6 +152,7 @@ class Observed(Context):
     correct: Array | None = None
     prediction: Array | None = None
     target: Array | None = None
+    moved_target: Array | None = None
     confidence: Array | None = None
     averaged: Array | None = None
     loss: Array | None = None

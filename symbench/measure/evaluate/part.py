@@ -72,6 +72,9 @@ class Part:
         for name, values in task.columns(self._views(block, ordered, raw, target)).items():
             self._column(name, block, values)
         self._column("valid", block, valid)
+        moved_target = None if target is None else reference.moved_target(block.elements, target)
+        if moved_target is not None:
+            self._column("moved_target", block, moved_target)
         self._sums(block, reference.comparison.sums(moved, expected, mean, self.samples[block.samples]))
         if task.scores:
             self._average(block, moved if ordered is output else task.compared(ordered), valid)

@@ -112,6 +112,15 @@ class Reference:
         each = g.repeat_interleave(output.shape[1], 0) if g.ndim == 1 + group.element_ndim else g.flatten(0, 1)
         return self.action.act(group.inverse(each)[None], output.flatten(0, 1))[0].unflatten(0, output.shape[:2])
 
+    def moved_target(self, g: Tensor, target: Tensor) -> Tensor | None:
+        """The classes of moved samples, ``(k, n)``, where the group permutes them; None where they stay.
+
+        Args:
+            g: the elements, ``(k, ...)`` or ``(k, n, ...)``.
+            target: classes of the samples as they are, ``(n,)``.
+        """
+        return self.action.act(g, target) if isinstance(self.task.field, Classes) else None
+
     def rows(self, first: int, last: int, device: str) -> Tensor:
         """Outputs of the samples ``first`` to ``last`` of the order, all of one part; float64 on the device."""
         start = first // PART * PART

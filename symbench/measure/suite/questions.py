@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from symbench.algebra.metrics import METRICS
+from symbench.algebra.metrics import METRICS, role_of
 from symbench.base.document import Document, Path_
 from symbench.base.errors import Problem, near_miss, one_of, quoted
 from symbench.measure.suite.studies import Breaking, Means
@@ -35,8 +35,11 @@ def problems_of_studies(suite: Suite, source: Document) -> Iterator[Problem]:
             yield from _among(study.over, sorted(keys), source, (*place, "over"))
         if isinstance(study, Means):
             yield from _among(study.against, study.arms or arms, source, (*place, "against"))
-            for expected in study.expected:
-                yield from _among(expected, study.arms or arms, source, (*place, "expected"))
+            if study.ceiling and study.metric != role_of("orbit mean"):
+                expected = f"metric: {role_of('orbit mean')}, which alone has one"
+                yield Problem(source.where((*place, "ceiling")), f"got a ceiling for {study.metric}", expected)
+            for arm in study.expected:
+                yield from _among(arm, study.arms or arms, source, (*place, "expected"))
         if not any(each.seed is not None for each in swept.values()):
             remedy = "sweep: {seeds: 5} in the suite makes five of each model that is trained."
             yield Problem(source.where(place), "nothing is trained from several seeds", "replicas", remedy)

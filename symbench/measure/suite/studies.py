@@ -30,7 +30,8 @@ class Means(Asked):
 
     ``against`` is the arm that all others are compared with, the first by default; ``over`` the key of the sweep that
     is drawn along. ``element`` takes the estimate of one element in place of that over all. ``expected`` are values
-    that theory knows, of an arm at each value of ``over``, to be held against what was measured.
+    that theory knows, of an arm at each value of ``over``, to be held against what was measured. ``ceiling`` says
+    which arms pass what accuracy over the orbit an invariant model can reach at most.
     """
 
     ask: Literal["means"]
@@ -39,6 +40,7 @@ class Means(Asked):
     against: str | None = None
     over: str | None = None
     expected: dict[str, list[float]] = Field(default_factory=dict)
+    ceiling: bool = False
 
 
 class Exchange(Asked):

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from symbench.algebra.fields import Classes
 from symbench.algebra.metrics.base import Context, Observed
 from symbench.algebra.statistics import Array
 from symbench.base.columns import SEEN
@@ -102,6 +103,7 @@ class Reading:
             facts=record.facts,
             remarks=record.remarks,
             task=output["task"],
+            classes_move=output.get("field") == Classes.kind,
             cell_samples=record.samples,
             reader=self._element,
         )

@@ -16,6 +16,8 @@ WIDE, HIGH = 4.6, 2.9
 """Inches of a figure without its legend."""
 LINE = 0.34
 """Inches of one arm where arms stand below one another."""
+DOTTED = (0, (1, 1.6))
+"""The line of a value that is no arm's."""
 LOGARITHMIC = 8
 """Values that span more than so many times the least are drawn along their logarithm."""
 
@@ -57,6 +59,7 @@ def _along(answer: Answer) -> Figure:
     least, most = frame["estimate"].min(), frame["estimate"].max()
     if factor == 1.0 and least > 0 and most > LOGARITHMIC * least:
         axes.set_yscale("log")
+    _ceiling(axes.axhline, answer, factor)
     axes.set_xlabel(str(answer.about["over"]).replace("_", " "))
     axes.set_ylabel(f"{answer.about['label']}{', %' if factor > 1 else ''}")
     axes.grid(axis="y")
@@ -78,13 +81,21 @@ def _below(answer: Answer) -> Figure:
     row = answer.about["row"]
     factor = 100.0 if row.written_as == "percent" else 1.0
     label = f"{answer.about['label']}{', %' if factor > 1 else ''}"
-    return _forest(answer.frame, "estimate", "low", "high", factor, label)
+    figure = _forest(answer.frame, "estimate", "low", "high", factor, label)
+    _ceiling(figure.axes[0].axvline, answer, factor)
+    return figure
+
+
+def _ceiling(line: Callable[..., Any], answer: Answer, factor: float) -> None:
+    """What no invariant model passes, dotted."""
+    if "ceiling" in answer.about:
+        line(factor * answer.about["ceiling"], color=MUTED, linewidth=1.0, linestyle=DOTTED, zorder=0.5)
 
 
 def _breaking(answer: Answer) -> Figure:
     label = "share of the squared deviation that all trainings have in common, %"
     figure = _forest(answer.frame, "share_estimate", "share_low", "share_high", 100.0, label)
-    figure.axes[0].axvline(0, color=MUTED, linewidth=1.0, linestyle=(0, (1, 1.6)), zorder=0.5)
+    figure.axes[0].axvline(0, color=MUTED, linewidth=1.0, linestyle=DOTTED, zorder=0.5)
     return figure
 
 

@@ -7,14 +7,17 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from symbench.algebra.metrics import MetricRow, Metrics
+from symbench.algebra.metrics import MetricRow, Metrics, role_of
 from symbench.algebra.statistics import LEVEL, Interval
 from symbench.algebra.statistics.replicas import FEWEST_REPLICAS, Spread, two_level
 from symbench.base.records import Manifest
 from symbench.measure.suite.studies import Means
 from symbench.read.estimates import BOOTSTRAP_SEED, Cells
 from symbench.read.studies.answer import Answer, written
-from symbench.read.studies.arms import Point, Table, in_words, sweep_of, table_of
+from symbench.read.studies.arms import Point, Sweep, Table, in_words, sweep_of, table_of
+
+ROUNDING = 1e-9
+"""How far an interval without width may lie from the ceiling that it is at."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,34 @@ def answer(cells: Cells, manifest: Manifest, asked: Means, metrics: Metrics) -> 
     title = asked.title or f"{what} of {in_words(sweep.arms)}"
     place = f"{what} on {sweep.dataset} under {sweep.symmetry}"
     text = " ".join(_sentences(found, frame, row, against, place, asked.over, sweep.replicas))
-    return Answer(title, text, frame, "means", {"row": row, "over": asked.over, "label": what})
+    about = {"row": row, "over": asked.over, "label": what}
+    if asked.ceiling:
+        ceiling = _ceiling_of(cells, sweep, metrics)
+        text = f"{text} {_against_ceiling(found, ceiling, asked.over)}"
+        frame, about = frame.assign(ceiling=ceiling), {**about, "ceiling": ceiling}
+    return Answer(title, text, frame, "means", about)
+
+
+def _ceiling_of(cells: Cells, sweep: Sweep, metrics: Metrics) -> float:
+    """What no invariant model passes: a fact of the samples and of the symmetry, the same for all arms."""
+    return float(table_of(cells, sweep.points[0], role_of("ceiling"), None, metrics).values.mean())
+
+
+def _against_ceiling(found: Sequence[Compared], ceiling: float, over: str | None) -> str:
+    """Which arms pass it, by their intervals."""
+    sides: dict[str, list[str]] = {"above": [], "at": [], "below": []}
+    for each in found:
+        low, high = each.own.interval.low, each.own.interval.high
+        if low is not None and high is not None:
+            side = "above" if low > ceiling + ROUNDING else "below" if high < ceiling - ROUNDING else "at"
+            sides[side].append(each.point.arm if over is None else f"{each.point.arm} at {over} {each.point.at}")
+    words = {
+        "above": ("passes it", "pass it"),
+        "at": ("has it within its interval", "have it within their intervals"),
+        "below": ("stays below it", "stay below it"),
+    }
+    said = [f"{in_words(arms)} {words[side][len(arms) > 1]}" for side, arms in sides.items() if arms]
+    return f"An invariant model cannot pass {100 * ceiling:.1f} %{': ' if said else ''}{'; '.join(said)}."
 
 
 def _place(points: Sequence[Point], point: Point) -> tuple[str, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, model_validator
 from pydantic import Field as Limits
 from pydantic_core import PydanticCustomError
 
@@ -13,11 +13,21 @@ from symbench.domains.common.datasets import DatasetRow, Split
 
 
 class DigitsOptions(Options):
-    """``digits``: 1,797 handwritten digits, 450 of them for testing; ``upside_down`` says what a 6 turned over is."""
+    """``digits``: 1,797 handwritten digits, 450 of them for testing; ``upside_down`` says what a 6 turned over is.
+
+    ``label`` says what is asked: which digit, how it is turned, or whether a 6 stands on its head.
+    """
 
     split: Split = "test"
     size: Annotated[int, Limits(ge=9, le=257)] = 33
     upside_down: Literal["another", "the same"] = "another"
+    label: Literal["digit", "orientation", "overturned-six"] = "digit"
+
+    @model_validator(mode="after")
+    def _six_of_digits(self) -> DigitsOptions:
+        if self.label != "digit" and self.upside_down != "another":
+            raise ValueError(f"upside_down is of label: digit, and says nothing of label: {self.label}")
+        return self
 
 
 def _rising(value: object) -> object:

@@ -67,6 +67,12 @@ class ScalingOptions(Options):
     reach: Annotated[float, Field(gt=1, le=8)] = 1.5
 
 
+class TiltOptions(Options):
+    """``tilts``: rotations by at most ``reach_deg`` degrees either way."""
+
+    reach_deg: Annotated[float, Field(gt=0, lt=180)]
+
+
 GROUPS = {
     "C<n>": GroupRow(
         "symbench.domains.images.groups.cyclic:Cyclic",
@@ -88,6 +94,13 @@ GROUPS = {
         Options,
         "plane",
         aliases=("SO(2)", "rotation", "rotations", "turns", "U(1)"),
+    ),
+    "tilts": GroupRow(
+        "symbench.domains.images.groups.tilts:Tilts",
+        "rotations of the plane within limits",
+        TiltOptions,
+        "plane",
+        aliases=("tilt", "slants", "limited-rotations", "small-rotations"),
     ),
     "translations": GroupRow(
         "symbench.domains.images.groups.translation:Translations",

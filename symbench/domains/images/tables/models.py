@@ -32,6 +32,12 @@ class P4CnnOptions(Options):
     width: Width = 8
 
 
+class P4OrientationOptions(Options):
+    """``p4-orientation``: channels of the first layer, each at four orientations."""
+
+    width: Width = 8
+
+
 class SupportCnnOptions(Options):
     """``support-cnn``: channels, and which of the nine places of a filter it has."""
 
@@ -152,6 +158,12 @@ MODELS = {
         "group-equivariant convolutions (Cohen & Welling 2016): exact under quarter turns on odd sizes",
         P4CnnOptions,
         aliases=("g-cnn", "gcnn", "p4", "escnn", "e2cnn"),
+    ),
+    "p4-orientation": ModelRow(
+        "symbench.domains.images.models.p4_orientation:P4Orientation",
+        "p4-cnn that scores each orientation by itself: its 4 (or 2) classes turn with the image, exactly",
+        P4OrientationOptions,
+        aliases=("orientation", "equivariant-head", "regular-head"),
     ),
     "support-cnn": ModelRow(
         "symbench.domains.images.models.support_cnn:SupportCnn",
