@@ -20,6 +20,7 @@ from symbench.base.events import Event, Note, Started
 from symbench.base.paths import cache_folder
 from symbench.face.api import prepare
 from symbench.measure.plan.workspace import Workspace
+from symbench.measure.store import content_key
 from symbench.measure.training import checkpoints, partial
 
 NET = """\
@@ -187,7 +188,21 @@ def no_state(path: Path) -> str:
     return "cannot be read"
 
 
-@pytest.mark.parametrize("spoil", [damaged, cut_short, edited, no_state])
+def grown(path: Path) -> str:
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    with safe_open(path, "pt") as file:
+        document = json.loads(file.metadata()[partial.STATE])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    tensors["model.more"] = torch.zeros(1)
+    document = {key: value for key, value in document.items() if key != "digest"}
+    document["tensors"] = partial._digest(tensors)
+    save_file(tensors, path, {partial.STATE: json.dumps({**document, "digest": content_key(document)})})
+    return "does not fit the model"
+
+
+@pytest.mark.parametrize("spoil", [damaged, cut_short, edited, no_state, grown])
 def test_a_broken_state_is_said_and_not_used(
     planned: Spaces, cache: Callable[[str], Path], spoil: Callable[[Path], str]
 ) -> None:
@@ -241,7 +256,7 @@ def test_a_disk_that_is_full_ends_no_training(
     _, said = obtained(space)
     assert said == ["net: its training's state cannot be saved: [Errno 28] No space left on device"], "once"
     cache("b")
-    with pytest.raises(sb.Interrupted, match="Its state could not be saved: the same command starts it again"):
+    with pytest.raises(sb.Interrupted, match="Its state is not kept: the same command starts it again"):
         checkpoints.obtain(space, "net", device="cpu", listen=lambda event: None, stopped=lambda: True)
 
 
@@ -257,6 +272,21 @@ def test_what_a_killed_process_was_writing_is_swept_up(planned: Spaces, cache: C
     assert not left.exists()
     assert other.exists(), "another training may be at it"
     assert kept.exists()
+
+
+def test_of_a_recipe_that_never_comes_again_nothing_is_saved(
+    planned: Spaces, cache: Callable[[str], Path], folder: Folder
+) -> None:
+    """Data that is another at each reading, and cannot be seeded, makes every run's recipe another."""
+    planned(RECIPES[0])
+    text = "import torch\n\nG = torch.Generator()\n\n\nclass Data:\n    def __len__(self):\n        return 12\n\n"
+    text += "    def __getitem__(self, index):\n        return torch.rand(1, 9, 9, generator=G), index % 3\n\n\n"
+    (folder.path / "data.py").write_text(f"{text}def load(split='test', samples=0):\n    return Data()\n")
+    space, _ = prepare(folder.suite, sb.Choices(device="cpu"))
+    kept = cache("a")
+    with pytest.raises(sb.Interrupted, match="Its state is not kept: the same command starts it again"):
+        checkpoints.obtain(space, "net", device="cpu", listen=lambda event: None, stopped=lambda: True)
+    assert not list(kept.rglob("*.partial"))
 
 
 def test_saving_is_seldom_and_costs_little(planned: Spaces, cache: Callable[[str], Path]) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,7 +12,8 @@ from typing import Any
 from symbench.algebra.metrics.brought import names_in, with_code
 from symbench.algebra.statistics import no_change, smallest_detectable_difference, unseen
 from symbench.base.environment import hardware
-from symbench.face.history import Guess, History, Work
+from symbench.base.errors import CellError
+from symbench.face.history import APART, Guess, History, Work, kind_of, shown_by
 from symbench.face.underway import earlier_of, failed_passes
 from symbench.measure import throughput
 from symbench.measure.evaluate.budget import Budget, wider
@@ -21,7 +25,10 @@ from symbench.measure.plan.document import Cell, Plan
 from symbench.measure.plan.workspace import Workspace
 from symbench.measure.suite.gates import metrics_of
 from symbench.measure.training.checkpoints import cached
+from symbench.measure.training.trial import seconds_per_sample
 
+TRIED = "steps of"
+"""How the names begin of what a guess has learnt from steps that were tried just for it."""
 BYTES_PER_ROW = 40
 """What an observation comes to on disk, compressed; measured on the quick suite."""
 
@@ -62,6 +69,7 @@ class Forecast:
     Attributes:
         cells: in the order in which they would run.
         trained: the models that would be trained first, with what that would take.
+        shown: how many samples each of them would be shown, each as often as it would.
         images: how many images would be decoded.
         device: where.
         loading: seconds that it took to load data and models just now, as every run does first.
@@ -71,6 +79,7 @@ class Forecast:
 
     cells: list[CellForecast]
     trained: dict[str, Guess | None]
+    shown: dict[str, float]
     images: int
     device: str
     loading: float = 0.0
@@ -125,13 +134,23 @@ class Forecast:
             text += f"; throughput passes of {self.timing:,.0f} s at least, which are not counted"
         return text
 
+    @property
+    def to_train(self) -> str:
+        """The trainings that come first, replicas together."""
+        counts = Counter(re.sub(r"-seed-\d+(?=-|$)", "", name) for name in self.trained)
+        names = [f"{count} of {name}" if count > 1 else name for name, count in counts.items()]
+        return ", ".join(names)
+
     def _in_words(self, busy: Sequence[CellForecast]) -> str:
         """How long it would take and how that is known, and what is not known."""
         text, time = "", self.time
         if time is not None:
-            count = len(time.learnt)
-            learnt = "1 cell or training" if count == 1 else f"{count} cells and trainings"
-            text += f", {time} with training, controls and loading, from {learnt} measured on such hardware"
+            steps = sum(key.startswith(TRIED) for key in time.learnt)
+            count = len(time.learnt) - steps
+            learnt = ["1 cell or training" if count == 1 else f"{count} cells and trainings"] if count else []
+            learnt += [f"a few steps of {steps} training{'s' if steps > 1 else ''}"] if steps else []
+            how = f"from {' and '.join(learnt)} measured on such hardware"
+            text += f", {time} with training, controls and loading, {how}"
         cells = sum(cell.time is None for cell in busy)
         unknown = [f"{cells} of the cells"] if cells else []
         unknown += [f"the training of {name}" for name, known in self.trained.items() if known is None]
@@ -140,7 +159,9 @@ class Forecast:
         elif unknown:
             text += f"; not counted, as nothing like it was measured: {', '.join(unknown)}"
         if self.trained:
-            text += f"; to be trained first: {', '.join(self.trained)}"
+            known = [time for time in self.trained.values() if time is not None]
+            takes = f" {sum(known[1:], known[0])} in all," if len(known) == len(self.trained) else ""
+            text += f"; to be trained first:{takes} {sum(self.shown.values()):,.0f} samples shown: {self.to_train}"
         return text
 
 
@@ -163,18 +184,39 @@ def of(space: Workspace, ledger: Ledger, *, loading: float = 0.0, passes: int | 
     history = History(ledger.store, hardware(devices[0], devices=len(devices)))
     cells = [_cell(space, ledger, cell, history) for cell in plan.cells]
     untrained = [name for name in plan.recipes if plan.models[name].broken is None and cached(plan, name) is None]
-    trained = {name: _training(plan, name, history) for name in untrained}
+    trained = _trainings(space, untrained, history, devices[0])
+    shown = {name: _shown(plan, name) for name in untrained}
     images = sum(need.pending() for need in needs(space, ledger, plan.cells))
     models = throughput.entrants(space, [cell for cell in plan.cells if space.broken_reason(cell) is None])
     failed = failed_passes(earlier_of(ledger.store, plan)) if models else ()
     lacks = throughput.lacking(space, ledger, models, passes, failed)
     timing = throughput.seconds_at_least(space, models, lacks)
-    return Forecast(cells, trained, images, ", ".join(devices), loading, len(devices), timing)
+    return Forecast(cells, trained, shown, images, ", ".join(devices), loading, len(devices), timing)
 
 
-def _training(plan: Plan, name: str, history: History) -> Guess | None:
+def _trainings(space: Workspace, names: Sequence[str], history: History, device: str) -> dict[str, Guess | None]:
+    """What each training would take: by earlier ones like it, or else by a few steps of one of its kind."""
+    tried: dict[str, list[float]] = {}
+    found: dict[str, Guess | None] = {}
+    for name in names:
+        recipe, shown = space.plan.recipes[name], _shown(space.plan, name)
+        found[name] = history.training(recipe, shown)
+        if found[name] is not None:
+            continue
+        kind = kind_of(recipe)
+        if kind not in tried:
+            with contextlib.suppress(CellError):
+                tried[kind] = seconds_per_sample(space, name, device=device)
+        if kind in tried:
+            times = {str(i): seconds * shown for i, seconds in enumerate(tried[kind])}
+            found[name] = replace(Guess.around(times, APART), learnt=frozenset({f"{TRIED} {kind}"}))
+    return found
+
+
+def _shown(plan: Plan, name: str) -> float:
+    """How many samples a training shows, each as often as it does."""
     recipe = plan.suite.models[name].train
-    return None if recipe is None else history.training(plan.recipes[name], plan.training[recipe.on].count)
+    return 0.0 if recipe is None else shown_by(plan.recipes[name]["recipe"], plan.training[recipe.on].count)
 
 
 def _cell(space: Workspace, ledger: Ledger, cell: Cell, history: History) -> CellForecast:

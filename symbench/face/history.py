@@ -138,9 +138,9 @@ class History:
         """Of one sample's forward pass, as a cell of the same model and data counted it; None where there is none."""
         return next((past.flops for past in self.cells if past.work.alike == work.alike), None)
 
-    def training(self, recipe: Mapping[str, Any], samples: int) -> Guess | None:
-        """What a training is expected to take; None where nothing like it was trained."""
-        shown, kind = shown_by(recipe["recipe"], samples), kind_of(recipe)
+    def training(self, recipe: Mapping[str, Any], shown: float) -> Guess | None:
+        """What a training that shows so many samples is expected to take; None where nothing like it was trained."""
+        kind = kind_of(recipe)
         found = {key: seconds * shown / past for key, alike, seconds, past in self.trainings if alike == kind}
         return Guess.around(found, APART) if found else None
 

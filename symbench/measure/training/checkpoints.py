@@ -18,6 +18,7 @@ from symbench.base.environment import hardware
 from symbench.base.errors import ConfigError, ModelError, Problem
 from symbench.base.events import Listener, Note
 from symbench.base.paths import cache_folder, sha256_file
+from symbench.measure.plan.data import NOT_CACHEABLE
 from symbench.measure.plan.document import Plan
 from symbench.measure.plan.workspace import Workspace
 from symbench.measure.store import Digests, content_key, is_sealed, write_text, written
@@ -117,7 +118,9 @@ def _trained(
     if recipe is None:
         raise ValueError(f"{name} is not trained")
     module = space.new_module(name, recipe.on)
-    keeper = Keeper(path.with_suffix(".partial"), path.stem, device, name, listen)
+    document = space.plan.recipes[name]
+    lasting = not document["data"].startswith(NOT_CACHEABLE) and "never cached" not in document["origin"]
+    keeper = Keeper(path.with_suffix(".partial"), path.stem, device, name, listen, lasting)
     with foreign(ModelError, name, "training it", "a model of the training set's images and classes"):
         record = fit(space, name, module, keeper=keeper, listen=listen, stopped=stopped)
         # copies, so that tied weights do not share memory in the file
@@ -129,7 +132,7 @@ def _trained(
     note = {
         "seconds": seconds,
         "sha256": digest,
-        "recipe": space.plan.recipes[name],
+        "recipe": document,
         "shown": record.progress.shown,
         "hardware": list(hardware(device).values()),
         "measured": measured,

@@ -47,16 +47,17 @@ def fit(
         DataError: the training split has too few samples.
         Interrupted: asked to stop; the state is kept.
     """
-    setting, device = setting_of(space, name), keeper.device
+    start, device = time.perf_counter(), keeper.device
+    setting = setting_of(space, name)
     module.to(device)
-    session = _session(space, setting, module, device)
+    session = begun(space, setting, module, device)
     begin_peak(device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(setting.dropout)
         if keeper.restore(session):
             at = f"epoch {session.progress.epoch + 1}, step {session.progress.steps + 1}"
             listen(Note(f"{name}: its training goes on at {at}"))
-        with _clock(session, device) as read_clock, _bar(setting, session, listen):
+        with _clock(session, device, start) as read_clock, _bar(setting, session, listen):
             try:
                 _train(setting, session, keeper, listen, stopped, read_clock)
             except Diverged:
@@ -71,7 +72,8 @@ def fit(
     return _record(setting, session)
 
 
-def _session(space: Workspace, setting: Setting, module: nn.Module, device: str) -> Session:
+def begun(space: Workspace, setting: Setting, module: nn.Module, device: str) -> Session:
+    """A training before its first step, on a module that is on the device."""
     optimiser = optimiser_of(setting.recipe, module.parameters())
     schedule = schedule_of(setting.recipe, optimiser, setting.planned)
     generator = torch.Generator().manual_seed(setting.drawing)
@@ -79,9 +81,9 @@ def _session(space: Workspace, setting: Setting, module: nn.Module, device: str)
 
 
 @contextmanager
-def _clock(session: Session, device: str) -> Iterator[Callable[[], None]]:
-    """Brings seconds and memory up to date when it is asked to, and at the end."""
-    start, before = time.perf_counter(), session.progress.seconds
+def _clock(session: Session, device: str, start: float) -> Iterator[Callable[[], None]]:
+    """Brings seconds and memory up to date when it is asked to, and at the end; ``start`` is this process's."""
+    before = session.progress.seconds
 
     def read() -> None:
         session.progress.seconds = before + time.perf_counter() - start
@@ -181,7 +183,7 @@ def _close(setting: Setting, session: Session) -> None:
 def _interrupted(setting: Setting, session: Session, *, kept: bool) -> Interrupted:
     progress = session.progress
     at = f"The same command goes on from epoch {progress.epoch + 1}, step {progress.steps}."
-    remedy = at if kept else "Its state could not be saved: the same command starts it again."
+    remedy = at if kept else "Its state is not kept: the same command starts it again."
     return Interrupted(Problem(setting.name, "training was interrupted", None, remedy))
 
 

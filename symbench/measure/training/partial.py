@@ -69,6 +69,7 @@ class Keeper:
         device: where it is trained, ``cpu`` or ``cuda:0``; states of another kind of device are not gone on from.
         name: the model's, for messages.
         listen: hears of what cannot be used or saved.
+        lasting: whether the recipe will be the same in another run; where it is not, nothing is saved.
         saved: when it was saved last, by the monotonic clock.
         cost: seconds that it took.
     """
@@ -78,16 +79,19 @@ class Keeper:
     device: str
     name: str
     listen: Listener
+    lasting: bool = True
     saved: float = field(default_factory=time.perf_counter)
     cost: float = 0.0
     failed: bool = False
 
     def due(self) -> bool:
         """Whether it is time to save again."""
-        return time.perf_counter() - self.saved >= max(SAVED_EVERY, WORTH * self.cost)
+        return self.lasting and time.perf_counter() - self.saved >= max(SAVED_EVERY, WORTH * self.cost)
 
     def save(self, session: Session) -> bool:
         """Save the state; whether that was possible. A training does not end because a disk is full."""
+        if not self.lasting:
+            return False
         start = time.perf_counter()
         try:
             _write(self.path, session, self.owner, _kind(self.device))
@@ -107,6 +111,8 @@ class Keeper:
         if not self.path.exists():
             return False
         read = _read(self.path, self.owner, _kind(self.device))
+        if not isinstance(read, str) and not _fits(session.module, read[1]):
+            read = "does not fit the model"
         if isinstance(read, str):
             said = f"{self.name}: {self.path.name} {read}: the training starts from nothing"
             self.listen(Note(said, warning=True))
@@ -184,6 +190,12 @@ def _read(path: Path, owner: str, kind: str) -> tuple[dict[str, Any], dict[str, 
     except (OSError, SafetensorError, ValueError, KeyError, TypeError):
         return "cannot be read"
     return (document, tensors) if sound else "is not what was written"
+
+
+def _fits(module: nn.Module, tensors: Mapping[str, Tensor]) -> bool:
+    """Whether the weights are those of this module: some make theirs when they first run."""
+    own = {name: value.shape for name, value in module.state_dict().items()}
+    return own == {name: value.shape for name, value in _within(tensors, "model.").items()}
 
 
 def _apply(session: Session, document: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:

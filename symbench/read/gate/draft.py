@@ -29,7 +29,11 @@ def draft(match: Match, run: Recorded, suite: str) -> MatchRecord:
     }  # fmt: skip
     if cell is not None:
         whole = estimate is not None and estimate.row.scope == "model"
-        known |= {**names_of(cell), "replica": 0, "symmetry": None if whole else cell.symmetry}
+        known |= {
+            **names_of(cell),
+            "replica": run.replicas.get(cell.model, 0),
+            "symmetry": None if whole else cell.symmetry,
+        }
         if run.manifest.limit is None and match.replayed:
             known["replay"] = replay(suite, cell, run)
     return MatchRecord(**{**known, **({} if estimate is None else _numbers(estimate))})

@@ -68,10 +68,10 @@ class Ruled:
         """Whether it compares with a baseline."""
         return self.rule.kind in RELATIVE
 
-    def about(self, cell: CellStatus) -> bool:
-        """Whether a cell, which is of the only replica that there is, is one of its own."""
-        replicas = self.rule.replica
-        return self.rule.matches(names_of(cell)) and (not replicas or any(fnmatchcase("0", p) for p in replicas))
+    def about(self, cell: CellStatus, replica: int) -> bool:
+        """Whether a cell, which is of this replica, is one of its own."""
+        wanted = self.rule.replica
+        return self.rule.matches(names_of(cell)) and (not wanted or any(fnmatchcase(str(replica), p) for p in wanted))
 
     def takes(self, estimate: Estimate) -> bool:
         """Whether an estimate is one that it is about."""
@@ -146,7 +146,7 @@ def ruled(rules: Sequence[Rule], known: Metrics) -> list[Ruled]:
 
 def in_cell(sides: Sides, rules: Sequence[Ruled], known: Metrics, cell: CellStatus) -> Matched:
     """What the rules match in one cell; what is broken on disk is a verdict too."""
-    mine = [each for each in rules if each.about(cell)]
+    mine = [each for each in rules if each.about(cell, sides.run.replicas.get(cell.model, 0))]
     if not mine:
         return Matched([])
     try:

@@ -78,6 +78,11 @@ class Recorded:
         """The throughput passes of its models."""
         return self.manifest.passes
 
+    @property
+    def replicas(self) -> dict[str, int]:
+        """Which training each model is of those that differ by their seed alone, from 0."""
+        return estimates.replicas_of(self.manifest)
+
     def pass_of(self, key: str, file: str) -> PassRecord:
         """A throughput pass.
 

@@ -8,16 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from symbench.algebra.metrics import Metrics
+from symbench.algebra.metrics import Metrics, shown_in
 from symbench.algebra.statistics import Array
 from symbench.base.errors import CellError, Problem
 from symbench.base.records import CellRecord, CellStatus, Manifest
 from symbench.measure.suite.studies import Asked
 from symbench.read import estimates
 from symbench.read.estimates import Cells
-
-COSTS = ("parameters", "flops", "training_seconds")
-"""What is told of each arm beside its estimate: comparisons are fair at equal cost, and cost is of several kinds."""
 
 
 @dataclass
@@ -36,10 +33,16 @@ class Point:
     records: list[CellRecord] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
 
-    def cost(self, name: str) -> float | None:
-        """The median of a fact over its replicas; None where nobody knows."""
-        known = [value for record in self.records if (value := record.facts.get(name)) is not None]
-        return float(np.median(known)) if known else None
+    def costs(self, metrics: Metrics) -> dict[str, float]:
+        """The median over its replicas of everything that costs are told by, as far as it is known.
+
+        Comparisons are fair at equal cost, and there are costs of several kinds.
+        """
+        named = {
+            name: [r.facts[name] for r in self.records if name in r.facts] for name in shown_in("costs", metrics)
+        }
+        known = {name: [value for value in values if value is not None] for name, values in named.items()}
+        return {name: float(np.median(values)) for name, values in known.items() if values}
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from symbench.base.records import Manifest
 from symbench.measure.suite.studies import Means
 from symbench.read.estimates import BOOTSTRAP_SEED, Cells
 from symbench.read.studies.answer import Answer, written
-from symbench.read.studies.arms import COSTS, Point, Table, in_words, sweep_of, table_of
+from symbench.read.studies.arms import Point, Table, in_words, sweep_of, table_of
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def answer(cells: Cells, manifest: Manifest, asked: Means, metrics: Metrics) -> 
     row = metrics[asked.metric]
     expected = {(arm, i): value for arm, values in asked.expected.items() for i, value in enumerate(values)}
     frame = pd.DataFrame(
-        [_line(each, row, expected.get(_place(sweep.of(each.point.arm), each.point))) for each in found]
+        [_line(each, metrics, expected.get(_place(sweep.of(each.point.arm), each.point))) for each in found]
     )
     what = f"{row.heading or asked.metric}{f' at {asked.element}' if asked.element else ''}"
     title = asked.title or f"{what} of {in_words(sweep.arms)}"
@@ -78,9 +78,8 @@ def _compared(point: Point, tables: dict[tuple[str, str], Table], against: str, 
     return Compared(point, mine, own, spread.interval)
 
 
-def _line(each: Compared, row: MetricRow, expected: float | None) -> dict[str, object]:
+def _line(each: Compared, metrics: Metrics, expected: float | None) -> dict[str, object]:
     """A row of the table."""
-    del row
     point, interval, difference = each.point, each.own.interval, each.difference
     means = each.table.means
     return {
@@ -97,7 +96,7 @@ def _line(each: Compared, row: MetricRow, expected: float | None) -> dict[str, o
         "difference_high": None if difference is None else difference.high,
         "expected": expected,
         "unit": each.table.unit,
-        **{name: point.cost(name) for name in COSTS},
+        **point.costs(metrics),
     }
 
 

@@ -14,7 +14,7 @@ SUPPORTS = {
     "row": [[0, 0, 0], [1, 1, 1], [0, 0, 0]],
     "full": [[1, 1, 1], [1, 1, 1], [1, 1, 1]],
 }
-"""Quarter turns keep ``plus`` and ``full``, nearly keep ``corner`` (four arms and a corner), and do not keep ``row``."""
+"""Quarter turns keep ``plus`` and ``full``, nearly keep ``corner`` (four arms and a corner) and break ``row``."""
 
 
 class SupportConv(nn.Module):
