@@ -133,6 +133,18 @@ def test_a_budget_is_the_same_as_the_width_written_out(folder: Folder, budget: s
     assert "width" not in load(written(folder, models(f"budget: {{{budget}}}"))).models["fresh"].options
 
 
+def test_one_width_of_many_replicas_is_said_once(folder: Folder) -> None:
+    train = "train: {on: digits, epochs: 1}"
+    model = (
+        f"  m: {{use: cnn, budget: {{parameters: 6000}}, {train}, sweep: {{seeds: 3}}, only: {{dataset: digits}}}}"
+    )
+    heard: list[Event] = []
+    planned(written(folder, model), heard)
+    assert [event.text for event in heard if isinstance(event, Note) and "budget" in event.text] == [
+        "m: width 8 of a budget of 6,000 parameters: 6,114"
+    ]
+
+
 def test_a_run_records_the_width_and_meets_the_budget(folder: Folder, symbench: Symbench) -> None:
     models = "\n".join(
         [

@@ -12,12 +12,16 @@ import pytest
 from conftest import Symbench
 
 import symbench as sb
+from symbench.algebra.metrics import METRICS
+from symbench.algebra.statistics import Interval
 from symbench.base.document import parse
 from symbench.base.errors import SuiteError
 from symbench.face.api import Run
 from symbench.measure.suite import checked
 from symbench.read.studies import Answer, answers
+from symbench.read.studies.answer import written_difference
 from symbench.read.studies.exchange import log_rates
+from symbench.read.studies.sheet import sheet
 
 SUITE = """\
 version: 1
@@ -115,6 +119,37 @@ def test_what_is_said_follows_from_the_numbers(asked: Asked) -> None:
         assert apart or "plain cannot be told apart" in text
 
 
+@pytest.mark.parametrize(
+    ("numbers", "metric", "signed", "text"),
+    [
+        ((-0.58, -0.602, -0.553), "accuracy", True, "-58.0 points [-60.2, -55.3]"),
+        ((-0.58, -0.602, -0.553), "accuracy", False, "58.0 points [55.3, 60.2]"),
+        ((-1.0, -1.03, -0.999), "loss", False, "1.00 [0.999, 1.03]"),
+        ((0.5, 0.25, 0.75), "loss", False, "0.500 [0.250, 0.750]"),
+        ((0.5, None, None), "loss", True, "+0.500"),
+    ],
+)
+def test_a_difference_is_written_with_its_sign_or_as_a_distance(
+    numbers: tuple[float, float | None, float | None], metric: str, signed: bool, text: str
+) -> None:
+    assert written_difference(Interval(*numbers, n=9), METRICS.row(metric), signed=signed) == text
+
+
+def test_a_table_has_limits_beside_their_estimate() -> None:
+    frame = pd.DataFrame(
+        {
+            "arm": ["a", "b"], "estimate": [0.5, 0.25], "low": [0.25, 0.125], "high": [0.75, 0.5],
+            "difference": [None, 1.0], "difference_low": [None, -1.0], "difference_high": [None, 2.0],
+            "share_estimate": [1.0, 2.0], "share_low": [1.0, float("nan")], "share_high": [2.0, 3.0],
+            "at": [None, None], "unit": ["share", "share"],
+        }
+    )  # fmt: skip
+    assert sheet(Answer("", "", frame, "means")) == (
+        ["arm", "estimate", "difference", "share"],
+        [["a", "0.5 [0.25, 0.75]", "", "1 [1, 2]"], ["b", "0.25 [0.125, 0.5]", "1 [-1, 2]", "2"]],
+    )
+
+
 def test_one_element_may_be_asked_about(asked: Asked) -> None:
     frame = asked.answers[4].frame
     assert len(frame) == 3
@@ -161,6 +196,8 @@ def test_the_report_shows_answers_and_the_first_of_each_training(asked: Asked, s
     assert page.count('<article class="study">') == 6
     assert 'id="studies"' in page
     assert "## How good are they?" in text
+    assert f"| {' | '.join(sheet(asked.answers[1])[0])} |\n" in text
+    assert text.count("| taught |") >= 6, "a table for each answer"
     assert "plain-seed-0-samples-6" in text
     assert "plain-seed-1-samples-6" not in text
     assert (folder / "study.0.svg").exists()

@@ -34,6 +34,7 @@ class Draft:
         labels: how the labels of a dataset are read for a model, by (model, dataset).
         cells: those that have their keys.
         widths: the widths that budgets have chosen, with the count of each, by all that they depend on.
+        said: notes of what is the same for many models, which are heard once.
     """
 
     workspace: Workspace
@@ -50,6 +51,7 @@ class Draft:
     labels: dict[tuple[str, str], Labels | None] = field(default_factory=dict)
     cells: list[Cell] = field(default_factory=list)
     widths: dict[str, tuple[int, float]] = field(default_factory=dict)
+    said: set[str] = field(default_factory=set)
 
     def broken_reason(self, pair: Pair) -> CellError | None:
         """Why a cell cannot be measured, as far as that is known by now."""

@@ -56,7 +56,11 @@ def settle_width(draft: Draft, name: str, datasets: Sequence[str]) -> None:
         raise ModelError(Problem(_where(space, name), f"got one budget for several widths: {each}", "one", remedy))
     for width, count in list(found.values())[:1]:
         wanted, unit = _wanted(entry)
-        draft.listen(Note(f"{name}: width {width} of a budget of {wanted:,.0f} {unit}: {count:,.0f}"))
+        of = entry.swept.of if entry.swept else name
+        said = f"{of}: width {width} of a budget of {wanted:,.0f} {unit}: {count:,.0f}"
+        if said not in draft.said:  # replicas, and most of what is swept over, have one width
+            draft.listen(Note(said))
+            draft.said.add(said)
         space.plan = replace(space.plan, suite=with_width(space.suite, name, width))
 
 

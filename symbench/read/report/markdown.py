@@ -12,6 +12,7 @@ from symbench.base.records import CompareRecord
 from symbench.read.report import pairs
 from symbench.read.report.material import Material, letter_of
 from symbench.read.report.tables import Board
+from symbench.read.studies.sheet import sheet
 
 if TYPE_CHECKING:
     from symbench.read.report.drawing import Drawn
@@ -32,6 +33,7 @@ def render(
         keep_trailing_newline=True, autoescape=False,
     )  # fmt: skip
     environment.filters["md"] = escape
+    environment.globals["sheet"] = sheet
     return environment.get_template("report.md.j2").render(
         parts=material.parts, answers=material.answers, boards=boards, faults=faults, costs=costs,
         drawn=[figure for figure in drawn if figure.image],

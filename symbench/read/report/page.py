@@ -31,6 +31,7 @@ from symbench.read.report.sheets import Entry, Sheet
 from symbench.read.report.style import GLYPHS
 from symbench.read.report.tables import Board
 from symbench.read.studies import Answer
+from symbench.read.studies.sheet import sheet
 
 SHORT = {
     "level", "replica", "better", "status", "reason", "n", "k", "unit", "floor", "output", "weight", "elements",
@@ -136,21 +137,12 @@ def studied(answers: Sequence[Answer], figures: Sequence[dict[str, Any]]) -> lis
     drawn = {figure["name"]: figure for figure in figures if figure["section"] == STUDIES}
     found = []
     for number, answer in enumerate(answers):
-        frame = answer.frame.dropna(axis=1, how="all")
-        texts = [[_text(value) for value in row] for row in frame.itertuples(index=False)]
-        heads = [str(name).replace("_", " ") for name in frame.columns]
-        sheet = sheets.plain(f"study-table-{number}", answer.title, heads, texts) if texts else None
+        heads, texts = sheet(answer)
+        table = sheets.plain(f"study-table-{number}", answer.title, heads, texts) if texts else None
         found.append(
-            SimpleNamespace(title=answer.title, text=answer.text, figure=drawn.get(f"study.{number}"), sheet=sheet)
+            SimpleNamespace(title=answer.title, text=answer.text, figure=drawn.get(f"study.{number}"), sheet=table)
         )
     return found
-
-
-def _text(value: Any) -> str:
-    """A number of a study's table with four digits; anything else as it is, and nothing for none."""
-    if isinstance(value, float):
-        return "" if math.isnan(value) else f"{value:,.0f}" if abs(value) >= 1e4 else f"{value:.4g}"
-    return "" if value is None else str(value)
 
 
 def _environment() -> Environment:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,14 +37,31 @@ class Answer:
         return {"ask": self.ask, "title": self.title, "text": self.text, "rows": rows}
 
 
-def written(interval: Interval, row: MetricRow, *, difference: bool = False) -> str:
-    """``93.1 % [91.0, 95.2]``; of a difference of shares ``+3.1 points [+1.0, +5.2]``."""
-    numbers = [value for value in (interval.estimate, interval.low, interval.high) if value is not None]
-    share = row.written_as == "percent"
-    if difference:
-        unit = " points" if share else ""
-        texts = [f"{100 * value:+.1f}" if share else f"{value:+.3g}" for value in numbers]
-    else:
-        unit, write = " %" if share else "", WRITTEN[row.written_as]
-        texts = [write(value) for value in numbers]
+def name_in_words(metric: str) -> str:
+    """A metric's name as text has it: ``orbit accuracy``, and of one of the user's own what its file calls it."""
+    return metric.rpartition(":")[2].replace("_", " ")
+
+
+def written(interval: Interval, row: MetricRow) -> str:
+    """``93.1 % [91.0, 95.2]``."""
+    unit, write = " %" if row.written_as == "percent" else "", WRITTEN[row.written_as]
+    return _bracketed([write(value) for value in _numbers(interval)], unit)
+
+
+def written_difference(interval: Interval, row: MetricRow, *, signed: bool = True) -> str:
+    """``+3.1 points [+1.0, +5.2]`` of shares; without its sign how far apart they are, ``3.1 points [1.0, 5.2]``."""
+    numbers = _numbers(interval)
+    if not signed and interval.estimate < 0:
+        numbers = [-numbers[0], *(-value for value in reversed(numbers[1:]))]
+    sign = "+" if signed else ""
+    if row.written_as == "percent":
+        return _bracketed([f"{100 * value:{sign}.1f}" for value in numbers], " points")
+    return _bracketed([f"{value:{sign}#.3g}" for value in numbers], "")
+
+
+def _numbers(interval: Interval) -> list[float]:
+    return [value for value in (interval.estimate, interval.low, interval.high) if value is not None]
+
+
+def _bracketed(texts: Sequence[str], unit: str) -> str:
     return f"{texts[0]}{unit} [{texts[1]}, {texts[2]}]" if len(texts) == 3 else f"{texts[0]}{unit}"

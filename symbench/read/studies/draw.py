@@ -27,7 +27,8 @@ def sketch(number: int, answer: Answer) -> Iterator[Sketch]:
     draw = DRAWN.get(answer.ask)
     if draw is None or answer.frame.empty:
         return
-    yield Sketch(answer.title, answer.text, draw(answer), answer.frame, (str(number),))
+    alt = f"{answer.title}: the estimates of the text beside it with their intervals."
+    yield Sketch(answer.title, alt, draw(answer), answer.frame, (str(number),))
 
 
 def _means(answer: Answer) -> Figure:

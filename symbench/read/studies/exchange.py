@@ -12,7 +12,7 @@ from symbench.base.errors import CellError, Problem
 from symbench.base.records import Manifest
 from symbench.measure.suite.studies import Exchange
 from symbench.read.estimates import BOOTSTRAP_SEED, Cells
-from symbench.read.studies.answer import Answer
+from symbench.read.studies.answer import Answer, name_in_words
 from symbench.read.studies.arms import sweep_of, table_of
 
 FEWEST = 2
@@ -54,9 +54,9 @@ def answer(cells: Cells, manifest: Manifest, asked: Exchange, metrics: Metrics) 
         }
     )
     title = asked.title or f"what a sample of {one} is worth in samples of {other}"
-    row = metrics[asked.metric]
-    about = {"row": row, "over": asked.over, "label": row.heading or asked.metric}
-    return Answer(title, _said(rate, one, other, row.heading or asked.metric), frame, "exchange", about)
+    row, name = metrics[asked.metric], name_in_words(asked.metric)
+    about = {"row": row, "over": asked.over, "label": name}
+    return Answer(title, _said(rate, one, other, name), frame, "exchange", about)
 
 
 def log_rates(sizes: Array, curves: Array, other_sizes: Array, other_curves: Array) -> Array:
@@ -97,7 +97,7 @@ def _said(rate: Interval, one: str, other: str, metric: str) -> str:
         return f"Inconclusive: there is no {metric} that both {one} and {other} reach, so nothing can be exchanged."
     words = f"For the same {metric}, {other} needs {np.exp(rate.estimate):.2f} times the samples of {one}"
     if rate.low is None or rate.high is None:
-        return f"{words}; over seeds and samples that is not sure of anything."
+        return f"{words}: inconclusive, since there is no interval over seeds and samples."
     ends = f"{words}, 95 % interval {np.exp(rate.low):.2f} to {np.exp(rate.high):.2f} over seeds and samples"
     if rate.low <= 0 <= rate.high:
         return f"{ends}: inconclusive, since 1 lies within it."

@@ -13,7 +13,7 @@ from symbench.algebra.statistics.replicas import FEWEST_REPLICAS, Spread, two_le
 from symbench.base.records import Manifest
 from symbench.measure.suite.studies import Means
 from symbench.read.estimates import BOOTSTRAP_SEED, Cells
-from symbench.read.studies.answer import Answer, written
+from symbench.read.studies.answer import Answer, name_in_words, written, written_difference
 from symbench.read.studies.arms import Point, Sweep, Table, in_words, sweep_of, table_of
 
 ROUNDING = 1e-9
@@ -58,7 +58,7 @@ def answer(cells: Cells, manifest: Manifest, asked: Means, metrics: Metrics) -> 
     frame = pd.DataFrame(
         [_line(each, metrics, expected.get(_place(sweep.of(each.point.arm), each.point))) for each in found]
     )
-    what = f"{row.heading or asked.metric}{f' at {asked.element}' if asked.element else ''}"
+    what = f"{name_in_words(asked.metric)}{f' at {asked.element}' if asked.element else ''}"
     title = asked.title or f"{what} of {in_words(sweep.arms)}"
     place = f"{what} on {sweep.dataset} under {sweep.symmetry}"
     text = " ".join(_sentences(found, frame, row, against, place, asked.over, sweep.replicas))
@@ -163,15 +163,15 @@ def _verdict(each: Compared, row: MetricRow) -> str:
     """Whether an arm is better, worse, or cannot be told apart."""
     interval = each.difference
     assert interval is not None
-    said = written(interval, row, difference=True)
-    if interval.low is None or interval.high is None:
-        return f"{each.point.arm} differs by {said}, which is not sure of anything"
+    said = written_difference(interval, row)
+    if interval.low is None or interval.high is None or row.better == "neither":
+        return f"{each.point.arm} differs by {said}"
     if interval.low <= 0 <= interval.high:
         return f"{each.point.arm} cannot be told apart ({said})"
-    if row.better == "neither":
-        return f"{each.point.arm} differs by {said}"
     better = (interval.estimate > 0) == (row.better == "higher")
-    return f"{each.point.arm} is {'better' if better else 'worse'} by {said}"
+    return (
+        f"{each.point.arm} is {'better' if better else 'worse'} by {written_difference(interval, row, signed=False)}"
+    )
 
 
 def _against_theory(frame: pd.DataFrame) -> Iterator[str]:
