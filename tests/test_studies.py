@@ -14,6 +14,7 @@ from conftest import Symbench
 import symbench as sb
 from symbench.algebra.metrics import METRICS
 from symbench.algebra.statistics import Interval
+from symbench.algebra.statistics.replicas import systematic
 from symbench.base.document import parse
 from symbench.base.errors import SuiteError
 from symbench.face.api import Run
@@ -51,7 +52,7 @@ studies:
   - {ask: exchange, metric: loss, arms: [plain, taught]}
   - {ask: breaking, arms: [plain, taught]}
   - {ask: means, metric: element_accuracy, element: "90°", arms: [plain]}
-  - {ask: means, metric: loss, arms: [alone]}
+  - {ask: means, metric: loss, over: samples, arms: [plain, alone]}
 """
 DATA = """\
 from symbench.testing import Blobs
@@ -161,7 +162,8 @@ def test_one_element_may_be_asked_about(asked: Asked) -> None:
 def test_a_model_without_seeds_has_no_interval(asked: Asked) -> None:
     answer = asked.answers[5]
     assert "With one training there is no interval over seeds." in answer.text
-    assert answer.frame["low"].isna().all()
+    assert answer.frame.set_index("arm")["low"].isna()["alone"]
+    assert answer.frame.set_index("arm")["low"].notna()["plain"].all()
 
 
 def test_breaking_is_that_of_the_outputs(asked: Asked) -> None:
@@ -212,9 +214,23 @@ def test_cells_that_are_missing_are_said(asked: Asked) -> None:
         c if c.model != "plain-seed-0-samples-6" else c.model_copy(update={"status": "failed"}) for c in done.cells
     ]
     found = next(answers(asked.run.store, done.model_copy(update={"cells": cells}), asked.run.metrics))
-    assert "1 training failed and is left out." in found.text
+    assert "plain at 6: 1 failed" in found.text
     none = done.model_copy(update={"cells": [c for c in done.cells if c.model == "alone"]})
     assert "No answer" in next(answers(asked.run.store, none, asked.run.metrics)).text
+
+
+def test_two_trainings_and_none_that_breaks_are_answered_in_words(asked: Asked) -> None:
+    """Two have no interval of what is common, and what is exactly equivariant has nothing to have a share of."""
+    done = asked.run.manifest
+    models = {name: entry for name, entry in done.suite["models"].items() if not name.startswith("plain-seed-2")}
+    cells = [cell for cell in done.cells if cell.model in models]
+    two = done.model_copy(update={"suite": {**done.suite, "models": models}, "cells": cells})
+    found = list(answers(asked.run.store, two, asked.run.metrics))[3]
+    assert "is common to 2: not sure." in found.text
+    assert "taught samples 6" in found.text, "other arms are answered"
+    nothing = systematic(np.zeros((3, 5, 2)), seed=0)
+    assert nothing.own.estimate == 0
+    assert np.isnan(nothing.share.estimate)
 
 
 def test_an_exchange_rate_is_the_distance_along_the_samples() -> None:
@@ -225,6 +241,11 @@ def test_an_exchange_rate_is_the_distance_along_the_samples() -> None:
     assert same == pytest.approx(0)
     assert np.exp(twice) == pytest.approx(2)
     assert np.isnan(log_rates(sizes, curve, sizes, curve + 1)).all(), "no value that both reach"
+    dipping = log_rates(
+        np.log([100, 300, 1000]), np.array([[0.8, 0.75, 0.9]]), np.log([338, 339]), np.array([[0.8, 0.82]])
+    )
+    assert np.exp(dipping) == pytest.approx(338 / 338, rel=0.2), "a value above a dip is reached after it"
+    assert np.isnan(log_rates(sizes, curve, sizes, curve * np.nan)).all()
     falling = log_rates(
         np.log([1, 10, 100]), np.array([[0.5, 0.4, 0.9]]), np.log([1, 10, 100]), np.array([[0.5, 0.5, 0.9]])
     )
@@ -238,8 +259,12 @@ def test_an_exchange_rate_is_the_distance_along_the_samples() -> None:
         ("over: samples, against: taught", "over: sample, against: taught", "studies.1.over: got 'sample', expected one of samples"),
         ("against: taught", "against: nobody", "studies.1.against: got 'nobody'"),
         ("arms: [plain, taught]}\n  - {ask: breaking", "arms: [plain]}\n  - {ask: breaking", "two that are held against"),
+        ("metric: loss, arms: [plain, taught]}\n  - {ask: b", "metric: loss, arms: [plain, alone]}\n  - {ask: b", "alone is not swept over samples"),
+        ("arms: [plain, taught]}\n  - {ask: means", "arms: [plain, alone]}\n  - {ask: means", "alone is not trained from several seeds"),
+        ("title: \"How good", "expected: {plain: [1.0]}, title: \"How good", "got 1 values, expected 3, one for each value of samples"),
+        ("metric: loss, over: samples, arms: [plain, taught]", "metric: \"m.py:loss\"", "got 'm.py:loss'"),
         ("ask: breaking", "ask: braking", "studies.3"),
-        ("sweep: {seeds: 3}", "", "nothing is trained from several seeds"),
+        ("sweep: {seeds: 3}", "", "plain, taught is not trained from several seeds"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_asked(old: str, new: str, message: str) -> None:

@@ -10,7 +10,7 @@ matter. Samples serve all arms, and so differences between arms are paired by sa
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -19,6 +19,8 @@ from scipy import stats
 from symbench.algebra.statistics.bootstrap import RESAMPLES, quantiles
 from symbench.algebra.statistics.interval import LEVEL, Array, Interval
 
+FEWEST_SAMPLES = 2
+"""Likewise of samples."""
 MOST_FEW = 3
 """Members of which pairs are taken as they come."""
 FEWEST_REPLICAS = 2
@@ -79,6 +81,8 @@ def two_level(
     # M draws of M replicas have a variance that is too small by (M - 1) / M; of n samples that does not matter.
     between = float(known["replicas"].var()) * (fewest / (fewest - 1) if fewest > 1 else 1.0)
     within = float(known["samples"].var())
+    if n < FEWEST_SAMPLES:
+        return Spread(Interval(theta, None, None, n), np.nan, np.nan, np.nan)
     if fewest < FEWEST_REPLICAS:
         return Spread(Interval(theta, None, None, n), np.nan, within**0.5, np.nan)
     total = between + within
@@ -151,13 +155,24 @@ def systematic(deviations: Array, *, seed: int, level: float = LEVEL, resamples:
     columns = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples) / n
     alone = Varied(float(squares.mean(axis=1).var(ddof=1)) / members, members - 1)
     paired = _of_pairs(products)
+    if own.mean() == 0:  # nothing is broken: there is nothing to have a share of
+        none = Interval(0.0, 0.0, 0.0, n)
+        return Shared(none, none, Interval(float("nan"), None, None, n))
     share = float(common.mean() / own.mean())
     twice_own = float(squares.var()) / squares.size
     upper = np.triu_indices(members, 1)
     spread = np.mean([(deviations[i] * deviations[j]).sum(axis=1).var() for i, j in zip(*upper, strict=True)])
     twice = float(spread) / (len(upper[0]) * n)
-    scale = float(own.mean()) ** 2
-    relative = replace(paired, variance=paired.variance / scale)
+    # Of a ratio what counts is by how much a pair has more in common than the share of its own squares.
+    middle = (np.diag(products)[:, None] + np.diag(products)) / 2
+    relative = _of_pairs((products - share * middle) / float(own.mean()))
+    beyond = np.mean(
+        [
+            ((deviations[i] * deviations[j]).sum(axis=1) - share * (squares[i] + squares[j]) / 2).var()
+            for i, j in zip(*upper, strict=True)
+        ]
+    )
+    twice_share = float(beyond) / (len(upper[0]) * n * float(own.mean()) ** 2)
 
     def limits(theta: float, drawn: Array, of_members: Varied, twice: float) -> Interval:
         """An estimate with limits from samples drawn anew and from members.
@@ -167,8 +182,8 @@ def systematic(deviations: Array, *, seed: int, level: float = LEVEL, resamples:
         """
         by_sample = float(drawn.var())
         whole = max(by_sample + of_members.variance - twice, by_sample, of_members.variance)
-        if whole <= 0 or of_members.degrees <= 0:
-            ends = theta if whole <= 0 else None
+        if not whole > 0 or of_members.degrees <= 0 or n < FEWEST_SAMPLES:
+            ends = theta if whole == 0 and n >= FEWEST_SAMPLES else None
             return Interval(theta, ends, ends, n)
         degrees = whole**2 / (of_members.variance**2 / of_members.degrees + by_sample**2 / (n - 1))
         half = float(stats.t.isf((1 - level) / 2, degrees)) * whole**0.5
@@ -177,7 +192,7 @@ def systematic(deviations: Array, *, seed: int, level: float = LEVEL, resamples:
     return Shared(
         limits(float(own.mean()), columns @ own, alone, twice_own),
         limits(float(common.mean()), columns @ common, paired, twice),
-        limits(share, (columns @ common) / (columns @ own), relative, twice / scale),
+        limits(share, (columns @ common) / (columns @ own), relative, twice_share),
     )
 
 

@@ -36,6 +36,7 @@ from symbench.measure.suite.rules import Rule
 from symbench.measure.suite.select import Selector
 from symbench.measure.suite.size import WIDTH, SizeBudget
 from symbench.measure.suite.studies import Study
+from symbench.measure.suite.swept import Swept
 from symbench.measure.suite.throughput import Passes
 
 NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
@@ -155,23 +156,6 @@ class Chosen(Options):
 
 
 WeightsOf = Annotated[str | Chosen, _otherwise("a file, or {file: FILE, key: KEY} where it holds several")]
-
-
-class Swept(Options):
-    """What an entry that a sweep made is one of: the entry that the file has, and the values that are this one's."""
-
-    of: str
-    values: dict[str, Any]
-
-    @property
-    def seed(self) -> int | None:
-        """The seed of a replica; None where seeds are not swept over."""
-        return self.values.get("seed")
-
-    @property
-    def point(self) -> dict[str, Any]:
-        """The values that are not the seed: replicas have these in common."""
-        return {key: value for key, value in self.values.items() if key != "seed"}
 
 
 class ModelEntry(Entry):

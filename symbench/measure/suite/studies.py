@@ -6,11 +6,31 @@ before anything is trained (``questions.py``); ``symbench.read.studies`` answers
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from symbench.base.registry import Options
+
+
+def arm_of(of: str, values: Mapping[str, Any], over: str | None) -> str:
+    """The arm that a model belongs to: its entry in the file, and its values of all that is not drawn along.
+
+    Args:
+        of: the entry.
+        values: that the sweep gave the model.
+        over: the key that is drawn along.
+    """
+    rest = [f"{key} {in_words(value)}" for key, value in values.items() if key not in {over, "seed"}]
+    return " ".join([of, *rest])
+
+
+def in_words(value: object) -> str:
+    """A value of a sweep: ``0.5``, and of a mapping ``60,000 parameters``."""
+    if isinstance(value, Mapping):
+        return " ".join(f"{number:,} {key}" for key, number in value.items())
+    return str(value)
 
 
 class Asked(Options):

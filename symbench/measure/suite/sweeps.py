@@ -8,10 +8,12 @@ suite's own ``sweep:`` holds for every model that is trained. Each entry keeps u
 from __future__ import annotations
 
 import copy
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import product
+from math import prod
 from typing import Any
 
 from symbench.base.document import Document, Path_
@@ -19,6 +21,7 @@ from symbench.base.errors import Problem, UnknownName, near_miss, one_of, quoted
 from symbench.domains.common.models import MODELS
 from symbench.measure.suite.entries import ModelEntry
 from symbench.measure.suite.recipe import Recipe
+from symbench.measure.suite.studies import in_words
 
 SEEDS = "seeds"
 """The key whose values are replicas: a number of them, or a list of the seeds themselves."""
@@ -42,7 +45,10 @@ def swept(source: Document) -> tuple[Document, list[Problem]]:
     if not isinstance(models, dict):
         return source, []
     problems: list[Problem] = []
+    many = 0
     common = _values(source.data.get("sweep"), ("sweep",), source, problems)
+    if common and not any(_is_trained(entry) for entry in models.values()):
+        problems.append(Problem(source.where(("sweep",)), "no model of the suite is trained", "one with train:"))
     entries: dict[Any, Any] = {}
     lines = dict(source.lines)
     for name, entry in models.items():
@@ -51,19 +57,22 @@ def swept(source: Document) -> tuple[Document, list[Problem]]:
         if isinstance(entry, dict) and "swept" in entry:  # that is what this module writes
             problems.append(Problem(source.where(("models", name, "swept")), "got unknown key 'swept'", "sweep"))
         values = _values(own, place, source, problems)
-        if isinstance(entry, dict) and isinstance(entry.get("train"), dict):
+        if _is_trained(entry):
             values = {**common, **values}
         if not values:
             entries[name] = entry
             continue
-        problems += _unknown(entry, values, source, place if own else ("sweep",))
+        problems += _unknown(entry, values, source, name)
+        many += prod(len(each) for each in values.values())
+        if many > MOST:
+            continue
         for made, expanded in _expanded(name, entry, values):
             if made in entries or made in models:
                 problems.append(Problem(source.where(place), f"makes two models named {made}", "values that differ"))
             entries[made] = expanded
             lines |= {("models", made, *p[2:]): n for p, n in source.lines.items() if p[:2] == ("models", name)}
-    if len(entries) > MOST:
-        problems.append(Problem(source.where(("models",)), f"sweeps make {len(entries)} models", f"at most {MOST}"))
+    if many > MOST:
+        problems.append(Problem(source.where(("models",)), f"sweeps make {many:,} models", f"at most {MOST:,}"))
     data = {key: value for key, value in source.data.items() if key != "sweep"}
     return replace(source, data={**data, "models": entries}, lines=lines), problems
 
@@ -78,21 +87,27 @@ def _values(given: Any, place: Path_, source: Document, problems: list[Problem])
         return {}
     found: Values = {}
     for key, value in given.items():
-        values = list(range(value)) if key == SEEDS and type(value) is int else value
+        values = list(range(min(value, MOST + 1))) if key == SEEDS and type(value) is int else value
         if not isinstance(values, list) or not values or not isinstance(key, str):
             expected = "a list of values" + (", or how many seeds there are to be" if key == SEEDS else "")
             problems.append(Problem(source.where((*place, key)), f"got {quoted(value)}", expected))
-        elif any(values.count(each) > 1 for each in values):
+        elif len({json.dumps(each, sort_keys=True, default=str) for each in values}) < len(values):
             problems.append(Problem(source.where((*place, key)), f"got {quoted(value)}", "each value once"))
         else:
             found[key] = values
     return found
 
 
-def _unknown(entry: Mapping[str, Any], values: Values, source: Document, place: Path_) -> Iterator[Problem]:
-    """A problem for every key that no entry of this kind has."""
-    known = [*(Recipe.model_fields if isinstance(entry.get("train"), dict) else ()), *_keys_of(entry, source, place)]
+def _is_trained(entry: object) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("train"), dict)
+
+
+def _unknown(entry: Mapping[str, Any], values: Values, source: Document, name: str) -> Iterator[Problem]:
+    """A problem for every key that no entry of this kind has, where it stands: in the entry or at the top."""
+    own: Path_ = ("models", name, "sweep")
+    known = [*(Recipe.model_fields if isinstance(entry.get("train"), dict) else ()), *_keys_of(entry, source, own)]
     for key in values:
+        place: Path_ = own if key in (entry.get("sweep") or {}) else ("sweep",)
         first = key.partition(".")[0]
         if key == SEEDS and "train" in entry:
             continue
@@ -143,6 +158,6 @@ def _set(entry: dict[str, Any], key: str, value: Any) -> None:
 
 
 def _name(of: str, chosen: Mapping[str, Any]) -> str:
-    """``cnn-samples-100-seed-0``: stable, whatever else is swept over."""
-    parts = [f"{key.rpartition('.')[2]}-{value}" for key, value in chosen.items()]
+    """``cnn-samples-100-seed-0``: more values of the same keys change no name."""
+    parts = [f"{key.rpartition('.')[2]}-{in_words(value)}" for key, value in chosen.items()]
     return re.sub(r"[^a-z0-9_-]+", "_", "-".join([of, *parts]).lower())

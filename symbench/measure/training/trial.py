@@ -6,6 +6,8 @@ import time
 
 import torch
 
+from symbench.base.code import foreign
+from symbench.base.errors import ModelError
 from symbench.measure.plan.workspace import Workspace
 from symbench.measure.training.loop import begun
 from symbench.measure.training.setting import setting_of
@@ -26,12 +28,11 @@ def seconds_per_sample(space: Workspace, name: str, *, device: str) -> list[floa
     Raises:
         CellError: the model cannot be built or raised, or the training split has too few samples.
     """
-    setting = setting_of(space, name)
+    setting, taken = setting_of(space, name), []
     module = space.new_module(name, setting.recipe.on).to(device)
-    session = begun(space, setting, module, device)
     indices = setting.parts.learnt[: setting.recipe.batch]
-    taken = []
-    with torch.random.fork_rng(devices=[]):
+    with foreign(ModelError, name, "training it"), torch.random.fork_rng(devices=[]):
+        session = begun(space, setting, module, device)
         torch.manual_seed(setting.dropout)
         for _ in range(1 + STEPS):
             start = time.perf_counter()

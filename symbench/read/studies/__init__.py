@@ -1,6 +1,7 @@
 """Studies: questions that a suite asks of its sweeps, answered from a run's files. No torch.
 
-To add one: its options in ``symbench.measure.suite.studies``, a file here with ``answer``, and a row in ``ANSWERS``.
+To add one: its options in ``symbench.measure.suite.studies``, what it needs in ``questions.py`` beside these, a file
+here with ``answer``, a row in ``ANSWERS`` and one in ``draw.DRAWN``.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import pandas as pd
 from pydantic import TypeAdapter
 
 from symbench.algebra.metrics import Metrics
-from symbench.base.errors import CellError
+from symbench.base.errors import CellError, ConfigError
 from symbench.base.records import Manifest
 from symbench.measure.store import Store
 from symbench.measure.suite.studies import Study
@@ -41,5 +42,6 @@ def answers(store: Store, manifest: Manifest, metrics: Metrics) -> Iterator[Answ
         asked = STUDY.validate_python(document)
         try:
             yield ANSWERS[asked.ask](store, manifest, asked, metrics)
-        except CellError as error:
-            yield Answer(asked.title or f"a question about {asked.ask}", f"No answer: {error}.", pd.DataFrame(), "")
+        except (CellError, ConfigError) as error:
+            title, text = asked.title or f"a question about {asked.ask}", str(error).rstrip(".")
+            yield Answer(title, f"No answer: {text}.", pd.DataFrame(), "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -37,6 +37,14 @@ class Answer:
         return {"ask": self.ask, "title": self.title, "text": self.text, "rows": rows}
 
 
+def within(interval: Interval, row: MetricRow) -> Interval:
+    """An interval that does not leave what the metric can be: of a share 0 to 1."""
+    least, most = row.limits
+    low = interval.low if interval.low is None or least is None else max(interval.low, least)
+    high = interval.high if interval.high is None or most is None else min(interval.high, most)
+    return replace(interval, low=low, high=high)
+
+
 def name_in_words(metric: str) -> str:
     """A metric's name as text has it: ``orbit accuracy``, and of one of the user's own what its file calls it."""
     return metric.rpartition(":")[2].replace("_", " ")
@@ -45,7 +53,7 @@ def name_in_words(metric: str) -> str:
 def written(interval: Interval, row: MetricRow) -> str:
     """``93.1 % [91.0, 95.2]``."""
     unit, write = " %" if row.written_as == "percent" else "", WRITTEN[row.written_as]
-    return _bracketed([write(value) for value in _numbers(interval)], unit)
+    return _bracketed([write(value) for value in _numbers(within(interval, row))], unit)
 
 
 def written_difference(interval: Interval, row: MetricRow, *, signed: bool = True) -> str:

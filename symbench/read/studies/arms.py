@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from symbench.algebra.metrics import Metrics, shown_in
+from symbench.algebra.metrics import Metrics
 from symbench.algebra.statistics import Array
 from symbench.base.errors import CellError, Problem
 from symbench.base.records import CellRecord, CellStatus, Manifest
-from symbench.measure.suite.studies import Asked
+from symbench.measure.suite.studies import Asked, arm_of, in_words
 from symbench.read import estimates
 from symbench.read.estimates import Cells
 
@@ -23,25 +23,42 @@ class Point:
 
     Attributes:
         arm: its name.
+        of: the entry of the suite's file that it came of.
         at: the value; None where nothing is drawn along.
+        number: of the value among the arm's, as the file has them.
         records: of its finished replicas.
         failed: why others have no numbers.
+        waiting: how many are not measured yet.
     """
 
     arm: str
+    of: str
     at: Any
+    number: int
     records: list[CellRecord] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    waiting: int = 0
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """What tells it from other points."""
+        return self.arm, in_words(self.at)
+
+    @property
+    def missing(self) -> str:
+        """Why replicas have no numbers, in words; empty where all have some."""
+        parts = [f"{len(self.failed)} failed ({self.failed[0]})"] if self.failed else []
+        parts += [f"{self.waiting} not measured yet"] if self.waiting else []
+        return " and ".join(parts)
 
     def costs(self, metrics: Metrics) -> dict[str, float]:
-        """The median over its replicas of everything that costs are told by, as far as it is known.
+        """The median over its replicas of all that is known of a model whatever the symmetry.
 
         Comparisons are fair at equal cost, and there are costs of several kinds.
         """
-        named = {
-            name: [r.facts[name] for r in self.records if name in r.facts] for name in shown_in("costs", metrics)
-        }
-        known = {name: [value for value in values if value is not None] for name, values in named.items()}
+        names = [name for name, row in metrics.items() if row.scope == "model"]
+        facts = {name: [record.facts.get(name) for record in self.records] for name in names}
+        known = {name: [value for value in values if value is not None] for name, values in facts.items()}
         return {name: float(np.median(values)) for name, values in known.items() if values}
 
 
@@ -53,7 +70,7 @@ class Sweep:
         cells: where their files are.
         dataset: on which.
         symmetry: under which.
-        points: of all arms, arm after arm.
+        points: of all arms, arm after arm, those of numbers in their order.
     """
 
     cells: Cells
@@ -68,13 +85,19 @@ class Sweep:
 
     @property
     def replicas(self) -> tuple[int, int]:
-        """The fewest and the most trainings of a point."""
-        counts = [len(point.records) for point in self.points]
+        """The fewest and the most trainings of a point that has any."""
+        counts = [len(point.records) for point in self.points if point.records]
         return min(counts), max(counts)
 
-    def of(self, arm: str) -> list[Point]:
-        """One arm's points."""
-        return [point for point in self.points if point.arm == arm]
+    @property
+    def missing(self) -> list[str]:
+        """What has no numbers, a sentence for each point."""
+        found = ((point, point.missing) for point in self.points)
+        return [f"{p.arm}{'' if p.at is None else f' at {p.place[1]}'}: {why}." for p, why in found if why]
+
+    def of(self, entry: str) -> list[Point]:
+        """The points of one entry."""
+        return [point for point in self.points if point.of == entry]
 
 
 def sweep_of(cells: Cells, manifest: Manifest, asked: Asked, over: str | None) -> Sweep:
@@ -92,20 +115,28 @@ def sweep_of(cells: Cells, manifest: Manifest, asked: Asked, over: str | None) -
     suite = manifest.suite
     dataset = asked.dataset or next(iter(suite["datasets"]))
     symmetry = asked.symmetry or next(iter(suite["symmetries"]))
-    wanted = asked.arms or list(dict.fromkeys(of for of, point in _all(suite["models"]).values() if point))
+    models = _all(suite["models"])
+    wanted = asked.arms or list(dict.fromkeys(of for of, values in models.values() if values))
     points: dict[tuple[str, str], Point] = {}
     for cell in manifest.cells:
-        of, values = _all(suite["models"])[cell.model]
+        of, values = models[cell.model]
         if of not in wanted or (cell.dataset, cell.symmetry) != (dataset, symmetry):
             continue
-        at = values.get(over) if over is not None else None
-        rest = {key: value for key, value in values.items() if key not in {over, "seed"}}
-        arm = " ".join([of, *(f"{key} {value}" for key, value in rest.items())])
-        _add(points.setdefault((arm, str(at)), Point(arm, at)), cells, cell)
-    kept = [point for point in points.values() if point.records]
-    if not kept:
+        arm, at = arm_of(of, values, over), values.get(over or "")
+        place = (arm, in_words(at))
+        if place not in points:
+            points[place] = Point(arm, of, at, sum(point.arm == arm for point in points.values()))
+        _add(points[place], cells, cell)
+    if not any(point.records for point in points.values()):
         raise CellError(Problem("studies", f"no cell of {', '.join(wanted)} on {dataset} under {symmetry} is there"))
-    return Sweep(cells, dataset, symmetry, sorted(kept, key=lambda p: wanted.index(p.arm.split(" ")[0])))
+    return Sweep(cells, dataset, symmetry, _ordered(list(points.values()), wanted))
+
+
+def _ordered(points: list[Point], wanted: Sequence[str]) -> list[Point]:
+    """Arm after arm as they are wanted, and their values in order where all are numbers."""
+    arms = list(dict.fromkeys(point.arm for point in points))
+    numbers = all(isinstance(point.at, (int, float)) for point in points)
+    return sorted(points, key=lambda p: (wanted.index(p.of), arms.index(p.arm), p.at if numbers else p.number))
 
 
 def _all(models: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
@@ -116,10 +147,12 @@ def _all(models: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
 
 def _add(point: Point, cells: Cells, cell: CellStatus) -> None:
     record = cells.cell(cell.key) if cell.status != "failed" else None
-    if record is None:
-        point.failed.append(cell.reason or estimates.NOT_YET)
-    else:
+    if record is not None:
         point.records.append(record)
+    elif cell.status == "failed":
+        point.failed.append((cell.reason or "no reason is known").rstrip("."))
+    else:
+        point.waiting += 1
 
 
 @dataclass(frozen=True)
@@ -148,6 +181,8 @@ def table_of(cells: Cells, point: Point, metric: str, element: str | None, metri
     Raises:
         CellError: it has no value, or none for each sample.
     """
+    if metric not in metrics:
+        raise CellError(Problem(metric, "nobody knows this metric", "one of the table, or one under metrics:"))
     rows = [_row(cells, record, metric, element, metrics) for record in point.records]
     lengths = {len(values) for values, _ in rows}
     if len(lengths) != 1:
@@ -168,7 +203,7 @@ def _row(cells: Cells, record: CellRecord, metric: str, element: str | None, met
     return sampled.estimate + sampled.influence(), found[0].unit
 
 
-def in_words(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
     """``a``, ``a and b``, ``a, b and c``."""
     *some, last = names
     return f"{', '.join(some)} and {last}" if some else last

@@ -15,7 +15,7 @@ from symbench.measure.store import Store
 from symbench.measure.suite.studies import Breaking
 from symbench.read.estimates import BOOTSTRAP_SEED
 from symbench.read.studies.answer import Answer
-from symbench.read.studies.arms import Point, in_words, sweep_of
+from symbench.read.studies.arms import Point, listed, sweep_of
 
 
 def answer(cells: Store, manifest: Manifest, asked: Breaking, metrics: Metrics) -> Answer:
@@ -26,19 +26,32 @@ def answer(cells: Store, manifest: Manifest, asked: Breaking, metrics: Metrics) 
     """
     del metrics
     sweep = sweep_of(cells, manifest, asked, None)
-    found = [(point, systematic(_deviations(cells, point), seed=BOOTSTRAP_SEED)) for point in sweep.points]
+    found, reasons = [], []
+    for point in sweep.points:
+        try:
+            found.append((point, systematic(_deviations(cells, point), seed=BOOTSTRAP_SEED)))
+        except CellError as error:
+            reasons.append(f"{str(error).rstrip('.')}.")
+    if not found:
+        raise CellError(Problem("studies", " ".join(reasons).rstrip(".")))
     frame = pd.DataFrame([_line(point, shared) for point, shared in found])
-    title = asked.title or f"breaking that {in_words(sweep.arms)} have in common over seeds"
+    title = asked.title or f"breaking that {listed(sweep.arms)} have in common over seeds"
     head = f"What outputs on {sweep.dataset} are off by under {sweep.symmetry}, squared:"
-    said = " ".join(_sentence(point, shared) for point, shared in found)
-    return Answer(title, f"{head} {said}", frame, "breaking")
+    said = [_sentence(point, shared) for point, shared in found]
+    return Answer(title, " ".join([head, *said, *reasons, *sweep.missing]), frame, "breaking")
 
 
 def _deviations(cells: Store, point: Point) -> Array:
     """What replicas are off by, ``(replicas, n, numbers)``, elements weighted by their share."""
     if len(point.records) < FEWEST_REPLICAS:
         raise CellError(Problem(point.arm, "got one training", "two or more, from several seeds"))
-    return np.stack([_of(cells, record, point.arm) for record in point.records])
+    found = [_of(cells, record, point.arm) for record in point.records]
+    if len({values.shape for values in found}) > 1:
+        raise CellError(Problem(point.arm, "its replicas were measured on other samples or outputs"))
+    deviations = np.stack(found)
+    if not deviations.size or not np.isfinite(deviations).all():
+        raise CellError(Problem(point.arm, "what its outputs are off by is too much to be kept, or not finite"))
+    return deviations
 
 
 def _of(cells: Store, record: CellRecord, arm: str) -> Array:
@@ -66,12 +79,14 @@ def _line(point: Point, shared: Shared) -> dict[str, object]:
 
 
 def _sentence(point: Point, shared: Shared) -> str:
-    share, own = shared.share, shared.own
-    assert share.low is not None
-    assert share.high is not None
-    ends = f"[{100 * share.low:.1f}, {100 * share.high:.1f}]"
-    part = f"{100 * share.estimate:.1f} % {ends} is common to all"
+    share, own, count = shared.share, shared.own, len(point.records)
+    if own.estimate == 0:
+        return f"{point.arm} breaks nothing."
+    part = f"{100 * share.estimate:.1f} %"
+    if share.low is None or share.high is None:
+        return f"{point.arm} {own.estimate:.3g} for one training, of which {part} is common to {count}: not sure."
     found = f"{point.arm} {own.estimate:.3g} for one training, of which {part}"
+    found += f" [{100 * share.low:.1f}, {100 * share.high:.1f}] is common to all"
     if share.low > 0:
         return f"{found}: systematic, more trainings do not average it out."
-    return f"{found}: nothing systematic is seen with {len(point.records)} trainings."
+    return f"{found}: nothing systematic is seen with {count} trainings."

@@ -13,7 +13,7 @@ from symbench.base.records import Manifest
 from symbench.measure.suite.studies import Exchange
 from symbench.read.estimates import BOOTSTRAP_SEED, Cells
 from symbench.read.studies.answer import Answer, name_in_words
-from symbench.read.studies.arms import sweep_of, table_of
+from symbench.read.studies.arms import listed, sweep_of, table_of
 
 FEWEST = 2
 """Numbers of samples that a curve has at least."""
@@ -30,11 +30,13 @@ def answer(cells: Cells, manifest: Manifest, asked: Exchange, metrics: Metrics) 
         CellError: nothing of the arms was measured, or the metric has no value.
     """
     sweep = sweep_of(cells, manifest, asked, asked.over)
-    one, other = sweep.arms[:2] if len(sweep.arms) > 1 else (sweep.arms[0], "")
-    if not other:
-        raise CellError(Problem("studies", f"nothing of {one}'s counterpart is there"))
-    points = [*sweep.of(one), *sweep.of(other)]
-    sizes = [np.log([float(p.at) for p in sweep.of(arm)]) for arm in (one, other)]
+    one, other = asked.arms or ("", "")
+    curves = [[point for point in sweep.of(arm) if point.records] for arm in (one, other)]
+    short = [arm for arm, curve in zip((one, other), curves, strict=True) if len(curve) < FEWEST]
+    if short:
+        raise CellError(Problem(listed(short), f"got fewer than {FEWEST} numbers of samples", "a curve"))
+    points = [*curves[0], *curves[1]]
+    sizes = [np.log([float(point.at) for point in curve]) for curve in curves]
     tables = [table_of(cells, point, asked.metric, asked.element, metrics) for point in points]
     sign = -1.0 if metrics[asked.metric].better == "lower" else 1.0
     rate = two_level(
@@ -77,7 +79,9 @@ def log_rates(sizes: Array, curves: Array, other_sizes: Array, other_curves: Arr
 
 
 def _log_rate(sizes: Array, mine: Array, other_sizes: Array, theirs: Array) -> float:
-    # A curve that falls by chance reaches each value where it first does so.
+    if not (np.isfinite(mine).all() and np.isfinite(theirs).all()):
+        return float("nan")
+    # A curve that falls by chance is level there: each value is reached where the curve first comes to it.
     mine, theirs = np.maximum.accumulate(mine), np.maximum.accumulate(theirs)
     low, high = max(mine[0], theirs[0]), min(mine[-1], theirs[-1])
     if not low < high:
@@ -87,9 +91,13 @@ def _log_rate(sizes: Array, mine: Array, other_sizes: Array, theirs: Array) -> f
 
 
 def _reached(values: Array, curve: Array, sizes: Array) -> Array:
-    """Where a curve that never falls reaches each value; flat pieces count by their first point."""
-    keep = np.append(True, np.diff(curve) > 0)
-    return np.interp(values, curve[keep], sizes[keep])
+    """Where a curve that never falls first comes to each value."""
+    after = np.clip(np.searchsorted(curve, values, side="left"), 1, len(curve) - 1)
+    before = after - 1
+    rise = curve[after] - curve[before]
+    part = np.divide(values - curve[before], rise, out=np.zeros_like(values), where=rise > 0)
+    reached: Array = sizes[before] + part.clip(0, 1) * (sizes[after] - sizes[before])
+    return reached
 
 
 def _said(rate: Interval, one: str, other: str, metric: str) -> str:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
 from symbench.algebra.metrics import MetricRow, Metrics, role_of
 from symbench.algebra.statistics import LEVEL, Interval
 from symbench.algebra.statistics.replicas import FEWEST_REPLICAS, Spread, two_level
+from symbench.base.errors import CellError, Problem
 from symbench.base.records import Manifest
-from symbench.measure.suite.studies import Means
+from symbench.measure.suite.studies import Means, in_words
 from symbench.read.estimates import BOOTSTRAP_SEED, Cells
-from symbench.read.studies.answer import Answer, name_in_words, written, written_difference
-from symbench.read.studies.arms import Point, Sweep, Table, in_words, sweep_of, table_of
+from symbench.read.studies.answer import Answer, name_in_words, within, written, written_difference
+from symbench.read.studies.arms import Point, Sweep, Table, listed, sweep_of, table_of
 
 ROUNDING = 1e-9
 """How far an interval without width may lie from the ceiling that it is at."""
@@ -44,25 +46,24 @@ def answer(cells: Cells, manifest: Manifest, asked: Means, metrics: Metrics) -> 
         CellError: nothing of them was measured, or the metric has no value.
     """
     sweep = sweep_of(cells, manifest, asked, asked.over)
-    tables = {
-        (point.arm, str(point.at)): table_of(cells, point, asked.metric, asked.element, metrics)
-        for point in sweep.points
-    }
+    tables, reasons = _tables(cells, sweep, asked, metrics)
+    points = [point for point in sweep.points if point.place in tables]
     against = asked.against or sweep.arms[0]
     # Several differences are looked at together: limits are such that all hold at once in 95 of 100 cases.
-    others = sum(point.arm != against for point in sweep.points)
+    others = sum(point.arm != against for point in points)
     level = 1 - (1 - LEVEL) / max(1, others)
-    found = [_compared(point, tables, against, level) for point in sweep.points]
+    found = [_compared(point, tables, against, level) for point in points]
     row = metrics[asked.metric]
     expected = {(arm, i): value for arm, values in asked.expected.items() for i, value in enumerate(values)}
     frame = pd.DataFrame(
-        [_line(each, metrics, expected.get(_place(sweep.of(each.point.arm), each.point))) for each in found]
+        [_line(each, metrics, row, expected.get((each.point.arm, each.point.number))) for each in found]
     )
     what = f"{name_in_words(asked.metric)}{f' at {asked.element}' if asked.element else ''}"
-    title = asked.title or f"{what} of {in_words(sweep.arms)}"
+    title = asked.title or f"{what} of {listed(sweep.arms)}"
     place = f"{what} on {sweep.dataset} under {sweep.symmetry}"
-    text = " ".join(_sentences(found, frame, row, against, place, asked.over, sweep.replicas))
-    about = {"row": row, "over": asked.over, "label": what}
+    said = _sentences(found, frame, row, against, place, asked.over, sweep.replicas)
+    text = " ".join([*said, *reasons, *sweep.missing])
+    about: dict[str, Any] = {"row": row, "over": asked.over, "label": what}
     if asked.ceiling:
         ceiling = _ceiling_of(cells, sweep, metrics)
         text = f"{text} {_against_ceiling(found, ceiling, asked.over)}"
@@ -72,7 +73,8 @@ def answer(cells: Cells, manifest: Manifest, asked: Means, metrics: Metrics) -> 
 
 def _ceiling_of(cells: Cells, sweep: Sweep, metrics: Metrics) -> float:
     """What no invariant model passes: a fact of the samples and of the symmetry, the same for all arms."""
-    return float(table_of(cells, sweep.points[0], role_of("ceiling"), None, metrics).values.mean())
+    first = next(point for point in sweep.points if point.records)
+    return float(table_of(cells, first, role_of("ceiling"), None, metrics).values.mean())
 
 
 def _against_ceiling(found: Sequence[Compared], ceiling: float, over: str | None) -> str:
@@ -88,19 +90,36 @@ def _against_ceiling(found: Sequence[Compared], ceiling: float, over: str | None
         "at": ("has it within its interval", "have it within their intervals"),
         "below": ("stays below it", "stay below it"),
     }
-    said = [f"{in_words(arms)} {words[side][len(arms) > 1]}" for side, arms in sides.items() if arms]
+    said = [f"{listed(arms)} {words[side][len(arms) > 1]}" for side, arms in sides.items() if arms]
     return f"An invariant model cannot pass {100 * ceiling:.1f} %{': ' if said else ''}{'; '.join(said)}."
 
 
-def _place(points: Sequence[Point], point: Point) -> tuple[str, int]:
-    return point.arm, [str(each.at) for each in points].index(str(point.at))
+def _tables(
+    cells: Cells, sweep: Sweep, asked: Means, metrics: Metrics
+) -> tuple[dict[tuple[str, str], Table], list[str]]:
+    """The metric at every point that has it, and why others have not: one arm does not take the answer from all.
+
+    Raises:
+        CellError: no point has it.
+    """
+    tables, reasons = {}, dict[str, None]()
+    for point in sweep.points:
+        if not point.records:
+            continue
+        try:
+            tables[point.place] = table_of(cells, point, asked.metric, asked.element, metrics)
+        except CellError as error:
+            reasons[f"{point.arm}: {str(error).rstrip('.')}."] = None
+    if not tables:
+        raise CellError(Problem(asked.metric, " ".join(reasons).rstrip(".")))
+    return tables, list(reasons)
 
 
 def _compared(point: Point, tables: dict[tuple[str, str], Table], against: str, level: float) -> Compared:
-    mine = tables[point.arm, str(point.at)]
+    mine = tables[point.place]
     own = two_level([mine.values], lambda means: means[:, 0], seed=BOOTSTRAP_SEED)
-    other = tables.get((against, str(point.at)))
-    if other is None or point.arm == against:
+    other = tables.get((against, point.place[1]))
+    if other is None or point.arm == against or other.values.shape[1] != mine.values.shape[1]:
         return Compared(point, mine, own, None)
     spread = two_level(
         [mine.values, other.values], lambda means: means[:, 0] - means[:, 1], seed=BOOTSTRAP_SEED, level=level
@@ -108,15 +127,14 @@ def _compared(point: Point, tables: dict[tuple[str, str], Table], against: str, 
     return Compared(point, mine, own, spread.interval)
 
 
-def _line(each: Compared, metrics: Metrics, expected: float | None) -> dict[str, object]:
+def _line(each: Compared, metrics: Metrics, row: MetricRow, expected: float | None) -> dict[str, object]:
     """A row of the table."""
-    point, interval, difference = each.point, each.own.interval, each.difference
+    point, interval, difference = each.point, within(each.own.interval, row), each.difference
     means = each.table.means
     return {
         "arm": point.arm,
-        "at": point.at,
+        "at": in_words(point.at) if isinstance(point.at, dict) else point.at,
         "replicas": len(means),
-        "failed": len(point.failed),
         "estimate": interval.estimate,
         "low": interval.low,
         "high": interval.high,
@@ -142,8 +160,8 @@ def _sentences(
     fewest, most = replicas
     trainings = f"{fewest}" if fewest == most else f"{fewest} to {most}"
     yield f"{place[0].upper()}{place[1:]}, {trainings} training{'s' if most > 1 else ''} each."
-    for at in dict.fromkeys(str(each.point.at) for each in found):
-        mine = [each for each in found if str(each.point.at) == at]
+    for at in dict.fromkeys(each.point.place[1] for each in found):
+        mine = [each for each in found if each.point.place[1] == at]
         head = "" if over is None else f"At {over} {at}: "
         yield head + "; ".join(f"{e.point.arm} {written(e.own.interval, row)}" for e in mine) + "."
         rest = [each for each in mine if each.difference is not None]
@@ -153,9 +171,6 @@ def _sentences(
         yield "With one training there is no interval over seeds."
     if any(each.difference is not None for each in found):
         yield "Intervals are of 95 %, over seeds and samples; those of differences hold all together."
-    failed = int(frame["failed"].sum())
-    if failed:
-        yield f"{failed} training{'s' if failed > 1 else ''} failed and {'are' if failed > 1 else 'is'} left out."
     yield from _against_theory(frame)
 
 
