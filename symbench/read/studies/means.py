@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -62,7 +63,7 @@ def answer(cells: Cells, manifest: Manifest, asked: Means, metrics: Metrics) -> 
     title = asked.title or f"{what} of {in_words(sweep.arms)}"
     place = f"{what} on {sweep.dataset} under {sweep.symmetry}"
     text = " ".join(_sentences(found, frame, row, against, place, asked.over, sweep.replicas))
-    about = {"row": row, "over": asked.over, "label": what}
+    about: dict[str, Any] = {"row": row, "over": asked.over, "label": what}
     if asked.ceiling:
         ceiling = _ceiling_of(cells, sweep, metrics)
         text = f"{text} {_against_ceiling(found, ceiling, asked.over)}"
