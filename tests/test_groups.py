@@ -36,7 +36,8 @@ NAMES = [name for names in EXAMPLES.values() for name in names] + PRODUCTS
 
 
 def build(name: str) -> Group:
-    return groups.load(name, {"translations": {"reach": 3}, "tilts": {"reach_deg": 30.0}}.get(name, {}))
+    options: dict[str, dict[str, object]] = {"translations": {"reach": 3}, "tilts": {"reach_deg": 30.0}}
+    return groups.load(name, options.get(name, {}))
 
 
 def test_every_registered_group_is_tested() -> None:
