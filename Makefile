@@ -3,6 +3,7 @@
 #   make demo     run suites/quick.yaml and write its report
 #   make test     everything that CI runs, in WORKERS=2 processes
 #   make quick-test   the half of them that runs no suite, in a minute
+#   make studies   run every suite in suites/studies and write what it answers, under RESULTS=results/studies
 #   VENV=DIR      put this checkout's environment elsewhere
 PYTHON ?= python3
 CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/symbench
@@ -21,7 +22,10 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfil
 QUICK := architecture actions groups similarity lie metrics label_metrics statistics bounded tasks targets suite store \
   wrappers pixels layer_tests
 
-.PHONY: demo test quick-test check format bench clean setup
+RESULTS ?= results/studies
+STUDIES := $(basename $(notdir $(wildcard suites/studies/*.yaml)))
+
+.PHONY: demo studies $(STUDIES:%=study-%) test quick-test check format bench clean setup
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -43,6 +47,13 @@ $(STAMP): $(DEPS)/.complete
 demo: setup
 	$(BIN)/symbench run suites/quick.yaml
 	$(BIN)/symbench report > /dev/null
+
+studies: $(STUDIES:%=study-%)
+
+# a folder each: the newest run of a folder is the one that is reported
+$(STUDIES:%=study-%): study-%: setup
+	$(BIN)/symbench run suites/studies/$*.yaml --results $(RESULTS)/$*
+	$(BIN)/symbench report --results $(RESULTS)/$* --output $(RESULTS)/$*/report > /dev/null
 
 test: check
 	$(PYTEST) --durations=10

@@ -199,6 +199,7 @@ def test_the_report_shows_answers_and_the_first_of_each_training(asked: Asked, s
     assert 'id="studies"' in page
     assert "## How good are they?" in text
     assert f"| {' | '.join(sheet(asked.answers[1])[0])} |\n" in text
+    assert sheet(asked.answers[1])[0][:3] == ["arm", "samples", "replicas"]
     assert text.count("| taught |") >= 6, "a table for each answer"
     assert "plain-seed-0-samples-6" in text
     assert "plain-seed-1-samples-6" not in text

@@ -129,7 +129,7 @@ def show(opened: Run, json: bool, frame: Any = None) -> None:
         print_json(reports.document(opened.store, opened.manifest, frame))
     else:
         for answer in answers(opened.store, opened.manifest, opened.metrics):
-            say(f"{answer.title}\n{fill(answer.text, 100)}\n")
+            say(f"{answer.title}\n{fill(answer.text, 100, break_on_hyphens=False)}\n")
         cost = tables.costs(frame, opened.metrics)
         show_boards([*tables.boards(frame, opened.metrics), *([cost] if cost.rows else [])])
 

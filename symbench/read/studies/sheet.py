@@ -25,8 +25,14 @@ def sheet(answer: Answer) -> tuple[list[str], list[list[str]]]:
             found[name] = [_with_limits(*each) for each in zip(values, low, high, strict=True)]
         elif not _is_end(name, columns):
             found[name] = [_text(value) for value in values]
-    heads = [name.replace("_estimate", "").replace("_", " ") for name in found]
+    heads = [_heading(name, answer) for name in found]
     return heads, [list(row) for row in zip(*found.values(), strict=True)]
+
+
+def _heading(name: str, answer: Answer) -> str:
+    """A column's name in words; that of what is drawn along is the key of the sweep."""
+    named = answer.about.get("over", name) if name == "at" else name.replace("_estimate", "")
+    return str(named).replace("_", " ")
 
 
 def _ends(name: str) -> tuple[str, str]:

@@ -1,0 +1,67 @@
+"""The suites that study something: each is right, its models can be built, and a tiny run of it answers all it asks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import ROOT
+
+import symbench as sb
+from symbench.measure.suite import load
+from symbench.read.studies import answers
+
+SUITES = sorted((ROOT / "suites" / "studies").glob("*.yaml"))
+FEW = [16, 24, 32]
+"""Samples of a tiny training."""
+studied = pytest.mark.parametrize("path", SUITES, ids=lambda path: path.stem)
+
+
+def tiny(document: dict[str, Any]) -> dict[str, Any]:
+    """The same suite with one epoch or two steps of few samples, from two seeds."""
+    for entry in document["models"].values():
+        recipe = entry.get("train", {})
+        recipe.update({key: few for key, few in {"epochs": 1, "steps": 2}.items() if key in recipe})
+        if recipe:
+            recipe["samples"] = min(recipe.get("samples", FEW[-1]), FEW[-1])
+    for sweep in [document.get("sweep", {}), *(entry.get("sweep", {}) for entry in document["models"].values())]:
+        if "seeds" in sweep:
+            sweep["seeds"] = 2
+        if max(sweep.get("samples", [0])) > FEW[-1]:
+            sweep["samples"] = FEW[: len(sweep["samples"])]
+    return document
+
+
+@studied
+def test_a_suite_is_right_and_says_what_it_asks(path: Path) -> None:
+    suite = load(path)
+    assert suite.name == path.stem
+    assert suite.studies
+    assert all(study.title for study in suite.studies)
+    text = path.read_text()
+    head = text[: text.index("version:")]
+    assert head.startswith("# ")
+    assert "?" in head
+    assert "minute" in head
+    seeds = {entry.swept.of: 0 for entry in suite.models.values() if entry.swept}
+    for entry in suite.models.values():
+        if entry.swept is not None and entry.swept.seed is not None:
+            seeds[entry.swept.of] = max(seeds[entry.swept.of], entry.swept.seed + 1)
+    assert min(seeds.values()) >= 5, "fewer say little of how trainings differ"
+
+
+@pytest.mark.slow
+@studied
+def test_a_tiny_run_answers_every_question(path: Path, tmp_path: Path) -> None:
+    written = tmp_path / path.name
+    written.write_text(yaml.safe_dump(tiny(yaml.safe_load(path.read_text())), sort_keys=False, allow_unicode=True))
+    run = sb.run(written, choices=sb.Choices(results=tmp_path / "results", limit=20, device="cpu"))
+    assert not run.failed, [cell.reason for cell in run.failed]
+    found = list(answers(run.store, run.manifest, run.metrics))
+    assert [answer.title for answer in found] == [study.title for study in load(written).studies]
+    for answer in found:
+        assert not answer.frame.empty, answer.text
+        assert (answer.frame["replicas"] == 2).all()
+        assert "failed" not in answer.frame or not answer.frame["failed"].any()
