@@ -29,6 +29,8 @@ MAY_SKIP = (
     "needs Debian's package chromium",
     "needs Debian's package texlive-latex-recommended",
     "the file system takes no such names",
+    "needs the extra escnn",
+    "needs the extra e2cnn",
 )
 """Reasons for which a test may be skipped in CI. Any other fails the run."""
 

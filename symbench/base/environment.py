@@ -22,7 +22,7 @@ SEVERAL = os.name == "posix"
 """Whether several devices can be computed on at once: their processes are handed an open pipe."""
 PACKAGES = (
     "symbench", "torch", "torchvision", "numpy", "pandas", "scipy", "statsmodels", "pyarrow", "timm", "transformers",
-    "onnxruntime",
+    "onnxruntime", "escnn", "e2cnn",
 )  # fmt: skip
 
 

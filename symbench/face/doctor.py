@@ -31,6 +31,8 @@ EXTRAS = {
     "timm": (["timm"], "models: timm/NAME"),
     "huggingface": (["transformers", "datasets"], "models: huggingface/NAME, and the Hugging Face datasets"),
     "onnx": (["onnxruntime"], "models: FILE.onnx"),
+    "escnn": (["escnn"], "models: escnn"),
+    "e2cnn": (["e2cnn"], "models: e2cnn"),
 }
 """Each extra of the package: the modules that it installs, and what they are good for."""
 

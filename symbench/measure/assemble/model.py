@@ -99,7 +99,8 @@ def describe(suite: Suite, name: str) -> Description:
         known = source.describe() if source is not None else Description()
     entry, row = suite.models[name], row_of(suite.models[name])
     if row is not None and row.library and not (entry.options.get("pretrained") or entry.weights or entry.train):
-        fresh = "fresh random weights: for others say pretrained: true, or weights: FILE."
+        others = "pretrained: true, or weights: FILE" if "pretrained" in row.options.model_fields else "weights: FILE"
+        fresh = f"fresh random weights: for others say {others}."
         known = replace(known, notes=(*known.notes, fresh))
     return known
 

@@ -54,7 +54,7 @@ def composed(
             raise ConfigError(Problem(option, "got none", "one or more", "Or name a suite: symbench run suite.yaml"))
         for text in given:
             _check_text(text, option)
-    if pretrained and not any(map(_of_library, models)):
+    if pretrained and not any(map(_has_weights, models)):
         raise ConfigError(Problem("--pretrained", f"got {', '.join(models)}", "a model of a library among them"))
     made: dict[str, Any] = {
         "version": 1,
@@ -113,12 +113,13 @@ def _model(text: str, folder: Path, size: int | None, pretrained: bool) -> dict[
     entry: dict[str, Any] = {"use": _relative(path, folder) if there else _moved(text, folder, "--model")}
     if size is not None:
         entry["size"] = size
-    return {**entry, "pretrained": True} if pretrained and _of_library(text) else entry
+    return {**entry, "pretrained": True} if pretrained and _has_weights(text) else entry
 
 
-def _of_library(text: str) -> bool:
+def _has_weights(text: str) -> bool:
+    """Whether a library knows weights for it."""
     known = MODELS.built_in(text) if ":" not in text else None
-    return known is not None and known[0].library is not None
+    return known is not None and "pretrained" in known[0].options.model_fields
 
 
 def _symmetry(text: str) -> dict[str, Any]:

@@ -138,6 +138,14 @@ class HuggingfaceOptions(LibraryOptions):
     pretrained: bool = True
 
 
+class SteerableOptions(Options):
+    """``escnn`` and ``e2cnn``: the group, features of the first layer, and pixels of its filters."""
+
+    group: Literal["C4", "C8", "C16", "D4", "D8", "SO2", "O2"] = "C8"
+    width: Width = 4
+    kernel: Literal[5, 7] = 5
+
+
 CLASSIFIER: Mapping[str, Field] = {"logits": Logits()}
 
 MODELS = {
@@ -157,7 +165,7 @@ MODELS = {
         "symbench.domains.images.models.p4_cnn:P4Cnn",
         "group-equivariant convolutions (Cohen & Welling 2016): exact under quarter turns on odd sizes",
         P4CnnOptions,
-        aliases=("g-cnn", "gcnn", "p4", "escnn", "e2cnn"),
+        aliases=("g-cnn", "gcnn", "p4"),
     ),
     "p4-orientation": ModelRow(
         "symbench.domains.images.models.p4_orientation:P4Orientation",
@@ -267,5 +275,22 @@ MODELS = {
         source=True,
         outputs=CLASSIFIER,
         library="transformers",
+    ),
+    "escnn": ModelRow(
+        "symbench.domains.images.models.steerable:Escnn",
+        "steerable layers of escnn (Weiler & Cesa 2019), such as group: C8, near exact, or group: O2",
+        SteerableOptions,
+        source=True,
+        outputs=CLASSIFIER,
+        library="escnn",
+    ),
+    "e2cnn": ModelRow(
+        "symbench.domains.images.models.steerable:E2cnn",
+        "the same layers of e2cnn, escnn's predecessor",
+        SteerableOptions,
+        aliases=("e2-cnn",),
+        source=True,
+        outputs=CLASSIFIER,
+        library="e2cnn",
     ),
 }
