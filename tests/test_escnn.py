@@ -12,12 +12,15 @@ import pytest
 import steerable_library
 import torch
 from breaking import FLIPS, QUARTER_TURNS, ROLLS, Move, digits, relative_error, taught
-from conftest import Folder, Symbench
+from conftest import ROOT, Folder, Symbench
+from test_budget_of_models import planned
 from torch import nn
 
+from symbench.base.events import Event, Note
 from symbench.domains.common.models import MODELS
 from symbench.domains.images.models.steerable import E2cnn, Escnn
 from symbench.domains.images.models.steerable_cnn import EPSILON, Maximum, Norms
+from symbench.measure import suite
 
 SOURCES = {"escnn": Escnn, "e2cnn": E2cnn}
 FLOORS = {"escnn": 2e-5, "e2cnn": 1e-12, "stand-in": 1e-12}
@@ -106,6 +109,30 @@ def written(folder: Folder, models: str) -> Path:
     return folder.suite
 
 
+def test_of_a_budget_the_nearest_width_is_taken_of_a_stand_in(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steerable_library.install(monkeypatch, "escnn")
+    model = "  s: {use: escnn, group: C4, budget: {parameters: 3400}, only: {dataset: digits}}\n"
+    heard: list[Event] = []
+    space = planned(written(folder, model), heard)
+    assert space.suite.models["s"].options["width"] == 3
+    # without a bias each: filters, a scale and a shift for every field, and the head
+    count = (9 * 3 + 2 * 3) + (36 * 3 * 6 + 4 * 3) + 2 * (36 * 6 * 6 + 4 * 3) + (6 * 10 + 10)
+    said = [event.text for event in heard if isinstance(event, Note)]
+    assert f"s: width 3 of a budget of 3,400 parameters: {count:,}" in said
+    assert "s: fresh random weights: for others say weights: FILE." in said
+
+
+def test_the_suite_is_read_without_the_library() -> None:
+    loaded = suite.load(ROOT / "suites" / "escnn.yaml")
+    assert {(entry.use, entry.options.get("group")) for entry in loaded.models.values()} == {
+        ("p4-cnn", None),
+        ("escnn", "C8"),
+        ("escnn", "O2"),
+    }
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("group", ["C8", "O2"])
@@ -123,8 +150,8 @@ def test_a_suite_trains_and_measures_them(folder: Folder, symbench: Symbench, pa
 def test_without_the_library_it_is_named(folder: Folder, symbench: Symbench, monkeypatch: pytest.MonkeyPatch) -> None:
     for package in SOURCES:
         monkeypatch.setitem(sys.modules, package, None)
-        suite = written(folder, SUITE.format(package=package, group="O2"))
-        ran = symbench("run", suite, "--results", folder.results)
+        path = written(folder, SUITE.format(package=package, group="O2"))
+        ran = symbench("run", path, "--results", folder.results)
         told = f"models.steerable.use: needs the package {package}, which"
         assert ran.code == 2
         assert told in ran.err

@@ -1,7 +1,8 @@
 """Steerable networks of two libraries, escnn and e2cnn.
 
-Weiler & Cesa, "General E(2)-Equivariant Steerable CNNs", 2019. Both have the same layers for images. These are put together here as their users do, so that the libraries' own
-filters, normalisation and pooling are measured beside the networks that are defined in this package.
+Weiler & Cesa, "General E(2)-Equivariant Steerable CNNs", 2019. Both have the same layers for images. These are put
+together here as their users do, so that the libraries' own filters, normalisation and blurring are measured beside
+the networks that are defined in this package.
 """
 
 from __future__ import annotations
@@ -36,13 +37,14 @@ class Steerable(Source):
     Attributes:
         group: C and a number, or D with mirrors: regular fields and ReLU. SO2, or O2 with mirrors: a scalar and
             :data:`FREQUENCIES` in each feature, and norm nonlinearities.
-        width: features of the first layer; later ones have twice as many.
         kernel: pixels a side of the filters.
+        width: features of the first layer; later ones have twice as many. It may be left out where the network is
+            described and not built: a budget chooses it in between.
     """
 
     group: str
-    width: int
     kernel: int
+    width: int = 1
 
     package: ClassVar[str]
     spaces: ClassVar[tuple[str, str]]
