@@ -108,6 +108,8 @@ symmetries:
 {symmetries}
 """
 DATA = "from symbench.testing import Blobs\n\n\ndef load(split='test', samples=24):\n    return Blobs(samples)\n"
+APART = DATA.replace("Blobs(samples)", "Blobs(samples, seed=int(split == 'test'))")
+"""With a test split of its own."""
 MODEL = (
     "import torch\nfrom symbench.testing import Brightness\n\n\n"
     "def build():\n    torch.manual_seed(0)\n    return Brightness()\n"

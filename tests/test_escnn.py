@@ -50,7 +50,7 @@ def library(package: str) -> None:
 
 def network(package: str, group: str, *, width: int = 2, seed: int = 0) -> nn.Module:
     torch.manual_seed(seed)
-    options = MODELS.row(package).options(group=group, width=width).model_dump()
+    options = MODELS.row(package).options.model_validate({"group": group, "width": width}).model_dump()
     made = SOURCES[package]("models.m", Path(), None, **options)
     assert made.describe().size is None
     return made.build(shape=(1, 17, 17), outputs=10)

@@ -39,6 +39,10 @@ CLAIMS = [
     Claim("p4-cnn", (16,), [], QUARTER_TURNS),
     Claim("p4m-cnn", (17, 16, 18), D4, ROLLS),
     Claim("p2mm-cnn", (17, 16, 18), [*FLIPS, *HALF_TURN], QUARTER_TURNS[::2]),
+    Claim("support-cnn", (17, 16), [], QUARTER_TURNS),
+    Claim("regular-cnn", (17, 16), QUARTER_TURNS, FLIPS),
+    Claim("harmonic-cnn", (17, 16), D4, ROLLS),
+    Claim("vit", (16,), [], ROLLS),
     Claim("rotconv-published", (17,), [], QUARTER_TURNS),
     Claim("rotconv-fixed", (17,), QUARTER_TURNS, FLIPS),
     Claim("rotconv-fixed", (16,), [], QUARTER_TURNS),
@@ -74,4 +78,5 @@ def test_all_of_the_built_in_image_models_are_here() -> None:
         for name, row in MODELS.rows.items()
         if row.module.startswith("symbench.domains.images.models.") and not row.source
     }
-    assert {claim.model for claim in CLAIMS} == ours
+    # of few classes alone, whose order turns: tests/test_over_constraint.py
+    assert {claim.model for claim in CLAIMS} == ours - {"p4-orientation"}

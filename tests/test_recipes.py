@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import Folder, Symbench
+from conftest import APART, Folder, Symbench
 from torch import Tensor, nn
 
 import symbench as sb
@@ -70,7 +70,7 @@ def planned(folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("SYMBENCH_CACHE_DIR", str(tmp_path / "cache"))
 
     def write(recipe: str, models: str = "") -> Workspace:
-        folder.write(model=LINEAR)
+        folder.write(model=LINEAR, data=APART)
         folder.suite.write_text(SUITE.format(recipe=recipe, models=models))
         return prepare(folder.suite, sb.Choices(device="cpu"))[0]
 
@@ -134,7 +134,7 @@ from symbench.fields import Image
 
 
 def load(split="test"):
-    x = torch.rand(12, 1, 9, 9, generator=torch.Generator().manual_seed(0))
+    x = torch.rand(12, 1, 9, 9, generator=torch.Generator().manual_seed(int(split == "test")))
     fields = {"fields": {"image": Image()}, "target_fields": {"size": Scalar()}}
     return Arrays({"image": x}, {"size": x.mean((1, 2, 3))}, **fields)
 """
@@ -514,6 +514,15 @@ def test_a_softened_model_is_less_broken(planned: Callable[..., Workspace]) -> N
 # Validation, early stop and target.
 
 
+def test_a_validation_part_is_never_of_the_test_set(
+    folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYMBENCH_CACHE_DIR", str(tmp_path / "cache"))
+    folder.suite.write_text(SUITE.format(recipe="epochs: 2, validation: 0.5", models=""))
+    with pytest.raises(sb.ConfigError, match="blobs gives the same samples to learn from and to test on"):
+        prepare(folder.suite, sb.Choices(device="cpu"))
+
+
 def test_no_step_is_on_the_validation_part(
     planned: Callable[..., Workspace], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -636,5 +645,5 @@ def test_recipes_in_words(recipe: dict[str, Any], words: str) -> None:
 def test_a_recipe_holds_all_modules_that_its_weights_come_from() -> None:
     folder = Path(checkpoints.__file__).parent
     there = {f"symbench.measure.training.{path.stem}" for path in folder.glob("*.py")}
-    outside = {f"symbench.measure.training.{name}" for name in ("__init__", "checkpoints", "cost")}
+    outside = {f"symbench.measure.training.{name}" for name in ("__init__", "checkpoints", "cost", "trial")}
     assert {name for name in TRAINING_SOURCES if ".training." in name} == there - outside

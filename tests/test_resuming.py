@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import ROOT, Folder
+from conftest import APART, ROOT, Folder
 
 import symbench as sb
 from symbench.base.events import Event, Note, Started
@@ -62,7 +62,7 @@ Spaces = Callable[[str], Workspace]
 @pytest.fixture
 def planned(folder: Folder) -> Spaces:
     def write(recipe: str) -> Workspace:
-        folder.write(model=NET)
+        folder.write(model=NET, data=APART)
         folder.suite.write_text(SUITE.format(recipe=recipe))
         return prepare(folder.suite, sb.Choices(device="cpu"))[0]
 

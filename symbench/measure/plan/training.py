@@ -49,7 +49,7 @@ def plan_training(draft: Draft, name: str) -> None:
         raise ConfigError(Problem(where, f"{recipe.on} has no labels", "a dataset to train on that has"))
     tested = draft.workspace.data.get(recipe.on)
     if recipe.validation is not None and tested is not None and tested.digest == data.digest:
-        got = f"{recipe.on} gives the same samples for training and for testing, so that validation would be a part of"
+        got = f"{recipe.on} gives the same samples to learn from and to test on, so that validation would be of"
         raise ConfigError(Problem(where, f"{got} the test set", "a training split of its own"))
     _check_samples(draft, name, recipe, data)
     prepared = {key: _symmetry(draft, name, recipe, key, data) for key in recipe.symmetries}

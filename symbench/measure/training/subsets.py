@@ -63,10 +63,12 @@ def parts_of(data: Dataset, digest: str, recipe: Recipe, *, seed: int, where: st
         raise DataError(Problem(where, got, f"{count:,} or less", "Lower samples, or leave it out to train on all."))
     labels = _labels(data)
     own = [str(recipe.seed)] if recipe.subset == "own" else []
-    order = balanced_order(labels, seed=seed_for(seed, "samples", digest, *own))[:wanted]
+    whole = balanced_order(labels, seed=seed_for(seed, "samples", digest, *own))
+    order = whole[:wanted]
     held = np.zeros(wanted, dtype=bool)
     if recipe.validation is not None:
-        held = validation_part(labels[order], recipe.validation)
+        # of all that there are, so that no sample changes sides where another class comes in
+        held = validation_part(labels[whole], recipe.validation)[:wanted]
         for part, size in (("validate on", held.sum()), ("learn from", (~held).sum())):
             if not size:
                 got = f"validation: {recipe.validation:g} of {wanted:,} samples leaves none to {part}"
