@@ -67,11 +67,11 @@ def _line(point: Point, shared: Shared) -> dict[str, object]:
 
 def _sentence(point: Point, shared: Shared) -> str:
     share, own = shared.share, shared.own
-    assert share.low is not None
-    assert share.high is not None
-    ends = f"[{100 * share.low:.1f}, {100 * share.high:.1f}]"
-    part = f"{100 * share.estimate:.1f} % {ends} is common to all"
-    found = f"{point.arm} {own.estimate:.3g} for one training, of which {part}"
+    head = f"{point.arm} {own.estimate:.3g} for one training, of which {100 * share.estimate:.1f} %"
+    count = len(point.records)
+    if share.low is None or share.high is None:
+        return f"{head} is common to all: inconclusive, {count} trainings are too few for an interval."
+    found = f"{head} [{100 * share.low:.1f}, {100 * share.high:.1f}] is common to all"
     if share.low > 0:
         return f"{found}: systematic, more trainings do not average it out."
-    return f"{found}: nothing systematic is seen with {len(point.records)} trainings."
+    return f"{found}: nothing systematic is seen with {count} trainings."
