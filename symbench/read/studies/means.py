@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -49,8 +49,8 @@ def answer(cells: Cells, manifest: Manifest, asked: Means, metrics: Metrics) -> 
     # Several differences are looked at together: limits are such that all hold at once in 95 of 100 cases.
     others = sum(point.arm != against for point in sweep.points)
     level = 1 - (1 - LEVEL) / max(1, others)
-    found = [_compared(point, tables, against, level) for point in sweep.points]
     row = metrics[asked.metric]
+    found = [_compared(point, tables, against, level, row) for point in sweep.points]
     expected = {(arm, i): value for arm, values in asked.expected.items() for i, value in enumerate(values)}
     frame = pd.DataFrame(
         [_line(each, metrics, expected.get(_place(sweep.of(each.point.arm), each.point))) for each in found]
@@ -66,9 +66,12 @@ def _place(points: Sequence[Point], point: Point) -> tuple[str, int]:
     return point.arm, [str(each.at) for each in points].index(str(point.at))
 
 
-def _compared(point: Point, tables: dict[tuple[str, str], Table], against: str, level: float) -> Compared:
+def _compared(
+    point: Point, tables: dict[tuple[str, str], Table], against: str, level: float, row: MetricRow
+) -> Compared:
     mine = tables[point.arm, str(point.at)]
     own = two_level([mine.values], lambda means: means[:, 0], seed=BOOTSTRAP_SEED)
+    own = replace(own, interval=possible(own.interval, row))
     other = tables.get((against, str(point.at)))
     if other is None or point.arm == against:
         return Compared(point, mine, own, None)
@@ -76,6 +79,15 @@ def _compared(point: Point, tables: dict[tuple[str, str], Table], against: str, 
         [mine.values, other.values], lambda means: means[:, 0] - means[:, 1], seed=BOOTSTRAP_SEED, level=level
     )
     return Compared(point, mine, own, spread.interval)
+
+
+def possible(interval: Interval, row: MetricRow) -> Interval:
+    """Limits that the metric can have: those of few trainings that differ much may lie beyond."""
+    if interval.low is None or interval.high is None:
+        return interval
+    least, most = row.limits
+    low = interval.low if least is None else max(interval.low, least)
+    return replace(interval, low=low, high=interval.high if most is None else min(interval.high, most))
 
 
 def _line(each: Compared, metrics: Metrics, expected: float | None) -> dict[str, object]:
