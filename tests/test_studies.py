@@ -22,6 +22,7 @@ from symbench.measure.suite import checked
 from symbench.read.studies import Answer, answers
 from symbench.read.studies.answer import written_difference
 from symbench.read.studies.exchange import log_rates
+from symbench.read.studies.means import possible
 from symbench.read.studies.sheet import sheet
 
 SUITE = """\
@@ -136,6 +137,27 @@ def test_a_difference_is_written_with_its_sign_or_as_a_distance(
     assert written_difference(Interval(*numbers, n=9), METRICS.row(metric), signed=signed) == text
 
 
+@pytest.mark.parametrize(
+    ("metric", "given", "kept"),
+    [
+        ("accuracy", (0.9, 0.75, 1.25), (0.9, 0.75, 1.0)),
+        ("equivariance_error", (0.1, -0.2, 0.4), (0.1, 0.0, 0.4)),
+        ("loss", (0.1, -0.2, None), (0.1, -0.2, None)),
+    ],
+)
+def test_limits_are_such_as_the_metric_can_have(
+    metric: str, given: tuple[float, float | None, float | None], kept: tuple[float, float | None, float | None]
+) -> None:
+    assert possible(Interval(*given, n=9), METRICS.row(metric)) == Interval(*kept, n=9)
+
+
+def test_two_trainings_are_too_few_to_tell_what_they_have_in_common(asked: Asked) -> None:
+    done = asked.run.manifest
+    two = done.model_copy(update={"cells": [cell for cell in done.cells if "seed-2" not in cell.model]})
+    text = list(answers(asked.run.store, two, asked.run.metrics))[3].text
+    assert text.count("inconclusive, 2 trainings are too few for an interval.") == 6
+
+
 def test_a_table_has_limits_beside_their_estimate() -> None:
     frame = pd.DataFrame(
         {
@@ -227,7 +249,7 @@ def test_two_trainings_and_none_that_breaks_are_answered_in_words(asked: Asked) 
     cells = [cell for cell in done.cells if cell.model in models]
     two = done.model_copy(update={"suite": {**done.suite, "models": models}, "cells": cells})
     found = list(answers(asked.run.store, two, asked.run.metrics))[3]
-    assert "is common to 2: not sure." in found.text
+    assert "inconclusive, 2 trainings are too few for an interval." in found.text
     assert "taught samples 6" in found.text, "other arms are answered"
     nothing = systematic(np.zeros((3, 5, 2)), seed=0)
     assert nothing.own.estimate == 0

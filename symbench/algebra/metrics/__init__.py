@@ -137,7 +137,7 @@ METRICS = Table(
             "equivariance:equivariance_error",
             "deviation over the distance to other samples' outputs: 0 is exact, 1 is unrelated",
             "E", "lower", floor="error", heading="E", shown=(*TABLE, "ranking", "glance", "curve"), role="deviation",
-            beside="equivariance_error", blind=True,
+            beside="equivariance_error", blind=True, bounds=(0.0, None),
             aliases=("E", "equivariance", "invariance_error", "equivariance_loss"),
         ),
         "equivariance_error_float64": _control(

@@ -82,11 +82,10 @@ def _sentence(point: Point, shared: Shared) -> str:
     share, own, count = shared.share, shared.own, len(point.records)
     if own.estimate == 0:
         return f"{point.arm} breaks nothing."
-    part = f"{100 * share.estimate:.1f} %"
+    head = f"{point.arm} {own.estimate:.3g} for one training, of which {100 * share.estimate:.1f} %"
     if share.low is None or share.high is None:
-        return f"{point.arm} {own.estimate:.3g} for one training, of which {part} is common to {count}: not sure."
-    found = f"{point.arm} {own.estimate:.3g} for one training, of which {part}"
-    found += f" [{100 * share.low:.1f}, {100 * share.high:.1f}] is common to all"
+        return f"{head} is common to all: inconclusive, {count} trainings are too few for an interval."
+    found = f"{head} [{100 * share.low:.1f}, {100 * share.high:.1f}] is common to all"
     if share.low > 0:
         return f"{found}: systematic, more trainings do not average it out."
     return f"{found}: nothing systematic is seen with {count} trainings."
