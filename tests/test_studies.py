@@ -20,9 +20,8 @@ from symbench.base.errors import SuiteError
 from symbench.face.api import Run
 from symbench.measure.suite import checked
 from symbench.read.studies import Answer, answers
-from symbench.read.studies.answer import written_difference
+from symbench.read.studies.answer import within, written_difference
 from symbench.read.studies.exchange import log_rates
-from symbench.read.studies.means import possible
 from symbench.read.studies.sheet import sheet
 
 SUITE = """\
@@ -148,7 +147,7 @@ def test_a_difference_is_written_with_its_sign_or_as_a_distance(
 def test_limits_are_such_as_the_metric_can_have(
     metric: str, given: tuple[float, float | None, float | None], kept: tuple[float, float | None, float | None]
 ) -> None:
-    assert possible(Interval(*given, n=9), METRICS.row(metric)) == Interval(*kept, n=9)
+    assert within(Interval(*given, n=9), METRICS.row(metric)) == Interval(*kept, n=9)
 
 
 def test_two_trainings_are_too_few_to_tell_what_they_have_in_common(asked: Asked) -> None:
