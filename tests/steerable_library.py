@@ -81,6 +81,7 @@ class R2Conv(Layer):
         super().__init__(in_type, out_type)
         assert padding == kernel_size // 2
         assert not bias
+        self.register_buffer("indices", torch.zeros(1).expand(7))  # several numbers in one memory, as in escnn
         lifts = in_type.representations[-1].size == 1
         if in_type.space.turns == 4:
             made: dict[str, Any] = {"orientations": 1 if lifts else 4, "stride": 1}
@@ -108,7 +109,7 @@ class InnerBatchNorm(Layer):
 
 class GNormBatchNorm(Layer):
     def computed(self, x: Tensor) -> Tensor:
-        return x / (x.square().mean() + 1e-6).sqrt()
+        return x / (x.square().mean(dim=(1, 2, 3), keepdim=True) + 1e-6).sqrt()
 
 
 class ReLU(Layer):

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from symbench.base.code import foreign
 from symbench.base.errors import ConfigError, ModelError, Problem
@@ -63,7 +64,18 @@ def build_module(
             torch.set_default_dtype(default_dtype)  # a model's code may have changed it, for the next one too
     if not isinstance(module, nn.Module):
         raise ModelError(Problem(name, f"{entry.use} returned a {type(module).__name__}", "a torch.nn.Module"))
+    _unfold(module)
     return module
+
+
+def _unfold(module: nn.Module) -> None:
+    """Give every number of a buffer memory of its own: no weights can be loaded into expanded ones, as escnn has."""
+    for part in module.modules():
+        for name, buffer in part.named_buffers(recurse=False):
+            if is_lazy(buffer) or buffer.layout != torch.strided:
+                continue
+            if any(size > 1 and step == 0 for size, step in zip(buffer.shape, buffer.stride(), strict=True)):
+                setattr(part, name, buffer.clone(memory_format=torch.contiguous_format))  # as persistent as it was
 
 
 def _sized(row: ModelRow, shapes: Mapping[str, tuple[int, ...]], outputs: int) -> dict[str, Any]:
