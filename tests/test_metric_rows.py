@@ -17,7 +17,8 @@ WRITERS = {
     "base/columns.py": {"loss", "parameters"},
     "face/history.py": {"flops"},
     "measure/training/checkpoints.py": {
-        "training_seconds", "training_samples", "training_steps", "training_flops"
+        "training_seconds", "training_samples", "training_steps", "training_steps_to_target", "training_flops",
+        "training_rate", "training_peak_memory",
     },
     "measure/store/passes.py": {"throughput"},
     "measure/throughput/contest.py": {"flops"},

@@ -589,12 +589,15 @@ def test_the_note_says_what_a_training_took(planned: Callable[..., Workspace]) -
 
 
 def test_costs_of_training_are_metrics(planned: Callable[..., Workspace], folder: Folder) -> None:
-    planned("epochs: 3, samples: 16", '  mine: {use: "model.py:Net"}')
+    planned("epochs: 3, samples: 16, validation: 0.25, target: 0.01", '  mine: {use: "model.py:Net"}')
     frame = sb.run(folder.suite, results=folder.results).estimates()
     found = frame[frame["metric"].str.startswith("training_")].set_index(["model", "metric"])["estimate"]
-    assert found["mlp", "training_samples"] == 16
+    assert found["mlp", "training_samples"] == 12
     assert found["mlp", "training_steps"] == 6
-    assert found["mlp", "training_flops"] == 3 * 2 * (81 * 8 + 8 * 3) * 48
+    assert found["mlp", "training_flops"] == 3 * 2 * (81 * 8 + 8 * 3) * 36
+    assert found["mlp", "training_steps_to_target"] in {2, 4, 6}
+    assert found["mlp", "training_rate"] == pytest.approx(36 / found["mlp", "training_seconds"], rel=0.5)
+    assert np.isnan(found["mlp", "training_peak_memory"]), "on a CPU nobody knows"
     assert found.loc["mine"].isna().all()
 
 

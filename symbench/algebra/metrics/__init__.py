@@ -256,6 +256,16 @@ METRICS = Table(
             "cost:training_flops", "floating-point operations of training, three forward passes a sample",
             "flop", "lower",
         ),
+        "training_steps_to_target": _cost(
+            "cost:training_steps_to_target", "optimiser steps until validation reached the recipe's target",
+            "count", "lower",
+        ),
+        "training_rate": _cost(
+            "cost:training_rate", "samples that training showed in a second", "samples/s", "higher"
+        ),
+        "training_peak_memory": _cost(
+            "cost:training_peak_memory", "the most memory that training held on the GPU", "MiB", "lower"
+        ),
     },
     own_first=True,
 )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from symbench.algebra.metrics.base import Context, Value
+from symbench.algebra.metrics.passes import MEBI
 
 
 def parameters(seen: Context) -> list[Value]:
@@ -60,6 +61,22 @@ def training_steps(seen: Context) -> list[Value]:
 def training_flops(seen: Context) -> list[Value]:
     """Floating-point operations of training: three forward passes of every sample, as often as it was shown."""
     return [_fact(seen, "training_flops", "not trained here, or not counted")]
+
+
+def training_steps_to_target(seen: Context) -> list[Value]:
+    """Steps of the optimiser until the validation accuracy had come to the recipe's ``target``."""
+    return [_fact(seen, "training_steps_to_target", "not trained here, no target, or it was not reached")]
+
+
+def training_rate(seen: Context) -> list[Value]:
+    """Samples that training showed in a second, on whatever machine did it."""
+    return [_fact(seen, "training_rate", "not trained here")]
+
+
+def training_peak_memory(seen: Context) -> list[Value]:
+    """MiB that training held at most; known on a GPU alone."""
+    value = _fact(seen, "training_peak_memory", "not trained here, or not on a GPU")
+    return [value if value.estimate is None else replace(value, estimate=value.estimate / MEBI)]
 
 
 def _fact(seen: Context, name: str, otherwise: str) -> Value:

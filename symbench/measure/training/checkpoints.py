@@ -26,7 +26,14 @@ from symbench.measure.training.loop import fit
 from symbench.measure.training.partial import Keeper
 
 DIGESTS = Digests()
-FACTS = {"training_samples": "samples", "training_steps": "steps", "training_flops": "operations"}
+FACTS = {
+    "training_samples": "samples",
+    "training_steps": "steps",
+    "training_steps_to_target": "steps_to_target",
+    "training_flops": "operations",
+    "training_rate": "samples_per_second",
+    "training_peak_memory": "peak_memory_bytes",
+}
 """What cells' records say of a training beside its seconds, and what its note calls that."""
 
 
