@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from symbench.measure.execution.samples import needs
 from symbench.measure.plan.document import Cell, Plan
 from symbench.measure.plan.workspace import Workspace
 from symbench.measure.suite.gates import metrics_of
+from symbench.measure.suite.studies import arm_of
 from symbench.measure.training.checkpoints import cached
 from symbench.measure.training.trial import seconds_per_sample
 
@@ -70,6 +70,7 @@ class Forecast:
         cells: in the order in which they would run.
         trained: the models that would be trained first, with what that would take.
         shown: how many samples each of them would be shown, each as often as it would.
+        arms: what each of them is called together with those that differ by their seed alone.
         images: how many images would be decoded.
         device: where.
         loading: seconds that it took to load data and models just now, as every run does first.
@@ -80,6 +81,7 @@ class Forecast:
     cells: list[CellForecast]
     trained: dict[str, Guess | None]
     shown: dict[str, float]
+    arms: dict[str, str]
     images: int
     device: str
     loading: float = 0.0
@@ -137,7 +139,7 @@ class Forecast:
     @property
     def to_train(self) -> str:
         """The trainings that come first, replicas together."""
-        counts = Counter(re.sub(r"-seed-\d+(?=-|$)", "", name) for name in self.trained)
+        counts = Counter(self.arms[name] for name in self.trained)
         names = [f"{count} of {name}" if count > 1 else name for name, count in counts.items()]
         return ", ".join(names)
 
@@ -191,7 +193,8 @@ def of(space: Workspace, ledger: Ledger, *, loading: float = 0.0, passes: int | 
     failed = failed_passes(earlier_of(ledger.store, plan)) if models else ()
     lacks = throughput.lacking(space, ledger, models, passes, failed)
     timing = throughput.seconds_at_least(space, models, lacks)
-    return Forecast(cells, trained, shown, images, ", ".join(devices), loading, len(devices), timing)
+    arms = {name: _arm(plan, name) for name in untrained}
+    return Forecast(cells, trained, shown, arms, images, ", ".join(devices), loading, len(devices), timing)
 
 
 def _trainings(space: Workspace, names: Sequence[str], history: History, device: str) -> dict[str, Guess | None]:
@@ -211,6 +214,11 @@ def _trainings(space: Workspace, names: Sequence[str], history: History, device:
             times = {str(i): seconds * shown for i, seconds in enumerate(tried[kind])}
             found[name] = replace(Guess.around(times, APART), learnt=frozenset({f"{TRIED} {kind}"}))
     return found
+
+
+def _arm(plan: Plan, name: str) -> str:
+    swept = plan.suite.models[name].swept
+    return name if swept is None else arm_of(swept.of, swept.values, None)
 
 
 def _shown(plan: Plan, name: str) -> float:
