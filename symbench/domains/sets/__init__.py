@@ -78,7 +78,7 @@ MODELS = {
         SetOptions,
         ON_A_SET,
     ),
-    "linear": ModelRow(
+    "set-linear": ModelRow(
         "symbench.domains.sets.linear:Linear",
         "one weight for each number, no intercept: order matters",
         Options,
