@@ -179,8 +179,17 @@ def test_a_run_records_the_width_and_meets_the_budget(folder: Folder, symbench: 
     assert f"width {width} of a budget of 900,000 flops, averaged over on-digits" in page
 
 
+OF_SOME_SHAPES = {"aps-cnn", "p4-orientation"}
+"""Models that refuse this data: sides not divisible by 4, other numbers of classes than 2 and 4."""
+
+
 @pytest.mark.parametrize(
-    "use", [name for name, row in MODELS.rows.items() if "width" in row.options.model_fields and not row.source]
+    "use",
+    [
+        name
+        for name, row in MODELS.rows.items()
+        if "width" in row.options.model_fields and not row.source and name not in OF_SOME_SHAPES
+    ],
 )
 def test_counts_without_numbers_are_those_with_numbers(folder: Folder, use: str) -> None:
     """Of every model that has a width, but for packed ones: what these do depends on how many places are real."""

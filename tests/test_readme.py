@@ -20,7 +20,7 @@ BLOCKS = re.findall(r"(?:`([\w-]+\.(?:py|yaml))`:\n\n)?```(\w+)\n(.*?)```", READ
 
 def test_pictures_and_links_exist() -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", README):
-        assert (ROOT / target).is_file(), target
+        assert (ROOT / target).exists(), target
 
 
 def test_the_shown_numbers_are_those_of_the_committed_result() -> None:

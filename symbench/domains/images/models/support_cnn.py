@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Literal
 
 import torch
@@ -22,8 +23,7 @@ class SupportConv(nn.Module):
 
     def __init__(self, channels: int, width: int, support: str) -> None:
         super().__init__()
-        mask = torch.tensor(SUPPORTS[support])
-        self.places = [int(i) for i in mask.flatten().nonzero()[:, 0]]
+        self.places = [i for i, there in enumerate(chain.from_iterable(SUPPORTS[support])) if there]
         bound = (3 / (channels * len(self.places))) ** 0.5  # of a uniform distribution of variance 1 / fan-in
         self.weight = nn.Parameter(torch.empty(width, channels, len(self.places)).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.zeros(width))
