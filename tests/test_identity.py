@@ -16,10 +16,13 @@ import torch
 from conftest import CaseOf, Folder, Symbench, subprocess_symbench
 from torch import nn
 
+import symbench as sb
 from symbench.base.identity import Reads, dependencies, differences, read_by_imports, source_files
 from symbench.base.identity.origins import origin_of
 from symbench.base.identity.values import attributes_digest
+from symbench.face.api import prepare
 from symbench.measure.evaluate.probe import TOLERANCE, WIDTH, folded
+from symbench.measure.store import content_key
 
 # A whole run: what a suite's model imports from elsewhere is broken.
 
@@ -466,3 +469,45 @@ def test_what_changed_of_a_trained_model_is_named_like_anything_else() -> None:
     assert differences(before, after) == [
         "module lib", "environment variable W", "the recipe (epochs)", "the training data", "size"
     ]  # fmt: skip
+
+
+FLAT = """\
+from torch import nn
+
+
+def build():
+    return nn.Sequential(nn.Flatten(), nn.Linear(81, 4))
+"""
+TURNING = """\
+import torch
+from symbench.algebra.fields import classes
+from symbench.domains.common.datasets.base import Arrays
+from symbench.fields import Image
+
+
+def load(split="test"):
+    x = torch.rand(8, 1, 9, 9, generator=torch.Generator().manual_seed(0))
+    target = {{"label": classes({{"turn": {order}}})}}
+    return Arrays({{"image": x}}, {{"label": torch.arange(8) % 4}}, fields={{"image": Image()}}, target_fields=target)
+"""
+
+
+def test_classes_that_turn_the_other_way_are_another_cell(folder: Folder) -> None:
+    """The same images and labels; what a generator does to the labels is part of what is measured."""
+    keys = set()
+    for order in ([1, 2, 3, 0], [3, 0, 1, 2], [1, 2, 3, 0]):
+        folder.write(model=FLAT, data=TURNING.format(order=order))
+        space, _ = prepare(folder.suite, sb.Choices(device="cpu"))
+        keys |= {cell.key for cell in space.plan.cells}
+    assert len(keys) == 2
+
+
+def test_training_on_classes_that_turn_the_other_way_is_another_recipe(folder: Folder) -> None:
+    recipes = set()
+    for order in ([1, 2, 3, 0], [3, 0, 1, 2]):
+        folder.write(model=FLAT, data=TURNING.format(order=order))
+        text = folder.suite.read_text().replace('build"}', 'build", train: {on: blobs, epochs: 1, augment: turns}}')
+        folder.suite.write_text(text)
+        space, _ = prepare(folder.suite, sb.Choices(device="cpu"))
+        recipes.add(content_key({k: v for k, v in space.plan.recipes["mine"].items() if k != "origin"}))
+    assert len(recipes) == 2

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
+from typing import Any
 
+from symbench.algebra.fields import Declared
 from symbench.base.errors import CellError, DataError, Problem
 from symbench.base.events import Listener, Note
 from symbench.domains.common.canvas import Canvas
@@ -44,6 +46,14 @@ class Data:
     known: dict[Canvas | None, tuple[dict[str, tuple[int, ...]], int]] = field(default_factory=dict)
     anew: bool = False
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def declared(self) -> dict[str, Any]:
+        """How fields move that say so themselves: their names alone are alike whatever a generator does to them."""
+        known = {**self.dataset.fields, **self.dataset.targets}.items()
+        found = {name: field.value for name, field in known if isinstance(field.value, Declared)}
+        documents = {name: {"generators": each.generators, "group": each.group} for name, each in found.items()}
+        return {"declared": documents} if documents else {}
 
     @classmethod
     def of(cls, dataset: Dataset, name: str) -> Data:

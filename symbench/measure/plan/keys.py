@@ -46,6 +46,7 @@ def cell_of(draft: Draft, pair: Pair) -> Cell:
             "digest": data.digest,
             "fields": {k: str(v) for k, v in data.dataset.fields.items()},
             "targets": {k: str(v) for k, v in data.dataset.targets.items()},
+            **data.declared,
         },
         "preprocessing": {
             "size": entry.size,

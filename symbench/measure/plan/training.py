@@ -65,9 +65,12 @@ def plan_training(draft: Draft, name: str) -> None:
     if recipe.soften is not None:
         documents["soften"]["weight"] = recipe.soften.weight
     settle_width(draft, name, [recipe.on])
-    draft.recipes[name] = assemble.recipe_document(
-        draft.workspace.suite, name, data.digest, documents.get("augment"), documents.get("soften")
-    )
+    draft.recipes[name] = {
+        **assemble.recipe_document(
+            draft.workspace.suite, name, data.digest, documents.get("augment"), documents.get("soften")
+        ),
+        **data.declared,
+    }
 
 
 def _check_samples(draft: Draft, name: str, recipe: Recipe, data: Data) -> None:
