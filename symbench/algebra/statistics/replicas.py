@@ -11,25 +11,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from itertools import combinations
+from typing import Literal, get_args
 
 import numpy as np
 from scipy import stats
 
-from symbench.algebra.statistics.bootstrap import RESAMPLES, quantiles
+from symbench.algebra.statistics.bootstrap import MOST_DEFINED, RESAMPLES, quantiles
 from symbench.algebra.statistics.interval import LEVEL, Array, Interval
 
+FEWEST_REPLICAS = 2
+"""With one training, nothing is known of the spread between trainings."""
 FEWEST_SAMPLES = 2
 """Likewise of samples."""
 MOST_FEW = 3
 """Members of which pairs are taken as they come."""
-FEWEST_REPLICAS = 2
-"""With one training, nothing is known of the spread between trainings."""
-MOST_DEFINED = 0.99
-"""There is an interval where at least this share of the draws has a value."""
 Statistic = Callable[[Array], Array]
 """Of means ``(draws, groups)`` to ``(draws,)``; NaN where there is none."""
 Levels = Literal["both", "replicas", "samples"]
+LEVELS: tuple[Levels, ...] = get_args(Levels)
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def two_level(
         raise ValueError(f"groups of {sorted(counts)} samples")
     n, fewest = counts.pop(), min(len(group) for group in groups)
     theta = float(statistic(np.array([[group.mean() for group in groups]]))[0])
-    drawn = {each: statistic(_means(groups, each, seed, resamples)) for each in ("both", "replicas", "samples")}  # type: dict[Levels, Array]
+    drawn = {each: statistic(_means(groups, each, seed, resamples)) for each in LEVELS}
     if not np.isfinite(theta) or any(np.isfinite(values).mean() < MOST_DEFINED for values in drawn.values()):
         return Spread(Interval(theta, None, None, n), np.nan, np.nan, np.nan)
     known = {each: values[np.isfinite(values)] for each, values in drawn.items()}
@@ -147,52 +147,24 @@ def systematic(deviations: Array, *, seed: int, level: float = LEVEL, resamples:
     if members < FEWEST_REPLICAS:
         raise ValueError("one member has nothing in common with others")
     squares = (deviations**2).sum(axis=2)  # (members, n)
-    total = deviations.sum(axis=0)
-    pairs = members * (members - 1)
-    own, common = squares.mean(axis=0), ((total**2).sum(axis=1) - squares.sum(axis=0)) / pairs  # (n,) each
-    flat = deviations.reshape(members, -1)
-    products = flat @ flat.T / n  # (members, members), with the squares on the diagonal
-    columns = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples) / n
-    alone = Varied(float(squares.mean(axis=1).var(ddof=1)) / members, members - 1)
-    paired = _of_pairs(products)
-    if own.mean() == 0:  # nothing is broken: there is nothing to have a share of
+    if not squares.any():  # nothing is broken: there is nothing to have a share of
         none = Interval(0.0, 0.0, 0.0, n)
         return Shared(none, none, Interval(float("nan"), None, None, n))
-    share = float(common.mean() / own.mean())
-    twice_own = float(squares.var()) / squares.size
-    upper = np.triu_indices(members, 1)
-    spread = np.mean([(deviations[i] * deviations[j]).sum(axis=1).var() for i, j in zip(*upper, strict=True)])
-    twice = float(spread) / (len(upper[0]) * n)
+    total = (deviations.sum(axis=0) ** 2).sum(axis=1)  # (n,), of which the squares are no pairs
+    own, common = squares.mean(axis=0), (total - squares.sum(axis=0)) / (members * (members - 1))  # (n,) each
+    flat = deviations.reshape(members, -1)
+    products = flat @ flat.T / n  # (members, members), with the squares on the diagonal
     # Of a ratio what counts is by how much a pair has more in common than the share of its own squares.
-    middle = (np.diag(products)[:, None] + np.diag(products)) / 2
-    relative = _of_pairs((products - share * middle) / float(own.mean()))
-    beyond = np.mean(
-        [
-            ((deviations[i] * deviations[j]).sum(axis=1) - share * (squares[i] + squares[j]) / 2).var()
-            for i, j in zip(*upper, strict=True)
-        ]
-    )
-    twice_share = float(beyond) / (len(upper[0]) * n * float(own.mean()) ** 2)
-
-    def limits(theta: float, drawn: Array, of_members: Varied, twice: float) -> Interval:
-        """An estimate with limits from samples drawn anew and from members.
-
-        What varies from one member and sample to the next is in both variances, and is taken out once (Cameron,
-        Gelbach & Miller 2011).
-        """
-        by_sample = float(drawn.var())
-        whole = max(by_sample + of_members.variance - twice, by_sample, of_members.variance)
-        if not whole > 0 or of_members.degrees <= 0 or n < FEWEST_SAMPLES:
-            ends = theta if whole == 0 and n >= FEWEST_SAMPLES else None
-            return Interval(theta, ends, ends, n)
-        degrees = whole**2 / (of_members.variance**2 / of_members.degrees + by_sample**2 / (n - 1))
-        half = float(stats.t.isf((1 - level) / 2, degrees)) * whole**0.5
-        return Interval(theta, theta - half, theta + half, n)
-
+    mean, share = float(own.mean()), float(common.mean() / own.mean())
+    beyond = products - share * (np.diag(products)[:, None] + np.diag(products)) / 2
+    alone = Varied(float(squares.mean(axis=1).var(ddof=1)) / members, members - 1)
+    of_pairs, of_shares = _of_cells(deviations, squares, share)
+    columns = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples) / n
+    drawn_own, drawn_common = columns @ own, columns @ common
     return Shared(
-        limits(float(own.mean()), columns @ own, alone, twice_own),
-        limits(float(common.mean()), columns @ common, paired, twice),
-        limits(share, (columns @ common) / (columns @ own), relative, twice_share),
+        _limits(mean, drawn_own, alone, float(squares.var()) / squares.size, n, level),
+        _limits(float(common.mean()), drawn_common, _of_pairs(products), of_pairs, n, level),
+        _limits(share, drawn_common / drawn_own, _of_pairs(beyond / mean), of_shares / mean**2, n, level),
     )
 
 
@@ -202,6 +174,34 @@ class Varied:
 
     variance: float
     degrees: float
+
+
+def _limits(theta: float, drawn: Array, of_members: Varied, of_cells: float, n: int, level: float) -> Interval:
+    """An estimate with limits from samples drawn anew, ``drawn``, and from members.
+
+    What varies from one member and sample to the next is in both variances, and is taken out once (Cameron, Gelbach &
+    Miller, "Robust Inference with Multiway Clustering", 2011).
+    """
+    by_sample = float(drawn.var())
+    whole = max(by_sample + of_members.variance - of_cells, by_sample, of_members.variance)
+    if not whole > 0 or of_members.degrees <= 0 or n < FEWEST_SAMPLES:
+        ends = theta if whole == 0 and n >= FEWEST_SAMPLES else None
+        return Interval(theta, ends, ends, n)
+    degrees = whole**2 / (of_members.variance**2 / of_members.degrees + by_sample**2 / (n - 1))
+    half = float(stats.t.isf((1 - level) / 2, degrees)) * whole**0.5
+    return Interval(theta, theta - half, theta + half, n)
+
+
+def _of_cells(deviations: Array, squares: Array, share: float) -> tuple[float, float]:
+    """The variance of the mean product, were those of all pairs and samples independent; and beyond the share."""
+    members, n = squares.shape
+    pairs = list(combinations(range(members), 2))
+    found = np.zeros(2)
+    for i, j in pairs:  # one at a time: a thousand members have half a million pairs
+        products = (deviations[i] * deviations[j]).sum(axis=1)
+        found += products.var(), (products - share * (squares[i] + squares[j]) / 2).var()
+    of_products, of_shares = found / (len(pairs) ** 2 * n)
+    return float(of_products), float(of_shares)
 
 
 def _of_pairs(products: Array) -> Varied:

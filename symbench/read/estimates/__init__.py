@@ -5,7 +5,6 @@ No torch: everything here works on a laptop that has only the results folder.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -23,6 +22,7 @@ from symbench.algebra.statistics import LEVEL
 from symbench.base.code import foreign
 from symbench.base.errors import CellError
 from symbench.base.records import CellRecord, CellStatus, Manifest
+from symbench.measure.suite.studies import arm_of
 from symbench.read.estimates.floors import BASIS, with_controls
 from symbench.read.estimates.folding import Choose, Wanted, folded, values_of
 from symbench.read.estimates.passes import NONE, Taken, taken
@@ -126,8 +126,7 @@ def replicas_of(manifest: Manifest) -> dict[str, int]:
         if swept is None:
             found[name] = 0
             continue
-        rest = {key: value for key, value in swept["values"].items() if key != "seed"}
-        place = json.dumps([swept["of"], rest], sort_keys=True)
+        place = arm_of(swept["of"], swept["values"], None)
         found[name] = counts.get(place, 0)
         counts[place] = found[name] + 1
     return found

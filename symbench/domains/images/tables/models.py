@@ -21,19 +21,13 @@ class MlpOptions(Options):
 
 
 class CnnOptions(Options):
-    """``cnn``: channels of the first layer; later ones have twice as many."""
+    """``cnn``, ``circular-cnn``, ``aps-cnn``: channels of the first layer; later ones have twice as many."""
 
     width: Width = 24
 
 
-class P4CnnOptions(Options):
-    """``p4-cnn``: channels of the first layer, each at four orientations."""
-
-    width: Width = 8
-
-
-class P4OrientationOptions(Options):
-    """``p4-orientation``: channels of the first layer, each at four orientations."""
+class FourfoldOptions(Options):
+    """``p4-cnn``, ``p4-orientation``, ``p2mm-cnn``: channels of the first layer, each at four orientations."""
 
     width: Width = 8
 
@@ -45,12 +39,6 @@ class SupportCnnOptions(Options):
     support: Literal["plus", "corner", "row", "full"] = "plus"
 
 
-class CircularCnnOptions(Options):
-    """``circular-cnn``: channels of the first layer; later ones have twice as many."""
-
-    width: Width = 24
-
-
 class BlurCnnOptions(Options):
     """``blur-cnn``: channels of the first layer; ``padding`` is what lies beyond the border."""
 
@@ -58,22 +46,10 @@ class BlurCnnOptions(Options):
     padding: Literal["zeros", "circular"] = "zeros"
 
 
-class ApsCnnOptions(Options):
-    """``aps-cnn``: channels of the first layer; later ones have twice as many."""
-
-    width: Width = 24
-
-
 class P4mCnnOptions(Options):
     """``p4m-cnn``: channels of the first layer, each at eight orientations."""
 
     width: Width = 6
-
-
-class P2mmCnnOptions(Options):
-    """``p2mm-cnn``: channels of the first layer, each at four orientations."""
-
-    width: Width = 8
 
 
 class RotConvOptions(Options):
@@ -164,13 +140,13 @@ MODELS = {
     "p4-cnn": ModelRow(
         "symbench.domains.images.models.p4_cnn:P4Cnn",
         "group-equivariant convolutions (Cohen & Welling 2016): exact under quarter turns on odd sizes",
-        P4CnnOptions,
+        FourfoldOptions,
         aliases=("g-cnn", "gcnn", "p4"),
     ),
     "p4-orientation": ModelRow(
         "symbench.domains.images.models.p4_orientation:P4Orientation",
         "p4-cnn that scores each orientation by itself: its 4 (or 2) classes turn with the image, exactly",
-        P4OrientationOptions,
+        FourfoldOptions,
         aliases=("orientation", "equivariant-head", "regular-head"),
     ),
     "support-cnn": ModelRow(
@@ -181,7 +157,7 @@ MODELS = {
     "circular-cnn": ModelRow(
         "symbench.domains.images.models.circular_cnn:CircularCnn",
         "circular padding and no strides: exact under rolls, at nine times the cost of cnn",
-        CircularCnnOptions,
+        CnnOptions,
         aliases=("torus-cnn", "cyclic-cnn"),
     ),
     "blur-cnn": ModelRow(
@@ -193,7 +169,7 @@ MODELS = {
     "aps-cnn": ModelRow(
         "symbench.domains.images.models.aps_cnn:ApsCnn",
         "adaptive polyphase sampling (Chaman & Dokmanic 2021): exact under rolls, for sides divisible by 4",
-        ApsCnnOptions,
+        CnnOptions,
         aliases=("aps", "polyphase-cnn"),
     ),
     "p4m-cnn": ModelRow(
@@ -205,7 +181,7 @@ MODELS = {
     "p2mm-cnn": ModelRow(
         "symbench.domains.images.models.p2mm_cnn:P2mmCnn",
         "group convolutions with flips and half turns: exact under D2, a wrong group of p4's order",
-        P2mmCnnOptions,
+        FourfoldOptions,
         aliases=("p2mm", "pmm", "d2-cnn"),
     ),
     "rotconv-published": ModelRow(
