@@ -114,6 +114,17 @@ def test_quarter_turns_and_flips_are_numpys() -> None:
     assert np.array_equal(moved["flip+180°"], x.numpy()[..., ::-1, :])
 
 
+def test_images_that_were_changed_meanwhile_are_turned_as_they_are_now() -> None:
+    group, act = build("C4")
+    x = noise(2, 3, 9, 9)
+    quarter = act.bind(group.elements()[1:2], x)
+    assert torch.equal(quarter(x)[0], x.rot90(1, (2, 3)))
+    x.add_(1)
+    assert torch.equal(quarter(x)[0], x.rot90(1, (2, 3)))
+    x = noise(2, 3, 9, 9).neg()  # other images, perhaps where the first ones were in memory
+    assert torch.equal(quarter(x)[0], x.rot90(1, (2, 3)))
+
+
 @pytest.mark.parametrize("angle", [10.0, 45.0, 100.0, 222.5])
 def test_rotation_is_scipys(angle: float) -> None:
     """Counter-clockwise as displayed, about the pixel-centre midpoint: scipy's bilinear rotation, inside the frame."""

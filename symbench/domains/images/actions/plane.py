@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
+from torch.utils.weak import WeakIdKeyDictionary
 
 from symbench.algebra.actions.base import Generator, Kind, Move, grouped
 from symbench.base.environment import sent
@@ -22,9 +23,6 @@ from symbench.domains.images.actions.resample import (
     with_room,
 )
 from symbench.domains.images.groups.plane import PlaneGroup
-
-AT_ONCE = 1 << 18
-"""Numbers that are flipped at once: their memory, 1 MB, is used again and again and stays in a processor's cache."""
 
 
 class TurnImage(FramedAction):
@@ -49,6 +47,7 @@ class TurnImage(FramedAction):
     def __init__(self, group: PlaneGroup, options: TurnOptions) -> None:
         self.group = group
         self.options: TurnOptions = options
+        self.exchanged = Exchanged()
 
     def reach(self, side: int) -> float:
         """What the corners of the frame need under an oblique turn; quarter turns need nothing."""
@@ -82,7 +81,7 @@ class TurnImage(FramedAction):
         """Flips and transpositions for the exact elements; sampling grids, or angles, for the others."""
         matrices = self.group.matrices(g)
         oblique = self._oblique(g, matrices.flatten(0, -3), like)
-        return exact_or(oblique, matrices, exact(matrices))
+        return exact_or(oblique, matrices, exact(matrices), self.exchanged)
 
     def reference(self, g: Tensor, *, steps: int = 1) -> Move:
         """Three shears, by the shorter way round."""
@@ -150,13 +149,32 @@ def exact(matrices: Tensor) -> Tensor:
     return ((matrices == 0) | (matrices.abs() == 1)).all(dim=(-1, -2))
 
 
-def exact_or(oblique: Reader, matrices: Tensor, exactly: Tensor) -> Move:
+class Exchanged:
+    """Images with rows and columns exchanged: half of the exact elements begin so, one after the other, and the work
+    is done once for as long as the images themselves are there, unchanged."""
+
+    def __init__(self) -> None:
+        self._kept = WeakIdKeyDictionary()
+
+    def of(self, x: Tensor) -> Tensor:
+        """``x.mT`` of ``(n, c, h, w)``, in an order of its own in memory; not to be written into."""
+        if x.requires_grad or x.is_inference():  # has to be part of the graph; does not tell when it is changed
+            return x.mT
+        version, made = self._kept.get(x, (None, None))
+        if made is None or version != x._version:
+            made = x.mT.contiguous()
+            self._kept[x] = x._version, made
+        return made
+
+
+def exact_or(oblique: Reader, matrices: Tensor, exactly: Tensor, exchanged: Exchanged) -> Move:
     """A move by index operations where an element allows it, and by resampling where not.
 
     Args:
         oblique: what resamples; its numbers count the elements that are not exact.
         matrices: ``(k, 2, 2)`` shared by all samples, or ``(k, n, 2, 2)``.
         exactly: which elements are exact, ``(k,)`` or ``(k, n)``.
+        exchanged: serves all elements that move the same images.
     """
     shared, exactly = exactly.ndim == 1, exactly.flatten()
     items = matrices.flatten(0, -3)  # (k, 2, 2) or (k * n, 2, 2)
@@ -174,38 +192,34 @@ def exact_or(oblique: Reader, matrices: Tensor, exactly: Tensor) -> Move:
             keys = [None if i in which else tuple(m.flatten().tolist()) for i, m in enumerate(items)]
             return grouped(each, keys, one_each).unflatten(0, (len(matrices), len(x)))
         if len(items) == 1 and not which:
-            return turn(x, items[0])[None]
+            return turn(x, items[0], exchanged)[None]
         out = x.new_empty(len(matrices), *x.shape)
         for place, matrix in enumerate(items):
             if place in which:
                 out[place] = oblique(x, which[place])
             else:
-                turn(x, matrix, out[place])
+                out[place] = turn(x, matrix, exchanged)
         return out
 
     return move
 
 
-def turn(x: Tensor, matrix: Tensor, out: Tensor | None = None) -> Tensor:
+def turn(x: Tensor, matrix: Tensor, exchanged: Exchanged | None = None) -> Tensor:
     """Move images by an exact element: a transposition where it exchanges the axes, then flips.
 
     Args:
         x: ``(n, c, h, w)``.
         matrix: ``(2, 2)``, of 0 and +-1, x to the right and y up.
-        out: filled in, and returned; by default it is made.
+        exchanged: has the transposed images where other elements need them too.
     """
     (across, up), (right, down) = matrix.tolist()
     swapped = across == 0
     # the pixel at (x, y) comes from M^T (x, y); rows count downwards, so that an exchange by +1 flips
     signs = ((-2, -right), (-1, -up)) if swapped else ((-2, down), (-1, across))
     flipped = [axis for axis, sign in signs if sign < 0]
-    if out is None and (not swapped or x.requires_grad):  # what is written into memory at hand has no derivative
-        return (x.mT if swapped else x).flip(flipped)  # a copy, even where no axis is flipped
-    out = torch.empty_like(x) if out is None else out
-    few = len(x) if x.is_cuda else max(1, AT_ONCE // x[0].numel())
-    for piece, place in zip(x.split(few), out.split(few), strict=True):
-        place.copy_((piece.mT if swapped else piece).flip(flipped))
-    return out
+    if swapped:
+        x = x.mT if exchanged is None else exchanged.of(x)
+    return x.flip(flipped)  # a copy, even where no axis is flipped
 
 
 def source_pixels(back: Tensor, height: int, width: int) -> Tensor:

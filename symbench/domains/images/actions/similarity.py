@@ -13,7 +13,7 @@ from symbench.domains.images.actions import fourier
 from symbench.domains.images.actions.border import FramedAction
 from symbench.domains.images.actions.filters import radius
 from symbench.domains.images.actions.options import ZoomOptions
-from symbench.domains.images.actions.plane import TurnImage, exact, exact_or, source_pixels
+from symbench.domains.images.actions.plane import Exchanged, TurnImage, exact, exact_or, source_pixels
 from symbench.domains.images.actions.resample import reader
 from symbench.domains.images.groups.plane import PlaneGroup
 from symbench.domains.images.groups.scaling import Scalings
@@ -32,6 +32,7 @@ class TurnAndZoomImage(FramedAction):
         self.options: ZoomOptions = options
         (self.plane,) = (part for part in group.parts if isinstance(part, PlaneGroup))
         (self.scalings,) = (part for part in group.parts if isinstance(part, Scalings))
+        self.exchanged = Exchanged()
         self.turn = TurnImage(self.plane, options)
 
     def reach(self, side: int) -> float:
@@ -61,7 +62,8 @@ class TurnAndZoomImage(FramedAction):
         # inverses; matrices are orthogonal
         back = fourier.exactly((matrices.mT / factors[..., None, None])[~exactly], like)
         widths = (1 / factors[~exactly]).clamp(min=1)
-        return exact_or(reader(source_pixels(back, *like.shape[-2:]), like, self.options, widths), matrices, exactly)
+        oblique = reader(source_pixels(back, *like.shape[-2:]), like, self.options, widths)
+        return exact_or(oblique, matrices, exactly, self.exchanged)
 
     def generators(self) -> Mapping[str, Generator]:
         """Rotation, where the group holds all angles."""
