@@ -17,8 +17,8 @@ from symbench.measure.evaluate.job import Job, briefly, load_leaves, view_leaves
 from symbench.measure.evaluate.stopwatch import Stopwatch, Taken
 
 FEW, MANY, WORK = 2, 16, 1e9
-"""Samples whose operations are counted: as many as do this much work together, within these limits; and the upper
-limit where they are not all the same."""
+"""Samples whose operations are counted one by one, where they do this much work or all that are looked at together do
+the same each; and how many are looked at."""
 ENOUGH_PASSES, ENOUGH_SECONDS, MOST_PASSES = 10, 0.02, 100
 """Forward passes, and their time together, after which no more of them are made for the sake of timing alone; and how
 many, whatever that is."""
@@ -64,10 +64,13 @@ def count_flops(job: Job, order: Sequence[int]) -> tuple[float | None, str | Non
     counts: list[float] = []
     names: dict[str, None] = {}
     try:
-        for start in range(0, min(MANY * size, len(order)), size):
+        most = min(MANY * size, len(order))
+        for start in range(0, most, size):
             counts.append(_flops(job, order[start : start + size], names) / size)
-            if len(counts) >= FEW and len(set(counts)) == 1 and sum(counts) > WORK:
-                break
+            if len(counts) != FEW or len(set(counts)) > 1:
+                continue
+            if sum(counts) > WORK or _flops(job, order[:most], names) == counts[0] * most:
+                break  # all are the same, as far as is looked
     except ModelError as error:
         return None, f"not counted: {briefly(error)}"
     mean = float(np.mean(counts))
