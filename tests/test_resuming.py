@@ -150,12 +150,12 @@ def test_the_generators_are_a_part_of_it(
     whole, _ = obtained(space)
     apply = partial._apply
     for number, spoil in enumerate(
-        (lambda session: session.generator.manual_seed(0), lambda _: torch.manual_seed(0))
+        (lambda sessions: sessions[0].generator.manual_seed(0), lambda _: torch.manual_seed(0))
     ):
 
-        def spoilt(session: partial.Session, *read: Any, spoil: Callable[[Any], object] = spoil) -> None:
-            apply(session, *read)
-            spoil(session)
+        def spoilt(sessions: list[partial.Session], *read: Any, spoil: Callable[[Any], object] = spoil) -> None:
+            apply(sessions, *read)
+            spoil(sessions)
 
         cache(f"spoilt-{number}")
         monkeypatch.setattr(partial, "_apply", spoilt)
@@ -195,7 +195,7 @@ def grown(path: Path) -> str:
     with safe_open(path, "pt") as file:
         document = json.loads(file.metadata()[partial.STATE])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    tensors["model.more"] = torch.zeros(1)
+    tensors["0.model.more"] = torch.zeros(1)
     document = {key: value for key, value in document.items() if key != "digest"}
     document["tensors"] = partial._digest(tensors)
     save_file(tensors, path, {partial.STATE: json.dumps({**document, "digest": content_key(document)})})

@@ -66,12 +66,16 @@ class Objective:
         Raises:
             ModelError: the model raised, or returned something else than was declared.
         """
-        inputs = {name: self._given(name, leaves[name]) for name in self.takes}
+        inputs = self.given(leaves)
         try:
             returned = handed(self.model.module, inputs)
         except RuntimeError as error:
             raise self.model.failed(error, inputs, self.images) from error
         return self.model.read(returned, len(next(iter(inputs.values()))))
+
+    def given(self, leaves: Mapping[str, Tensor]) -> Tensors:
+        """What the model is handed for a batch: the leaves that it takes, on the device, images normalised."""
+        return {name: self._given(name, leaves[name]) for name in self.takes}
 
     def loss(self, outputs: Tensors, leaves: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> Tensor:
         """The loss of a batch by what the model returned for it.

@@ -69,6 +69,9 @@ class Recipe(Options):
     batches and draws. ``subset: own`` gives it samples of its own too, in an order that is its seed's, where those of
     all replicas are else the same. ``shared_draws`` gives every sample the same elements in each replica, which is
     not how replicas should be compared: it shows what comes of that.
+
+    ``together: 5`` trains five replicas in one pass, the one of seed 7 with those of the seeds 5, 6, 8 and 9: see
+    :attr:`block`. Each has the weights, batches and draws that it would have alone, and other rounding.
     """
 
     on: str
@@ -89,6 +92,7 @@ class Recipe(Options):
     validation: Part | None = None
     stop: Stop | None = None
     target: Annotated[float, Field(gt=0, le=1)] | None = None
+    together: Annotated[int, Field(ge=2, le=1000)] | None = None
 
     @model_serializer(mode="wrap")
     def _unusual(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -101,6 +105,19 @@ class Recipe(Options):
         """The symmetries of the suite that it uses, by its key."""
         known = {"augment": self.augment, "soften": self.soften}
         return {key: entry.symmetry for key, entry in known.items() if entry is not None}
+
+    @property
+    def block(self) -> range:
+        """The seeds of the replicas that are trained together with this one; empty where it is trained alone.
+
+        Of ``together: n`` they are those from a multiple of ``n`` on. It follows from the recipe alone: rounding
+        differs with the number of replicas, and training amplifies it, so that weights would else depend on which
+        other replicas a suite has or a cache lacks.
+        """
+        if self.together is None or self.seed is None:
+            return range(0)
+        first = self.seed - self.seed % self.together
+        return range(first, first + self.together)
 
 
 NESTED: dict[str, type[Options]] = {"train": Recipe, "augment": Augment, "soften": Soften, "stop": Stop}
@@ -118,6 +135,7 @@ OF_STEPS = frozenset(
         "validation",
         "stop",
         "target",
+        "together",
     }
 )
 """Keys of a recipe that mean nothing where no steps are taken."""
@@ -153,6 +171,7 @@ def problems_of_recipe(
     if recipe.shared_draws and recipe.augment is None:
         got = "got shared_draws without augment, so that nothing is drawn"
         yield Problem(where("shared_draws"), got, "both", "Add augment:, or take it out.")
+    yield from _of_replicas(recipe, where)
     for key in ("stop", "target"):
         if getattr(recipe, key) is not None and recipe.validation is None:
             remedy = "Add validation: 0.2, which is a part of the training split and never of the test split."
@@ -167,6 +186,21 @@ def _of_samples(recipe: Recipe, where: Callable[..., str]) -> Iterator[Problem]:
     if recipe.subset == "own" and recipe.samples is None and recipe.validation is None:
         got = "got subset: own without samples, so that all replicas learn from all of them"
         yield Problem(where("subset"), got, "both", "Add samples:, or take it out.")
+
+
+def _of_replicas(recipe: Recipe, where: Callable[..., str]) -> Iterator[Problem]:
+    """What does not go with replicas that are trained together."""
+    if recipe.together is None:
+        return
+    if recipe.seed is None:
+        got = "got together without a seed, so that there is one training"
+        yield Problem(where("together"), got, "replicas", f"Add sweep: {{seeds: {recipe.together}}}, or take it out.")
+    if recipe.soften is not None:
+        got = "got together with soften, whose second pass is of one replica"
+        yield Problem(where("together"), got, "one of them", "Take together out: replicas are then trained alone.")
+    if recipe.subset == "own" and recipe.validation is not None:
+        got = "got together with subset: own and validation, so that replicas may learn from different numbers"
+        yield Problem(where("together"), got, "batches of one size", "Take together, subset or validation out.")
 
 
 def _at_once(recipe: Recipe, where: Callable[..., str]) -> Iterator[Problem]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,14 @@ from symbench.measure.plan.data import NOT_CACHEABLE
 from symbench.measure.plan.document import Plan
 from symbench.measure.plan.workspace import Workspace
 from symbench.measure.store import Digests, content_key, is_sealed, write_text, written
-from symbench.measure.training.loop import fit
+from symbench.measure.training.loop import fit, fit_together
 from symbench.measure.training.partial import Keeper
+from symbench.measure.training.record import Record
+from symbench.measure.training.together import Replica, block_of
 
 DIGESTS = Digests()
+FAILED = ".failed"
+"""How a file ends that says why a replica failed when it was trained together with others."""
 FACTS = {
     "training_samples": "samples",
     "training_steps": "steps",
@@ -102,50 +107,141 @@ def obtain(space: Workspace, name: str, *, device: str, listen: Listener, stoppe
     """The model's checkpoint: from the cache, or trained now. Two runs do not train the same model at once.
 
     A training that was stopped or killed goes on from the state that was saved last, and ends in the same weights.
+    Replicas that are trained together are so when the first of them is asked for.
 
     Raises:
         ModelError: the model raised, or its training diverged.
         Interrupted: asked to stop; the state is kept.
     """
-    path = _place(space.plan, name)
+    path, block, why = _place(space.plan, name), block_of(space, name), None
+    if block:
+        with _one_at_a_time(_place_of_block(block)):
+            found, failed = _found(space, name, path, listen), path.with_suffix(FAILED)
+            if found is None and not failed.exists():
+                why = _train_block(space, name, block, device, listen, stopped)
+                found = cached(space.plan, name)
+            if found is not None:
+                return found
+            if why is None:
+                raise _told(failed)
+            listen(Note(f"{name}: trained alone, and not together with other replicas: {why}"))
+    with _one_at_a_time(path):
+        found = _found(space, name, path, listen)
+        return found if found is not None else _trained(space, name, path, device, listen, stopped, why)
+
+
+@contextmanager
+def _one_at_a_time(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
-        found = cached(space.plan, name)
-        if found is None and path.exists():
-            listen(
-                Note(f"{name}: the checkpoint in {path.parent} is not what was written: trained again", warning=True)
-            )
-        return found if found is not None else _trained(space, name, path, device, listen, stopped)
+        yield
+
+
+def _found(space: Workspace, name: str, path: Path, listen: Listener) -> Checkpoint | None:
+    found = cached(space.plan, name)
+    if found is None and path.exists():
+        listen(Note(f"{name}: the checkpoint in {path.parent} is not what was written: trained again", warning=True))
+    return found
 
 
 def _trained(
-    space: Workspace, name: str, path: Path, device: str, listen: Listener, stopped: Callable[[], bool]
+    space: Workspace,
+    name: str,
+    path: Path,
+    device: str,
+    listen: Listener,
+    stopped: Callable[[], bool],
+    why: str | None,
 ) -> Checkpoint:
+    """Trained by itself; ``why``, where others were to be trained with it."""
     recipe = space.suite.models[name].train
     if recipe is None:
         raise ValueError(f"{name} is not trained")
-    module = space.new_module(name, recipe.on)
+    keeper = _keeper(space, name, path, device, listen)
+    with _training(name):
+        module = space.new_module(name, recipe.on)
+        record = fit(space, name, module, keeper=keeper, listen=listen, stopped=stopped)
+        record = record if why is None else replace(record, remarks={**record.remarks, "together": f"not: {why}"})
+        made = _written(Replica(space, name), device, module, record)
+    keeper.remove()
+    return made
+
+
+def _train_block(
+    space: Workspace,
+    name: str,
+    block: Sequence[Replica],
+    device: str,
+    listen: Listener,
+    stopped: Callable[[], bool],
+) -> str | None:
+    """Train the replicas of a block that have no checkpoint; or why each has to be trained alone, in words.
+
+    Checkpoints that are there stay as they are: cells were measured of them. What failed is written down until it is
+    asked for: in its turn, a replica would else be trained with its whole block once more, to fail again.
+    """
+    keeper = _keeper(space, name, _place_of_block(block), device, listen)
+    lacking = [each for each in block if cached(each.space.plan, each.name) is None]
+    with _training(name):
+        wanted = [each in lacking for each in block]
+        outcomes = fit_together(block, wanted, keeper=keeper, listen=listen, stopped=stopped)
+        if isinstance(outcomes, str):
+            return outcomes
+        for each, (module, known) in zip(lacking, outcomes, strict=True):
+            if isinstance(known, ModelError):
+                problems = [asdict(problem) for problem in known.problems]
+                path = _place(each.space.plan, each.name)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_text(path.with_suffix(FAILED), json.dumps(problems) + "\n")
+            else:
+                _written(each, device, module, known)
+    keeper.remove()
+    return None
+
+
+def _told(failed: Path) -> ModelError:
+    """Why a replica failed, as it was written down: the next run tries again."""
+    problems = [Problem(**problem) for problem in json.loads(failed.read_bytes())]
+    failed.unlink()
+    return ModelError(problems)
+
+
+def _place_of_block(block: Sequence[Replica]) -> Path:
+    """Where the state of a block is kept while it is trained, and what is locked meanwhile."""
+    key = content_key([content_key(each.space.plan.recipes[each.name]) for each in block])
+    return cache_folder() / "checkpoints" / key[:2] / f"{key}.safetensors"
+
+
+def _keeper(space: Workspace, name: str, path: Path, device: str, listen: Listener) -> Keeper:
     document = space.plan.recipes[name]
     lasting = not document["data"].startswith(NOT_CACHEABLE) and "never cached" not in document["origin"]
-    keeper = Keeper(path.with_suffix(".partial"), path.stem, device, name, listen, lasting)
-    with foreign(ModelError, name, "training it", "a model of the training set's images and classes"):
-        record = fit(space, name, module, keeper=keeper, listen=listen, stopped=stopped)
-        # copies, so that tied weights do not share memory in the file
-        state = {key: value.detach().cpu().clone().contiguous() for key, value in module.state_dict().items()}
-        with written(path) as temporary:
-            save_file(state, temporary)
+    return Keeper(path.with_suffix(".partial"), path.stem, device, name, listen, lasting)
+
+
+def _training(name: str) -> AbstractContextManager[None]:
+    """Whatever a model's own code raises is a :class:`~symbench.base.errors.ModelError`."""
+    return foreign(ModelError, name, "training it", "a model of the training set's images and classes")
+
+
+def _written(replica: Replica, device: str, module: nn.Module, record: Record) -> Checkpoint:
+    """The weights in the cache, and a note beside them."""
+    path = _place(replica.space.plan, replica.name)
+    # copies, so that tied weights do not share memory in the file
+    state = {key: value.detach().cpu().clone().contiguous() for key, value in module.state_dict().items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written(path) as temporary:
+        save_file(state, temporary)
     measured = record.document()
     digest, seconds = sha256_file(path), record.progress.seconds
     note = {
         "seconds": seconds,
         "sha256": digest,
-        "recipe": document,
+        "recipe": replica.space.plan.recipes[replica.name],
         "shown": record.progress.shown,
         "hardware": list(hardware(device).values()),
         "measured": measured,
     }
     write_text(path.with_suffix(".json"), json.dumps({**note, "digest": content_key(note)}) + "\n")
-    keeper.remove()
     return Checkpoint(path, digest, seconds, measured)
 
 

@@ -49,8 +49,14 @@ def begin_peak(device: str) -> None:
         torch.cuda.reset_peak_memory_stats(device)
 
 
-def peak_of(device: str, before: int | None) -> int | None:
-    """Bytes that torch held at most on the device since then, or before; None where torch keeps no count of it."""
+def peak_of(device: str, before: int | None, shared: int = 1) -> int | None:
+    """Bytes that torch held at most on the device since then, or before; None where torch keeps no count of it.
+
+    Args:
+        device: where.
+        before: bytes that were held before.
+        shared: trainings that were under way at once, of which each is charged with its part.
+    """
     if not device.startswith("cuda"):
         return None
-    return max(before or 0, torch.cuda.max_memory_allocated(device))
+    return max(before or 0, torch.cuda.max_memory_allocated(device) // shared)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from symbench.base.errors import Problem
 from symbench.base.events import Listener, Note
 from symbench.measure.objective import Objective
 from symbench.measure.store import content_key, is_sealed, written
 from symbench.measure.training.record import Progress
 
-VERSION = 1
+VERSION = 2
 SAVED_EVERY = 30.0
 """Seconds between two savings, at the ends of batches."""
 WORTH = 20
@@ -40,13 +41,14 @@ class Session:
 
     Attributes:
         module: with its weights, on its device.
-        optimiser: of its parameters.
-        schedule: of the optimiser's rate.
+        optimiser: of its parameters. Replicas that are trained together have one for all of them.
+        schedule: of the optimiser's rate; likewise.
         generator: draws the order of samples, and elements.
         objective: knows what the first batch has shown.
         progress: how far it has come.
         order: the samples of the epoch that is under way, ``(m,)``; None between two.
         best: the state dict of the lowest validation loss; empty where none is kept.
+        failure: why it cannot go on; None while it can.
     """
 
     module: nn.Module
@@ -57,6 +59,7 @@ class Session:
     progress: Progress = field(default_factory=Progress)
     order: Tensor | None = None
     best: dict[str, Tensor] = field(default_factory=dict)
+    failure: Problem | None = None
 
 
 @dataclass
@@ -88,13 +91,16 @@ class Keeper:
         """Whether it is time to save again."""
         return self.lasting and time.perf_counter() - self.saved >= max(SAVED_EVERY, WORTH * self.cost)
 
-    def save(self, session: Session) -> bool:
-        """Save the state; whether that was possible. A training does not end because a disk is full."""
+    def save(self, sessions: Sequence[Session]) -> bool:
+        """Save the state of a training, or of replicas that are trained together; whether that was possible.
+
+        A training does not end because a disk is full.
+        """
         if not self.lasting:
             return False
         start = time.perf_counter()
         try:
-            _write(self.path, session, self.owner, _kind(self.device))
+            _write(self.path, sessions, self.owner, _kind(self.device))
         except (OSError, SafetensorError) as error:
             if not self.failed:
                 self.listen(Note(f"{self.name}: its training's state cannot be saved: {error}", warning=True))
@@ -105,19 +111,19 @@ class Keeper:
             self.cost = self.saved - start
         return True
 
-    def restore(self, session: Session) -> bool:
-        """Bring a fresh session to the saved state; False where there is none that can be used, with a note."""
+    def restore(self, sessions: Sequence[Session]) -> bool:
+        """Bring fresh sessions to the saved state; False where there is none that can be used, with a note."""
         self._sweep()
         if not self.path.exists():
             return False
         read = _read(self.path, self.owner, _kind(self.device))
-        if not isinstance(read, str) and not _fits(session.module, read[1]):
+        if not isinstance(read, str) and not _fits(sessions, read[1]):
             read = "does not fit the model"
         if isinstance(read, str):
             said = f"{self.name}: {self.path.name} {read}: the training starts from nothing"
             self.listen(Note(said, warning=True))
             return False
-        _apply(session, *read)
+        _apply(sessions, *read)
         return True
 
     def remove(self) -> None:
@@ -134,18 +140,25 @@ def _kind(device: str) -> str:
     return device.partition(":")[0]
 
 
-def _write(path: Path, session: Session, owner: str, kind: str) -> None:
-    tensors = {key: value.detach().cpu().clone().contiguous() for key, value in _tensors(session, kind).items()}
-    groups = [{k: v for k, v in group.items() if k != "params"} for group in session.optimiser.param_groups]
+def _write(path: Path, sessions: Sequence[Session], owner: str, kind: str) -> None:
+    first = sessions[0]
+    tensors = {key: value.detach().cpu().clone().contiguous() for key, value in _tensors(sessions, kind).items()}
+    groups = [{k: v for k, v in group.items() if k != "params"} for group in first.optimiser.param_groups]
     document = {
         "version": VERSION,
         "owner": owner,
         "device": kind,
         "tensors": _digest(tensors),
         "groups": groups,
-        "schedule": [session.schedule.last_epoch, session.schedule._step_count],
-        "noticed": session.objective.noticed(),
-        "progress": session.progress.document(),
+        "schedule": [first.schedule.last_epoch, first.schedule._step_count],
+        "replicas": [
+            {
+                "noticed": session.objective.noticed(),
+                "progress": session.progress.document(),
+                "failure": None if session.failure is None else asdict(session.failure),
+            }
+            for session in sessions
+        ],
     }
     document = json.loads(json.dumps(document))  # what is digested is what a reader will parse
     text = json.dumps({**document, "digest": content_key(document)})
@@ -153,15 +166,23 @@ def _write(path: Path, session: Session, owner: str, kind: str) -> None:
         save_file(tensors, temporary, metadata={STATE: text})
 
 
-def _tensors(session: Session, kind: str) -> dict[str, Tensor]:
-    """All tensors of a session, by names that say what they are of."""
-    found = {f"model.{name}": value for name, value in session.module.state_dict().items()}
-    found |= {f"best.{name}": value for name, value in session.best.items()}
-    for number, values in session.optimiser.state_dict()["state"].items():
-        found |= {f"optimiser.{number}.{key}": value for key, value in values.items() if isinstance(value, Tensor)}
-    found |= {"random.own": session.generator.get_state(), "random.global": torch.get_rng_state()}
+def _tensors(sessions: Sequence[Session], kind: str) -> dict[str, Tensor]:
+    """All tensors of sessions with one optimiser, by names that say what they are of."""
+    found = {"random.global": torch.get_rng_state()}
     if kind == "cuda":
         found["random.cuda"] = torch.cuda.get_rng_state()
+    for number, values in sessions[0].optimiser.state_dict()["state"].items():
+        found |= {f"optimiser.{number}.{key}": value for key, value in values.items() if isinstance(value, Tensor)}
+    for number, session in enumerate(sessions):
+        found |= {f"{number}.{name}": value for name, value in _own(session).items()}
+    return found
+
+
+def _own(session: Session) -> dict[str, Tensor]:
+    """The tensors of a session that no other has."""
+    found = {f"model.{name}": value for name, value in session.module.state_dict().items()}
+    found |= {f"best.{name}": value for name, value in session.best.items()}
+    found["random.own"] = session.generator.get_state()
     return found if session.order is None else {**found, "order": session.order}
 
 
@@ -192,33 +213,40 @@ def _read(path: Path, owner: str, kind: str) -> tuple[dict[str, Any], dict[str, 
     return (document, tensors) if sound else "is not what was written"
 
 
-def _fits(module: nn.Module, tensors: Mapping[str, Tensor]) -> bool:
-    """Whether the weights are those of this module: some make theirs when they first run."""
-    own = {name: value.shape for name, value in module.state_dict().items()}
-    return own == {name: value.shape for name, value in _within(tensors, "model.").items()}
+def _fits(sessions: Sequence[Session], tensors: Mapping[str, Tensor]) -> bool:
+    """Whether the weights are those of these modules: some make theirs when they first run."""
+    return all(
+        {name: value.shape for name, value in session.module.state_dict().items()}
+        == {name: value.shape for name, value in _within(tensors, f"{number}.model.").items()}
+        for number, session in enumerate(sessions)
+    )
 
 
-def _apply(session: Session, document: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-    """Bring a fresh session to what :func:`_read` gave."""
-    session.module.load_state_dict(_within(tensors, "model."))
+def _apply(sessions: Sequence[Session], document: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    """Bring fresh sessions to what :func:`_read` gave."""
+    optimiser, schedule = sessions[0].optimiser, sessions[0].schedule
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in _within(tensors, "optimiser.").items():
         number, _, key = name.partition(".")
         state.setdefault(int(number), {})[key] = value
-    numbered = session.optimiser.state_dict()["param_groups"]
+    numbered = optimiser.state_dict()["param_groups"]
     groups = [
         {**{k: tuple(v) if isinstance(v, list) else v for k, v in group.items()}, "params": own["params"]}
         for group, own in zip(document["groups"], numbered, strict=True)
     ]
-    session.optimiser.load_state_dict({"state": state, "param_groups": groups})
+    optimiser.load_state_dict({"state": state, "param_groups": groups})
     # Its other attributes follow from the recipe, or from the optimiser's rates; schedules differ in what their own
     # load_state_dict asks for.
     last, count = document["schedule"]
-    vars(session.schedule).update({"last_epoch": last, "_step_count": count})
-    session.objective.take_over(document["noticed"])
-    session.progress = Progress.of(document["progress"])
-    session.order, session.best = tensors.get("order"), _within(tensors, "best.")
-    session.generator.set_state(tensors["random.own"])
+    vars(schedule).update({"last_epoch": last, "_step_count": count})
+    for row, (session, replica) in enumerate(zip(sessions, document["replicas"], strict=True)):
+        own = _within(tensors, f"{row}.")
+        session.module.load_state_dict(_within(own, "model."))
+        session.objective.take_over(replica["noticed"])
+        session.progress = Progress.of(replica["progress"])
+        session.order, session.best = own.get("order"), _within(own, "best.")
+        session.generator.set_state(own["random.own"])
+        session.failure = None if replica["failure"] is None else Problem(**replica["failure"])
     torch.set_rng_state(tensors["random.global"])
     if "random.cuda" in tensors:
         torch.cuda.set_rng_state(tensors["random.cuda"])

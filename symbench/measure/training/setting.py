@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import nn
 
 from symbench.base.errors import ModelError, Problem, one_of
@@ -59,8 +60,13 @@ class Setting:
         return self.recipe.steps or self.batches * (self.recipe.epochs or 0)
 
 
-def setting_of(space: Workspace, name: str) -> Setting:
+def setting_of(space: Workspace, name: str, like: Setting | None = None) -> Setting:
     """The setting of a model's training.
+
+    Args:
+        space: holds the recipe and the training split.
+        name: the model's.
+        like: of another replica. Samples that both learn from are then in memory once.
 
     Raises:
         DataError: the training split has too few samples that can be read.
@@ -71,8 +77,7 @@ def setting_of(space: Workspace, name: str) -> Setting:
         raise ValueError(f"{name} is not trained")
     known, seed = space.training_of(recipe.on), suite.seed
     data = known.dataset
-    # of the recipe alone: another version of the code learns from the same draws, and is so compared more closely
-    document = {part: value for part, value in space.plan.recipes[name].items() if part != "origin"}
+    document = _of_draws(space.plan.recipes[name])
     key = content_key(document)
     parts = parts_of(data, known.digest, recipe, seed=seed, where=name)
     prepared = {
@@ -84,9 +89,23 @@ def setting_of(space: Workspace, name: str) -> Setting:
         augment = Augmentation(prepared["augment"], recipe.augment.share, alike)
     if recipe.soften is not None:
         soften = Softening(prepared["soften"], recipe.soften.weight)
-    read = read_anew(data, entry, seed, key) if known.anew else read_again(data, entry, parts.used)
+    if known.anew:
+        read = read_anew(data, entry, seed, key)
+    else:
+        shared = like is not None and torch.equal(like.parts.used, parts.used)
+        read = like.read if like is not None and shared else read_again(data, entry, parts.used)
     drawing, dropout = seed_for(seed, "training", key), seed_for(seed, "dropout", key)
     return Setting(name, recipe, data, parts, read, augment, soften, drawing, dropout)
+
+
+def _of_draws(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe's document without what its draws do not depend on.
+
+    Another version of the code learns from the same draws, and is so compared more closely; and so does a replica
+    that is trained together with others.
+    """
+    recipe = {part: value for part, value in document["recipe"].items() if part != "together"}
+    return {**{part: value for part, value in document.items() if part != "origin"}, "recipe": recipe}
 
 
 def _of_any_seed(document: Mapping[str, Any]) -> str:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -16,8 +19,30 @@ AT_ONCE = 256
 """Samples that are validated at a time, at least."""
 
 
+@dataclass(frozen=True)
+class Training:
+    """A training that is under way.
+
+    Attributes:
+        setting: what stays as it is.
+        session: what changes.
+    """
+
+    setting: Setting
+    session: Session
+
+
 class Diverged(ModelError):
     """A loss is not finite: there is nothing to go on from."""
+
+
+@contextmanager
+def failing(session: Session) -> Iterator[None]:
+    """A loss that is not finite ends this training alone: the session says why, and nothing is raised."""
+    try:
+        yield
+    except Diverged as error:
+        (session.failure,) = error.problems
 
 
 def step(setting: Setting, session: Session, indices: Tensor) -> float:

@@ -86,7 +86,7 @@ def _called(module: nn.Module, fresh: Callable[[], Mapping[str, Tensor]], habits
     return returned
 
 
-def handed(module: nn.Module, inputs: Mapping[str, Tensor]) -> Any:
+def handed(module: Callable[..., Any], inputs: Mapping[str, Tensor]) -> Any:
     """What the module returns: an only input is handed to it by place, several are by name."""
     return module(next(iter(inputs.values()))) if len(inputs) == 1 else module(**inputs)
 
