@@ -153,6 +153,11 @@ def test_a_device_keeps_its_model_and_trainings_come_first() -> None:
     assert not deck.left
 
 
+def test_devices_train_replicas_of_other_blocks_first() -> None:
+    deck = Deck({"a": (A1,), "b": (B1,), "c": (C1,)}, trainings={"a": "block", "b": "block", "c": "alone"})
+    assert [doing(deck.take(station)) for station in range(3)] == [("train", "a1"), ("train", "c1"), ("train", "b1")]
+
+
 def test_who_has_nothing_to_do_assists_where_there_are_parts() -> None:
     deck = Deck(waiting=[A1, B1], parts={A1.key: 3, B1.key: 2})
     deck.take(0)

@@ -639,6 +639,7 @@ def test_what_is_expected_to_be_shown() -> None:
             {"on": "d", "optimiser": "least-squares", "augment": {"symmetry": "turns", "every": True}},
             "least squares on d, all of turns",
         ),
+        ({"on": "d", "epochs": 2, "together": 5}, "2 epochs on d, 5 replicas together"),
     ],
 )
 def test_recipes_in_words(recipe: dict[str, Any], words: str) -> None:

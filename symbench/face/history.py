@@ -189,7 +189,8 @@ def kind_of(recipe: Mapping[str, Any]) -> str:
     augment = recipe["augment"]
     kind = [recipe[key] for key in ("use", "options", "args", "size")] + [recipe["recipe"]["batch"]]
     softened = [[each["group"], each["options"]] for each in (recipe.get("soften"),) if each]
-    return content_key([*kind, augment and [augment["group"], augment["options"]], *softened])
+    together = [recipe["recipe"]["together"]] if "together" in recipe["recipe"] else []
+    return content_key([*kind, augment and [augment["group"], augment["options"]], *softened, *together])
 
 
 def shown_by(recipe: Mapping[str, Any], samples: int) -> float:

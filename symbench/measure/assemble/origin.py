@@ -23,6 +23,7 @@ TRAINING_SOURCES = (
         for part in (
             "augment",
             "batches",
+            "course",
             "least_squares",
             "loop",
             "optimiser",
@@ -30,8 +31,10 @@ TRAINING_SOURCES = (
             "record",
             "setting",
             "soften",
+            "stack",
             "steps",
             "subsets",
+            "together",
         )
     ),
     "symbench.measure.objective",

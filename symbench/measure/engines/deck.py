@@ -40,6 +40,7 @@ class Deck:
         parts: how many parts each cell can be dealt in, by its key.
         begun: keys of cells whose parts others can take over.
         assisted: keys of cells that each device has been sent to assist in, by its number.
+        trainings: which training gives a model's weights, by its name: replicas may have one together.
     """
 
     untrained: dict[str, tuple[Cell, ...]] = field(default_factory=dict)
@@ -50,6 +51,7 @@ class Deck:
     parts: Mapping[str, int] = field(default_factory=dict)
     begun: set[str] = field(default_factory=set)
     assisted: dict[int, set[str]] = field(default_factory=dict)
+    trainings: dict[str, str] = field(default_factory=dict)
 
     @property
     def left(self) -> bool:
@@ -64,8 +66,12 @@ class Deck:
         return errand
 
     def _training(self) -> Errand | None:
-        name = next(iter(self.untrained), None)
-        return None if name is None else Errand("train", self.untrained.pop(name))
+        """The first model whose training no other device is at, for which this one would wait; or else the first."""
+        if not self.untrained:
+            return None
+        under_way = {self.trainings.get(errand.model) for errand in self.held.values() if errand.doing == "train"}
+        chosen = min(self.untrained, key=lambda name: self.trainings.get(name, name) in under_way)
+        return Errand("train", self.untrained.pop(chosen))
 
     def _cell(self, station: int) -> Errand | None:
         """A cell of the model that the device has loaded, or of one that no other has, or else the first."""

@@ -36,7 +36,7 @@ from symbench.measure.execution.context import Context
 from symbench.measure.execution.samples import prepare_samples
 from symbench.measure.plan.document import Cell
 from symbench.measure.store import PART
-from symbench.measure.training.checkpoints import cached
+from symbench.measure.training.checkpoints import cached, training_of
 
 LOOK_SECONDS = 0.2
 """How often it is asked whether to stop while nothing is heard."""
@@ -175,6 +175,7 @@ class _Dealer:
             first = sound and name in space.plan.recipes and cached(space.plan, name) is None
             if first and not all(ledger.done(space, cell) for cell in mine):
                 self.deck.untrained[name] = tuple(mine)
+                self.deck.trainings[name] = training_of(space, name)
             else:
                 self._to_measure(mine)
 

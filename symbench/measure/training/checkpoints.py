@@ -206,6 +206,12 @@ def _told(failed: Path) -> ModelError:
     return ModelError(problems)
 
 
+def training_of(space: Workspace, name: str) -> str:
+    """What tells the training of a model from others: that of replicas that are trained together is one."""
+    block = block_of(space, name)
+    return (_place_of_block(block) if block else _place(space.plan, name)).stem
+
+
 def _place_of_block(block: Sequence[Replica]) -> Path:
     """Where the state of a block is kept while it is trained, and what is locked meanwhile."""
     key = content_key([content_key(each.space.plan.recipes[each.name]) for each in block])

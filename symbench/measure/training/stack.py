@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
-from torch.nn.parameter import is_lazy
 from torch.utils._pytree import tree_leaves, tree_map
 
 from symbench.base.errors import described
@@ -82,8 +81,6 @@ def refusal(modules: Sequence[nn.Module], inputs: Sequence[Inputs]) -> str | Non
     Copies of them run both ways, each on inputs of its own, and have to return the same and to leave the same in
     their buffers. So the answer depends on the architecture and on the inputs alone.
     """
-    if any(is_lazy(x) for module in modules for x in (*module.parameters(), *module.buffers())):
-        return "its weights are made when it first runs"
     if any(
         _shapes(dict(module.named_parameters())) != _shapes(dict(modules[0].named_parameters())) for module in modules
     ):

@@ -13,14 +13,20 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from symbench.base.identity import Reads
+from symbench.measure.assemble import origin_document
 from symbench.measure.objective import Objective
 from symbench.measure.plan.workspace import Workspace
+from symbench.measure.suite import Suite
 from symbench.measure.training.augment import Tensors, shown_under
 from symbench.measure.training.optimiser import optimiser_of, schedule_of
 from symbench.measure.training.partial import Session
 from symbench.measure.training.setting import Setting, objective_of, setting_of
 from symbench.measure.training.stack import Stack, refusal
 from symbench.measure.training.steps import Training, check_finite, failing
+
+OF_A_MODULE = frozenset({"state", "attributes"})
+"""What a recipe says of its origin that differs from replica to replica, where the code is not ours."""
 
 
 @dataclass(frozen=True)
@@ -50,27 +56,41 @@ def _replica(space: Workspace, name: str, seed: int) -> Replica:
     plan, entry, facts = space.plan, space.suite.models[name], space.plan.models[name]
     if entry.train is None or facts.recipe is None:
         raise ValueError(f"{name} is not trained")
-    if seed == entry.train.seed:
-        return Replica(space, name)
-    called = f"{name} with seed {seed}"
-    for other, each in space.suite.models.items():
-        alike = (
-            entry.swept and each.swept and (entry.swept.of, entry.swept.point) == (each.swept.of, each.swept.point)
-        )
-        called = other if alike and each.train is not None and each.train.seed == seed else called
+    called = name if seed == entry.train.seed else _called(space.suite, name, seed)
+    if called in plan.recipes:
+        return Replica(space, called)
     made = entry.model_copy(update={"train": entry.train.model_copy(update={"seed": seed})})
     suite = plan.suite.model_copy(update={"models": {**plan.suite.models, called: made}})
     recipe = {**facts.recipe, "recipe": {**facts.recipe["recipe"], "seed": seed}}
     models = {**plan.models, called: replace(facts, recipe=recipe)}
-    return Replica(replace(space, plan=replace(plan, suite=suite, models=models)), called)
+    other = replace(space, plan=replace(plan, suite=suite, models=models))
+    if facts.recipe["origin"].keys() & OF_A_MODULE:
+        reads = Reads()
+        recipe["origin"] = origin_document(suite, called, other.new_module(called, entry.train.on, reads), reads)
+    return Replica(other, called)
+
+
+def _called(suite: Suite, name: str, seed: int) -> str:
+    """The replica of another seed that the same sweep made; or a name for one that the suite does not have."""
+    own = suite.models[name].swept
+    for other, entry in suite.models.items():
+        swept = entry.swept
+        alike = own is not None and swept is not None and (own.of, own.point) == (swept.of, swept.point)
+        if alike and entry.train is not None and entry.train.seed == seed:
+            return other
+    return f"{name} with seed {seed}"
 
 
 def begun_together(block: Sequence[Replica], device: str) -> tuple[list[Training], Stack] | str:
     """Trainings of a block before their first step; or why its replicas cannot be trained together, in words.
 
+    A block without any cannot.
+
     Raises:
         CellError: a model cannot be built, or the training split has too few samples.
     """
+    if not block:
+        return "there are no others"
     settings: list[Setting] = []
     for each in block:
         settings.append(setting_of(each.space, each.name, settings[0] if settings else None))

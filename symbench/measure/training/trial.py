@@ -11,7 +11,9 @@ from symbench.base.errors import ModelError
 from symbench.measure.plan.workspace import Workspace
 from symbench.measure.training.loop import begun
 from symbench.measure.training.setting import setting_of
-from symbench.measure.training.steps import step
+from symbench.measure.training.stack import Stack
+from symbench.measure.training.steps import Training, step
+from symbench.measure.training.together import begun_together, block_of, step_together
 
 STEPS = 3
 """Steps that are timed, after one that is not: the first of a network takes longer."""
@@ -28,14 +30,27 @@ def seconds_per_sample(space: Workspace, name: str, *, device: str) -> list[floa
     Raises:
         CellError: the model cannot be built or raised, or the training split has too few samples.
     """
-    setting, taken = setting_of(space, name), []
-    module = space.new_module(name, setting.recipe.on).to(device)
-    indices = setting.parts.learnt[: setting.recipe.batch]
+    taken = []
     with foreign(ModelError, name, "training it"), torch.random.fork_rng(devices=[]):
-        session = begun(space, setting, module, device)
+        trainings, stack = _begun(space, name, device)
+        setting = trainings[0].setting
+        indices = setting.parts.learnt[: setting.recipe.batch]
         torch.manual_seed(setting.dropout)
         for _ in range(1 + STEPS):
             start = time.perf_counter()
-            step(setting, session, indices)  # reads the loss, so that it waits for the device
-            taken.append((time.perf_counter() - start) / len(indices))
+            if stack is None:  # either reads the loss, so that it waits for the device
+                step(setting, trainings[0].session, indices)
+            else:
+                step_together(trainings, stack, dict.fromkeys(range(len(trainings)), indices))
+            taken.append((time.perf_counter() - start) / (len(indices) * len(trainings)))
     return taken[1:]
+
+
+def _begun(space: Workspace, name: str, device: str) -> tuple[list[Training], Stack | None]:
+    """The training, or those of the replicas that are trained together with it."""
+    together = begun_together(block_of(space, name), device)
+    if not isinstance(together, str):
+        return together
+    setting = setting_of(space, name)
+    module = space.new_module(name, setting.recipe.on).to(device)
+    return [Training(setting, begun(space, setting, module, device))], None

@@ -133,7 +133,8 @@ def _in_words(recipe: Mapping[str, Any]) -> str:
         text += f", {augment['symmetry']} of {augment['share']:.0%}"
     elif augment:
         text += f", {augment}"
-    return f"{text}, softened by {soften['symmetry']}" if soften else text
+    text += f", softened by {soften['symmetry']}" if soften else ""
+    return f"{text}, {recipe['together']} replicas together" if "together" in recipe else text
 
 
 def _built(entry: Mapping[str, Any]) -> str:
