@@ -26,7 +26,7 @@ CASES = {
     "vit, 28 px": ("positional-encoding", "learned"),
 }
 """A study and the model in it that is trained; the recipes are those of the studies."""
-REPLICAS, ROUNDS = (5, 24), 5
+REPLICAS, ROUNDS = (5, 24), 3
 PAYS = 1.5
 """How many times as fast it has to be in the suites that ask for it."""
 CHOSEN = {"support-cnn, 9 px", "mlp, 17 px", "mlp, 28 px"}

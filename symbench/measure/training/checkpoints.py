@@ -113,6 +113,9 @@ def obtain(space: Workspace, name: str, *, device: str, listen: Listener, stoppe
         ModelError: the model raised, or its training diverged.
         Interrupted: asked to stop; the state is kept.
     """
+    known = cached(space.plan, name)
+    if known is not None:
+        return known
     path, block, why = _place(space.plan, name), block_of(space, name), None
     if block:
         with _one_at_a_time(_place_of_block(block)):
@@ -183,16 +186,15 @@ def _train_block(
     keeper = _keeper(space, name, _place_of_block(block), device, listen)
     lacking = [each for each in block if cached(each.space.plan, each.name) is None]
     with _training(name):
-        wanted = [each in lacking for each in block]
+        wanted = [each.name in {one.name for one in lacking} for each in block]
         outcomes = fit_together(block, wanted, keeper=keeper, listen=listen, stopped=stopped)
         if isinstance(outcomes, str):
             return outcomes
         for each, (module, known) in zip(lacking, outcomes, strict=True):
             if isinstance(known, ModelError):
                 problems = [asdict(problem) for problem in known.problems]
-                path = _place(each.space.plan, each.name)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_text(path.with_suffix(FAILED), json.dumps(problems) + "\n")
+                failed = _place(each.space.plan, each.name).with_suffix(FAILED)
+                write_text(failed, json.dumps(problems) + "\n")
             else:
                 _written(each, device, module, known)
     keeper.remove()

@@ -54,8 +54,8 @@ def fit(
     if setting.recipe.optimiser == "least-squares":
         return solved(space, setting, module, listen)
     module.to(device)
-    begin_peak(device)
     training = Training(setting, begun(space, setting, module, device))
+    begin_peak(device)
     run(Course([training], None, [True], keeper, listen, stopped), start)
     outcome = _outcome(training, 1)
     if isinstance(outcome, ModelError):
@@ -90,11 +90,11 @@ def fit_together(
         Interrupted: asked to stop; the state is kept.
     """
     start = time.perf_counter()
+    ready = begun_together(block, keeper.device)
+    if isinstance(ready, str):
+        return ready
+    trainings, stack = ready
     begin_peak(keeper.device)
-    begun = begun_together(block, keeper.device)
-    if isinstance(begun, str):
-        return begun
-    trainings, stack = begun
     run(Course(trainings, stack, wanted, keeper, listen, stopped), start)
     chosen = [training for training, there in zip(trainings, wanted, strict=True) if there]
     return [(training.session.module, _outcome(training, len(block))) for training in chosen]

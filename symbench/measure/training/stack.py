@@ -13,6 +13,7 @@ from torch.func import functional_call, vmap
 from torch.utils._pytree import tree_leaves, tree_map
 
 from symbench.base.errors import described
+from symbench.domains.common.models.base import OUT_OF_MEMORY
 from symbench.domains.common.models.running import handed
 
 Inputs = Mapping[str, Tensor]
@@ -80,6 +81,9 @@ def refusal(modules: Sequence[nn.Module], inputs: Sequence[Inputs]) -> str | Non
 
     Copies of them run both ways, each on inputs of its own, and have to return the same and to leave the same in
     their buffers. So the answer depends on the architecture and on the inputs alone.
+
+    Raises:
+        OutOfMemoryError: so many of them do not fit; or RuntimeError, on the processor.
     """
     if any(
         _shapes(dict(module.named_parameters())) != _shapes(dict(modules[0].named_parameters())) for module in modules
@@ -96,7 +100,11 @@ def refusal(modules: Sequence[nn.Module], inputs: Sequence[Inputs]) -> str | Non
             torch.stack([x.square().sum() for x in tree_leaves(returned) if x.requires_grad]).sum().backward()
             alone = copy.deepcopy(list(modules))
             expected = [handed(module, each) for module, each in zip(alone, inputs, strict=True)]
+        except torch.OutOfMemoryError:  # where it is trained must not decide how
+            raise
         except Exception as error:  # a module's own code may raise anything, and is told of when it runs alone
+            if OUT_OF_MEMORY in described(error):
+                raise
             return _in_words(error)
     met = zip(_left(expected, alone), _left(returned, copies), strict=True)
     return None if all(_alike(a, b) for a, b in met) else "it computes something else when it is batched"

@@ -84,13 +84,9 @@ def _called(suite: Suite, name: str, seed: int) -> str:
 def begun_together(block: Sequence[Replica], device: str) -> tuple[list[Training], Stack] | str:
     """Trainings of a block before their first step; or why its replicas cannot be trained together, in words.
 
-    A block without any cannot.
-
     Raises:
         CellError: a model cannot be built, or the training split has too few samples.
     """
-    if not block:
-        return "there are no others"
     settings: list[Setting] = []
     for each in block:
         settings.append(setting_of(each.space, each.name, settings[0] if settings else None))

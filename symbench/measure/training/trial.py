@@ -48,7 +48,8 @@ def seconds_per_sample(space: Workspace, name: str, *, device: str) -> list[floa
 
 def _begun(space: Workspace, name: str, device: str) -> tuple[list[Training], Stack | None]:
     """The training, or those of the replicas that are trained together with it."""
-    together = begun_together(block_of(space, name), device)
+    block = block_of(space, name)
+    together = begun_together(block, device) if block else ""
     if not isinstance(together, str):
         return together
     setting = setting_of(space, name)
