@@ -173,7 +173,7 @@ class History:
         for path in (cache_folder() / "checkpoints").glob("??/*.json"):
             try:
                 note = json.loads(path.read_bytes())
-                if note["hardware"] == self.here:
+                if note["hardware"] == self.here and note["shown"]:  # one of no epochs took time and showed nothing
                     yield path.stem, kind_of(note["recipe"]), float(note["seconds"]), int(note["shown"])
             except (OSError, ValueError, KeyError, TypeError):  # of another version, or broken
                 continue
@@ -188,9 +188,10 @@ def kind_of(recipe: Mapping[str, Any]) -> str:
     """What two recipes have in common whose trainings take the same time for each sample that is shown."""
     augment = recipe["augment"]
     kind = [recipe[key] for key in ("use", "options", "args", "size")] + [recipe["recipe"]["batch"]]
-    softened = [[each["group"], each["options"]] for each in (recipe.get("soften"),) if each]
+    others = [recipe[key] for key in ("soften", "self_supervised") if recipe.get(key)]
+    moving = [[each["group"], each["options"]] for each in others]
     together = [recipe["recipe"]["together"]] if "together" in recipe["recipe"] else []
-    return content_key([*kind, augment and [augment["group"], augment["options"]], *softened, *together])
+    return content_key([*kind, augment and [augment["group"], augment["options"]], *moving, *together])
 
 
 def shown_by(recipe: Mapping[str, Any], samples: int) -> float:

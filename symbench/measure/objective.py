@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from symbench.algebra.comparison import real_places
 from symbench.algebra.fields import Field
@@ -25,6 +26,7 @@ class Objective:
     """The loss of a model's outputs: each task's own, added up over the tasks that have a target.
 
     The first batch says how many numbers an output has and which form its scores are in, and that holds for all.
+    Without labels there is no such loss, and the outputs are directions.
 
     Args:
         model: whose outputs meet the targets by name.
@@ -32,19 +34,31 @@ class Objective:
         takes: the leaves that it takes, in its order.
         meant: the field of the targets that the model was made for, where that is known.
         device: where.
+        labelled: whether outputs are to meet the targets; else they are embeddings, and no target is looked at.
 
     Raises:
         ModelError: no output meets a target.
     """
 
-    def __init__(self, model: Model, data: Dataset, takes: Sequence[str], meant: Field | None, device: str) -> None:
+    def __init__(
+        self,
+        model: Model,
+        data: Dataset,
+        takes: Sequence[str],
+        meant: Field | None,
+        device: str,
+        *,
+        labelled: bool = True,
+    ) -> None:
         self.model, self.data, self.takes = model, data, takes
         self.images = [name for name in normalised_leaves(data) if name in takes]
         self.device, self.dtype = device, dtypes_of(model.module)[0]
-        self.open: list[Open] = pair(model.outputs, data.targets, scale="probabilities", meant=meant)
+        self.labelled = labelled
+        wanted = data.targets if labelled else {}
+        self.open: list[Open] = pair(model.outputs, wanted, scale="probabilities", meant=meant)
         self.tasks: list[Task] = []
         self.shapes: list[tuple[int, ...]] = []
-        if not any(output.target for output in self.open):
+        if labelled and not any(output.target for output in self.open):
             outputs = ", ".join(f"{name} ({field})" for name, field in model.outputs.items())
             targets = ", ".join(f"{name} ({field})" for name, field in data.targets.items())
             remedy = "Declare outputs: in the model's entry, or call one as the target is called."
@@ -61,7 +75,7 @@ class Objective:
         return self.loss(self.outputs(leaves), leaves, targets)
 
     def outputs(self, leaves: Mapping[str, Tensor]) -> Tensors:
-        """What the model returns for a batch, each output ``(n, ...)``, with its graph.
+        """What the model returns for a batch, each output ``(n, ...)``, with its graph; without labels at length 1.
 
         Raises:
             ModelError: the model raised, or returned something else than was declared.
@@ -71,7 +85,8 @@ class Objective:
             returned = handed(self.model.module, inputs)
         except RuntimeError as error:
             raise self.model.failed(error, inputs, self.images) from error
-        return self.model.read(returned, len(next(iter(inputs.values()))))
+        found = self.model.read(returned, len(next(iter(inputs.values()))))
+        return found if self.labelled else {name: normalize(output, dim=-1) for name, output in found.items()}
 
     def given(self, leaves: Mapping[str, Tensor]) -> Tensors:
         """What the model is handed for a batch: the leaves that it takes, on the device, images normalised."""
@@ -86,6 +101,16 @@ class Objective:
         wanted = {name: target.to(self.device) for name, target in targets.items()}
         with fitting(self.model.name):
             return self._summed(outputs, wanted, self.masks(leaves))
+
+    def task_of(self, outputs: Tensors) -> Task:
+        """The task of the only output, of which there are some.
+
+        Raises:
+            ModelError: it cannot be what it is taken for.
+        """
+        with fitting(self.model.name):
+            self._notice(outputs)
+        return self.tasks[0]
 
     def masks(self, leaves: Mapping[str, Tensor]) -> Tensors:
         """The leaves that say what is no padding, on the device."""
@@ -124,20 +149,25 @@ class Objective:
         ]
 
     def _paired(self) -> list[Open]:
-        return [output for output in self.open if output.target]
+        return [output for output in self.open if output.target or not self.labelled]
 
     def _given(self, name: str, values: Tensor) -> Tensor:
         """A leaf as the model takes it: on its device, normalised, in the dtype of its inputs."""
         moved = values.to(self.device, self.dtype) if values.is_floating_point() else values.to(self.device)
         return self.model.normalisation(moved) if name in self.images else moved
 
+    def _notice(self, outputs: Tensors) -> None:
+        """Keep what the first batch shows."""
+        if self.tasks:
+            return
+        paired = self._paired()
+        self.shapes = [tuple(outputs[output.output].shape[1:]) for output in paired]
+        found = [output.of(shape) for output, shape in zip(paired, self.shapes, strict=True)]
+        key = self.model.seen.key if len(self.open) == 1 else None
+        self.tasks = [replace(task, key=key).at_first(outputs[task.output].detach()) for task in found]
+
     def _summed(self, outputs: Tensors, targets: Tensors, masks: Tensors) -> Tensor:
-        if not self.tasks:
-            paired = self._paired()
-            self.shapes = [tuple(outputs[output.output].shape[1:]) for output in paired]
-            found = [output.of(shape) for output, shape in zip(paired, self.shapes, strict=True)]
-            key = self.model.seen.key if len(self.open) == 1 else None
-            self.tasks = [replace(task, key=key).at_first(outputs[task.output].detach()) for task in found]
+        self._notice(outputs)
         losses = []
         for task in self.tasks:
             output, target = outputs[task.output], targets[task.target or ""]

@@ -24,7 +24,7 @@ from symbench.measure.suite import ModelEntry, Suite, code_of
 
 FRAMING = ("resize", "interpolation", "crop")
 """Keys that say how images become a model's size."""
-APART = frozenset({"on", "augment", "soften"})
+APART = frozenset({"on", "augment", "soften", "self_supervised"})
 """Keys of a recipe that name something in the suite: what they name stands in its document in their place."""
 
 
@@ -232,8 +232,7 @@ def recipe_document(
     suite: Suite,
     name: str,
     data: str,
-    augment: dict[str, Any] | None,
-    soften: dict[str, Any] | None = None,
+    moving: Mapping[str, dict[str, Any]],
 ) -> dict[str, Any]:
     """What identifies a model that is trained here, but for its origin: architecture, recipe, data, augmentation.
 
@@ -241,8 +240,7 @@ def recipe_document(
         suite: the suite.
         name: the model's.
         data: the training split's digest.
-        augment: the document of the symmetry that augments it.
-        soften: likewise of the one that softens its loss.
+        moving: the documents of the symmetries that the recipe names, by its key.
     """
     entry = suite.models[name]
     if entry.train is None:
@@ -253,9 +251,9 @@ def recipe_document(
         "size": entry.size,
         "mean": entry.mean,
         "std": entry.std,
-        "augment": augment,
+        "augment": None,
         "data": data,
         "seed": suite.seed,
-        **({"soften": soften} if soften is not None else {}),
+        **moving,
         **entry.declared_outputs,
     }

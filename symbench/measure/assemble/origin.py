@@ -29,6 +29,7 @@ TRAINING_SOURCES = (
             "optimiser",
             "partial",
             "record",
+            "self_supervised",
             "setting",
             "soften",
             "stack",

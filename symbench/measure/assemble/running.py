@@ -76,6 +76,8 @@ def outputs_of(entry: ModelEntry, module: nn.Module) -> Mapping[str, Field]:
     """The field of every output of a module: as the suite's entry declares them, or else as it does itself."""
     otherwise = {"logits": Undeclared()} if ":" in entry.use else MODELS.row(entry.use).outputs
     outputs = declared_outputs(module, otherwise)
+    if entry.embedding is not None:
+        return {"embedding": OUTPUTS["embedding"]}
     return {own: OUTPUTS[word] for own, word in entry.outputs.items()} or outputs
 
 

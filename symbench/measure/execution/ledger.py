@@ -12,11 +12,10 @@ from symbench.base.identity import differences
 from symbench.base.records import CellRecord
 from symbench.measure.assemble import dtype_of, ready
 from symbench.measure.evaluate.probe import why_another
-from symbench.measure.execution.loading import Loaded, Settings, flags, job_of
+from symbench.measure.execution.loading import Loaded, Settings, completed, flags, job_of
 from symbench.measure.plan.document import Cell
 from symbench.measure.plan.keys import built_for
 from symbench.measure.plan.workspace import Workspace
-from symbench.measure.plan.wrapping import wrapped
 from symbench.measure.store import Store
 from symbench.measure.training.checkpoints import cached, restore
 
@@ -79,7 +78,7 @@ class Ledger:
             model = ready(
                 module, space.suite.models[name], name, device=self.settings.device, dtype=dtype_of(space.suite)
             )
-            at_hand = Loaded(wrapped(space, model, cell), record.checkpoint)
+            at_hand = Loaded(completed(space, model, cell, self.settings.device), record.checkpoint)
             return why_another(job_of(space, cell, at_hand, self.settings), record.probe)
 
     def done(self, space: Workspace, cell: Cell) -> bool:

@@ -18,8 +18,10 @@ from symbench.measure.assemble import canvas, dtype_of, layer_fields
 from symbench.measure.evaluate import Job
 from symbench.measure.evaluate.held import Shelf
 from symbench.measure.evaluate.known import Known
+from symbench.measure.execution.linear_probe import probed
 from symbench.measure.plan.document import Cell
 from symbench.measure.plan.workspace import Workspace
+from symbench.measure.plan.wrapping import wrapped
 from symbench.measure.suite import ModelEntry, Suite
 
 USUAL, MOST = 256, 4096
@@ -82,6 +84,17 @@ def flags(suite: Suite, device: str) -> Iterator[None]:
     numerics = suite.numerics
     with current(device), kept_buffers(), numeric_flags(tf32=numerics.tf32, deterministic=numerics.deterministic):
         yield
+
+
+def completed(space: Workspace, model: Model, cell: Cell, device: str) -> Model:
+    """A model that is ready, behind all that its entry puts around it: a symmetry, and a linear probe.
+
+    Raises:
+        CellError: it cannot be wrapped, or no probe can be fitted.
+    """
+    numerics = space.suite.numerics
+    with numeric_flags(tf32=numerics.tf32, deterministic=numerics.deterministic):
+        return probed(space, wrapped(space, model, cell), cell.pair.model, device)
 
 
 def job_of(

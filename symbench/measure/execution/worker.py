@@ -17,11 +17,10 @@ from symbench.measure.evaluate import Job, assist, evaluate
 from symbench.measure.evaluate.probe import why_another
 from symbench.measure.evaluate.room import out_of_memory
 from symbench.measure.execution.context import Context
-from symbench.measure.execution.loading import Loaded, Settings, flags, job_of
+from symbench.measure.execution.loading import Loaded, Settings, completed, flags, job_of
 from symbench.measure.plan.agreement import check_agreement
 from symbench.measure.plan.document import Cell
 from symbench.measure.plan.workspace import Workspace
-from symbench.measure.plan.wrapping import wrapped
 from symbench.measure.training.checkpoints import Checkpoint, obtain, restore
 
 
@@ -164,6 +163,6 @@ class Worker:
                 restore(module, trained)
             load_weights(module, suite, name, trust_pickle=self.settings.trust_pickle)
             model = ready(module, suite.models[name], name, device=device, dtype=dtype_of(suite))
-            return wrapped(self.space, model, cell)
+            return completed(self.space, model, cell, device)
 
         return Loaded(build(), checkpoint, facts, build)

@@ -11,6 +11,7 @@ from symbench.measure.assemble.model import check_images, framing
 from symbench.measure.assemble.running import numerics_document
 from symbench.measure.plan.document import Cell
 from symbench.measure.plan.draft import Draft
+from symbench.measure.plan.linear_probe import linear_probe_document
 from symbench.measure.plan.pairs import Pair
 from symbench.measure.plan.wrapping import wrapper_document
 from symbench.measure.store import content_key
@@ -68,6 +69,7 @@ def cell_of(draft: Draft, pair: Pair) -> Cell:
         **({"brought": brought} if brought else {}),
         **entry.declared_outputs,
         **wrapper_document(space, pair, takes),
+        **linear_probe_document(space, pair.model),
     }
     return Cell(pair, content_key(identity), identity, takes, labels)
 
@@ -76,8 +78,9 @@ def _labels(draft: Draft, pair: Pair) -> Labels | None:
     """Which outputs the classes of the data are; None where it has no class labels. Found once for each dataset."""
     place, space = (pair.model, pair.dataset), draft.workspace
     if place not in draft.labels:
-        recipe, names = space.suite.models[pair.model].train, draft.known[pair.model].classes
-        learnt = space.training_of(recipe.on).dataset if recipe is not None else None
+        entry, names = space.suite.models[pair.model], draft.known[pair.model].classes
+        source = entry.linear_probe or entry.train
+        learnt = None if source is None else space.training_of(source.on).dataset
         dataset = space.data_of(pair.dataset).dataset
         draft.labels[place] = match_labels(space.suite, pair.model, pair.dataset, dataset, names, learnt)
     return draft.labels[place]

@@ -146,8 +146,9 @@ def idle(
         lacking: why models fit nothing, by name, as far as that is known.
     """
     recipes = [model.train for model in suite.models.values() if model.train is not None]
+    probes = {model.linear_probe.on for model in suite.models.values() if model.linear_probe is not None}
     trained: dict[str, set[str]] = {
-        "dataset": {recipe.on for recipe in recipes},
+        "dataset": {recipe.on for recipe in recipes} | probes,
         "symmetry": {name for recipe in recipes for name in recipe.symmetries.values()},
     }
     problems = []

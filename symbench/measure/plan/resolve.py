@@ -21,8 +21,9 @@ from symbench.measure.plan.document import Plan
 from symbench.measure.plan.draft import Draft
 from symbench.measure.plan.forward import Made, why_unfit
 from symbench.measure.plan.keys import built_for, cell_of
+from symbench.measure.plan.linear_probe import plan_linear_probe
 from symbench.measure.plan.pairs import Pair, idle, unknown_leaves
-from symbench.measure.plan.training import check_softening, origin, plan_training
+from symbench.measure.plan.training import check_recipe, origin, plan_training
 from symbench.measure.plan.widths import settle_width
 from symbench.measure.plan.workspace import Workspace
 from symbench.measure.suite import Suite
@@ -175,7 +176,8 @@ def _built(draft: Draft, name: str, mine: Sequence[Pair]) -> dict[str, nn.Module
             if module is not None:
                 modules[built_for(entry, dataset)] = module
                 assemble.check_layers(module, suite, name)
-                check_softening(draft, name, module)
+                check_recipe(draft, name, module)
+                plan_linear_probe(draft, name, module)
         if name in draft.recipes:
             draft.recipes[name] |= origin(draft, name)
     except CellError as error:

@@ -16,6 +16,7 @@ from symbench.measure.plan.data import Data
 from symbench.measure.plan.draft import Draft
 from symbench.measure.plan.widths import settle_width
 from symbench.measure.suite import Recipe
+from symbench.measure.training.self_supervised import check_embedding
 from symbench.measure.training.soften import check_outputs
 from symbench.measure.training.subsets import parts_of
 
@@ -27,17 +28,11 @@ def plan_training(draft: Draft, name: str) -> None:
         ConfigError: the model cannot be trained on it.
         DataError: it cannot be read.
     """
-    suite, training = draft.workspace.suite, draft.workspace.training
+    suite = draft.workspace.suite
     recipe = suite.models[name].train
     if recipe is None:
         return
-    if recipe.on not in training:
-        dataset = assemble.load_dataset(suite, recipe.on, split="train", listen=draft.listen)
-        training[recipe.on] = Data.for_training(dataset, suite.where("datasets", recipe.on))
-        training[recipe.on].tell(draft.listen)
-    data = training[recipe.on]
-    if data.broken is not None:
-        raise data.broken
+    data = training_split(draft, recipe.on)
     where = suite.where("models", name, "train", "on")
     use = suite.models[name].use
     if ":" not in use and takes(MODELS.row(use).inputs, data.dataset.fields) is None:
@@ -45,7 +40,8 @@ def plan_training(draft: Draft, name: str) -> None:
         raise ConfigError(
             Problem(where, f"{use} cannot be trained on {recipe.on}: {fields}", "a dataset with its fields")
         )
-    if not data.dataset.targets:
+    unlabelled = recipe.self_supervised is not None
+    if not data.dataset.targets and not unlabelled:
         raise ConfigError(Problem(where, f"{recipe.on} has no labels", "a dataset to train on that has"))
     tested = draft.workspace.data.get(recipe.on)
     if recipe.validation is not None and tested is not None and tested.digest == data.digest:
@@ -55,7 +51,8 @@ def plan_training(draft: Draft, name: str) -> None:
     prepared = {key: _symmetry(draft, name, recipe, key, data) for key in recipe.symmetries}
     documents: dict[str, dict[str, Any]] = {}
     for key, each in prepared.items():
-        rule = assemble.rule_document(recipe.on, data.dataset, each)  # any element may be drawn
+        # any element may be drawn; without labels no rule of theirs is asked
+        rule = None if unlabelled else assemble.rule_document(recipe.on, data.dataset, each)
         documents[key] = {**each.document, "valid": rule}
     if recipe.augment is not None and recipe.augment.share != 1:
         documents["augment"]["share"] = recipe.augment.share
@@ -64,13 +61,32 @@ def plan_training(draft: Draft, name: str) -> None:
         documents["augment"]["every"] = True
     if recipe.soften is not None:
         documents["soften"]["weight"] = recipe.soften.weight
+    if recipe.self_supervised is not None:
+        options = recipe.self_supervised.model_dump(exclude={"views"})
+        documents["self_supervised"] |= {**options, "share": recipe.self_supervised.views.share}
     settle_width(draft, name, [recipe.on])
     draft.recipes[name] = {
-        **assemble.recipe_document(
-            draft.workspace.suite, name, data.digest, documents.get("augment"), documents.get("soften")
-        ),
+        **assemble.recipe_document(draft.workspace.suite, name, data.digest, documents),
         **data.declared,
     }
+
+
+def training_split(draft: Draft, name: str) -> Data:
+    """The training split of a dataset, loaded once for all models.
+
+    Raises:
+        ConfigError: it has none.
+        DataError: it cannot be read.
+    """
+    suite, training = draft.workspace.suite, draft.workspace.training
+    if name not in training:
+        dataset = assemble.load_dataset(suite, name, split="train", listen=draft.listen)
+        training[name] = Data.for_training(dataset, suite.where("datasets", name))
+        training[name].tell(draft.listen)
+    broken = training[name].broken
+    if broken is not None:
+        raise broken
+    return training[name]
 
 
 def _check_samples(draft: Draft, name: str, recipe: Recipe, data: Data) -> None:
@@ -86,7 +102,7 @@ def _check_samples(draft: Draft, name: str, recipe: Recipe, data: Data) -> None:
         parts_of(data.dataset, data.digest, recipe, seed=suite.seed, where=where)
     except DataError as error:
         raise ConfigError(error.problems) from error
-    target = next(iter(data.dataset.targets.values()))
+    target = next(iter(data.dataset.targets.values()), None)
     if recipe.target is not None and not isinstance(target, (Category, Classes)):
         got = f"got a share of right answers for a target that is {target}"
         remedy = "Take target out: the curve has the validation loss of each epoch."
@@ -123,13 +139,17 @@ def _check_every(symmetry: Prepared, data: Data, where: str) -> None:
         raise ConfigError(Problem(where, got, "samples of one size"))
 
 
-def check_softening(draft: Draft, name: str, module: nn.Module) -> None:
-    """Refuse a recipe that softens the loss by a symmetry without an action on an output of the module.
+def check_recipe(draft: Draft, name: str, module: nn.Module) -> None:
+    """Refuse a recipe without labels for a module of anything but an embedding, and one that softens the loss by a
+    symmetry without an action on an output.
 
     Raises:
         ConfigError: with the output.
     """
     suite, entry = draft.workspace.suite, draft.workspace.suite.models[name]
+    if entry.train is not None and entry.train.self_supervised is not None:
+        where = suite.where("models", name, "train", "self_supervised")
+        check_embedding(entry, module, "training without labels", where)
     if entry.train is None or entry.train.soften is None:
         return
     data = draft.workspace.training[entry.train.on]

@@ -159,6 +159,8 @@ class Workspace:
         if entry.channels is not None:
             images = assemble.normalised_leaves(data.dataset)
             shapes = {leaf: (entry.channels, *s[1:]) if leaf in images else s for leaf, s in shapes.items()}
+        if entry.embedding is not None:
+            return shapes, entry.embedding
         # a library's model has classes of its own, for data that has none
         outputs = 0 if MODELS.row(entry.use).source and not data.dataset.targets else data.outputs(entry.size)
         return shapes, outputs

@@ -35,7 +35,7 @@ from symbench.measure.suite.entries import (
     code_of,
 )
 from symbench.measure.suite.gates import problems_of_gates
-from symbench.measure.suite.models import problems_of_budget, problems_of_wrapper
+from symbench.measure.suite.models import problems_of_budget, problems_of_embedding, problems_of_wrapper
 from symbench.measure.suite.numerics import problems_of_numerics
 from symbench.measure.suite.problems import problems_of
 from symbench.measure.suite.questions import problems_of_studies
@@ -158,6 +158,7 @@ def _models(suite: Suite, source: Document) -> Iterator[Problem]:
         yield from _use(entry, suite, source, place, MODELS)
         yield from _two_origins(entry, source, place)
         yield from problems_of_budget(entry, source, place)
+        yield from problems_of_embedding(entry, suite.datasets, source, place)
         yield from problems_of_wrapper(entry, suite.symmetries, source, place)
         if entry.mean and entry.std and len(entry.mean) != len(entry.std):
             yield Problem(

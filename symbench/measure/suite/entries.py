@@ -30,6 +30,7 @@ from symbench.domains.common.labels import LABELS
 from symbench.measure.store import content_key
 from symbench.measure.suite.controls import Controls
 from symbench.measure.suite.devices import DEVICE, IN_WORDS
+from symbench.measure.suite.linear_probe import Asked as LinearProbeOf
 from symbench.measure.suite.numerics import Numerics
 from symbench.measure.suite.recipe import Recipe
 from symbench.measure.suite.rules import Rule
@@ -170,6 +171,9 @@ class ModelEntry(Entry):
     ``channels`` is how many it takes: grey images are repeated. Before the middle ``size`` pixels are kept, the
     shorter side becomes ``resize``, or height and width do; ``crop`` is which way half a pixel goes. ``labels`` says
     which output a class of the data is; ``outputs`` what the model returns, by its keys, or in order for a tuple.
+    ``embedding`` is how many numbers a built-in model returns, in place of one for each class, to stand for a sample.
+    ``linear_probe`` adds an output: the class scores of a linear classifier that is fitted on the embeddings of a
+    training split. The recipe knows nothing of that one either.
     """
 
     use: str
@@ -187,6 +191,8 @@ class ModelEntry(Entry):
     channels: Annotated[int, Field(ge=2, le=64)] | None = None
     mean: list[float] = Field(default_factory=list)
     std: list[Positive] = Field(default_factory=list)
+    embedding: Annotated[int, Field(ge=2, le=65_536)] | None = None
+    linear_probe: LinearProbeOf = None
     layers: Layers = Field(default_factory=dict)
     outputs: Outputs = Field(default_factory=dict)
     swept: Swept | None = None
@@ -206,6 +212,8 @@ class ModelEntry(Entry):
     @property
     def declared_outputs(self) -> dict[str, Any]:
         """What keys say of the outputs: in their order, by which a tuple is read; nothing where none are declared."""
+        if self.embedding is not None:
+            return {"embedding": self.embedding}
         return {"outputs": [list(pair) for pair in self.outputs.items()]} if self.outputs else {}
 
     @property

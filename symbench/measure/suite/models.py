@@ -1,9 +1,10 @@
-"""What a model's entry says beside what it is, checked: a budget for its width, and a symmetry that wraps it."""
+"""What a model's entry says beside what it is, checked: its width, its embedding, and a symmetry that wraps it."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
+from symbench.algebra.fields import Undeclared
 from symbench.base.document import Document, Path_
 from symbench.base.errors import ConfigError, Problem, near_miss, one_of, quoted
 from symbench.domains.common.models import MODELS
@@ -38,6 +39,35 @@ def _has_width(use: str) -> bool:
         return WIDTH in MODELS.find(use, where=use)[0].options.model_fields
     except ConfigError:
         return True
+
+
+def problems_of_embedding(
+    entry: ModelEntry, datasets: Collection[str], source: Document, place: Path_
+) -> Iterator[Problem]:
+    """The problem of an embedding of a model that is not made for its data, and of a probe of no dataset."""
+    if entry.embedding is not None:
+        where = source.where((*place, "embedding"))
+        if ":" in entry.use:
+            remedy = "Say outputs: {embedding: embedding} of what it returns, and how many they are under args:."
+            yield Problem(where, "got embedding for code of your own", "it for a built-in model", remedy)
+        elif entry.outputs:
+            yield Problem(where, "got both embedding and outputs", "one of them")
+        elif not _returns_scores(entry):
+            got = f"got embedding for {entry.use}, which does not return one number for each class of its data"
+            yield Problem(where, got, "a built-in model that does, such as cnn")
+    probe = entry.linear_probe
+    if probe is not None and probe.on not in datasets:
+        where, expected = source.where((*place, "linear_probe")), f"one of {one_of(datasets)}"
+        yield Problem(where, f"got {quoted(probe.on)}", expected, near_miss(probe.on, datasets))
+
+
+def _returns_scores(entry: ModelEntry) -> bool:
+    """Whether a model is made for so many numbers as it is asked for, of which nothing else is known."""
+    try:
+        row = MODELS.find(entry.use, where=entry.use)[0]
+    except ConfigError:
+        return True
+    return row.is_shaped(entry.options) and all(isinstance(field, Undeclared) for field in row.outputs.values())
 
 
 def problems_of_wrapper(

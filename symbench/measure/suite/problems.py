@@ -12,6 +12,7 @@ from symbench.base.registry import Options
 from symbench.measure.suite.compose import short_name
 from symbench.measure.suite.controls import Controls
 from symbench.measure.suite.entries import NAME, PATTERNS, Suite
+from symbench.measure.suite.linear_probe import LinearProbe
 from symbench.measure.suite.numerics import Numerics, Tolerance
 from symbench.measure.suite.recipe import NESTED
 from symbench.measure.suite.rules import Rule
@@ -98,5 +99,5 @@ def _siblings(path: Path_) -> list[str]:
         return list(Rule.model_fields)
     if path[-2] in {"only", "except"}:
         return list(Selector.model_fields)
-    nested: dict[str, type[Options]] = {**NESTED, "budget": SizeBudget}
+    nested: dict[str, type[Options]] = {**NESTED, "budget": SizeBudget, "linear_probe": LinearProbe}
     return list(nested[str(path[-2])].model_fields) if path[-2] in nested else []

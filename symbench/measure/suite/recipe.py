@@ -52,6 +52,17 @@ class Soften(Options):
     weight: Annotated[float, Field(ge=0, le=1e6)] = 1.0
 
 
+class SelfSupervised(Options):
+    """Training without labels: two views of a sample are to be nearer to each other than to those of other samples.
+
+    Each view is the sample moved by an element of its own of the symmetry ``views``. The lower the ``temperature``,
+    the more the nearest of the other samples count.
+    """
+
+    views: Annotated[Augment, BeforeValidator(_spelt_out)]
+    temperature: Annotated[float, Field(ge=0.01, le=100)] = 0.5
+
+
 class Stop(Options):
     """Training ends when ``patience`` epochs in a row had no lower validation loss; the best weights are kept."""
 
@@ -61,6 +72,7 @@ class Stop(Options):
 class Recipe(Options):
     """How a model is trained: for so many ``epochs`` or optimiser ``steps``, one of the two.
 
+    ``epochs: 0`` leaves its weights as they were drawn.
     ``optimiser: least-squares`` takes neither: it finds the weights with the lowest squared loss at once, for models
     that are linear in them.
 
@@ -68,14 +80,15 @@ class Recipe(Options):
     of which ``validation`` is a part that is not learnt from. ``seed`` makes it a replica: other initial weights,
     batches and draws. ``subset: own`` gives it samples of its own too, in an order that is its seed's, where those of
     all replicas are else the same. ``shared_draws`` gives every sample the same elements in each replica, which is
-    not how replicas should be compared: it shows what comes of that.
+    not how replicas should be compared: it shows what comes of that. ``self_supervised`` learns an embedding without
+    labels; neither the order of ``samples`` nor ``validation`` reads them then.
 
     ``together: 5`` trains five replicas in one pass, the one of seed 7 with those of the seeds 5, 6, 8 and 9: see
     :attr:`block`. Each has the weights, batches and draws that it would have alone, and other rounding.
     """
 
     on: str
-    epochs: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    epochs: Annotated[int, Field(ge=0, le=10_000)] | None = None
     steps: Annotated[int, Field(ge=1, le=100_000_000)] | None = None
     batch: Annotated[int, Field(ge=1, le=65_536)] = 32
     learning_rate: Annotated[float, Field(gt=0, le=10)] = 5e-3
@@ -93,6 +106,7 @@ class Recipe(Options):
     stop: Stop | None = None
     target: Annotated[float, Field(gt=0, le=1)] | None = None
     together: Annotated[int, Field(ge=2, le=1000)] | None = None
+    self_supervised: SelfSupervised | None = None
 
     @model_serializer(mode="wrap")
     def _unusual(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -103,7 +117,8 @@ class Recipe(Options):
     @property
     def symmetries(self) -> dict[str, str]:
         """The symmetries of the suite that it uses, by its key."""
-        known = {"augment": self.augment, "soften": self.soften}
+        views = None if self.self_supervised is None else self.self_supervised.views
+        known = {"augment": self.augment, "soften": self.soften, "self_supervised": views}
         return {key: entry.symmetry for key, entry in known.items() if entry is not None}
 
     @property
@@ -120,7 +135,14 @@ class Recipe(Options):
         return range(first, first + self.together)
 
 
-NESTED: dict[str, type[Options]] = {"train": Recipe, "augment": Augment, "soften": Soften, "stop": Stop}
+NESTED: dict[str, type[Options]] = {
+    "train": Recipe,
+    "augment": Augment,
+    "soften": Soften,
+    "stop": Stop,
+    "self_supervised": SelfSupervised,
+    "views": Augment,
+}
 """The keys of a model's entry that hold a mapping of their own, and what may stand in it."""
 OF_STEPS = frozenset(
     {
@@ -136,6 +158,7 @@ OF_STEPS = frozenset(
         "stop",
         "target",
         "together",
+        "self_supervised",
     }
 )
 """Keys of a recipe that mean nothing where no steps are taken."""
@@ -154,6 +177,7 @@ def problems_of_recipe(
     """
     yield from _unknown(recipe, datasets, symmetries, where)
     yield from _of_samples(recipe, where)
+    yield from _without_labels(recipe, where)
     if recipe.optimiser == "least-squares":
         yield from _at_once(recipe, where)
         return
@@ -198,9 +222,30 @@ def _of_replicas(recipe: Recipe, where: Callable[..., str]) -> Iterator[Problem]
     if recipe.soften is not None:
         got = "got together with soften, whose second pass is of one replica"
         yield Problem(where("together"), got, "one of them", "Take together out: replicas are then trained alone.")
+    if recipe.self_supervised is not None:
+        got = "got together with self_supervised, whose second view is of one replica"
+        yield Problem(where("together"), got, "one of them", "Take together out: replicas are then trained alone.")
     if recipe.subset == "own" and recipe.validation is not None:
         got = "got together with subset: own and validation, so that replicas may learn from different numbers"
         yield Problem(where("together"), got, "batches of one size", "Take together, subset or validation out.")
+
+
+def _without_labels(recipe: Recipe, where: Callable[..., str]) -> Iterator[Problem]:
+    """What does not go with a training without labels."""
+    if recipe.self_supervised is None:
+        return
+    if recipe.batch == 1:
+        got = "got batches of one sample, whose views have no others to be told from"
+        yield Problem(where("batch"), got, "2 or more")
+    if recipe.self_supervised.views.every:
+        got = "got every for views, of which two are drawn for each sample"
+        yield Problem(where("self_supervised", "views", "every"), got, None, "Take every out.")
+    if recipe.augment is not None:
+        got = "got augment for a training without labels, whose views are drawn by self_supervised"
+        yield Problem(where("augment"), got, "one of them", "Take augment out, or name its symmetry under views:.")
+    if recipe.target is not None:
+        got = "got a share of right answers for a training without labels"
+        yield Problem(where("target"), got, None, "Take target out: the curve has the loss of each epoch.")
 
 
 def _at_once(recipe: Recipe, where: Callable[..., str]) -> Iterator[Problem]:

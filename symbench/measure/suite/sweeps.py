@@ -25,7 +25,7 @@ from symbench.measure.suite.studies import in_words
 
 SEEDS = "seeds"
 """The key whose values are replicas: a number of them, or a list of the seeds themselves."""
-NAMED = {"augment": "symmetry", "soften": "symmetry"}
+NAMED = {"augment": "symmetry", "soften": "symmetry", "views": "symmetry"}
 """Keys of a recipe that may be a name alone, and what that name is called where there is more to say."""
 MOST = 1000
 """Entries that one suite may come to."""

@@ -15,20 +15,20 @@ NO_PEAK = "torch keeps no peak of this device's memory"
 
 
 def flops_of(
-    objective: Objective, leaves: dict[str, Tensor], shown: int, *, softened: bool
+    objective: Objective, leaves: dict[str, Tensor], shown: int, *, passes: int
 ) -> tuple[float | None, str | None]:
     """Floating-point operations of a training (a multiply-add is two), and what is to be said of the count.
 
     By the usual convention a step is three forward passes of its samples: one forward, and a backward pass that
-    multiplies twice as much, for the gradients of activations and of weights. Softening runs the model on moved
-    samples too, forwards and backwards, which doubles that. Validation, the optimiser's own arithmetic and the
-    moving of samples are left out.
+    multiplies twice as much, for the gradients of activations and of weights. A second view and softening run the
+    model on moved samples too, forwards and backwards. Validation, the optimiser's own arithmetic and the moving of
+    samples are left out.
 
     Args:
         objective: runs the model.
         leaves: of some samples, whose forward pass is counted.
         shown: how many samples were shown, each as often as it was.
-        softened: whether the loss was softened.
+        passes: forward passes that a step takes of its samples.
     """
     count = len(next(iter(leaves.values())))
     module = objective.model.module.eval()
@@ -40,7 +40,7 @@ def flops_of(
     if not counted:
         return None, "the model uses no operation that torch can count"
     said = f"without {', '.join(names)}, which torch cannot count" if names else None
-    return (1 + BACKWARD) * (1 + softened) * counted / count * shown, said
+    return (1 + BACKWARD) * passes * counted / count * shown, said
 
 
 def begin_peak(device: str) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from symbench.base.errors import ModelError, Problem
-from symbench.base.events import Listener
+from symbench.base.events import Listener, Note
 from symbench.measure.plan.workspace import Workspace
 from symbench.measure.training.cost import NO_PEAK, begin_peak, flops_of
 from symbench.measure.training.course import Course, run
@@ -17,6 +17,7 @@ from symbench.measure.training.least_squares import solved
 from symbench.measure.training.optimiser import optimiser_of, schedule_of
 from symbench.measure.training.partial import Keeper, Session
 from symbench.measure.training.record import Record
+from symbench.measure.training.self_supervised import SPREAD_AT, collapsed, spread
 from symbench.measure.training.setting import Setting, objective_of, setting_of
 from symbench.measure.training.steps import Diverged, Training
 from symbench.measure.training.together import Replica, begun_together
@@ -61,6 +62,8 @@ def fit(
     if isinstance(outcome, ModelError):
         keeper.remove()  # who goes on would end there again
         raise outcome
+    if (collapse := outcome.remarks.get("embedding_spread")) is not None:
+        listen(Note(f"{name}: {collapse}", warning=True))
     return outcome
 
 
@@ -129,8 +132,20 @@ def _record(setting: Setting, session: Session, together: int) -> Record:
         remarks |= dict.fromkeys(sorted(shared), f"its share of {together} replicas that were trained together")
     with torch.random.fork_rng(devices=[]):
         leaves, _ = setting.read(setting.parts.learnt[:COUNTED], "counting")
-        softened = setting.soften is not None
-        operations, said = flops_of(session.objective, leaves, session.progress.shown, softened=softened)
+        passes = 1 + (setting.contrast is not None) + (setting.soften is not None)
+        operations, said = flops_of(session.objective, leaves, session.progress.shown, passes=passes)
+        far = None if setting.contrast is None else _spread(setting, session)
     if said is not None:
         remarks["operations"] = said
-    return Record(session.progress, len(setting.parts.learnt), operations, remarks)
+    if far is not None and (collapse := collapsed(far)) is not None:
+        remarks["embedding_spread"] = collapse
+    return Record(session.progress, len(setting.parts.learnt), operations, remarks, far)
+
+
+def _spread(setting: Setting, session: Session) -> float:
+    """How far the embeddings of some samples that were learnt from differ, with the module in evaluation mode."""
+    leaves, _ = setting.read(setting.parts.learnt[:SPREAD_AT], "counting")
+    session.module.eval()
+    with torch.no_grad():
+        (embeddings,) = session.objective.outputs(leaves).values()
+    return spread(embeddings)

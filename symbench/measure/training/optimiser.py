@@ -27,8 +27,10 @@ def schedule_of(recipe: Recipe, optimiser: Optimizer, steps: int) -> LRScheduler
     """The rate over all steps: one cycle up to ``learning_rate`` and down, half a cosine down from it, or constant.
 
     One cycle is Smith & Topin's (2018) as torch has it, which also lowers Adam's first mean's factor while the rate
-    is high. A momentum that the recipe names stays what it is.
+    is high. A momentum that the recipe names stays what it is. Of no steps there is nothing to schedule.
     """
+    if not steps:
+        return LambdaLR(optimiser, lambda step: 1.0)
     if recipe.schedule == "one-cycle":
         cycled = recipe.optimiser != "sgd"
         return OneCycleLR(optimiser, recipe.learning_rate, total_steps=steps, cycle_momentum=cycled)

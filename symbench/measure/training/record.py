@@ -101,12 +101,14 @@ class Record:
         samples: how many it learnt from.
         flops: floating-point operations of the training; None where they cannot be counted.
         remarks: what is to be said of a number, or why it is not known, by its name in :meth:`document`.
+        spread: of the embeddings that were learnt without labels, see :mod:`.self_supervised`; None with labels.
     """
 
     progress: Progress
     samples: int
     flops: float | None
     remarks: Mapping[str, str]
+    spread: float | None = None
 
     def document(self) -> dict[str, Any]:
         """What stands in the checkpoint's note."""
@@ -123,6 +125,7 @@ class Record:
             "steps_to_target": done.to_target,
             "best_epoch": done.best_epoch,
             "stopped_early": done.ended,
+            **({} if self.spread is None else {"embedding_spread": self.spread}),
             "remarks": dict(self.remarks),
             "curve": [asdict(point) for point in done.curve],
         }

@@ -19,6 +19,7 @@ from symbench.measure.store import content_key
 from symbench.measure.suite import Recipe
 from symbench.measure.training.augment import Augmentation
 from symbench.measure.training.batches import Reader, read_again, read_anew
+from symbench.measure.training.self_supervised import Contrast
 from symbench.measure.training.soften import Softening
 from symbench.measure.training.subsets import Parts, parts_of
 
@@ -35,6 +36,7 @@ class Setting:
         read: gives the samples of a batch.
         augment: how they are moved, if they are.
         soften: how the loss is softened, if it is.
+        contrast: the loss where no labels are learnt from.
         drawing: the seed of the order of samples, and of elements.
         dropout: the seed of torch's own generator, which dropout draws from.
     """
@@ -46,6 +48,7 @@ class Setting:
     read: Reader
     augment: Augmentation | None
     soften: Softening | None
+    contrast: Contrast | None
     drawing: int
     dropout: int
 
@@ -83,19 +86,22 @@ def setting_of(space: Workspace, name: str, like: Setting | None = None) -> Sett
     prepared = {
         part: prepare(suite, symmetry, data, known.shapes(entry.size)) for part, symmetry in recipe.symmetries.items()
     }
-    augment = soften = None
+    augment = soften = contrast = None
     if recipe.augment is not None:
         alike = (seed, _of_any_seed(document)) if recipe.shared_draws else None
         augment = Augmentation(prepared["augment"], recipe.augment.share, alike)
     if recipe.soften is not None:
         soften = Softening(prepared["soften"], recipe.soften.weight)
+    if recipe.self_supervised is not None:
+        views = Augmentation(prepared["self_supervised"], recipe.self_supervised.views.share)
+        contrast = Contrast(views, recipe.self_supervised.temperature)
     if known.anew:
         read = read_anew(data, entry, seed, key)
     else:
         shared = like is not None and torch.equal(like.parts.used, parts.used)
         read = like.read if like is not None and shared else read_again(data, entry, parts.used)
     drawing, dropout = seed_for(seed, "training", key), seed_for(seed, "dropout", key)
-    return Setting(name, recipe, data, parts, read, augment, soften, drawing, dropout)
+    return Setting(name, recipe, data, parts, read, augment, soften, contrast, drawing, dropout)
 
 
 def _of_draws(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -126,6 +132,7 @@ def objective_of(space: Workspace, setting: Setting, module: nn.Module, device: 
     taken = inputs_of(entry, name, module, data.fields)
     if taken is None:
         raise ModelError(Problem(name, f"takes none of the leaves {one_of(map(repr, data.fields))} of {recipe.on}"))
-    objective = Objective(model, data, taken, space.meant_for(name), device)
+    labelled = setting.contrast is None
+    objective = Objective(model, data, taken, space.meant_for(name), device, labelled=labelled)
     module.train()  # as it was made ready, it was set to be measured
     return objective

@@ -55,12 +55,17 @@ def step(setting: Setting, session: Session, indices: Tensor) -> float:
     progress, objective, generator = session.progress, session.objective, session.generator
     number = progress.epoch * setting.batches + progress.batch
     leaves, targets = setting.read(indices, str(number))
-    leaves, targets = augmented(
-        setting.data, leaves, targets, indices, setting.augment, generator, epoch=progress.epoch
-    )
-    shown = leaves if setting.soften is None else setting.soften.unmoved(setting.data, leaves)
-    outputs = objective.outputs(shown)
-    loss = objective.loss(outputs, shown, targets)
+    if setting.contrast is not None:
+        (leaves, other), targets = setting.contrast.pair(setting.data, leaves, indices, generator), {}
+        outputs = objective.outputs(_shown(setting, leaves))
+        loss = setting.contrast.loss(objective, outputs, objective.outputs(_shown(setting, other)))
+    else:
+        leaves, targets = augmented(
+            setting.data, leaves, targets, indices, setting.augment, generator, epoch=progress.epoch
+        )
+        shown = _shown(setting, leaves)
+        outputs = objective.outputs(shown)
+        loss = objective.loss(outputs, shown, targets)
     if setting.soften is not None:
         loss = loss + setting.soften.term(objective, leaves, outputs, targets, indices, generator)
     session.optimiser.zero_grad()
@@ -72,10 +77,16 @@ def step(setting: Setting, session: Session, indices: Tensor) -> float:
     return value
 
 
+def _shown(setting: Setting, leaves: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Leaves ``(n, ...)`` as the model sees them."""
+    return leaves if setting.soften is None else setting.soften.unmoved(setting.data, leaves)
+
+
 def validated(setting: Setting, session: Session) -> tuple[float, float | None] | None:
     """The mean loss over the validation part, and the share that is right; None without such a part.
 
-    Samples are shown as they are, unmoved, and the model is in evaluation mode meanwhile.
+    Samples are shown as they are, unmoved, and the model is in evaluation mode meanwhile. Without labels the loss is
+    of two views of each, the same ones every time, in batches as large as those of training.
 
     Raises:
         Diverged: the loss is not finite.
@@ -85,10 +96,18 @@ def validated(setting: Setting, session: Session) -> tuple[float, float | None] 
         return None
     total = 0.0
     right: int | None = 0
+    generator = torch.Generator().manual_seed(setting.drawing)
+    size = max(AT_ONCE, setting.recipe.batch) if setting.contrast is None else setting.recipe.batch
     module.eval()
     with torch.no_grad():
-        for number, indices in enumerate(held.split(max(AT_ONCE, setting.recipe.batch))):
+        for number, indices in enumerate(held.split(size)):
             leaves, targets = setting.read(indices, f"validation {number}")
+            if setting.contrast is not None:
+                views = setting.contrast.pair(setting.data, leaves, indices, generator)
+                first, second = (objective.outputs(_shown(setting, view)) for view in views)
+                total += setting.contrast.loss(objective, first, second).item() * len(indices)
+                right = None
+                continue
             outputs = objective.outputs(leaves)
             total += objective.loss(outputs, leaves, targets).item() * len(indices)
             here = objective.right(outputs, targets)

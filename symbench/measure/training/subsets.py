@@ -41,6 +41,8 @@ def parts_of(data: Dataset, digest: str, recipe: Recipe, *, seed: int, where: st
     """The samples of a recipe. They are the same for every model of a suite, and for every replica too unless the
     recipe says ``subset: own``.
 
+    Without labels none is read, and the order is a plain permutation.
+
     With n1 < n2 samples, those of n1 are among those of n2: the first of one order each. A validation part is taken
     out of them, sample by sample in the same way for either, so that both parts are nested too.
 
@@ -61,7 +63,7 @@ def parts_of(data: Dataset, digest: str, recipe: Recipe, *, seed: int, where: st
     if wanted > count:
         got = f"got {wanted:,} samples, and the training split of {recipe.on} has {count:,}"
         raise DataError(Problem(where, got, f"{count:,} or less", "Lower samples, or leave it out to train on all."))
-    labels = _labels(data)
+    labels = labels_of(data) if recipe.self_supervised is None else np.zeros(count, dtype=np.int64)
     own = [str(recipe.seed)] if recipe.subset == "own" else []
     whole = balanced_order(labels, seed=seed_for(seed, "samples", digest, *own))
     order = whole[:wanted]
@@ -120,7 +122,7 @@ def _ranked(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return numbers, ranks
 
 
-def _labels(data: Dataset) -> np.ndarray:
+def labels_of(data: Dataset) -> np.ndarray:
     """The class of each sample, where the first target is one; else all are of one."""
     name, field = next(iter(data.targets.items()))
     if not isinstance(field, Category):

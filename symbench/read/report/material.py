@@ -133,6 +133,8 @@ def _in_words(recipe: Mapping[str, Any]) -> str:
         text += f", {augment['symmetry']} of {augment['share']:.0%}"
     elif augment:
         text += f", {augment}"
+    if recipe.get("self_supervised"):
+        text += ", without labels"
     text += f", softened by {soften['symmetry']}" if soften else ""
     return f"{text}, {recipe['together']} replicas together" if "together" in recipe else text
 

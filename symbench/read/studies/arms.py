@@ -196,11 +196,13 @@ def _row(cells: Cells, record: CellRecord, metric: str, element: str | None, met
         for each in estimates.of_cell(cells, record, {metric: metrics[metric]})
         if each.primary and each.value.element == element
     ]
-    if not found or found[0].value.sampled is None:
-        reason = found[0].value.reason if found else f"it has no element {element}" if element else "it has no value"
-        raise CellError(Problem(metric, reason or "it is not a function of samples"))
-    sampled = found[0].value.sampled.read()
-    return sampled.estimate + sampled.influence(), found[0].unit
+    # of several outputs the first that has it: accuracy is that of a linear probe, behind an embedding that has none
+    for each in found:
+        if each.value.sampled is not None:
+            sampled = each.value.sampled.read()
+            return sampled.estimate + sampled.influence(), each.unit
+    reason = found[0].value.reason if found else f"it has no element {element}" if element else "it has no value"
+    raise CellError(Problem(metric, reason or "it is not a function of samples"))
 
 
 def listed(names: Sequence[str]) -> str:
