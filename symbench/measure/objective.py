@@ -75,7 +75,16 @@ class Objective:
         return self.loss(self.outputs(leaves), leaves, targets)
 
     def outputs(self, leaves: Mapping[str, Tensor]) -> Tensors:
-        """What the model returns for a batch, each output ``(n, ...)``, with its graph; without labels at length 1.
+        """What is learnt of a batch, each output ``(n, ...)``, with its graph; without labels it has length 1.
+
+        Raises:
+            ModelError: as :meth:`returned`.
+        """
+        found = self.returned(leaves)
+        return found if self.labelled else {name: normalize(output, dim=-1) for name, output in found.items()}
+
+    def returned(self, leaves: Mapping[str, Tensor]) -> Tensors:
+        """What the model returns for a batch, each output ``(n, ...)``, with its graph.
 
         Raises:
             ModelError: the model raised, or returned something else than was declared.
@@ -85,8 +94,7 @@ class Objective:
             returned = handed(self.model.module, inputs)
         except RuntimeError as error:
             raise self.model.failed(error, inputs, self.images) from error
-        found = self.model.read(returned, len(next(iter(inputs.values()))))
-        return found if self.labelled else {name: normalize(output, dim=-1) for name, output in found.items()}
+        return self.model.read(returned, len(next(iter(inputs.values()))))
 
     def given(self, leaves: Mapping[str, Tensor]) -> Tensors:
         """What the model is handed for a batch: the leaves that it takes, on the device, images normalised."""

@@ -52,17 +52,19 @@ def problems_of_embedding(
             yield Problem(where, "got embedding for code of your own", "it for a built-in model", remedy)
         elif entry.outputs:
             yield Problem(where, "got both embedding and outputs", "one of them")
-        elif not _returns_scores(entry):
-            got = f"got embedding for {entry.use}, which does not return one number for each class of its data"
-            yield Problem(where, got, "a built-in model that does, such as cnn")
+        elif not _is_made_to_measure(entry):
+            remedy = "Say outputs: {embedding: embedding} if it returns one."
+            yield Problem(
+                where, f"got embedding for {entry.use}, which is as it comes", "a network such as cnn", remedy
+            )
     probe = entry.linear_probe
     if probe is not None and probe.on not in datasets:
         where, expected = source.where((*place, "linear_probe")), f"one of {one_of(datasets)}"
         yield Problem(where, f"got {quoted(probe.on)}", expected, near_miss(probe.on, datasets))
 
 
-def _returns_scores(entry: ModelEntry) -> bool:
-    """Whether a model is made for so many numbers as it is asked for, of which nothing else is known."""
+def _is_made_to_measure(entry: ModelEntry) -> bool:
+    """Whether a model returns as many numbers as it is asked for, of which nothing else is known."""
     try:
         row = MODELS.find(entry.use, where=entry.use)[0]
     except ConfigError:

@@ -34,7 +34,7 @@ def flops_of(
     module = objective.model.module.eval()
     try:
         with torch.no_grad():
-            counted, names = operations(module, lambda: objective.outputs(leaves))
+            counted, names = operations(module, lambda: objective.returned(leaves))
     except (SymbenchError, RuntimeError, TypeError, ValueError) as error:
         return None, f"not counted: {str(error).splitlines()[0]}"
     if not counted:

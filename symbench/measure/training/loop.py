@@ -137,7 +137,7 @@ def _record(setting: Setting, session: Session, together: int) -> Record:
         far = None if setting.contrast is None else _spread(setting, session)
     if said is not None:
         remarks["operations"] = said
-    if far is not None and (collapse := collapsed(far)) is not None:
+    if far is not None and session.progress.steps and (collapse := collapsed(far)) is not None:
         remarks["embedding_spread"] = collapse
     return Record(session.progress, len(setting.parts.learnt), operations, remarks, far)
 
