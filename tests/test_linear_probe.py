@@ -19,7 +19,9 @@ import symbench as sb
 from symbench.base.errors import CellError, ConfigError, DataError, ModelError
 from symbench.domains.images.datasets import digits
 from symbench.face.api import prepare
+from symbench.measure.assemble import ready
 from symbench.measure.execution.linear_probe import fitted
+from symbench.measure.execution.loading import completed
 
 SUITE = """\
 version: 1
@@ -210,7 +212,24 @@ def test_a_second_run_measures_nothing_again(measured: Measured) -> None:
     assert measured.written() == before
 
 
+def test_half_precision_keeps_scores_apart(folder: Folder) -> None:
+    """The probe of a model in bfloat16 is in float32, and its parts stay in the precisions that they came in."""
+    suite = write(folder, 'use: "own.py:Net", linear_probe: digits, only: {dataset: digits}')
+    (folder.path / "own.py").write_text(OWN.replace("nn.Linear(81, 6)", "nn.Linear(81, 6).bfloat16()"))
+    suite.write_text(suite.read_text().replace("symmetries:", OTHER))
+    space, _ = prepare(suite, sb.Choices(device="cpu"))
+    cell = next(cell for cell in space.plan.cells if cell.pair.model == "net")
+    model = ready(space.new_module("net", "digits"), space.suite.models["net"], "net")
+    found = completed(space, model, cell, "cpu")
+    outputs = found({"image": torch.rand(5, 1, 9, 9).bfloat16()})
+    assert {name: x.dtype for name, x in outputs.items()} == {
+        "vector": torch.bfloat16, "linear_probe": torch.float32,
+    }  # fmt: skip
+
+
 # What cannot be probed.
+
+OTHER = "  other: {use: cnn, width: 4, embedding: 3}\nsymmetries:"
 
 UNLABELLED = "import torch\ndef load(split='test'):\n    return list(torch.rand(8, 1, 9, 9))\n"
 NUMBERS = """\
@@ -271,7 +290,7 @@ def test_what_is_wrong_is_said_in_a_sentence(folder: Folder, entry: str, message
 )
 def test_what_a_dataset_lacks_is_said(folder: Folder, symbench: Symbench, data: str, message: str) -> None:
     suite = write(folder, f"{CNN}, embedding: 12, linear_probe: mine, only: {{dataset: digits}}", data)
-    suite.write_text(suite.read_text().replace("symmetries:", f"  other: {{{CNN}, embedding: 3}}\nsymmetries:"))
+    suite.write_text(suite.read_text().replace("symmetries:", OTHER))
     ran = symbench("run", suite, "--results", folder.results)
     assert ran.code == 2
     assert message in ran.err
@@ -282,7 +301,7 @@ def test_a_model_that_cannot_be_probed_leaves_the_others(folder: Folder) -> None
     suite = write(folder, 'use: "own.py:Net", linear_probe: digits, only: {dataset: digits}')
     same = OWN.replace("self.head(x.flatten(1))", "self.head(0 * x.flatten(1))")
     (folder.path / "own.py").write_text(same)
-    suite.write_text(suite.read_text().replace("symmetries:", f"  other: {{{CNN}, embedding: 3}}\nsymmetries:"))
+    suite.write_text(suite.read_text().replace("symmetries:", OTHER))
     run = sb.run(suite, results=folder.results)
     (cell,) = run.failed
     assert cell.model == "net"

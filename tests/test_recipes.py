@@ -640,6 +640,10 @@ def test_what_is_expected_to_be_shown() -> None:
             "least squares on d, all of turns",
         ),
         ({"on": "d", "epochs": 2, "together": 5}, "2 epochs on d, 5 replicas together"),
+        (
+            {"on": "d", "epochs": 2, "self_supervised": {"views": {"symmetry": "shifts", "share": 0.5}}},
+            "2 epochs on d, without labels by views of shifts",
+        ),
     ],
 )
 def test_recipes_in_words(recipe: dict[str, Any], words: str) -> None:

@@ -22,7 +22,8 @@ from symbench.domains.common.datasets.reading import seeded
 from symbench.domains.common.models.base import Model
 from symbench.domains.common.models.linear_probe import LinearlyProbed
 from symbench.domains.common.models.running import dtypes_of
-from symbench.measure.assemble import inputs_of, normalised_leaves, seed_for
+from symbench.measure.assemble import normalised_leaves, seed_for
+from symbench.measure.plan.document import Cell
 from symbench.measure.plan.workspace import Workspace
 from symbench.measure.training.subsets import balanced_order, labels_of
 
@@ -48,18 +49,19 @@ class Fitted:
     bias: np.ndarray
 
 
-def probed(space: Workspace, model: Model, name: str, device: str) -> Model:
+def probed(space: Workspace, model: Model, cell: Cell, device: str) -> Model:
     """A model with its linear probe beside its embedding; the same where its entry asks for none.
 
     Args:
         space: with the training split that it is fitted on.
         model: with its weights, on the device, as it will be measured.
-        name: of its entry.
+        cell: one of the model's.
         device: where.
 
     Raises:
         CellError: the training split cannot be read, the model raised, or no probe can be fitted.
     """
+    name = cell.pair.model
     entry = space.suite.models[name]
     probe = entry.linear_probe
     if probe is None:
@@ -70,13 +72,13 @@ def probed(space: Workspace, model: Model, name: str, device: str) -> Model:
     labels = labels_of(data.dataset)
     order = balanced_order(labels, seed=seed_for(space.suite.seed, "samples", data.digest))
     samples = [i for i in order[: probe.samples].tolist() if i not in data.dataset.unusable]
-    takes = inputs_of(entry, name, model.module, data.dataset.fields) or ()
     with foreign(CellError, f"{name}.linear_probe", "fitting it"):
-        embeddings = embeddings_of(model, data.dataset, samples, takes, entry.size, device)
+        embeddings = embeddings_of(model, data.dataset, samples, cell.takes, entry.size, device)
         found = fitted(embeddings, labels[samples], name, 1 + int(labels.max()))
-    module = LinearlyProbed(
-        model.module, model.outputs, name, mean=found.mean, weight=found.weight, bias=found.bias
-    ).to(device, dtypes_of(model.module)[0])
+    # in half precision scores would tie, and float64 is for models that have it
+    dtype = torch.float64 if dtypes_of(model.module)[0] == torch.float64 else torch.float32
+    mean, weight, bias = (torch.from_numpy(x).to(dtype).to(device) for x in (found.mean, found.weight, found.bias))
+    module = LinearlyProbed(model.module, model.outputs, name, mean=mean, weight=weight, bias=bias)
     return replace(model, module=module.eval(), outputs=module.declared)
 
 

@@ -94,7 +94,7 @@ def completed(space: Workspace, model: Model, cell: Cell, device: str) -> Model:
     """
     numerics = space.suite.numerics
     with numeric_flags(tf32=numerics.tf32, deterministic=numerics.deterministic):
-        return probed(space, wrapped(space, model, cell), cell.pair.model, device)
+        return probed(space, wrapped(space, model, cell), cell, device)
 
 
 def job_of(

@@ -69,7 +69,7 @@ def cell_of(draft: Draft, pair: Pair) -> Cell:
         **({"brought": brought} if brought else {}),
         **entry.declared_outputs,
         **wrapper_document(space, pair, takes),
-        **linear_probe_document(space, pair.model),
+        **linear_probe_document(space, pair, takes),
     }
     return Cell(pair, content_key(identity), identity, takes, labels)
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import nn
 
 from symbench.algebra.fields import Category
 from symbench.base.errors import ConfigError, Problem
-from symbench.measure import assemble
 from symbench.measure.plan.draft import Draft
+from symbench.measure.plan.pairs import Pair
 from symbench.measure.plan.training import training_split
 from symbench.measure.plan.workspace import Workspace
 from symbench.measure.training.self_supervised import check_embedding
@@ -32,11 +33,6 @@ def plan_linear_probe(draft: Draft, name: str, module: nn.Module) -> None:
     where = suite.where("models", name, "linear_probe")
     check_embedding(entry, module, "a linear probe", where)
     data = training_split(draft, probe.on)
-    if assemble.inputs_of(entry, name, module, data.dataset.fields) is None:
-        taken = assemble.inputs_said(entry, module)
-        raise ConfigError(
-            Problem(where, f"{probe.on} has no leaf that {name} takes: {taken}", "a dataset with its fields")
-        )
     target = next(iter(data.dataset.targets.values()), None)
     if not isinstance(target, Category):
         got = f"{probe.on} has no labels" if target is None else f"the target of {probe.on} is {target}"
@@ -48,11 +44,25 @@ def plan_linear_probe(draft: Draft, name: str, module: nn.Module) -> None:
         raise ConfigError(Problem(where, got, f"{data.count:,} or less"))
 
 
-def linear_probe_document(space: Workspace, name: str) -> dict[str, Any]:
-    """What the keys of a model's cells say of its linear probe; nothing where it has none."""
-    probe = space.suite.models[name].linear_probe
+def linear_probe_document(space: Workspace, cell: Pair, takes: Sequence[str]) -> dict[str, Any]:
+    """What a cell's key says of its model's linear probe; nothing where it has none.
+
+    Args:
+        space: the plan, and what is loaded for it.
+        cell: its names.
+        takes: the leaves that the model takes.
+
+    Raises:
+        ConfigError: the training split does not have them.
+    """
+    probe = space.suite.models[cell.model].linear_probe
     if probe is None:
         return {}
     data = space.training_of(probe.on)
+    lacking = [leaf for leaf in takes if leaf not in data.dataset.fields]
+    if lacking:
+        where = space.suite.where("models", cell.model, "linear_probe")
+        got = f"{probe.on} has no leaf {lacking[0]!r}, which {cell.model} takes of {cell.dataset}"
+        raise ConfigError(Problem(where, got, "a dataset with its leaves"))
     document = {"data": data.digest, "samples": probe.samples, "version": VERSION, **data.declared}
     return {"linear_probe": document}

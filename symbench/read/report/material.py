@@ -134,7 +134,8 @@ def _in_words(recipe: Mapping[str, Any]) -> str:
     elif augment:
         text += f", {augment}"
     if recipe.get("self_supervised"):
-        text += ", without labels"
+        views = recipe["self_supervised"]["views"]
+        text += f", without labels by views of {views['symmetry'] if isinstance(views, Mapping) else views}"
     text += f", softened by {soften['symmetry']}" if soften else ""
     return f"{text}, {recipe['together']} replicas together" if "together" in recipe else text
 
@@ -145,7 +146,12 @@ def _built(entry: Mapping[str, Any]) -> str:
         for unit, count in (entry.get("budget") or {}).items()
     ]
     ways = {"average": "averaged over", "canonicalise": "canonicalised by"}
-    return ", ".join([*said, *(f"{words} {entry[key]}" for key, words in ways.items() if entry.get(key))])
+    said += [f"{words} {entry[key]}" for key, words in ways.items() if entry.get(key)]
+    if probe := entry.get("linear_probe"):
+        said.append(
+            f"linear probe of {'' if 'samples' not in probe else str(probe['samples']) + ' of '}{probe['on']}"
+        )
+    return ", ".join(said)
 
 
 def family_of(record: CellRecord) -> str | None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor, nn
 
 from symbench.algebra.fields import Field, Logits
@@ -23,9 +21,9 @@ class LinearlyProbed(nn.Module):
         module: with its weights; takes its leaves as it does alone.
         outputs: the field of its only output, an embedding.
         name: its name, for messages.
-        mean: ``m``, ``(d,)``.
-        weight: ``W``, ``(classes, d)``.
-        bias: ``b``, ``(classes,)``.
+        mean: ``m``, ``(d,)``, on the module's device.
+        weight: ``W``, ``(classes, d)``, likewise.
+        bias: ``b``, ``(classes,)``, likewise.
     """
 
     mean: Tensor
@@ -38,16 +36,16 @@ class LinearlyProbed(nn.Module):
         outputs: Mapping[str, Field],
         name: str,
         *,
-        mean: np.ndarray,
-        weight: np.ndarray,
-        bias: np.ndarray,
+        mean: Tensor,
+        weight: Tensor,
+        bias: Tensor,
     ) -> None:
         super().__init__()
         self.module = module
         self.fields = dict(outputs)
         self.name = name
         for key, values in (("mean", mean), ("weight", weight), ("bias", bias)):
-            self.register_buffer(key, torch.from_numpy(values))
+            self.register_buffer(key, values)
 
     def get_submodule(self, target: str) -> nn.Module:
         """Of the module itself, so that its layers have the names that it gives them."""
@@ -58,7 +56,8 @@ class LinearlyProbed(nn.Module):
         first = next(iter([*only, *leaves.values()]))
         returned = self.module(*only, **leaves)
         ((key, embedding),) = read(returned, self.fields, len(first), self.name).outputs.items()
-        return {key: embedding, OUTPUT: nn.functional.linear(embedding - self.mean, self.weight, self.bias)}
+        centred = embedding.to(self.mean.dtype) - self.mean
+        return {key: embedding, OUTPUT: nn.functional.linear(centred, self.weight, self.bias)}
 
     @property
     def declared(self) -> dict[str, Field]:
