@@ -55,7 +55,7 @@ ERRORS = [
     ("epochs: 12", "epochs: '12'", r"models.cnn.train.epochs: got '12', expected a whole number"),
     ("epochs: 12", "epochs: true", r"models.cnn.train.epochs: got True, expected a whole number"),
     ("epochs: 12", "epohcs: 12", r"got unknown key 'epohcs', .*Did you mean 'epochs'"),
-    ("epochs: 12", "epochs: 0", r"got 0, expected 1 or more"),
+    ("epochs: 12", "epochs: -1", r"got -1, expected 0 or more"),
     ("use: mlp", "use: mpl", r"models.mlp.use: got model 'mpl', expected one of gnn, .*mlp, cnn, .*Did you mean 'mlp'"),
     ("group: C4", "group: C0", r"symmetries.quarter-turns.n: got 0, expected 2 or more"),
     ("group: SO2", "group: S02", r"got group 'S02'"),
