@@ -312,6 +312,11 @@ def test_what_torch_cannot_batch_is_trained_alone(bench: Bench, model: str, why:
             "them. Take together out: replicas are then trained alone.",
         ),
         (
+            "epochs: 1, together: 2, self_supervised: {views: turns}",
+            "net-seed-0.train.together: got together with self_supervised, whose second view is of one replica, expected "
+            "one of them. Take together out: replicas are then trained alone.",
+        ),
+        (
             "epochs: 1, together: 2, samples: 20, subset: own, validation: 0.2",
             "train.together: got together with subset: own and validation, so that replicas may learn from different "
             "numbers, expected batches of one size. Take together, subset or validation out.",
