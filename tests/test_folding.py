@@ -14,7 +14,7 @@ from symbench.algebra.metrics import METRICS
 from symbench.algebra.metrics.base import Observed, Value
 from symbench.algebra.metrics.folds import Folded
 from symbench.algebra.statistics import Array
-from symbench.base.columns import OBSERVATIONS
+from symbench.base.columns import AVERAGED, OBSERVATIONS
 from symbench.base.records import CellRecord, ElementRecord
 from symbench.read.estimates.floors import BASIS, with_controls
 from symbench.read.estimates.folding import Wanted, folded, values_of
@@ -76,10 +76,14 @@ class Pieces:
         del key
         prediction = self.columns.get("prediction")
         averages = None if prediction is None else prediction[1][self.order]
-        columns = {"output": ["out"] * N, "sample": 10 * self.order, "averaged_prediction": averages}
-        return pa.table(
-            {**columns, "averaged_prediction": pa.array(averages if averages is not None else [None] * N)}
-        )
+        columns = {"output": ["out"] * N, "sample": 10 * self.order}
+        averaged = {"averaged_prediction": averages, "loss_of_average": self.loss, "orbit_variance": self.loss}
+        return pa.table(columns | {k: pa.array([None] * N if v is None else v) for k, v in averaged.items()})
+
+    @property
+    def loss(self) -> Array | None:
+        """Half of each unmoved sample's loss, in the order of the file; None where there is none."""
+        return self.columns["loss"][0][self.order] / 2 if "loss" in self.columns else None
 
 
 def record(task: str) -> CellRecord:
@@ -112,7 +116,9 @@ def table(task: str) -> Observed:
     known = reading(task, N).context
     beside = {name: getattr(known, name) for name in ("samples", "weights", "labels", "kinds", "strata", "task")}
     averaged = columns["prediction"][1] if "prediction" in columns else None
-    made: dict[str, Any] = {**columns, **beside, "averaged": averaged}
+    half = columns["loss"][0] / 2 if "loss" in columns else None
+    means = {"averaged": averaged, "loss_of_average": half, "orbit_variance": half}
+    made: dict[str, Any] = {**columns, **beside, **means}
     return Observed(**made, null_limit_sq=1e-12, controls={}, facts={})
 
 
@@ -174,7 +180,8 @@ def test_the_whole_table_is_put_together_from_its_tiles(task: str) -> None:
     for name in OBSERVATIONS.names:
         if name in vars(expected):
             np.testing.assert_array_equal(getattr(seen, name), getattr(expected, name))
-    np.testing.assert_array_equal(seen.averaged, expected.averaged)
+    for name in AVERAGED.values():
+        np.testing.assert_array_equal(getattr(seen, name), getattr(expected, name))
 
 
 def test_elements_are_read_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:

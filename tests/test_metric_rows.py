@@ -27,6 +27,7 @@ WRITERS = {
     "measure/evaluate/cost.py": {"flops", "seconds_per_sample"},
     "measure/plan/widths.py": {"parameters", "trainable_parameters"},
     "measure/evaluate/modes.py": {"changed_predictions", "largest_deviation"},
+    "measure/tasks/base.py": {"loss"},
     "measure/tasks/multi_label.py": {"loss"},
     "measure/tasks/regression.py": {"loss"},
     "measure/tasks/scores.py": {"loss"},

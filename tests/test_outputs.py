@@ -312,6 +312,9 @@ def test_one_number_tells_two_classes_apart(case: CaseOf, symbench: Any) -> None
         "consistency": np.mean((moved > 0.5) == before),
         "confidence_change": np.mean(np.abs(np.where(before, moved, 1 - moved) - sure)),
         "averaged_accuracy": accuracy_score(LABELS, np.mean(chances, axis=0) > 0.5),
+        "averaged_loss": log_loss(LABELS, np.mean(chances, axis=0)),
+        "symmetrisation_gain": np.mean([log_loss(LABELS, p) for p in chances])
+        - log_loss(LABELS, np.mean(chances, axis=0)),
         "equivariance_error": np.sqrt(
             np.mean([np.diag(d) for d in off]) / np.mean([d[~np.eye(40, dtype=bool)] for d in off])
         ),

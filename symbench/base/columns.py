@@ -86,9 +86,21 @@ SAMPLES = pa.schema(
         pa.field("output", pa.string(), nullable=False),
         pa.field("sample", pa.int32(), nullable=False),
         pa.field("averaged_prediction", pa.int32()),
+        pa.field("loss_of_average", FLOAT),
+        pa.field("orbit_variance", FLOAT),
     ]
 )
-"""One row per (output, sample): what needs the outputs of a whole orbit."""
+"""One row per (output, sample): what needs the outputs of a whole orbit.
+
+Of their mean, with outputs moved back, the prediction and the loss; and the mean squared distance from it, in the
+loss's unit, where that is one of squares. Null where an element loses something when outputs are moved back.
+"""
+AVERAGED = {
+    "averaged_prediction": "averaged",
+    "loss_of_average": "loss_of_average",
+    "orbit_variance": "orbit_variance",
+}
+"""Those that are of orbits' means, each with its attribute of ``symbench.algebra.metrics.base.Observed``."""
 
 
 VIEWS = pa.schema(

@@ -10,20 +10,23 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from symbench.base.columns import COLUMNS, OBSERVATIONS
+from symbench.base.columns import AVERAGED, COLUMNS, FLOAT, OBSERVATIONS, SAMPLES, SINGLE
 from symbench.base.passes import PassRecord
 from symbench.base.records import CellRecord
 from symbench.measure.store import Store, written
 from symbench.measure.store.tiles import TileWriter
 from symbench.read.packed import packed
 
-FLOATS = [column.name for column in COLUMNS if column.kept and column.kept_field.type == pa.float32()]
-"""Columns that are kept in float32."""
 ORDER = [(name, "ascending") for name in ("control", "output", "element", "sample")]
-AVERAGED = "averaged_prediction"
+ORBITS = [
+    pa.field(name, SINGLE if SAMPLES.field(name).type == FLOAT else SAMPLES.field(name).type) for name in AVERAGED
+]
+"""What is kept of whole orbits, in the identity's rows."""
 CELLS, PASSES = b"symbench.cells", b"symbench.passes"
 
-SCHEMA = pa.schema([column.kept_field for column in COLUMNS if column.kept] + [pa.field(AVERAGED, pa.int32())])
+SCHEMA = pa.schema([column.kept_field for column in COLUMNS if column.kept] + ORBITS)
+FLOATS = [field.name for field in SCHEMA if field.type == SINGLE]
+"""Columns that are kept in float32."""
 
 
 def write_observations(store: Store, records: Sequence[CellRecord], passes: Sequence[PassRecord], path: Path) -> None:
@@ -63,9 +66,11 @@ def _kept(store: Store, key: str, output: str) -> Iterator[pa.Table]:
     for tile in store.tiles(key, output, OBSERVATIONS.names):
         table = tile.sort_by([("element", "ascending"), ("sample", "ascending")])
         places = pa.array(np.searchsorted(mine["sample"].to_numpy(), table["sample"].to_numpy()))
-        averages = pc.if_else(pc.equal(table["element"], 0), mine[AVERAGED].take(places), None)
+        identity = pc.equal(table["element"], 0)
+        for field in ORBITS:
+            table = table.append_column(field.name, pc.if_else(identity, mine[field.name].take(places), None))
         # the scores of the measurement are for nobody
-        yield with_columns(table.drop_columns(["score"]).append_column(AVERAGED, averages), SCHEMA.names)
+        yield with_columns(table.drop_columns(["score"]), SCHEMA.names)
 
 
 def with_columns(table: pa.Table, names: Sequence[str]) -> pa.Table:

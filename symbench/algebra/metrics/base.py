@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from symbench.algebra.statistics import Array, Interval, Sampled
-from symbench.base.columns import SEEN
+from symbench.base.columns import AVERAGED, SEEN
 from symbench.base.passes import PassRecord
 
 
@@ -135,6 +135,10 @@ class Observed(Context):
         confidence: probability of the reference's top-1 class; None for other tasks.
         averaged: ``(n,)``, the prediction of the orbit's mean output, over all of the cell's elements; None where
             outputs are no class scores, or for a subset of the elements.
+        loss_of_average: ``(n,)``, the loss of the orbit's mean output, where ``averaged`` is known; None without
+            labels, and where outputs lose something when they are moved back.
+        orbit_variance: ``(n,)``, the mean squared distance from that output over the orbit; None where the loss is
+            none of squares.
         loss: None without labels.
         moved_target: class index of the moved sample; None where classes do not move.
         label_scores: log-odds of each label ``(k, n, labels)``, above 0 where it is predicted; None for other tasks.
@@ -155,6 +159,8 @@ class Observed(Context):
     moved_target: Array | None = None
     confidence: Array | None = None
     averaged: Array | None = None
+    loss_of_average: Array | None = None
+    orbit_variance: Array | None = None
     loss: Array | None = None
     label_scores: Array | None = None
     label_targets: Array | None = None
@@ -180,9 +186,10 @@ class Observed(Context):
         return replace(self, **self.tables_of(keep), **named, weights=self.weights[keep])
 
     def tables_of(self, keep: Array) -> dict[str, Any]:
-        """The tables with the rows of some elements; the average over the orbit is of none of them."""
+        """The tables with the rows of some elements; averages over the orbit are of none of them."""
         known = {name: getattr(self, name) for name in SEEN}
-        return {"averaged": None, **{name: rows if rows is None else rows[keep] for name, rows in known.items()}}
+        averages = dict.fromkeys(AVERAGED.values())
+        return {**averages, **{name: rows if rows is None else rows[keep] for name, rows in known.items()}}
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from symbench.algebra.comparison import Sums, Totals
-from symbench.base.columns import OBSERVATIONS
+from symbench.base.columns import AVERAGED, OBSERVATIONS
 from symbench.base.records import CellRecord, ElementRecord, FileRecord, PartRecord, ProbeRecord
 from symbench.measure.evaluate.clock import Clock
 from symbench.measure.evaluate.cost import facts_of
@@ -121,14 +121,17 @@ def _gallery(
 def _sample_rows(
     reference: Reference, order: Sequence[int], parts: Sequence[tuple[int, int]], scratch: Scratch
 ) -> dict[str, np.ndarray]:
-    """One row per sample: the prediction of the orbit's mean output, null where outputs are no class scores."""
+    """One row per sample: what the orbit's mean output comes to, null where outputs have no such thing."""
     paths = [scratch.pairing(reference.task.output, first) for first, _ in parts]
-    averaged = [scratch.load(path, "averaged_prediction").get("averaged_prediction") for path in paths]
-    known = [values for values in averaged if values is not None]
+    kept = [scratch.load(path, *AVERAGED) for path in paths]
+    nothing = np.full(len(order), None)
     return {
         "output": np.full(len(order), reference.task.output, dtype=object),
         "sample": np.array(order),
-        "averaged_prediction": np.concatenate(known) if len(known) == len(parts) else np.full(len(order), None),
+        **{
+            name: np.concatenate([each[name] for each in kept]) if all(name in each for each in kept) else nothing
+            for name in AVERAGED
+        },
     }
 
 

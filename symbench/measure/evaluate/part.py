@@ -8,10 +8,11 @@ from dataclasses import fields
 import torch
 from torch import Tensor
 
-from symbench.algebra.comparison import Sums, flat
+from symbench.algebra.comparison import Sums
 from symbench.base.environment import sent
 from symbench.measure.evaluate.finite import Finite
 from symbench.measure.evaluate.moves import Block
+from symbench.measure.evaluate.orbits import Orbits
 from symbench.measure.evaluate.reference import Reference
 from symbench.measure.evaluate.scratch import Scratch
 from symbench.measure.tasks import Views
@@ -23,7 +24,7 @@ MOST_NUMBERS = 4_000_000
 
 
 class Part:
-    """What is kept of one output for one part: columns ``(elements, n)``, sums, and the mean over the orbit.
+    """What is kept of one output for one part: columns ``(elements, n)``, sums, and what orbits average to.
 
     All of it stays where outputs are compared until it is saved: no device is waited for in between.
     """
@@ -47,7 +48,7 @@ class Part:
         self.shape = (len(weights), len(samples))
         self.columns: dict[str, Tensor] = {}
         self.sums: dict[str, Tensor] = {}
-        self.orbit_mean: Tensor | None = None
+        self.orbits = Orbits(reference, self.weights, samples)
         self.vectors = vectors
         self.deviations: Tensor | None = None
 
@@ -69,25 +70,24 @@ class Part:
         if self.vectors:
             self._deviate(block, reference.comparison.real_only(moved - expected, self.samples[block.samples]))
         ordered = reference.in_own_order(block.elements, output)
-        for name, values in task.columns(self._views(block, ordered, raw, target)).items():
+        views = self._views(block, ordered, raw, target)
+        for name, values in task.columns(views).items():
             self._column(name, block, values)
         self._column("valid", block, valid)
         moved_target = None if target is None else reference.moved_target(block.elements, target)
         if moved_target is not None:
             self._column("moved_target", block, moved_target)
         self._sums(block, reference.comparison.sums(moved, expected, mean, self.samples[block.samples]))
-        if task.scores:
-            self._average(block, moved if ordered is output else task.compared(ordered), valid)
+        if task.scores or views.target is not None:
+            self.orbits.put(block, moved, task.compared(raw), views, valid)
 
     def save(self, scratch: Scratch, first: int) -> None:
         """Write what was taken in."""
         name = self.reference.task.output
         if self.deviations is not None:
             self.sums[DEVIATIONS] = self.deviations
-        averaged = None if self.orbit_mean is None else self.reference.task.averaged(self.orbit_mean)
-        if averaged is not None:
-            self.sums["averaged_prediction"] = averaged
-        for path, kept in ((scratch.columns(name, first), self.columns), (scratch.pairing(name, first), self.sums)):
+        sums = self.sums | self.orbits.columns
+        for path, kept in ((scratch.columns(name, first), self.columns), (scratch.pairing(name, first), sums)):
             scratch.save(path, **{column: values.cpu().numpy() for column, values in kept.items()})
 
     def _views(self, block: Block, output: Tensor, raw: Tensor, target: Tensor | None) -> Views:
@@ -128,11 +128,3 @@ class Part:
         there = slice(block.samples.start, min(block.samples.stop, self.deviations.shape[1]))
         if there.start < there.stop:
             self.deviations[block.place, there] = flat[:, : there.stop - there.start]
-
-    def _average(self, block: Block, outputs: Tensor, valid: Tensor) -> None:
-        """Add to the orbit's mean output: what averaging over the group at test time would answer."""
-        weights = (self.weights[block.place] * valid).to(outputs)
-        weighted = torch.einsum("kn,knc->nc", weights, flat(outputs))
-        if self.orbit_mean is None:
-            self.orbit_mean = weighted.new_zeros((self.shape[1], weighted.shape[1]))
-        self.orbit_mean[block.samples] += weighted

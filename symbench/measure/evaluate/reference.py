@@ -93,8 +93,7 @@ class Reference:
             move = self.action.bind(g, unmoved) if place is None else self._bound.to(g, place, unmoved)
             return moved, move(unmoved), move(mean[None])[:, 0]
         if not isinstance(self.action, TrivialAction):
-            back = self.prepared.group.inverse(g.flatten(0, 1))[None]
-            moved = self.action.act(back, moved.flatten(0, 1))[0].unflatten(0, moved.shape[:2])
+            moved = self.moved_back(g, moved)
         return moved, unmoved.expand_as(moved), mean.expand(len(g), *mean.shape)
 
     def in_own_order(self, g: Tensor, output: Tensor) -> Tensor:
@@ -108,9 +107,18 @@ class Reference:
         """
         if not isinstance(self.task.field, Classes):
             return output
+        return self.moved_back(g, output)
+
+    def moved_back(self, g: Tensor, values: Tensor) -> Tensor:
+        """``g^-1`` of each value.
+
+        Args:
+            g: the elements, ``(k, ...)`` or ``(k, n, ...)``.
+            values: ``(k, n, *output)``.
+        """
         group = self.prepared.group
-        each = g.repeat_interleave(output.shape[1], 0) if g.ndim == 1 + group.element_ndim else g.flatten(0, 1)
-        return self.action.act(group.inverse(each)[None], output.flatten(0, 1))[0].unflatten(0, output.shape[:2])
+        each = g.repeat_interleave(values.shape[1], 0) if g.ndim == 1 + group.element_ndim else g.flatten(0, 1)
+        return self.action.act(group.inverse(each)[None], values.flatten(0, 1))[0].unflatten(0, values.shape[:2])
 
     def moved_target(self, g: Tensor, target: Tensor) -> Tensor | None:
         """The classes of moved samples, ``(k, n)``, where the group permutes them; None where they stay.

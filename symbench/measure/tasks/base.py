@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
@@ -127,6 +127,22 @@ class Task(ABC):
         """
         del output, target
         raise Unfit(f"output {self.output!r} is taken for a task that has no loss: {self.kind}", "one with a target")
+
+    def loss_of(self, values: Tensor, target: Tensor, real: Tensor | None) -> Tensor | None:
+        """The column ``loss`` of outputs as :meth:`compared`, ``(k, n)``; None where there is no such column.
+
+        Args:
+            values: ``(k, n, *output)``.
+            target: ``(k, n, *target)``.
+            real: as in :class:`Views`.
+        """
+        as_given = replace(self, form=self.scale)  # class scores are compared as what the suite's scale says
+        return as_given.columns(Views(values, values[0], target, real=real)).get("loss")
+
+    def squares(self, values: Tensor, real: Tensor | None) -> Tensor | None:
+        """Squared lengths of ``(k, n, *output)`` in the loss's unit, ``(k, n)``; None where it is none of squares."""
+        del values, real
+        return None
 
     def check_target(self, shape: tuple[int, ...], target: Tensor, names: Mapping[int, str] = NO_NAMES) -> None:
         """Refuse targets ``(n, ...)`` that an output of this shape cannot be held against; classes by their names.

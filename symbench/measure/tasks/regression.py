@@ -9,7 +9,7 @@ from typing import ClassVar
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
-from symbench.algebra.comparison import flat, squared_distances
+from symbench.algebra.comparison import flat
 from symbench.algebra.fields import Embedding, Logits, Probabilities, word_of
 from symbench.measure.tasks.base import NO_NAMES, Columns, Task, Unfit, Views, shaped
 
@@ -30,10 +30,13 @@ class Regression(Task):
         columns = {"score": numbers[..., 0]} if numbers.shape[-1] == 1 else {}
         if views.target is not None:
             wanted = views.target.double().reshape(views.output.shape)
-            columns["loss"] = squared_distances(views.output, wanted) / numbers.shape[-1]
-            if views.real is not None:  # padding is zero on both sides, and counts neither way
-                columns["loss"] = columns["loss"] / views.real
+            columns["loss"] = self.squares(views.output.double() - wanted, views.real)
         return columns
+
+    def squares(self, values: Tensor, real: Tensor | None) -> Tensor:
+        """The mean over the output; padding is zero, and counts neither way."""
+        mean = flat(values.double()).square().mean(-1)
+        return mean if real is None else mean / real
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Maps have to be some; of anything else any shape will do."""

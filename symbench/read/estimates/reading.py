@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from symbench.algebra.fields import Classes
 from symbench.algebra.metrics.base import Context, Observed
 from symbench.algebra.statistics import Array
-from symbench.base.columns import SEEN
+from symbench.base.columns import AVERAGED, SEEN
 from symbench.base.passes import PassRecord
 from symbench.base.records import CellRecord
 
@@ -69,14 +69,13 @@ class Reading:
         self._block: tuple[tuple[str, ...], int, Observed] | None = None
 
     @cached_property
-    def _orbits(self) -> tuple[Array, Array | None]:
-        """The samples in ascending order, and the predictions of their orbits' means, where there are any."""
+    def _orbits(self) -> tuple[Array, dict[str, Array]]:
+        """The samples in ascending order, and what there is of their orbits' means, by the names metrics have."""
         table = self.cells.samples(self.record.key)
-        mine = table.filter(pc.equal(table["output"], self.output))
-        samples, found = mine["sample"].to_numpy(), mine["averaged_prediction"]
-        order = np.argsort(samples)
-        averaged = None if found.null_count == len(mine) else found.cast(pa.float64()).to_numpy()[order]
-        return samples[order], averaged
+        mine = table.filter(pc.equal(table["output"], self.output)).sort_by("sample")
+        known = {name: mine[column] for column, name in AVERAGED.items() if mine[column].null_count < len(mine)}
+        arrays = {name: column.cast(pa.float64()).to_numpy() for name, column in known.items()}
+        return mine["sample"].to_numpy(), arrays
 
     @cached_property
     def _held(self) -> set[str]:
@@ -157,7 +156,7 @@ class Reading:
         if scores is not None and targets is not None:  # of several labels: the share that is right
             known["correct"] = ((scores > 0) == targets).mean(axis=-1)
         every, averaged = self._orbits
-        known["averaged"] = None if averaged is None else averaged[np.searchsorted(every, samples)]
+        known |= {name: values[np.searchsorted(every, samples)] for name, values in averaged.items()}
         known["valid"] = known["valid"] == 1
         beside = {name: value for name, value in vars(self.context).items() if name != "samples"}
         return Observed(**known, **beside, samples=samples)

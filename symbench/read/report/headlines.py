@@ -14,10 +14,11 @@ from symbench.read.numbers import percent
 from symbench.read.report import chance
 from symbench.read.report.places import Places
 from symbench.read.report.ranks import CLEAN, ORBIT, Ranked
-from symbench.read.report.tables import EXACTNESS, Board, where_exact, whole
+from symbench.read.report.tables import EXACTNESS, Board, unequal, where_exact, whole
 
 ENOUGH = 4
 """Sentences, where there is that much to say; the rest stand in the leaderboard."""
+UNEQUAL = "Targets are moved otherwise than outputs, or lengths change, so that losses over the orbit are in doubt"
 NEWS = {"pass": "good", "fail": "bad", "error": "bad"}
 
 
@@ -48,6 +49,12 @@ def of(
     elif done < len(cells):
         found.append((f"{done} of {len(cells)} cells are measured so far.", "warn"))
     found += _collapsed(frame, places)
+    wrong = [
+        f"{row.model} under {places.name(str(row.symmetry), str(row.dataset), str(row.output))}"
+        for row in unequal(whole(frame)).itertuples()
+    ]
+    if wrong:
+        found.append((f"{UNEQUAL}: {_some(wrong)}.", "bad"))
     found += _breaks(ranked, places)
     found += _turned(ranked, places)
     exact = _exact(frame, places)

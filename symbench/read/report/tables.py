@@ -68,11 +68,11 @@ class Board:
     collapsed: tuple[str, ...] = ()
 
 
-CLEAN, WORST, RETRIEVAL, DEVIATION, EXACTNESS, EXCLUDED, LAYER, SHARE, OPERATIONS, TIME, SPEED = (
+CLEAN, WORST, RETRIEVAL, DEVIATION, EXACTNESS, EXCLUDED, LAYER, SHARE, OPERATIONS, TIME, SPEED, SUM = (
     role_of(role)
     for role in (
         "as it is", "worst element", "retrieval", "deviation", "exactness", "excluded pairs", "layer",
-        "the model's share", "operations", "time", "speed",
+        "the model's share", "operations", "time", "speed", "adding up",
     )
 )  # fmt: skip
 NOTES = {
@@ -146,7 +146,7 @@ def _board(
         ["model", *headings(columns)],
         rows,
         failed,
-        [*_verdicts(group), *_taken(group)],
+        [*_verdicts(group), *_unequal(over_all), *_taken(group)],
         columns,
         place,
         level,
@@ -178,6 +178,16 @@ def _verdicts(group: pd.DataFrame) -> list[str]:
         words = "broken at any precision" if words == "broken: precision does not matter" else words
         by_words.setdefault(words, []).append(str(row.model))
     return [f"{', '.join(models)}: {words}" for words, models in by_words.items()]
+
+
+def _unequal(over_all: pd.DataFrame) -> list[str]:
+    """Where losses over the orbit are not the sum of what they have to be the sum of, by theorem."""
+    return [f"{row.model}: {row.reason}" for row in unequal(over_all).itertuples()]
+
+
+def unequal(frame: pd.DataFrame) -> pd.DataFrame:
+    """The estimates of what losses miss their sums by, of those that miss them."""
+    return frame[(frame["metric"] == SUM) & frame["estimate"].notna() & frame["reason"].notna()]
 
 
 def where_exact(group: pd.DataFrame) -> str:
