@@ -28,11 +28,12 @@ WRITERS = {
     "measure/plan/widths.py": {"parameters", "trainable_parameters"},
     "measure/evaluate/modes.py": {"changed_predictions", "largest_deviation"},
     "measure/tasks/base.py": {"loss"},
+    "read/report/trainings.py": {"accuracy", "loss"},
     "measure/tasks/multi_label.py": {"loss"},
     "measure/tasks/regression.py": {"loss"},
     "measure/tasks/scores.py": {"loss"},
 }  # fmt: skip
-"""What writes or reads a cell's columns and facts, some of which are called as the metrics that are made from them; and what
+"""What writes or reads a cell's columns, facts and curve, some of which are called as the metrics that are made from them; and what
 knows the suite's key, and the folder, that are called as what is measured there."""
 NAMES = "|".join(map(re.escape, METRICS.rows))
 

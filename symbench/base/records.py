@@ -86,6 +86,17 @@ class ProbeRecord(Record):
     )
 
 
+class CurveRecord(Record):
+    """How a training went, epoch by epoch: of a long one some epochs, the first and the last among them."""
+
+    epoch: list[int]
+    step: list[int] = Field(description="optimiser steps up to the epoch's end")
+    loss: list[float] = Field(description="mean over the epoch's samples, each by the weights of its time")
+    accuracy: list[float | None] = Field(description="likewise, as samples were shown; null without classes")
+    validation_loss: list[float | None] = Field(description="at the epoch's end; null without a validation part")
+    validation_accuracy: list[float | None]
+
+
 class CellRecord(Sealed):
     """``cell.json``: written last, so that a folder that has one is whole."""
 
@@ -132,6 +143,9 @@ class CellRecord(Sealed):
     facts: dict[str, float | None] = Field(description="parameters, flops, seconds_per_sample and the like")
     remarks: dict[str, str] = Field(default_factory=dict, description="what is said of facts, and of how a model ran")
     checkpoint: str | None = Field(description="SHA-256 of the weights that were measured")
+    training: CurveRecord | None = Field(
+        default=None, description="how the training went that the weights are of, where that was here"
+    )
     probe: ProbeRecord | None = Field(
         default=None, description="a model that gives other outputs now is not the one that was measured"
     )

@@ -30,7 +30,7 @@ FLOATS = [field.name for field in SCHEMA if field.type == SINGLE]
 
 
 def write_observations(store: Store, records: Sequence[CellRecord], passes: Sequence[PassRecord], path: Path) -> None:
-    """Write what is kept of a run.
+    """Write what is kept of a run; how models were trained is not.
 
     Args:
         store: where its cells are.
@@ -38,7 +38,7 @@ def write_observations(store: Store, records: Sequence[CellRecord], passes: Sequ
         passes: throughput passes.
         path: of the Parquet file.
     """
-    unique = {record.key: record for record in records}
+    unique = {record.key: record.model_copy(update={"training": None}) for record in records}
     schema = SCHEMA.with_metadata({CELLS: packed(unique.values()), **({PASSES: packed(passes)} if passes else {})})
     options: dict[str, Any] = {"compression": "zstd", "compression_level": 9, "use_dictionary": _words(schema)}
     options["use_byte_stream_split"] = FLOATS

@@ -271,6 +271,7 @@ def _record(
         facts={**job.facts, **facts, **controls.facts, **job.checked.facts},
         remarks=remarks | said_of_mode(job),
         checkpoint=job.checkpoint,
+        training=job.curve,
         environment=job.environment,
     )
 

@@ -18,6 +18,7 @@ from symbench.algebra.fields import Category, Classes, Field, MultiLabel
 from symbench.base.code import LONGEST, foreign
 from symbench.base.environment import exact_device, sent
 from symbench.base.errors import CellError, DataError, Problem
+from symbench.base.records import CurveRecord
 from symbench.domains.common.canvas import Canvas
 from symbench.domains.common.datasets.base import Batch, Dataset
 from symbench.domains.common.handling import handling_of
@@ -56,6 +57,7 @@ class Job:
         scale: whether class scores are compared as probabilities or as logits.
         seed: the suite's.
         checkpoint: SHA-256 of the weights, where they come from a file.
+        curve: how its training went, where it was trained here.
         facts: what is already known of the model, such as what its training took.
         environment: versions, device and flags.
         layers: the field of every layer that the suite names, by the submodule's name.
@@ -102,6 +104,7 @@ class Job:
     runner: Model | None = None
     checked: Checked = field(default_factory=Checked)
     replica: bool = False
+    curve: CurveRecord | None = None
     passed: Callable[[int], None] | None = None
 
     @property

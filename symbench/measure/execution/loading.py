@@ -10,6 +10,7 @@ from typing import Any
 
 from symbench.base.allocation import kept_buffers
 from symbench.base.environment import current, numeric_flags
+from symbench.base.records import CurveRecord
 from symbench.domains.common.canvas import Canvas
 from symbench.domains.common.datasets.base import names_of_outputs
 from symbench.domains.common.models.base import Model
@@ -69,6 +70,7 @@ class Loaded:
         facts: what is known of it before it is measured.
         build: makes it anew; None where nothing will need that.
         known: what its cells have found out about its cost, by dataset and canvas.
+        curve: how its training went, where it was trained here.
     """
 
     model: Model
@@ -76,6 +78,7 @@ class Loaded:
     facts: dict[str, float | None] = field(default_factory=dict)
     build: Callable[[], Model] | None = None
     known: dict[tuple[str, Canvas | None], Known] = field(default_factory=dict)
+    curve: CurveRecord | None = None
 
 
 @contextmanager
@@ -120,6 +123,7 @@ def job_of(
         scale=suite.scores,
         seed=suite.seed,
         checkpoint=loaded.checkpoint,
+        curve=loaded.curve,
         facts={**loaded.facts, "unreadable_samples": float(len(dataset.unusable))},
         environment={**(environment or {}), "batch": batch},
         layers=layer_fields(suite.models[cell.pair.model]),

@@ -165,4 +165,4 @@ class Worker:
             model = ready(module, suite.models[name], name, device=device, dtype=dtype_of(suite))
             return completed(self.space, model, cell, device)
 
-        return Loaded(build(), checkpoint, facts, build)
+        return Loaded(build(), checkpoint, facts, build, curve=trained.curve if trained is not None else None)

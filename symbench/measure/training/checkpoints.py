@@ -19,13 +19,14 @@ from symbench.base.environment import hardware
 from symbench.base.errors import ConfigError, ModelError, Problem
 from symbench.base.events import Listener, Note
 from symbench.base.paths import cache_folder, sha256_file
+from symbench.base.records import CurveRecord
 from symbench.measure.plan.data import NOT_CACHEABLE
 from symbench.measure.plan.document import Plan
 from symbench.measure.plan.workspace import Workspace
 from symbench.measure.store import Digests, content_key, is_sealed, write_text, written
 from symbench.measure.training.loop import fit, fit_together
 from symbench.measure.training.partial import Keeper
-from symbench.measure.training.record import Record
+from symbench.measure.training.record import Record, curve_of
 from symbench.measure.training.together import Replica, block_of
 
 DIGESTS = Digests()
@@ -64,6 +65,11 @@ class Checkpoint:
         numbers = {name: self.measured.get(key) for name, key in FACTS.items()}
         known = {name: None if value is None else float(value) for name, value in numbers.items()}
         return {"training_seconds": self.seconds, **known}
+
+    @property
+    def curve(self) -> CurveRecord | None:
+        """How the training went, as its cells keep it."""
+        return curve_of(self.measured.get("curve", []))
 
 
 def check_writable() -> None:

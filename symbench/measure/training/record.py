@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from symbench.base.records import CurveRecord
+
+MOST_POINTS = 100
+"""Epochs that are kept with each cell: 5 kB."""
 
 
 @dataclass(frozen=True)
@@ -129,3 +134,22 @@ class Record:
             "remarks": dict(self.remarks),
             "curve": [asdict(point) for point in done.curve],
         }
+
+
+def curve_of(points: Sequence[Mapping[str, Any]]) -> CurveRecord | None:
+    """What cells keep of a curve, with six digits; None without any.
+
+    Args:
+        points: an entry for each epoch, as a checkpoint's note has them.
+    """
+    count = len(points)
+    if not count:
+        return None
+    last = min(count, MOST_POINTS) - 1
+    kept = [points[round(i * (count - 1) / max(last, 1))] for i in range(last + 1)]
+    columns = {name: [_short(point[name]) for point in kept] for name in CurveRecord.model_fields}
+    return CurveRecord.model_validate(columns)
+
+
+def _short(value: float | None) -> float | None:
+    return float(f"{value:.6g}") if isinstance(value, float) else value

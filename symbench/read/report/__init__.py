@@ -138,7 +138,7 @@ def _write(material: Material, folder: Path, formats: Sequence[str], gate: GateR
     texts: dict[str, str] = {}
     drawn: list[Drawn] = []
     if {"html", *drawing.KINDS} & set(formats):
-        drawn = drawing.draw(material.scenes(), folder, formats, material.answers)
+        drawn = drawing.draw(material, folder, formats)
     comparisons = compared(material) if {"html", "md", "csv"} & set(formats) else []
     costs = tables.costs(frame, material.metrics)
     boards, split = tables.boards(frame, material.metrics), faults.boards(material.shown)

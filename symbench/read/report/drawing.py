@@ -20,14 +20,16 @@ from symbench.base.errors import CellError
 from symbench.base.escape import csv_safe
 from symbench.base.registry import Table
 from symbench.measure.store import write_text, written
+from symbench.read.report import trainings
 from symbench.read.report.figures import FIGURES, FigureRow, in_order
+from symbench.read.report.material import Material
 from symbench.read.report.scene import Scene
 from symbench.read.report.style import STYLE, Sketch
 from symbench.read.studies import Answer
 from symbench.read.studies.draw import sketch as draw_study
 
-STUDIES = "studies"
-"""The section of the page that answers stand in."""
+STUDIES, TRAINING = "studies", "training"
+"""The sections of the page that answers and curves of training stand in."""
 KINDS = ("svg", "png", "pdf")
 METADATA: dict[str, dict[str, Any]] = {
     "svg": {"Date": None}, "png": {"Software": None}, "pdf": {"CreationDate": None},
@@ -59,27 +61,30 @@ class Drawn:
     paths: list[Path]
 
 
-def draw(
-    scenes: Iterable[Scene], folder: Path, formats: Sequence[str], answers: Sequence[Answer] = ()
-) -> list[Drawn]:
+def draw(material: Material, folder: Path, formats: Sequence[str]) -> list[Drawn]:
     """Draw every figure that suits, and write it in every format with its data beside it.
 
     Args:
-        scenes: what to draw from.
-        answers: of studies, each of which has a figure.
+        material: what to draw from.
         folder: where to.
         formats: ``svg``, ``png``, ``pdf`` are written; ``html`` wants the SVG.
     """
     drawn = []
     with rc_context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")  # names may be in any script
-        for section, name, sketch in chain(_of_studies(answers), sketches(scenes)):
+        for section, name, sketch in _every(material):
             wanted = [kind for kind in KINDS if kind in formats or (kind == "svg" and "html" in formats)]
             sketch.figure.draw_without_rendering()
             sketch.figure.set_layout_engine("none")  # laid out once, the same in every format
             images = {kind: _drawn(sketch, kind) for kind in wanted}
             drawn.append(_write(section, name, sketch, images, folder, formats))
     return drawn
+
+
+def _every(material: Material) -> Iterator[tuple[str, str, Sketch]]:
+    """All figures, each with its section and the stem of its files."""
+    learning = ((TRAINING, TRAINING, sketch) for sketch in trainings.sketches(material))
+    return chain(_of_studies(material.answers), learning, sketches(material.scenes()))
 
 
 def _of_studies(answers: Sequence[Answer]) -> Iterator[tuple[str, str, Sketch]]:

@@ -22,7 +22,7 @@ from symbench.read.estimates import NOT_YET
 from symbench.read.gate.words import sentence, waits
 from symbench.read.numbers import scientific
 from symbench.read.report import chance, faults, gallery, headlines, pairs, ranks, sheets, speed, tables
-from symbench.read.report.drawing import STUDIES, Drawn
+from symbench.read.report.drawing import STUDIES, TRAINING, Drawn
 from symbench.read.report.figures import FigureRow, in_order
 from symbench.read.report.inline import Inliner
 from symbench.read.report.material import Material, letter_of
@@ -52,7 +52,8 @@ def figure_sections() -> dict[str, FigureRow]:
 
 BEFORE = {
     "summary": "Summary",
-    "studies": "Studies",
+    STUDIES: "Studies",
+    TRAINING: "Training",
     "comparison-0": "Comparison",
     "leaderboard": "Leaderboard",
     "robustness": "Ranks",
@@ -84,7 +85,7 @@ def render(
     there = {
         "comparison-0": comparisons, "robustness": ranked, "attribution": attribution or "attribution" in filled,
         "gallery": walls, "studies": material.answers, "gate": gate, "failed": failed,
-        **{name: name in filled for name in own},
+        **{name: name in filled for name in (TRAINING, *own)},
     }  # fmt: skip
     sections = BEFORE | {name: row.heading for name, row in own.items()} | AFTER
     present = {name: heading for name, heading in sections.items() if there.get(name, True)}

@@ -11,6 +11,7 @@ import pandas as pd
 from cycler import cycler
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 """Okabe & Ito's: told apart by all common kinds of colour vision. The page has a lighter one for dark rooms."""
@@ -134,6 +135,19 @@ def chance_line(
         axes.text(1.01, value, label, transform=axes.get_yaxis_transform(), ha="left", va="center", **text)
     else:
         axes.axvline(value, **dots)
+
+
+LOGARITHMIC = 8
+"""Values that span more than so many times the least are drawn along their logarithm."""
+
+
+def logarithmic_where_wide(axes: Any, least: float, most: float) -> None:
+    """Draw the vertical axis along its logarithm where values span much, with plain numbers: 0.02, 0.05, 0.1."""
+    if least > 0 and most > LOGARITHMIC * least:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def legend_inches(names: Sequence[str]) -> float:

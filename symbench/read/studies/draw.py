@@ -9,7 +9,16 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from symbench.read.report.style import INK, MUTED, Sketch, legend, legend_inches, look
+from symbench.read.report.style import (
+    INK,
+    LOGARITHMIC,
+    MUTED,
+    Sketch,
+    legend,
+    legend_inches,
+    logarithmic_where_wide,
+    look,
+)  # fmt: skip
 from symbench.read.studies.answer import Answer
 
 WIDE, HIGH = 4.6, 2.9
@@ -18,8 +27,6 @@ LINE = 0.34
 """Inches of one arm where arms stand below one another."""
 DOTTED = (0, (1, 1.6))
 """The line of a value that is no arm's."""
-LOGARITHMIC = 8
-"""Values that span more than so many times the least are drawn along their logarithm."""
 
 
 def sketch(number: int, answer: Answer) -> Iterator[Sketch]:
@@ -57,9 +64,8 @@ def _along(answer: Answer) -> Figure:
             expected = factor * frame["expected"][mine].to_numpy(dtype=float)
             axes.plot(x, expected, linestyle="none", marker="x", markersize=7, color=INK, zorder=5)
     _ticks(axes, places.unique(), [str(tick) for tick in ticks], spread=bool(numeric.notna().all()))
-    least, most = frame["estimate"].min(), frame["estimate"].max()
-    if factor == 1.0 and least > 0 and most > LOGARITHMIC * least:
-        axes.set_yscale("log")
+    if factor == 1.0:
+        logarithmic_where_wide(axes, frame["estimate"].min(), frame["estimate"].max())
     _ceiling(axes.axhline, answer, factor)
     axes.set_xlabel(str(answer.about["over"]).replace("_", " "))
     axes.set_ylabel(f"{answer.about['label']}{', %' if factor > 1 else ''}")
