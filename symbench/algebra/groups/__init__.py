@@ -5,6 +5,8 @@ To add one: write its file here, and add a row to ``GROUPS``. The law tests pick
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,12 +32,14 @@ class GroupRow(Row):
         actions: ``ActionRow``s that a plug-in's own family brings along, or their import paths.
         alone: the kinds of values and places that a plug-in's own family leaves alone by theorem.
         sized: the group of the permutations of as many things as the leaf that it is on has places: ``n`` is theirs.
+        order: how many elements it has, of its options; None where they have no end, or nothing is known.
     """
 
     family: str = ""
     actions: tuple[Any, ...] = ()
     alone: frozenset[str] = frozenset()
     sized: bool = False
+    order: Callable[[Any], int] | None = None
 
 
 class SymmetricOptions(Options):
@@ -53,6 +57,7 @@ GROUPS = Table(
             "all permutations of n things",
             SymmetricOptions,
             "symmetric",
+            order=lambda options: math.factorial(options.n),
             aliases=("S_<n>", "Sym<n>", "symmetric", "permutation", "permutations"),
         ),
         "S": GroupRow(
@@ -73,6 +78,24 @@ PRODUCT = " x "
 def factors(name: str) -> list[str]:
     """The factors of a product's name, in one order however it is written; other groups are their own only factor."""
     return sorted(part.strip() for part in name.split(PRODUCT))
+
+
+def order_of(name: str, *, where: str = "") -> int | None:
+    """How many elements a group has, or a product of groups; None where they have no end, or it is code.
+
+    Raises:
+        ConfigError: there is no such group.
+    """
+    orders = [_order(part, where) for part in factors(name)]
+    known = [order for order in orders if order is not None]
+    return math.prod(known) if len(known) == len(orders) else None
+
+
+def _order(name: str, where: str) -> int | None:
+    if ":" in name:
+        return None
+    row, given = GROUPS.find(name, where=where)
+    return None if row.order is None else row.order(checked_options(row.options, given, where))
 
 
 def built_in_family(name: str) -> str | None:

@@ -10,6 +10,7 @@ from symbench.base.document import Document, Path_
 from symbench.base.errors import Problem, near_miss, one_of, quoted
 from symbench.measure.suite.studies import Breaking, Exchange, Means, Study, arm_of
 from symbench.measure.suite.swept import Swept
+from symbench.measure.suite.wrong_groups import problems_of_wrong_groups
 
 if TYPE_CHECKING:
     from symbench.measure.suite.entries import Suite
@@ -40,6 +41,10 @@ def problems_of_studies(suite: Suite, source: Document) -> Iterator[Problem]:
         if isinstance(study, Means) and study.ceiling and study.metric != role_of("orbit mean"):
             expected = f"metric: {role_of('orbit mean')}, which alone has one"
             yield Problem(source.where((*place, "ceiling")), f"got a ceiling for {study.metric}", expected)
+        if isinstance(study, Means):
+            costs = [name for name, row in METRICS.rows.items() if row.scope == "model"]
+            yield from _among(study.at, costs, source, (*place, "at"))
+            yield from problems_of_wrong_groups(suite, study, source, place)
 
 
 def _asked_of(suite: Suite, study: Study) -> Arms:

@@ -52,6 +52,10 @@ class Means(Asked):
     is drawn along. ``element`` takes the estimate of one element in place of that over all. ``expected`` are values
     that theory knows, of an arm at each value of ``over``, to be held against what was measured. ``ceiling`` says
     which arms pass what accuracy over the orbit an invariant model can reach at most.
+
+    ``at`` names the cost that all arms are to have alike, to be held against what they have. ``wrong`` names
+    controls, each with the arm of whose order its group is another one: they share as many weights, by a symmetry
+    that the data lack. ``groups`` says of which group an arm is where its model does not.
     """
 
     ask: Literal["means"]
@@ -61,6 +65,9 @@ class Means(Asked):
     over: str | None = None
     expected: dict[str, list[float]] = Field(default_factory=dict)
     ceiling: bool = False
+    at: str | None = None
+    wrong: dict[str, str] = Field(default_factory=dict)
+    groups: dict[str, str] = Field(default_factory=dict)
 
 
 class Exchange(Asked):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from symbench.measure.suite.studies import Means, in_words
 from symbench.read.estimates import BOOTSTRAP_SEED, Cells
 from symbench.read.studies.answer import Answer, name_in_words, within, written, written_difference
 from symbench.read.studies.arms import Point, Sweep, Table, listed, sweep_of, table_of
+from symbench.read.studies.fairness import at_equal_cost
 
 ROUNDING = 1e-9
 """How far an interval without width may lie from the ceiling that it is at."""
@@ -61,7 +62,9 @@ def answer(cells: Cells, manifest: Manifest, asked: Means, metrics: Metrics) -> 
     what = f"{name_in_words(asked.metric)}{f' at {asked.element}' if asked.element else ''}"
     title = asked.title or f"{what} of {listed(sweep.arms)}"
     place = f"{what} on {sweep.dataset} under {sweep.symmetry}"
-    said = _sentences(found, frame, row, against, place, asked.over, sweep.replicas)
+    said = list(_sentences(found, frame, row, against, place, asked.over, sweep.replicas))
+    said += _wrong_groups(found, tables, asked.wrong, row)
+    said += [at_equal_cost(frame, asked.at, asked.over)] if asked.at is not None else []
     text = " ".join([*said, *reasons, *sweep.missing])
     about: dict[str, Any] = {"row": row, "over": asked.over, "label": what}
     if asked.ceiling:
@@ -69,6 +72,18 @@ def answer(cells: Cells, manifest: Manifest, asked: Means, metrics: Metrics) -> 
         text = f"{text} {_against_ceiling(found, ceiling, asked.over)}"
         frame, about = frame.assign(ceiling=ceiling), {**about, "ceiling": ceiling}
     return Answer(title, text, frame, "means", about)
+
+
+def _wrong_groups(
+    found: Sequence[Compared], tables: dict[tuple[str, str], Table], wrong: Mapping[str, str], row: MetricRow
+) -> Iterator[str]:
+    """Each control by a wrong group against the arm whose group is right, point by point."""
+    for each in found:
+        right = wrong.get(each.point.arm)
+        held = None if right is None else _compared(each.point, tables, right, LEVEL)
+        if held is not None and held.difference is not None:
+            place = "" if each.point.at is None else f" at {each.point.place[1]}"
+            yield f"Against {right}{place}, {_verdict(held, row)}: its group is a wrong one of the same order."
 
 
 def _ceiling_of(cells: Cells, sweep: Sweep, metrics: Metrics) -> float:

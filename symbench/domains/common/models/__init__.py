@@ -28,6 +28,7 @@ class ModelRow(Row):
         builds_itself: the factory takes the options alone, because it knows its shapes (most plug-ins).
         source: ``path`` names a :class:`~symbench.domains.common.models.source.Source`.
         library: the package that defines the model, whose code is part of what the model is.
+        group: that it is built for, as suites name groups, with its options in braces; empty where it has none.
     """
 
     inputs: tuple[Field, ...] | Mapping[str, Field] = (USUAL,)
@@ -35,6 +36,7 @@ class ModelRow(Row):
     builds_itself: bool = False
     source: bool = False
     library: str | None = None
+    group: str = ""
 
     def is_shaped(self, options: Mapping[str, Any]) -> bool:
         """Whether the model is made for the images and classes that it meets; pretrained ones are as they are."""

@@ -79,6 +79,7 @@ GROUPS = {
         "turns by multiples of 360/n degrees",
         CyclicOptions,
         "plane",
+        order=lambda options: int(options.n),
         aliases=("Z<n>", "Z_<n>", "C_<n>", "cyclic"),
     ),
     "D<n>": GroupRow(
@@ -86,6 +87,7 @@ GROUPS = {
         "turns by multiples of 360/n degrees, with and without a mirror; D1 is the left-right flip",
         DihedralOptions,
         "plane",
+        order=lambda options: 2 * int(options.n),
         aliases=("D_<n>", "Dih<n>", "dihedral", "flip", "flips", "mirror", "mirrors", "reflections"),
     ),
     "SO2": GroupRow(

@@ -142,12 +142,14 @@ MODELS = {
         "group-equivariant convolutions (Cohen & Welling 2016): exact under quarter turns on odd sizes",
         FourfoldOptions,
         aliases=("g-cnn", "gcnn", "p4"),
+        group="C4",
     ),
     "p4-orientation": ModelRow(
         "symbench.domains.images.models.p4_orientation:P4Orientation",
         "p4-cnn that scores each orientation by itself: its 4 (or 2) classes turn with the image, exactly",
         FourfoldOptions,
         aliases=("orientation", "equivariant-head", "regular-head"),
+        group="C4",
     ),
     "support-cnn": ModelRow(
         "symbench.domains.images.models.support_cnn:SupportCnn",
@@ -177,12 +179,14 @@ MODELS = {
         "group convolutions with quarter turns and mirrors: exact under D4 on odd and even sizes",
         P4mCnnOptions,
         aliases=("p4m", "d4-cnn"),
+        group="D4",
     ),
     "p2mm-cnn": ModelRow(
         "symbench.domains.images.models.p2mm_cnn:P2mmCnn",
         "group convolutions with flips and half turns: exact under D2, a wrong group of p4's order",
         FourfoldOptions,
         aliases=("p2mm", "pmm", "d2-cnn"),
+        group="D2",
     ),
     "rotconv-published": ModelRow(
         "symbench.domains.images.models.rotconv:published",
@@ -205,12 +209,14 @@ MODELS = {
         "steerable filters at N orientations (Weiler et al. 2018): near C_N, exact in its quarter turns",
         RegularCnnOptions,
         aliases=("steerable-cnn", "c8-cnn", "c16-cnn", "cn-cnn"),
+        group="C{order}",
     ),
     "harmonic-cnn": ModelRow(
         "symbench.domains.images.models.harmonic_cnn:HarmonicCnn",
         "circular harmonics (Worrall et al. 2017): exact under quarter turns and mirrors, near under O(2)",
         HarmonicCnnOptions,
         aliases=("h-net", "hnet", "harmonic-net", "o2-cnn"),
+        group="O2",
     ),
     "vit": ModelRow(
         "symbench.domains.images.models.vit:Vit",
@@ -259,6 +265,7 @@ MODELS = {
         source=True,
         outputs=CLASSIFIER,
         library="escnn",
+        group="{group}",
     ),
     "e2cnn": ModelRow(
         "symbench.domains.images.models.steerable:E2cnn",
@@ -268,5 +275,6 @@ MODELS = {
         source=True,
         outputs=CLASSIFIER,
         library="e2cnn",
+        group="{group}",
     ),
 }
