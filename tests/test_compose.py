@@ -185,9 +185,9 @@ def test_a_dry_run_names_what_will_be_trained_and_what_will_fail(here: Path, sym
     )
     ran = symbench("run", "s.yaml", "--dry-run")
     assert ran.code == 0
-    assert re.search(r"to be trained first: [0-9.]+ to [0-9.]+ (s|min) in all, 1,347 samples shown: mlp", ran.err), (
-        ran.err
-    )
+    said = r"to be trained first: [0-9.]+ to [0-9.]+ (s|min) in all, 1,347 samples shown in 1 epoch, "
+    # (17 x 17 + 1) x 256 + 257 x 256 + 257 x 10 weights of 4 bytes; and AdamW's two numbers of each
+    assert re.search(said + r"0.6 MB of checkpoints and 1.7 MB meanwhile: mlp", ran.err), ran.err
     assert "will fail: " in ran.out
     assert "gone" in ran.out
 

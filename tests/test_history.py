@@ -119,6 +119,7 @@ def test_another_model_data_or_machine_tells_nothing(
     assert forecast(measured, symbench)[1]["turns"]["seconds"] is None
 
 
+WEIGHTS = 81 * 8 + 8 + 8 * 3 + 3
 TRAINED = """\
 version: 1
 name: small
@@ -146,7 +147,15 @@ def test_training_is_counted(folder: Folder, symbench: Symbench, tmp_path: Path,
     document, _, said = forecast(folder, symbench)
     (training,) = document["training"]
     assert training == pytest.approx(
-        {"model": "mlp", "seconds": 120.0, "seconds_low": 120 / APART, "seconds_high": 120 * APART}
+        {
+            "model": "mlp",
+            "seconds": 120.0,
+            "seconds_low": 120 / APART,
+            "seconds_high": 120 * APART,
+            "epochs": 6.0,
+            "checkpoint_bytes": 4 * WEIGHTS,
+            "state_bytes": 3 * 4 * WEIGHTS + 8 * 24,
+        }
     )
     assert document["seconds"] > 130
     assert " min with training, controls and loading, from 2 cells and trainings measured" in said

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 from conftest import APART, ROOT, Folder
+from safetensors import safe_open
 
 import symbench as sb
 from symbench.base.events import Event, Note, Started
@@ -22,6 +23,7 @@ from symbench.face.api import prepare
 from symbench.measure.plan.workspace import Workspace
 from symbench.measure.store import content_key
 from symbench.measure.training import checkpoints, partial
+from symbench.measure.training.disk import disk_of
 
 NET = """\
 import torch
@@ -100,6 +102,29 @@ def obtained(
         except sb.Interrupted:
             continue
         return made.digest, [event.text for event in heard if isinstance(event, Note)]
+
+
+@pytest.mark.parametrize("recipe", [*RECIPES, "epochs: 4, seed: 1, together: 3"])
+def test_a_training_takes_the_disk_that_was_said(
+    planned: Spaces, cache: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, recipe: str
+) -> None:
+    if "together" in recipe:  # of networks that have no dropout
+        monkeypatch.setitem(globals(), "SUITE", SUITE.replace('"model.py:Net"', "mlp, width: 8, depth: 1"))
+    cache("kept")
+    space = planned(recipe)
+    entry = space.suite.models["net"].train
+    assert entry is not None
+    path = once(space, 5)  # of an epoch that is not the first, and not done
+    with safe_open(path, "pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    module = space.new_module("net", "blobs")
+    said = disk_of(entry, module, len(tensors["0.order"]))
+    taken = sum(each.nbytes for name, each in tensors.items() if "random." not in name)
+    steps = sum(each.nbytes for name, each in tensors.items() if name.endswith(".step"))  # a number for each weight
+    assert said.state == taken - steps
+    obtained(space)
+    weights = checkpoints._place(space.plan, "net").stat().st_size
+    assert said.checkpoint < weights < said.checkpoint + 2000, "the header"
 
 
 def once(space: Workspace, batches: int) -> Path:

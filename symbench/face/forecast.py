@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,8 +9,8 @@ from typing import Any
 from symbench.algebra.metrics.brought import names_in, with_code
 from symbench.algebra.statistics import no_change, smallest_detectable_difference, unseen
 from symbench.base.environment import hardware
-from symbench.base.errors import CellError
-from symbench.face.history import APART, Guess, History, Work, kind_of, shown_by
+from symbench.face.history import Guess, History, Work
+from symbench.face.trainings import TRIED, Training, document_of, in_words, trainings_of
 from symbench.face.underway import earlier_of, failed_passes
 from symbench.measure import throughput
 from symbench.measure.evaluate.budget import Budget, wider
@@ -23,12 +21,8 @@ from symbench.measure.execution.samples import needs
 from symbench.measure.plan.document import Cell, Plan
 from symbench.measure.plan.workspace import Workspace
 from symbench.measure.suite.gates import metrics_of
-from symbench.measure.suite.studies import arm_of
 from symbench.measure.training.checkpoints import cached
-from symbench.measure.training.trial import seconds_per_sample
 
-TRIED = "steps of"
-"""How the names begin of what a guess has learnt from steps that were tried just for it."""
 BYTES_PER_ROW = 40
 """What an observation comes to on disk, compressed; measured on the quick suite."""
 
@@ -59,7 +53,7 @@ class CellForecast:
     def document(self) -> dict[str, Any]:
         """As plain data."""
         own = {key: value for key, value in vars(self).items() if key not in {"names", "time"}}
-        return {**self.names, **own, **_document(self.time)}
+        return {**self.names, **own, **document_of(self.time)}
 
 
 @dataclass(frozen=True)
@@ -69,8 +63,6 @@ class Forecast:
     Attributes:
         cells: in the order in which they would run.
         trained: the models that would be trained first, with what that would take.
-        shown: how many samples each of them would be shown, each as often as it would.
-        arms: what each of them is called together with those that differ by their seed alone.
         images: how many images would be decoded.
         device: where.
         loading: seconds that it took to load data and models just now, as every run does first.
@@ -79,9 +71,7 @@ class Forecast:
     """
 
     cells: list[CellForecast]
-    trained: dict[str, Guess | None]
-    shown: dict[str, float]
-    arms: dict[str, str]
+    trained: dict[str, Training]
     images: int
     device: str
     loading: float = 0.0
@@ -91,7 +81,8 @@ class Forecast:
     @property
     def time(self) -> Guess | None:
         """What all of it would take that is known; None where nothing is. At most as long as one device would."""
-        known = [time for time in (*self.trained.values(), *(cell.time for cell in self.cells)) if time is not None]
+        times = [*(each.time for each in self.trained.values()), *(cell.time for cell in self.cells)]
+        known = [time for time in times if time is not None]
         if not known:
             return None
         shared = [replace(t, seconds=t.seconds / self.devices, low=t.low / self.devices) for t in known]
@@ -99,7 +90,7 @@ class Forecast:
 
     def document(self) -> dict[str, Any]:
         """As plain data."""
-        training = [{"model": name, **_document(time)} for name, time in self.trained.items()]
+        training = [{"model": name, **each.document()} for name, each in self.trained.items()]
         return {
             "device": self.device,
             "to_train": list(self.trained),
@@ -107,7 +98,7 @@ class Forecast:
             "to_decode": self.images,
             "cells": [cell.document() for cell in self.cells],
             "seconds_of_throughput_passes": self.timing,
-            **_document(self.time),
+            **document_of(self.time),
         }
 
     def table(self) -> list[tuple[str, ...]]:
@@ -136,13 +127,6 @@ class Forecast:
             text += f"; throughput passes of {self.timing:,.0f} s at least, which are not counted"
         return text
 
-    @property
-    def to_train(self) -> str:
-        """The trainings that come first, replicas together."""
-        counts = Counter(self.arms[name] for name in self.trained)
-        names = [f"{count} of {name}" if count > 1 else name for name, count in counts.items()]
-        return ", ".join(names)
-
     def _in_words(self, busy: Sequence[CellForecast]) -> str:
         """How long it would take and how that is known, and what is not known."""
         text, time = "", self.time
@@ -155,22 +139,12 @@ class Forecast:
             text += f", {time} with training, controls and loading, {how}"
         cells = sum(cell.time is None for cell in busy)
         unknown = [f"{cells} of the cells"] if cells else []
-        unknown += [f"the training of {name}" for name, known in self.trained.items() if known is None]
+        unknown += [f"the training of {name}" for name, each in self.trained.items() if each.time is None]
         if unknown and time is None:
             text += "; nothing like it was measured on such hardware, so how long it takes is not known"
         elif unknown:
             text += f"; not counted, as nothing like it was measured: {', '.join(unknown)}"
-        if self.trained:
-            known = [time for time in self.trained.values() if time is not None]
-            takes = f" {sum(known[1:], known[0])} in all," if len(known) == len(self.trained) else ""
-            text += f"; to be trained first:{takes} {sum(self.shown.values()):,.0f} samples shown: {self.to_train}"
-        return text
-
-
-def _document(time: Guess | None) -> dict[str, Any]:
-    if time is None:
-        return dict.fromkeys(("seconds", "seconds_low", "seconds_high"))
-    return {"seconds": time.seconds, "seconds_low": time.low, "seconds_high": time.high}
+        return f"{text}; to be trained first:{in_words(self.trained, self.devices)}" if self.trained else text
 
 
 def of(space: Workspace, ledger: Ledger, *, loading: float = 0.0, passes: int | None = None) -> Forecast:
@@ -186,45 +160,13 @@ def of(space: Workspace, ledger: Ledger, *, loading: float = 0.0, passes: int | 
     history = History(ledger.store, hardware(devices[0], devices=len(devices)))
     cells = [_cell(space, ledger, cell, history) for cell in plan.cells]
     untrained = [name for name in plan.recipes if plan.models[name].broken is None and cached(plan, name) is None]
-    trained = _trainings(space, untrained, history, devices[0])
-    shown = {name: _shown(plan, name) for name in untrained}
+    trained = trainings_of(space, untrained, history, devices[0])
     images = sum(need.pending() for need in needs(space, ledger, plan.cells))
     models = throughput.entrants(space, [cell for cell in plan.cells if space.broken_reason(cell) is None])
     failed = failed_passes(earlier_of(ledger.store, plan)) if models else ()
     lacks = throughput.lacking(space, ledger, models, passes, failed)
     timing = throughput.seconds_at_least(space, models, lacks)
-    arms = {name: _arm(plan, name) for name in untrained}
-    return Forecast(cells, trained, shown, arms, images, ", ".join(devices), loading, len(devices), timing)
-
-
-def _trainings(space: Workspace, names: Sequence[str], history: History, device: str) -> dict[str, Guess | None]:
-    """What each training would take: by earlier ones like it, or else by a few steps of one of its kind."""
-    tried: dict[str, list[float]] = {}
-    found: dict[str, Guess | None] = {}
-    for name in names:
-        recipe, shown = space.plan.recipes[name], _shown(space.plan, name)
-        found[name] = history.training(recipe, shown)
-        if found[name] is not None:
-            continue
-        kind = kind_of(recipe)
-        if kind not in tried:
-            with contextlib.suppress(CellError):
-                tried[kind] = seconds_per_sample(space, name, device=device)
-        if kind in tried:
-            times = {str(i): seconds * shown for i, seconds in enumerate(tried[kind])}
-            found[name] = replace(Guess.around(times, APART), learnt=frozenset({f"{TRIED} {kind}"}))
-    return found
-
-
-def _arm(plan: Plan, name: str) -> str:
-    swept = plan.suite.models[name].swept
-    return name if swept is None else arm_of(swept.of, swept.values, None)
-
-
-def _shown(plan: Plan, name: str) -> float:
-    """How many samples a training shows, each as often as it does."""
-    recipe = plan.suite.models[name].train
-    return 0.0 if recipe is None else shown_by(plan.recipes[name]["recipe"], plan.training[recipe.on].count)
+    return Forecast(cells, trained, images, ", ".join(devices), loading, len(devices), timing)
 
 
 def _cell(space: Workspace, ledger: Ledger, cell: Cell, history: History) -> CellForecast:

@@ -26,8 +26,7 @@ def at_equal_cost(frame: pd.DataFrame, cost: str, over: str | None) -> str:
         return unknown.strip()
     apart = []
     for at, rows in known.groupby("at", sort=False, dropna=False):
-        ordered = rows.sort_values(cost)
-        least, most = ordered.iloc[0], ordered.iloc[-1]
+        least, most = (rows.sort_values(cost, ascending=up, kind="stable").iloc[0] for up in (True, False))
         share = most[cost] / least[cost] - 1 if least[cost] > 0 else float(most[cost] > 0)
         apart.append((share, at, least, most))
     share, at, least, most = max(apart, key=lambda each: each[0])
