@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from symbench.base.document import parse
-from symbench.base.errors import SuiteError
+from symbench.base.errors import ConfigError, SuiteError
+from symbench.measure.plan.pairs import pairs, parse_only
 from symbench.measure.suite import Suite, checked
 
 SUITE = """\
@@ -105,3 +106,31 @@ def test_nobody_writes_what_a_sweep_writes() -> None:
     text = SUITE.format(sweep="", own=", swept: {of: cnn, values: {}}")
     with pytest.raises(SuiteError, match="got unknown key 'swept'"):
         checked(parse(text, Path("s.yaml")), Path())
+
+
+def test_a_swept_entry_may_be_selected_by_its_name() -> None:
+    rules = [
+        "{metric: accuracy, at_least: 0, model: cnn}",
+        "{metric: accuracy, at_least: 0, model: [cnn, raw]}",
+        "{metric: accuracy, at_least: 0, model: 'cnn*'}",
+        "{metric: accuracy, at_least: 0, model: mlp}",
+    ]
+    text = SUITE.format(sweep="", own=", sweep: {width: [4, 8], seeds: 3}, except: {model: raw}")
+    text = text.replace("on: image}", "on: image, only: {model: [cnn, mlp]}}")
+    found = checked(parse(f"{text}gates: [{', '.join(rules)}]\n", Path("s.yaml")), Path())
+    arm = [f"cnn-width-{width}-seed-{seed}" for width in (4, 8) for seed in range(3)]
+    assert [rule.model for rule in found.gates] == [arm, [*arm, "raw"], ["cnn*"], ["mlp"]]
+    assert found.gates[0].name == f"accuracy at_least 0 model={'|'.join(arm[:4])} and 2 more"
+    assert found.symmetries["turns"].only is not None
+    assert found.symmetries["turns"].only.model == [*arm, "mlp"]
+    named = parse(text.replace("model: [cnn, mlp]", "model: [cnm]"), Path("s.yaml"))
+    with pytest.raises(SuiteError, match="symmetries.turns.only.model: 'cnm' matches nothing"):
+        checked(named, Path())
+
+
+def test_part_of_a_run_may_be_a_swept_entry() -> None:
+    found = suite(own="{seeds: 2}")
+    chosen = pairs(found, parse_only("model=cnn,symmetry=turns"))
+    assert [pair.model for pair in chosen] == ["cnn-seed-0", "cnn-seed-1"]
+    with pytest.raises(ConfigError, match="--only model: 'cnm' matches nothing"):
+        pairs(found, parse_only("model=cnm"))

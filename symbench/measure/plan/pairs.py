@@ -13,6 +13,7 @@ from symbench.domains.common.datasets import DATASETS
 from symbench.domains.common.models import MODELS
 from symbench.domains.common.models.inputs import takes
 from symbench.measure.suite import Selector, Suite, unmatched
+from symbench.measure.suite.sweeps import in_full
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ def pairs(suite: Suite, only: Selector | None = None) -> list[Pair]:
     """
     kinds = {"model": list(suite.models), "dataset": list(suite.datasets), "symmetry": list(suite.symmetries)}
     problems: list[Problem] = []
+    only = _in_full(suite, only) if only is not None else None
     for kind, patterns in only.patterns() if only else ():
         problems += unmatched(patterns, kinds[kind], f"--only {kind}")
     found = [
@@ -80,6 +82,15 @@ def pairs(suite: Suite, only: Selector | None = None) -> list[Pair]:
     if not chosen:
         raise ConfigError(Problem("--only", "no cell is left", "a selection that leaves some"))
     return chosen
+
+
+def _in_full(suite: Suite, only: Selector) -> Selector:
+    """The selection, with the models that a swept entry has come to in the place of its name."""
+    arms: dict[str, list[str]] = {}
+    for name, entry in suite.models.items():
+        if entry.swept is not None:
+            arms.setdefault(entry.swept.of, []).append(name)
+    return only.model_copy(update={"model": in_full(only.model, arms)})
 
 
 def _static_fields(suite: Suite, dataset: str) -> Mapping[str, Field] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
@@ -15,6 +15,8 @@ KINDS: tuple[Kind, ...] = ("at_least", "at_most", "max_drop", "max_relative_drop
 RELATIVE: tuple[Kind, ...] = ("max_drop", "max_relative_drop")
 """Kinds that compare with a baseline."""
 Margin = Annotated[float, Field(ge=0)]
+SHOWN = 4
+"""Patterns that the name of a rule has."""
 
 
 class Rule(Selector):
@@ -63,7 +65,7 @@ class Rule(Selector):
     @property
     def name(self) -> str:
         """The rule in words: ``worst_case_accuracy max_drop 0.03 model=cnn``."""
-        chosen = [f"{kind}={'|'.join(patterns)}" for kind, patterns in self.selectors() if patterns]
+        chosen = [f"{kind}={_in_words(patterns)}" for kind, patterns in self.selectors() if patterns]
         return " ".join(["|".join(self.metric), self.kind, f"{self.limit:g}", *chosen])
 
     def selectors(self) -> Iterator[tuple[str, list[str]]]:
@@ -82,3 +84,9 @@ class Rule(Selector):
         if label is None:
             return not self.element
         return any(fnmatchcase(label, pattern) for pattern in self.element)
+
+
+def _in_words(patterns: Sequence[str]) -> str:
+    """``a|b|c``; of many, as a swept entry stands for, the first ones."""
+    more = f" and {len(patterns) - SHOWN} more" if len(patterns) > SHOWN + 1 else ""
+    return "|".join(patterns[:SHOWN] if more else patterns) + more

@@ -3,6 +3,7 @@
 ``sweep: {samples: [100, 300], seeds: 5}`` of an entry ``cnn`` gives ten, from ``cnn-samples-100-seed-0`` on. A key is
 one of the recipe under ``train:``, or else of the entry itself; a dot leads into it, as in ``augment.share``. A
 suite's own ``sweep:`` holds for every model that is trained. Each entry keeps under ``swept:`` what it is one of.
+Where models are selected, ``cnn`` stands for all ten: it is replaced by their names.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import product
 from math import prod
@@ -50,6 +51,7 @@ def swept(source: Document) -> tuple[Document, list[Problem]]:
     if common and not any(_is_trained(entry) for entry in models.values()):
         problems.append(Problem(source.where(("sweep",)), "no model of the suite is trained", "one with train:"))
     entries: dict[Any, Any] = {}
+    arms: dict[str, list[str]] = {}
     lines = dict(source.lines)
     for name, entry in models.items():
         own = entry.get("sweep") if isinstance(entry, dict) else None
@@ -70,11 +72,44 @@ def swept(source: Document) -> tuple[Document, list[Problem]]:
             if made in entries or made in models:
                 problems.append(Problem(source.where(place), f"makes two models named {made}", "values that differ"))
             entries[made] = expanded
+            arms.setdefault(name, []).append(made)
             lines |= {("models", made, *p[2:]): n for p, n in source.lines.items() if p[:2] == ("models", name)}
     if many > MOST:
         problems.append(Problem(source.where(("models",)), f"sweeps make {many:,} models", f"at most {MOST:,}"))
     data = {key: value for key, value in source.data.items() if key != "sweep"}
-    return replace(source, data={**data, "models": entries}, lines=lines), problems
+    data["models"] = entries
+    return replace(source, data=_selected(data, arms) if arms else data, lines=lines), problems
+
+
+def _selected(data: dict[str, Any], arms: Mapping[str, list[str]]) -> dict[str, Any]:
+    """A suite whose rules, and whose ``only:`` and ``except:``, name models where they named a swept entry."""
+    found = dict(data)
+    for kind in ("datasets", "models", "symmetries"):
+        if isinstance(data.get(kind), dict):
+            found[kind] = {name: _narrowed(entry, arms) for name, entry in data[kind].items()}
+    if isinstance(data.get("gates"), list):
+        found["gates"] = [_of_models(rule, arms) for rule in data["gates"]]
+    return found
+
+
+def _narrowed(entry: Any, arms: Mapping[str, list[str]]) -> Any:
+    if not isinstance(entry, dict):
+        return entry
+    return {key: _of_models(value, arms) if key in {"only", "except"} else value for key, value in entry.items()}
+
+
+def _of_models(selector: Any, arms: Mapping[str, list[str]]) -> Any:
+    if not isinstance(selector, dict) or not isinstance(selector.get("model"), (str, list)):
+        return selector
+    patterns = selector["model"] if isinstance(selector["model"], list) else [selector["model"]]
+    if not any(isinstance(pattern, str) and pattern in arms for pattern in patterns):
+        return selector
+    return {**selector, "model": in_full(patterns, arms)}
+
+
+def in_full(patterns: Iterable[Any], arms: Mapping[str, list[str]]) -> list[Any]:
+    """Patterns over models, with the names of all that a swept entry has come to in the place of its own."""
+    return [name for each in patterns for name in (arms.get(each, [each]) if isinstance(each, str) else [each])]
 
 
 def _values(given: Any, place: Path_, source: Document, problems: list[Problem]) -> Values:
