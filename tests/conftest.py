@@ -31,6 +31,7 @@ MAY_SKIP = (
     "the file system takes no such names",
     "needs the extra escnn",
     "needs the extra e2cnn",
+    "needs e3nn",
 )
 """Reasons for which a test may be skipped in CI. Any other fails the run."""
 

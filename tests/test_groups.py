@@ -30,8 +30,17 @@ EXAMPLES: dict[str, list[str]] = {
     "R2": ["R2"],
     "SE2": ["SE2"],
     "S<n>": ["S2", "S3", "S5", "S9"],
+    "SO3": ["SO3"],
+    "O3": ["O3"],
+    "O": ["O"],
+    "Oh": ["Oh"],
+    "I": ["I"],
+    "SE3": ["SE3"],
+    "E3": ["E3"],
+    "T3": ["T3"],
+    "SU2": ["SU2"],
 }
-PRODUCTS = ["C4 x S3", "D4 x scalings", "SO2 x scalings", "S3 x D3"]
+PRODUCTS = ["C4 x S3", "D4 x scalings", "SO2 x scalings", "S3 x D3", "O x S5", "O3 x S5"]
 NAMES = [name for names in EXAMPLES.values() for name in names] + PRODUCTS
 
 
@@ -174,7 +183,7 @@ def test_draws_depend_on_the_generator_alone() -> None:
     assert not torch.equal(one, other)
 
 
-@pytest.mark.parametrize(("name", "near"), [("S02", "SO2"), ("translation", "translations"), ("SO3", "SO2")])
+@pytest.mark.parametrize(("name", "near"), [("S02", "SO2"), ("translation", "translations"), ("SO4", "SO3")])
 def test_unknown_groups_are_refused_with_a_near_miss(name: str, near: str) -> None:
     with pytest.raises(UnknownName, match=f"expected one of .*Did you mean '{near}'"):
         groups.load(name, {})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from symbench.algebra.fields.base import Value
 
@@ -101,7 +101,18 @@ class PseudoVector(Vector):
 
 @dataclass(frozen=True)
 class Point(Vector):
-    """A position, which a translation moves as well."""
+    """A position, which a translation moves as well.
+
+    Attributes:
+        centre: what rotations leave where it is: the ``origin``; or the ``centroid`` of the places of each sample,
+            which an input alone can have, since what a model returns turns about the input's. A crystal's positions
+            turn about the origin, where the vectors of its cell start.
+    """
+
+    centre: Literal["origin", "centroid"] = "origin"
+
+    def __str__(self) -> str:
+        return self.kind if self.centre == "origin" else f"{self.kind} about the {self.centre}"
 
 
 @dataclass(frozen=True)

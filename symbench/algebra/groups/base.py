@@ -25,6 +25,7 @@ class Group(ABC):
         count: how many elements an enumeration has, or None where there is no end to them.
         size_unit: the unit of :meth:`size`.
         law: what :meth:`sample` draws from: ``Haar``, or a sentence for groups that have no such thing.
+        usual: how many elements besides the identity are measured where nobody says and not all are.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Group(ABC):
     count: int | None
     size_unit: str
     law: str = "Haar"
+    usual: int = 24
 
     @abstractmethod
     def identity(self) -> Tensor:
@@ -166,7 +168,8 @@ def choose(group: Group, count: int | None, *, generator: torch.Generator, where
 
     Args:
         group: the group.
-        count: how many besides the identity; None takes all of a small finite group, else 24.
+        count: how many besides the identity; None takes all of a small finite group, else
+            the group's usual number, mostly 24.
         generator: draws the elements where there is neither an enumeration nor a design.
         where: the suite's key, for messages.
 
@@ -182,7 +185,7 @@ def choose(group: Group, count: int | None, *, generator: torch.Generator, where
         if count == others or (count is None and group.count <= ENUMERATE_AT_MOST):
             values = group.elements()
             return Elements(values, torch.full((len(values),), 1 / len(values), dtype=torch.float64), "enumeration")
-    count = 24 if count is None else count
+    count = group.usual if count is None else count
     if group.count is None:
         try:
             designed = group.design(count)

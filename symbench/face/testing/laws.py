@@ -65,10 +65,11 @@ def check_closed(group: Group, *, generator: torch.Generator, count: int = 64) -
 
 
 def check_haar(group: Group, *, generator: torch.Generator, count: int = 40_000) -> None:
-    """Check that elements are drawn uniformly: irreps' matrices and characters have mean 0 within 4 standard errors.
+    """Check that elements are drawn uniformly, by the moments of the irreps that the group names.
 
-    Needs ``law == "Haar"``.
-
+    Matrices and characters have mean 0 within 4 standard errors, and characters the mean square of an irrep's: 1,
+    or 2 or 4 where a real one splits over the complex numbers. The same holds in each stratum, for irreps of two and
+    more dimensions. Needs ``law == "Haar"``.
 
     Args:
         group: a compact group.
@@ -76,18 +77,32 @@ def check_haar(group: Group, *, generator: torch.Generator, count: int = 40_000)
         count: how many.
     """
     drawn = group.sample(count, generator=generator)
+    pieces = group.strata(drawn) or []
     for name, matrices in group.irreps(drawn).items():
-        entries = torch.view_as_real(matrices.to(torch.complex128)).flatten(1)  # (count, 2 d d)
-        character = matrices.diagonal(dim1=-2, dim2=-1).sum(-1).to(torch.complex128)
-        columns = torch.cat([entries, torch.view_as_real(character)], dim=1)
-        deviation = columns.mean(0).abs()
-        # The character beside the entries: what is too small to show in any of them may add up in their sum. What
-        # does not vary has no standard error, and may miss 0 by rounding.
-        allowed = 4 * columns.std(0) / count**0.5 + 1e-12
-        worst = float((deviation / allowed).max())
-        assert (deviation <= allowed).all(), (
-            f"{group.name}: irrep {name} has a mean of {4 * worst:.1f} standard errors"
-        )
+        _check_moments(f"{group.name}: irrep {name}", matrices)
+        for piece in sorted(set(pieces) if matrices.shape[-1] > 1 else ()):
+            chosen = torch.tensor([each == piece for each in pieces])
+            _check_moments(f"{group.name}, {piece}: irrep {name}", matrices[chosen])
+
+
+def _check_moments(what: str, matrices: Tensor) -> None:
+    """Of drawn elements' matrices ``(count, d, d)``: means, and the mean square of their traces."""
+    entries = torch.view_as_real(matrices.to(torch.complex128)).flatten(1)  # (count, 2 d d)
+    character = matrices.diagonal(dim1=-2, dim2=-1).sum(-1).to(torch.complex128)
+    columns = torch.cat([entries, torch.view_as_real(character)], dim=1)
+    deviation = columns.mean(0).abs()
+    # The character beside the entries: what is too small to show in any of them may add up in their sum. What
+    # does not vary has no standard error, and may miss 0 by rounding.
+    allowed = 4 * columns.std(0) / len(matrices) ** 0.5 + 1e-12
+    worst = float((deviation / allowed).max())
+    assert (deviation <= allowed).all(), f"{what} has a mean of {4 * worst:.1f} standard errors"
+    square = character.abs().square()
+    possible = torch.tensor([1.0] if matrices.is_complex() else [1.0, 2.0, 4.0], dtype=torch.float64)
+    missed = float((square.mean() - possible).abs().min())
+    error = float(square.std()) / len(matrices) ** 0.5 + 1e-12
+    assert missed <= 4 * error, (
+        f"{what} has a mean square that is {missed / error:.1f} standard errors from any irrep's"
+    )
 
 
 def check_design(group: Group, count: int) -> None:

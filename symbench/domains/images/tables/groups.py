@@ -95,7 +95,7 @@ GROUPS = {
         "all rotations of the plane",
         Options,
         "plane",
-        aliases=("SO(2)", "rotation", "rotations", "turns", "U(1)"),
+        aliases=("SO(2)", "S02", "rotation", "rotations", "turns", "U(1)"),
     ),
     "tilts": GroupRow(
         "symbench.domains.images.groups.tilts:Tilts",

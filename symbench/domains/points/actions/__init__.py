@@ -1,0 +1,1 @@
+"""How the groups of space move values."""

@@ -1,0 +1,1 @@
+"""The groups of three-dimensional space."""
