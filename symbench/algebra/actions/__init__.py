@@ -52,6 +52,8 @@ def load(
     """
     from symbench.algebra.actions.compose import composed
     from symbench.algebra.actions.declared import DeclaredAction
+    from symbench.algebra.actions.factor import FactorAction
+    from symbench.algebra.groups.product import Product
 
     lookup = lookup or Lookup.of(group_name, on, name)
     parts: list[tuple[int | None, Action]] = []
@@ -60,5 +62,10 @@ def load(
     for number, found, row in lookup.parts(leaf, field):
         chosen = checked_options(row.options, options, f"action {found!r}")
         part = field.value if number is None else field.places[number]
-        parts.append((number, row.load().of(group, chosen, part)))
+        acting = row.load()
+        factor = lookup.factor(row)
+        if factor is None or not isinstance(group, Product):
+            parts.append((number, acting.of(group, chosen, part)))
+        else:
+            parts.append((number, FactorAction(group, factor, acting.of(group.parts[factor], chosen, part))))
     return composed(field, group.element_ndim, parts)

@@ -152,7 +152,7 @@ def load(
         ConfigError: an option is missing or out of range.
         UnknownName: there is no such group.
     """
-    from symbench.algebra.groups.product import Product
+    from symbench.algebra.groups.product import product_of
 
     built = []
     for part in factors(name):
@@ -166,4 +166,4 @@ def load(
             continue
         chosen = checked_options(row.options, given, where or f"group {part}")
         built.append(row.load()(**chosen.model_dump()))
-    return built[0] if len(built) == 1 else Product(built)
+    return built[0] if len(built) == 1 else product_of(built)

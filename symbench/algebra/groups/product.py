@@ -8,14 +8,14 @@ from math import prod
 import torch
 from torch import Tensor
 
-from symbench.algebra.groups.base import Group
+from symbench.algebra.groups.base import Group, PermutesPlaces
 
 
 class Product(Group):
     """The direct product of groups. An element is the factors' elements side by side, float64 ``(k, d)``.
 
     Whole numbers below 2^53 keep their value in float64; :meth:`split` gives each factor its own dtype back.
-    The product acts only where there is an action that does all of it at once.
+    The product acts where there is an action that does all of it at once, or where its factors move different parts.
     """
 
     element_ndim = 1
@@ -94,7 +94,32 @@ class Product(Group):
         columns = [part.labels(a) for part, a in zip(self.parts, self.split(g), strict=True)]
         return [", ".join(row) for row in zip(*columns, strict=True)]
 
+    def strata(self, g: Tensor) -> list[str] | None:
+        """The factors' pieces with a comma between, where any has some."""
+        pieces = [part.strata(a) for part, a in zip(self.parts, self.split(g), strict=True)]
+        known = [piece for piece in pieces if piece is not None]
+        return [", ".join(row) for row in zip(*known, strict=True)] if known else None
+
     def irreps(self, g: Tensor) -> dict[str, Tensor]:
         """Each factor's own, the other factors acting trivially."""
         pairs = zip(self.parts, self.split(g), strict=True)
         return {f"{part.name} {name}": m for part, a in pairs for name, m in part.irreps(a).items()}
+
+
+class PlacesProduct(Product):
+    """A product of which some factor permutes places: samples may have different numbers of them."""
+
+    def sample_within(self, size: int, count: int, *, generator: torch.Generator) -> Tensor:
+        """``count`` elements that move the first ``size`` places only."""
+        return self.join([self._drawn(part, size, count, generator) for part in self.parts])
+
+    @staticmethod
+    def _drawn(part: Group, size: int, count: int, generator: torch.Generator) -> Tensor:
+        if isinstance(part, PermutesPlaces):
+            return part.sample_within(size, count, generator=generator)
+        return part.sample(count, generator=generator)
+
+
+def product_of(parts: Sequence[Group]) -> Product:
+    """The product of some groups."""
+    return (PlacesProduct if any(isinstance(part, PermutesPlaces) for part in parts) else Product)(parts)

@@ -15,7 +15,7 @@ from torch import Tensor
 from symbench.algebra import actions, groups
 from symbench.algebra.actions import Lookup
 from symbench.algebra.actions.base import Action
-from symbench.algebra.fields import ANY, Category, Classes, Field, Index, same_places
+from symbench.algebra.fields import ANY, Category, Classes, Field, Index, Point, same_places
 from symbench.algebra.groups.base import Elements, Group, choose
 from symbench.algebra.groups.views import draw_each
 from symbench.base.code import foreign
@@ -45,6 +45,7 @@ class Prepared:
         actions: the action of every leaf of the dataset.
         document: what the cell's key says of the symmetry.
         axes: the named axes of all leaves.
+        turns_about_own: every sample's points turn about their own centroid.
         brought: whether code that is not ours takes part.
     """
 
@@ -58,6 +59,7 @@ class Prepared:
     lookup: Lookup
     on_field: Field
     axes: tuple[str, ...]
+    turns_about_own: bool = False
     brought: bool = False
 
     def from_reference(self, g: Tensor) -> Tensor:
@@ -87,9 +89,12 @@ class Prepared:
 
         Raises:
             ImpossiblePair: nobody says how it moves; or it is along an axis that no leaf has, of which nobody could
-                say whether it is the one that moves.
+                say whether it is the one that moves; or points would turn about another centre than the input's.
         """
         field = field.named(self.places)
+        if self.turns_about_own and isinstance(field.value, Point):
+            got = f"{field} would have to turn about the centroid of an input"
+            raise ImpossiblePair(Problem("", got, "inputs that are centred, and declared as Point()"))
         for axis in field.axes:
             if self.lookup.leaves.relabels and axis not in self.axes:
                 got = f"{field} is along the axis {axis!r}, which no leaf of the dataset has"
@@ -133,7 +138,8 @@ def _prepared(
     elements = _elements(suite, name, group, seed_for(suite.seed, "elements", content_key(document)), sizes)
     if elements.shared is None and group.strata(group.identity()) is not None:
         got = f"got elements of its own for every sample, and {entry.group} has pieces that are printed apart"
-        raise ImpossiblePair(Problem(where, got, "draw: shared"))
+        expected = "draw: shared" if sizes is None else "a group in one piece, or samples of one size"
+        raise ImpossiblePair(Problem(where, got, expected))
     moved: dict[str, Action] = {}
     names: dict[str, list[list[Any]]] = {}
     rows: list[actions.ActionRow] = []
@@ -158,8 +164,9 @@ def _prepared(
         "code": _code(entry.group, rows, suite.folder),
     }
     named = same_places(dataset.fields.values())
+    about = _turns_about_own(dataset, lookup, where)
     prepared = Prepared(
-        group, elements, entry.on, moved, document, entry.group, dict(entry.options), lookup, on_field, named
+        group, elements, entry.on, moved, document, entry.group, dict(entry.options), lookup, on_field, named, about
     )
     for target, field in dataset.targets.items():
         try:
@@ -167,6 +174,20 @@ def _prepared(
         except ConfigError as error:
             raise ImpossiblePair([replace(each, where=each.where or where) for each in error.problems]) from error
     return prepared
+
+
+def _turns_about_own(dataset: Dataset, lookup: Lookup, where: str) -> bool:
+    """Whether points turn about the centroid of their sample: of one leaf, and all of whose places are real."""
+    points = {name: field.value for name, field in dataset.fields.items() if isinstance(field.value, Point)}
+    own = [name for name, value in points.items() if value.centre == "centroid"]
+    if not own or Point.kind not in {row.kind for row in lookup.known.values()}:
+        return False
+    ragged = [axis for axis in dataset.fields[own[0]].axes if axis in dataset.sizes]
+    if len(points) > 1 or ragged:
+        other = f"{ragged[0]} differ in number" if ragged else f"{one_of(points)} would turn about different points"
+        expected = "points that are centred, and declared as Point()"
+        raise ImpossiblePair(Problem(where, f"{own[0]!r} turns about its centroid, and {other}", expected))
+    return True
 
 
 def _check_options(suite: Suite, name: str, rows: Sequence[actions.ActionRow]) -> None:

@@ -1,0 +1,57 @@
+"""What one factor of a direct product does, the others leaving that part of a field alone."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from symbench.algebra.actions.base import Action, Kind, Move
+from symbench.algebra.groups.product import Product
+
+
+class FactorAction(Action):
+    """Moves by a product's elements as one of its factors does.
+
+    Args:
+        group: the product.
+        number: of the factor.
+        action: of the factor.
+    """
+
+    def __init__(self, group: Product, number: int, action: Action) -> None:
+        self.group = group
+        self.number = number
+        self.action = action
+        self.in_input_units = action.in_input_units
+        self.moves_values = action.moves_values
+
+    def own(self, g: Tensor) -> Tensor:
+        """The factor's part of the product's elements."""
+        return self.group.split(g)[self.number]
+
+    def check(self, shape: tuple[int, ...]) -> str | None:
+        """The factor's."""
+        return self.action.check(shape)
+
+    def kinds(self, g: Tensor) -> list[Kind]:
+        """The factor's."""
+        return self.action.kinds(self.own(g))
+
+    def bind(self, g: Tensor, like: Tensor) -> Move:
+        """The factor's."""
+        return self.action.bind(self.own(g), like)
+
+    def immovable(self, shape: tuple[int, ...], side: int) -> str | None:
+        """The factor's."""
+        return self.action.immovable(shape, side)
+
+    def prepare(self, x: Tensor) -> Tensor:
+        """The factor's."""
+        return self.action.prepare(x)
+
+    def finish(self, x: Tensor) -> Tensor:
+        """The factor's."""
+        return self.action.finish(x)
+
+    def reference(self, g: Tensor, *, steps: int = 1) -> Move | None:
+        """The factor's."""
+        return self.action.reference(self.own(g), steps=steps)
