@@ -48,7 +48,7 @@ MISUSE: dict[str, tuple[Callable[[], Any], str]] = {
     "an option of another value": (lambda: assert_equivariant(blind, "translations", IMAGES, options={"reach": 2, "border": "circlar"}), "action 'shift': got border 'circlar', expected 'circular', 'zero'"),
     "options that do not go together": (lambda: assert_equivariant(blind, "SO2", IMAGES, options={"fill": 0.5}, tolerance=1.0), "needs border: fill or disc"),
     "an unknown option": (lambda: assert_equivariant(blind, "translations", IMAGES, options={"reech": 2}), "options: got 'reech', expected one of.*Did you mean 'reach'"),
-    "an unknown group": (lambda: assert_equivariant(blind, "SO3", IMAGES), "got group 'SO3'.*Did you mean 'SO2'"),
+    "an unknown group": (lambda: assert_equivariant(blind, "SO4", IMAGES), "got group 'SO4'.*Did you mean 'SO3'"),
     "a group that is no name": (lambda: assert_equivariant(blind, 4, IMAGES), "group: got 4, expected its name"),  # type: ignore[arg-type]
     "a product that does not act": (lambda: assert_equivariant(blind, "C4 x translations", IMAGES), "no direct product"),
     "a field by another name": (lambda: assert_equivariant(blind, "C4", IMAGES, {"y": "vector"}), r"outputs\['y'\]: got 'vector', expected Image\(\), Scalar\(\)"),

@@ -64,7 +64,7 @@ def assert_equivariant(
         action: which action, where there are several.
         on: the input whose axis permutations move, where inputs have several axes.
         elements: how many, as in a suite.
-        tolerance: see :class:`Deviation`; by default it goes by ``dtype``, for elements that only permute numbers.
+        tolerance: see :class:`Deviation`; by default it goes by ``dtype``, where nothing is resampled or lost.
         dtype: what is computed in.
         gradients: also test gradients with respect to the inputs, for elements that only permute numbers.
         seed: draws elements and the direction of the gradient.
@@ -150,10 +150,10 @@ def _elements(group: Group, count: int | None, seed: int) -> Elements:
 
 
 def _tolerance(setting: Setting, chosen: Elements, tolerance: float | None, dtype: torch.dtype) -> float:
-    """The largest relative deviation that passes; it has to be given where elements do more than permute numbers."""
+    """The largest relative deviation that passes; it has to be given where numbers are resampled or lost."""
     # No default where numbers are resampled: how much an interpolation loses depends on the images, and a tolerance
     # that suits all of them would pass a broken layer.
-    if tolerance is None and not setting.exact(chosen):
+    if tolerance is None and not setting.loses_nothing(chosen):
         got = f"{setting.name} resamples or loses {handling_of(setting.on).noun} here"
         raise ConfigError(Problem("tolerance", got, None, "Say with tolerance= how much of that is allowed."))
     return TOLERANCE[dtype] if tolerance is None else tolerance

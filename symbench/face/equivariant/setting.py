@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from symbench.algebra import actions, groups
-from symbench.algebra.actions.base import Action, TrivialAction
+from symbench.algebra.actions.base import SHARP, Action, Kind, TrivialAction
 from symbench.algebra.fields import Field
 from symbench.algebra.groups import GROUPS, PRODUCT, factors
 from symbench.algebra.groups.base import Elements, Group
@@ -86,8 +86,14 @@ class Setting:
 
     def exact(self, chosen: Elements) -> bool:
         """Whether all elements only permute numbers."""
-        kinds = {kind for move in self.moves.values() for kind in move.kinds(chosen.values)}
-        return kinds == {"permutation"}
+        return self._kinds(chosen) == {"permutation"}
+
+    def loses_nothing(self, chosen: Elements) -> bool:
+        """Whether all elements only permute numbers, or compute others by a formula."""
+        return self._kinds(chosen) <= set(SHARP)
+
+    def _kinds(self, chosen: Elements) -> set[Kind]:
+        return {kind for move in self.moves.values() for kind in move.kinds(chosen.values)}
 
     @property
     def turns(self) -> bool:

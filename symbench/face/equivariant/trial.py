@@ -102,7 +102,8 @@ class Trial:
     def _check_numbers(self, where: str, x: Tensor, move: Action) -> None:
         """Refuse to resample whole numbers."""
         if not (self.exact or x.is_floating_point() or isinstance(move, TrivialAction)):
-            got = f"is {x.dtype}, and {self.setting.name} resamples or loses {handling_of(self.setting.on).noun}"
+            does = "computes with" if self.setting.loses_nothing(self.chosen) else "resamples or loses"
+            got = f"is {x.dtype}, and {self.setting.name} {does} {handling_of(self.setting.on).noun}"
             raise ConfigError(Problem(where, got, "floating point, or elements that only permute"))
 
     def _check_border(self, name: str, x: Tensor) -> None:
