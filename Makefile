@@ -4,6 +4,7 @@
 #   make test     everything that CI runs, in WORKERS=2 processes
 #   make quick-test   the half of them that runs no suite, in a minute
 #   make studies   run every suite in suites/studies and write what it answers, under RESULTS=results/studies
+#   make study-full-NAME   the large size of one of them, for a GPU: hours
 #   VENV=DIR      put this checkout's environment elsewhere
 PYTHON ?= python3
 CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/symbench
@@ -24,8 +25,9 @@ QUICK := architecture actions groups similarity lie metrics label_metrics statis
 
 RESULTS ?= results/studies
 STUDIES := $(basename $(notdir $(wildcard suites/studies/*.yaml)))
+FULL := $(basename $(notdir $(wildcard suites/studies/full/*.yaml)))
 
-.PHONY: demo studies $(STUDIES:%=study-%) test quick-test check format bench clean setup
+.PHONY: demo studies $(STUDIES:%=study-%) $(FULL:%=study-full-%) test quick-test check format bench clean setup
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -54,6 +56,11 @@ studies: $(STUDIES:%=study-%)
 $(STUDIES:%=study-%): study-%: setup
 	$(BIN)/symbench run suites/studies/$*.yaml --results $(RESULTS)/$*
 	$(BIN)/symbench report --results $(RESULTS)/$* --output $(RESULTS)/$*/report > /dev/null
+
+# of the sizes that want a GPU, and fetch their images
+$(FULL:%=study-full-%): study-full-%: setup
+	$(BIN)/symbench run suites/studies/full/$*.yaml --results $(RESULTS)/full/$*
+	$(BIN)/symbench report --results $(RESULTS)/full/$* --output $(RESULTS)/full/$*/report > /dev/null
 
 test: check
 	$(PYTEST) --durations=10

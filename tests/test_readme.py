@@ -37,7 +37,9 @@ def test_the_shown_numbers_are_those_of_the_committed_result() -> None:
 def test_make_targets_exist() -> None:
     targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), flags=re.M)
     named = re.findall(r"(?:\$ |`)make ([\w-]+)", README)
-    studies = {f"study-{path.stem}" for path in (ROOT / "suites" / "studies").glob("*.yaml")}
+    folder = ROOT / "suites" / "studies"
+    studies = {f"study-{path.stem}" for path in folder.glob("*.yaml")}
+    studies |= {f"study-full-{path.stem}" for path in (folder / "full").glob("*.yaml")}
     assert set(named) >= {"demo", "test"}
     assert set(named) <= {*targets, *studies}
 

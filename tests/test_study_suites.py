@@ -15,6 +15,7 @@ from symbench.measure.suite import load
 from symbench.read.studies import answers
 
 SUITES = sorted((ROOT / "suites" / "studies").glob("*.yaml"))
+FULL = sorted((ROOT / "suites" / "studies" / "full").glob("*.yaml"))
 FEW = [16, 24, 32]
 """Samples of a tiny training."""
 studied = pytest.mark.parametrize("path", SUITES, ids=lambda path: path.stem)
@@ -53,6 +54,19 @@ def test_a_suite_is_right_and_says_what_it_asks(path: Path) -> None:
         if entry.swept is not None and entry.swept.seed is not None:
             seeds[entry.swept.of] = max(seeds[entry.swept.of], entry.swept.seed + 1)
     assert min(seeds.values()) >= 5, "fewer say little of how trainings differ"
+
+
+@pytest.mark.parametrize("path", FULL, ids=lambda path: path.stem)
+def test_the_full_size_asks_what_the_quick_one_does(path: Path) -> None:
+    """What it takes to run is not here; every word of it is checked that needs no data."""
+    suite, quick = load(path), load(path.parent.parent / path.name)
+    assert suite.name == f"{quick.name}-full"
+    assert {study.ask for study in suite.studies} == {study.ask for study in quick.studies}
+    assert len(suite.models) > len(quick.models) or "fashion" in suite.datasets
+
+
+def test_every_study_has_a_full_size() -> None:
+    assert [path.name for path in FULL] == [path.name for path in SUITES]
 
 
 @pytest.mark.slow
