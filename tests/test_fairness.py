@@ -31,7 +31,7 @@ models:
 symmetries: {quarters: {group: C4, on: image}}
 controls: {share: 0.0, floor: 0}
 studies:
-  - {ask: means, metric: loss, arms: [right, wrong, over], at: parameters, wrong: {wrong: right}}
+  - {ask: means, metric: loss, arms: [right, wrong, over, turns, free, plain], at: parameters, wrong: {wrong: right}}
 """
 DATA = """\
 from symbench.testing import Blobs
@@ -41,7 +41,7 @@ def load(split="test"):
 WRONG = "wrong: {wrong: right}"
 
 
-@pytest.mark.parametrize("name", ["C4", "C7", "D2", "D4", "S4", "C2 x D3"])
+@pytest.mark.parametrize("name", ["C4", "C7", "D2", "D4", "S4", "C2 x D3", "O", "Oh", "I"])
 def test_orders_are_those_of_the_groups(name: str) -> None:
     assert order_of(name) == load(name, {}).count
 
@@ -49,7 +49,7 @@ def test_orders_are_those_of_the_groups(name: str) -> None:
 def test_groups_without_end_have_no_order() -> None:
     assert order_of("SO2") is order_of("C4 x SO2") is order_of("groups.py:SO3") is None
     known = [name for name, row in GROUPS.rows.items() if row.order is not None]
-    assert set(known) == {"S<n>", "C<n>", "D<n>"}
+    assert set(known) == {"S<n>", "C<n>", "D<n>", "O", "Oh", "I"}
 
 
 @pytest.mark.parametrize(
@@ -73,6 +73,12 @@ def test_what_is_no_control_is_refused(wrong: str, message: str) -> None:
         checked(parse(SUITE.replace(old, wrong), Path("s.yaml")), Path(__file__).parent)
 
 
+def test_a_control_is_an_arm_of_its_question() -> None:
+    text = SUITE.replace("arms: [right, wrong, over, turns, free, plain]", "arms: [wrong, over]")
+    with pytest.raises(SuiteError, match="studies.0.wrong.wrong: got 'right', expected one of wrong, over"):
+        checked(parse(text, Path("s.yaml")), Path(__file__).parent)
+
+
 @pytest.mark.parametrize("wrong", [WRONG, "wrong: {wrong: turns}", "wrong: {plain: right}, groups: {plain: D2}"])
 def test_another_group_of_the_same_order_is_a_control(wrong: str, tmp_path: Path) -> None:
     (tmp_path / "data.py").write_text(DATA)
@@ -83,6 +89,7 @@ def test_another_group_of_the_same_order_is_a_control(wrong: str, tmp_path: Path
 def test_the_answer_says_what_the_control_came_to_and_whether_costs_are_equal(tmp_path: Path) -> None:
     lines = [line for line in SUITE.splitlines() if not line.startswith(("  turns:", "  free:", "  plain:"))]
     text = "\n".join(lines).replace(WRONG, f"{WRONG}, groups: {{right: C4, wrong: D2}}")
+    text = text.replace(", turns, free, plain]", "]")
     for old, width in (("p4-cnn, width: 2", 8), ("p2mm-cnn, width: 2", 8), ("p4m-cnn, width: 1", 7)):
         text = text.replace(old, f"mlp, depth: 1, width: {width}")  # which trains in no time
     (tmp_path / "suite.yaml").write_text(text)
@@ -108,8 +115,10 @@ def test_costs_are_held_against_one_another_at_the_same_point() -> None:
     assert at_equal_cost(apart, "flops", "width") == (
         "Warning: arms are not at equal flops at width 1: a has 100 and b 106, 6 % more, where 5 % is fair."
     )
-    unknown = frame.assign(flops=[100.0, math.nan, 100.0, math.nan], at=None)
-    assert at_equal_cost(unknown, "flops", None) == (
-        "All arms are at equal flops to within 0.0 %: 100. Nothing is known of the flops of b."
+    unknown = frame.assign(flops=[100.0, math.nan, 100.0, math.nan])
+    assert at_equal_cost(unknown, "flops", "width") == "Nothing is known of the flops of b."
+    three = pd.DataFrame({"arm": ["a", "b", "c"], "at": None, "flops": [0.25, math.nan, 0.26]})
+    assert at_equal_cost(three, "flops", None) == (
+        "Arms of which it is known are at equal flops to within 4.0 %: 0.25 to 0.26. Nothing is known of the flops of b."
     )
     assert at_equal_cost(frame.drop(columns="flops"), "flops", None) == "Nothing is known of the flops of a, b."

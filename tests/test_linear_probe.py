@@ -96,6 +96,9 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
     return Measured(folder / "small.yaml", run, run.estimates())
 
 
+DOUBLE = float(np.finfo(np.float64).eps)
+
+
 def problem(classes: int, n: int = 200) -> tuple[np.ndarray, np.ndarray]:
     """Embeddings of several scales, of classes that overlap."""
     generator = np.random.default_rng(classes)
@@ -110,7 +113,7 @@ def problem(classes: int, n: int = 200) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("classes", [3, 5])
 def test_a_probe_is_where_the_gradient_vanishes(classes: int) -> None:
     x, labels = problem(classes)
-    found = fitted(x, labels, "net", classes)
+    found = fitted(x, labels, "net", classes, DOUBLE)
     scores = (x - found.mean) @ found.weight.T + found.bias
     chances = np.exp(scores - scores.max(1, keepdims=True))
     chances /= chances.sum(1, keepdims=True)
@@ -123,7 +126,7 @@ def test_a_probe_is_where_the_gradient_vanishes(classes: int) -> None:
 
 def test_two_classes_are_one_regression() -> None:
     x, labels = problem(2)
-    found = fitted(x, labels, "net", 2)
+    found = fitted(x, labels, "net", 2, DOUBLE)
     known = make_pipeline(StandardScaler(), LogisticRegression(tol=1e-8)).fit(x, labels)
     scores = (x - found.mean) @ found.weight.T + found.bias
     assert np.allclose(scores[:, 1] - scores[:, 0], known.decision_function(x), atol=1e-3)
@@ -132,9 +135,19 @@ def test_two_classes_are_one_regression() -> None:
 def test_a_number_that_is_the_same_for_all_is_left_out() -> None:
     x, labels = problem(3)
     wide = np.concatenate([x, np.full((len(x), 1), 0.1)], axis=1)
-    found, known = fitted(wide, labels, "net", 3), fitted(x, labels, "net", 3)
+    found, known = fitted(wide, labels, "net", 3, DOUBLE), fitted(x, labels, "net", 3, DOUBLE)
     assert np.array_equal(found.weight[:, 5], np.zeros(3))
     assert np.allclose(found.weight[:, :5], known.weight)
+
+
+def test_rounding_tells_nothing() -> None:
+    x, labels = problem(3)
+    single = float(np.finfo(np.float32).eps)
+    noise = 0.73 * (1 + single * np.random.default_rng(1).integers(-1, 2, (len(x), 1)))  # a float32's last bit
+    found = fitted(np.concatenate([x, noise], axis=1), labels, "net", 3, single)
+    assert np.array_equal(found.weight[:, 5], np.zeros(3))
+    with pytest.raises(ModelError, match="its embeddings of 200 samples are all one"):
+        fitted(noise, labels, "net", 3, single)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +175,7 @@ def test_what_cannot_be_fitted_is_a_sentence(
     x: np.ndarray, labels: np.ndarray, classes: int, kind: type[CellError], message: str
 ) -> None:
     with pytest.raises(kind, match=message):
-        fitted(x, labels, "net", classes)
+        fitted(x, labels, "net", classes, DOUBLE)
 
 
 # What is measured of it.
@@ -274,6 +287,16 @@ def write(folder: Folder, entry: str, data: str = ONE_SPLIT) -> Path:
 def test_what_is_wrong_is_said_in_a_sentence(folder: Folder, entry: str, message: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(message)):
         prepare(write(folder, entry), sb.Choices(device="cpu"))
+
+
+def test_a_probe_is_not_tested_on_what_it_was_fitted_on(folder: Folder) -> None:
+    data = ONE_SPLIT.replace("load()", "load(split='test')")
+    suite = write(folder, f"{CNN}, embedding: 12, linear_probe: mine", data)
+    suite.write_text(suite.read_text().replace("  digits: {use: digits, size: 9}\n", ""))
+    with pytest.raises(
+        ConfigError, match="the training split of mine is what is measured of mine: the probe would be"
+    ):
+        prepare(suite, sb.Choices(device="cpu"))
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,10 @@ class Guess:
         both = self.learnt | other.learnt
         return Guess(self.seconds + other.seconds, self.low + other.low, self.high + other.high, both)
 
+    def times(self, count: float) -> Guess:
+        """As many of them, one after the other."""
+        return Guess(count * self.seconds, count * self.low, count * self.high, self.learnt)
+
     @classmethod
     def around(cls, found: Mapping[str, float], apart: float) -> Guess:
         """From what each of some earlier ones would mean for this one."""

@@ -13,6 +13,7 @@ from symbench.face.history import APART, Guess, History, kind_of, shown_by
 from symbench.measure.plan.document import Plan
 from symbench.measure.plan.workspace import Workspace
 from symbench.measure.suite.studies import arm_of
+from symbench.measure.training.checkpoints import training_of
 from symbench.measure.training.disk import Disk, disk_of
 from symbench.measure.training.trial import seconds_per_sample
 
@@ -40,6 +41,14 @@ class Training:
     epochs: float
     time: Guess | None
     disk: Disk | None
+
+    def times(self, trainings: float) -> Training:
+        """This one and others like it, ``trainings`` in all, with the state of each beside the others'."""
+        if trainings == 1:
+            return self
+        time = None if self.time is None else self.time.times(trainings)
+        disk = None if self.disk is None else replace(self.disk, checkpoint=round(trainings * self.disk.checkpoint))
+        return replace(self, shown=trainings * self.shown, epochs=trainings * self.epochs, time=time, disk=disk)
 
     def document(self) -> dict[str, Any]:
         """As plain data."""
@@ -88,6 +97,7 @@ def _size(count: float) -> str:
 
 def trainings_of(space: Workspace, names: Sequence[str], history: History, device: str) -> dict[str, Training]:
     """What each training would take: its time by earlier ones like it, or else by a few steps of one of its kind."""
+    together = _together(space, names)
     tried: dict[str, list[float]] = {}
     built: dict[tuple[Any, ...], Disk | None] = {}
     found = {}
@@ -104,8 +114,24 @@ def trainings_of(space: Workspace, names: Sequence[str], history: History, devic
         alike = (kind, *(str(recipe.get(key)) for key in ("optimiser", "momentum", "stop", "samples", "validation")))
         if alike not in built:
             built[alike] = _disk_of(space, name)
-        found[name] = Training(_arm(space.plan, name), shown, _epochs(space.plan, name), time, built[alike])
+        alone = Training(_arm(space.plan, name), shown, _epochs(space.plan, name), time, built[alike])
+        found[name] = alone.times(together.get(name, 1.0))
     return found
+
+
+def _together(space: Workspace, names: Sequence[str]) -> dict[str, float]:
+    """How many trainings each of these stands for, of replicas that are trained together.
+
+    A block is trained whole, for the sake of any of its replicas: of those that the suite does not have, or that have
+    been trained before, each one here carries an equal share.
+    """
+    blocks: dict[str, list[str]] = {}
+    for name in names:
+        recipe = space.suite.models[name].train
+        if recipe is not None and recipe.block:
+            blocks.setdefault(training_of(space, name), []).append(name)
+    sizes = {name: len(recipe.block) for name in names if (recipe := space.suite.models[name].train) is not None}
+    return {name: sizes[name] / len(block) for block in blocks.values() for name in block}
 
 
 def _disk_of(space: Workspace, name: str) -> Disk | None:

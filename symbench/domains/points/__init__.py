@@ -47,6 +47,7 @@ GROUPS = {
         Options,
         "space",
         aliases=("octahedral", "cube"),
+        order=lambda _: 24,
     ),
     "Oh": GroupRow(
         "symbench.domains.points.groups.finite:FullOctahedral",
@@ -54,6 +55,7 @@ GROUPS = {
         Options,
         "space",
         aliases=("O_h", "full-octahedral"),
+        order=lambda _: 48,
     ),
     "I": GroupRow(
         "symbench.domains.points.groups.finite:Icosahedral",
@@ -61,6 +63,7 @@ GROUPS = {
         Options,
         "space",
         aliases=("icosahedral", "icosahedron"),
+        order=lambda _: 60,
     ),
     "SE3": GroupRow(
         "symbench.domains.points.groups.motions:SE3",

@@ -30,6 +30,8 @@ from symbench.measure.training.subsets import balanced_order, labels_of
 C = 1.0
 """The inverse strength of the squared penalty, for features of unit variance: scikit-learn's default."""
 TOLERANCE, MOST_ITERATIONS = 1e-6, 10_000
+ROUNDINGS = 16
+"""How many roundings an embedding's number has to vary by if it is to tell anything."""
 AT_ONCE = 256
 """Samples whose embeddings are computed at a time."""
 
@@ -73,8 +75,8 @@ def probed(space: Workspace, model: Model, cell: Cell, device: str) -> Model:
     order = balanced_order(labels, seed=seed_for(space.suite.seed, "samples", data.digest))
     samples = [i for i in order[: probe.samples].tolist() if i not in data.dataset.unusable]
     with foreign(CellError, f"{name}.linear_probe", "fitting it"):
-        embeddings = embeddings_of(model, data.dataset, samples, cell.takes, entry.size, device)
-        found = fitted(embeddings, labels[samples], name, 1 + int(labels.max()))
+        embeddings, epsilon = embeddings_of(model, data.dataset, samples, cell.takes, entry.size, device)
+        found = fitted(embeddings, labels[samples], name, 1 + int(labels.max()), epsilon)
     # in half precision scores would tie, and float64 is for models that have it
     dtype = torch.float64 if dtypes_of(model.module)[0] == torch.float64 else torch.float32
     mean, weight, bias = (torch.from_numpy(x).to(dtype).to(device) for x in (found.mean, found.weight, found.bias))
@@ -84,21 +86,22 @@ def probed(space: Workspace, model: Model, cell: Cell, device: str) -> Model:
 
 def embeddings_of(
     model: Model, data: Dataset, samples: Sequence[int], takes: Sequence[str], size: int | None, device: str
-) -> np.ndarray:
-    """The embeddings of samples as they are, ``(n, d)``, float64.
+) -> tuple[np.ndarray, float]:
+    """The embeddings of samples as they are, ``(n, d)``, float64, and the relative rounding of the model's numbers.
 
     Raises:
         DataError: a sample cannot be read.
         ModelError: the model raised, or gave no vectors, or some that are not finite.
     """
     images = [leaf for leaf in normalised_leaves(data) if leaf in takes]
-    dtype, found = dtypes_of(model.module)[0], []
+    dtype, epsilon, found = dtypes_of(model.module)[0], 0.0, []
     for piece in slices(len(samples), AT_ONCE):
         with foreign(DataError, model.name, "reading samples of its linear probe"), seeded(0):
             leaves = data.batch(list(samples[piece]), canvas=size).leaves
         given = {leaf: leaves[leaf].to(device, dtype if leaves[leaf].is_floating_point() else None) for leaf in takes}
         with torch.no_grad():
             (output,) = model(given, images).values()
+        epsilon = torch.finfo(output.dtype).eps
         found.append(output.cpu().double().numpy())
     embeddings = np.concatenate(found)
     if embeddings.ndim != 2 or not np.isfinite(embeddings).all():
@@ -108,20 +111,22 @@ def embeddings_of(
             else "an embedding is not finite"
         )
         raise ModelError(Problem(model.name, got, "finite vectors (n, d) for a linear probe"))
-    return embeddings
+    return embeddings, epsilon
 
 
-def fitted(embeddings: np.ndarray, labels: np.ndarray, name: str, classes: int) -> Fitted:
+def fitted(embeddings: np.ndarray, labels: np.ndarray, name: str, classes: int, epsilon: float) -> Fitted:
     """The minimiser of ``sum_i -log p(y_i | x_i) + |W|^2 / (2 C)``, the bias not penalised.
 
     ``x`` are embeddings that are standardised by these samples' own mean and standard deviation; a number that is the
-    same for all is left out.
+    same for all, to rounding, is left out. Of two classes one row is fitted and penalised, as scikit-learn does, and
+    ``W`` is half of it with either sign.
 
     Args:
         embeddings: ``(n, d)``, float64.
         labels: a class for each, ``(n,)`` int.
         name: the model's, for messages.
         classes: how many there are.
+        epsilon: the relative rounding of embeddings.
 
     Raises:
         DataError: some class has no sample, or there is one class alone.
@@ -133,10 +138,11 @@ def fitted(embeddings: np.ndarray, labels: np.ndarray, name: str, classes: int) 
     known = np.unique(labels)
     if len(known) < max(2, classes):
         got = f"the {len(labels):,} samples of its linear probe are of {len(known)} of {max(2, classes)} classes"
-        raise DataError(Problem(name, got, "some of each, and two classes or more", "Raise linear_probe.samples."))
+        remedy = "Raise linear_probe.samples, unless these are all that there are."
+        raise DataError(Problem(name, got, "some of each, and two classes or more", remedy))
     mean, scale = embeddings.mean(0), embeddings.std(0)
     # a constant has a deviation of rounding alone, by which nothing may be divided
-    moves = scale > 1e-12 * np.abs(embeddings).max(0)
+    moves = scale > ROUNDINGS * epsilon * np.abs(embeddings).max(0)
     if not moves.any():
         got = f"its embeddings of {len(labels):,} samples are all one: they have collapsed, and nothing can be fitted"
         raise ModelError(Problem(name, got, "embeddings that differ"))

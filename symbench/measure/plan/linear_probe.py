@@ -53,15 +53,18 @@ def linear_probe_document(space: Workspace, cell: Pair, takes: Sequence[str]) ->
         takes: the leaves that the model takes.
 
     Raises:
-        ConfigError: the training split does not have them.
+        ConfigError: the training split does not have them, or is what the cell is measured on.
     """
     probe = space.suite.models[cell.model].linear_probe
     if probe is None:
         return {}
     data = space.training_of(probe.on)
+    where = space.suite.where("models", cell.model, "linear_probe")
+    if space.data_of(cell.dataset).digest == data.digest:
+        got = f"the training split of {probe.on} is what is measured of {cell.dataset}"
+        raise ConfigError(Problem(where, f"{got}: the probe would be tested on it", "a training split of its own"))
     lacking = [leaf for leaf in takes if leaf not in data.dataset.fields]
     if lacking:
-        where = space.suite.where("models", cell.model, "linear_probe")
         got = f"{probe.on} has no leaf {lacking[0]!r}, which {cell.model} takes of {cell.dataset}"
         raise ConfigError(Problem(where, got, "a dataset with its leaves"))
     document = {"data": data.digest, "samples": probe.samples, "version": VERSION, **data.declared}

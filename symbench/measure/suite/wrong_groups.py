@@ -35,10 +35,12 @@ def problems_of_wrong_groups(suite: Suite, study: Means, source: Document, place
 
 
 def _groups(suite: Suite, study: Means) -> dict[str, str | None]:
-    """Of each arm the group that it is of, as far as that is known."""
+    """Of each arm of the question the group that it is of, as far as that is known."""
     found: dict[str, str | None] = {}
     for name, entry in suite.models.items():
         swept = entry.swept
+        if study.arms is not None and (name if swept is None else swept.of) not in study.arms:
+            continue
         arm = name if swept is None else arm_of(swept.of, swept.values, study.over)
         found[arm] = study.groups.get(arm) or _group_of(suite, entry)
     return found

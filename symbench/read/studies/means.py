@@ -80,9 +80,13 @@ def _wrong_groups(
     """Each control by a wrong group against the arm whose group is right, point by point."""
     for each in found:
         right = wrong.get(each.point.arm)
-        held = None if right is None else _compared(each.point, tables, right, LEVEL)
-        if held is not None and held.difference is not None:
-            place = "" if each.point.at is None else f" at {each.point.place[1]}"
+        if right is None:
+            continue
+        held = _compared(each.point, tables, right, LEVEL)
+        place = "" if each.point.at is None else f" at {each.point.place[1]}"
+        if held is None or held.difference is None:
+            yield f"{each.point.arm}, of a wrong group, is not held against {right}{place}, which was not measured."
+        else:
             yield f"Against {right}{place}, {_verdict(held, row)}: its group is a wrong one of the same order."
 
 
