@@ -17,7 +17,7 @@ from symbench.measure.plan.wrapping import wrapper_document
 from symbench.measure.store import content_key
 from symbench.measure.suite import ModelEntry
 
-VERSIONS = {"evaluate": 4, "controls": 1, "order": 1}
+VERSIONS = {"evaluate": 3, "averages": 2, "controls": 1, "order": 1}
 """Raised when the numbers of an evaluation change: part of every key."""
 
 

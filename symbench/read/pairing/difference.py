@@ -29,6 +29,9 @@ DIFFERENT = {
 STOPPED = "the control took other numbers of samples: with controls: full it takes the same"
 CONTROLS = "controls"
 """What a cell's identity says of controls, and the name of their version."""
+APART = frozenset({CONTROLS, "averages"})
+"""Versions that not all of a cell's numbers hang on: of its controls, and of the mean output over an orbit, which was
+another one where an element loses the label."""
 
 ASKED = frozenset({"mode", "tolerance"})
 """Parts of a cell's numerics that say what was asked for: in which mode it was measured stands in its record."""
@@ -52,9 +55,9 @@ def incomparable(before: CellRecord, after: CellRecord) -> str | None:
 
 
 def _of_measurement(record: CellRecord) -> dict[str, Any]:
-    """A cell's identity without the version of its controls, which only their own numbers hang on."""
+    """A cell's identity without the versions that only some of its numbers hang on."""
     identity = identity_of(record)
-    versions = {key: value for key, value in identity.get("versions", {}).items() if key != CONTROLS}
+    versions = {key: value for key, value in identity.get("versions", {}).items() if key not in APART}
     return {**identity, "versions": versions}
 
 
