@@ -32,6 +32,7 @@ MAY_SKIP = (
     "needs the extra escnn",
     "needs the extra e2cnn",
     "needs e3nn",
+    "needs ase",
 )
 """Reasons for which a test may be skipped in CI. Any other fails the run."""
 

@@ -9,6 +9,9 @@ from pydantic import Field as Limits
 from symbench.algebra.actions import ActionRow, Family
 from symbench.algebra.groups import GroupRow
 from symbench.base.registry import Options
+from symbench.domains.points.datasets import DATASETS
+
+__all__ = ["ACTIONS", "DATASETS", "FAMILIES", "GROUPS"]
 
 
 class RotationOptions(Options):
