@@ -16,6 +16,8 @@ from scipy.optimize import minimize_scalar
 from scipy.spatial.transform import Rotation
 
 from symbench.algebra import groups
+from symbench.algebra.actions.declared import DeclaredAction
+from symbench.algebra.fields import Classes
 from symbench.base.errors import ConfigError
 from symbench.base.registry import checked_options
 from symbench.domains.common.datasets import DATASETS
@@ -124,10 +126,10 @@ def test_a_mirror_exchanges_the_helices_and_a_rotation_does_not() -> None:
 
 @pytest.mark.parametrize("pose", ["aligned", "upright", "random"])
 def test_the_hand_of_a_cloud_is_told_by_what_no_rotation_changes(pose: str) -> None:
-    data = load("shapes", samples=160, pose=pose)
+    data = load("shapes", samples=80, pose=pose)
     label, x = data.target_values["label"], data.leaves["positions"].double()
-    assert x.shape == (160, 64, 3)
-    assert label.bincount().tolist() == [20] * 8
+    assert x.shape == (80, 64, 3)
+    assert label.bincount().tolist() == [10] * 8
     right, left = (handedness(x[label == each]) for each in sorted(HANDED))
     assert right.min() > 0 > left.max()
     turned = torch.from_numpy(turn())
@@ -165,6 +167,17 @@ def test_reflections_ask_nothing_of_handed_shapes(group: str, mirrors: bool, bes
     share = {label: float(np.mean(row)) for label, row in enumerate(kept)}
     assert all(share[label] == 1 for label in share if label not in HANDED)
     assert all((0.2 < share[label] < 0.8) if mirrors else share[label] == 1 for label in HANDED)
+
+
+def test_labels_of_hands_move_as_hands_do() -> None:
+    data, group = load("shapes", label="hand", samples=8), groups.load("Oh", {}, where="here")
+    label, x = data.target_values["label"], data.leaves["positions"].double()
+    assert data.classes == ["right-handed helix", "left-handed helix"]
+    assert label.bincount().tolist() == [4, 4]
+    field, g = data.targets["label"], group.elements()
+    assert isinstance(field, Classes)
+    for element, moved in zip(g, DeclaredAction(group, field).act(g, label[:, None]), strict=True):
+        assert torch.equal(handedness(x @ element.mT) < 0, moved[:, 0] == 1)
 
 
 # Particles.

@@ -42,6 +42,7 @@ class ShapesOptions(Options):
 
     ``noise`` is the standard deviation of what is added to each coordinate; shapes have radius 1 (root mean square).
     ``pose: aligned`` leaves all shapes as they are defined, ``upright`` turns each about z, ``random`` in all ways.
+    ``label: hand`` takes helices alone and asks for their hand, which the reflections of ``Oh`` exchange.
     """
 
     split: Split = "test"
@@ -49,6 +50,7 @@ class ShapesOptions(Options):
     samples: Samples = 1000
     noise: Annotated[float, Limits(ge=0, le=10)] = 0.05
     pose: Literal["aligned", "upright", "random"] = "aligned"
+    label: Literal["shape", "hand"] = "shape"
     seed: Annotated[int, Limits(ge=0)] = 0
 
 

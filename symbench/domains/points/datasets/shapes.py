@@ -7,15 +7,19 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from symbench.algebra.fields import Category
+from symbench.algebra.fields import Category, Field
+from symbench.algebra.fields import classes as permuted
 from symbench.algebra.statistics import Array
 from symbench.domains.common.datasets.base import Arrays
 from symbench.domains.points.datasets import CLOUD
 from symbench.domains.points.datasets.solids import HANDED, SOLIDS
 from symbench.domains.points.groups.quaternions import matrices
 
+HANDS = permuted({"turn": [0, 1], "cycle": [0, 1], "inversion": [1, 0]}, group="Oh")
+"""How the symmetries of a cube exchange right-handed (0) and left-handed (1) helices."""
 
-def load(*, split: str, points: int, samples: int, noise: float, pose: str, seed: int) -> Arrays:
+
+def load(*, split: str, points: int, samples: int, noise: float, pose: str, label: str, seed: int) -> Arrays:
     """Shapes of all classes in equal numbers, up to one, each with ``points`` points of its own.
 
     Args:
@@ -24,22 +28,25 @@ def load(*, split: str, points: int, samples: int, noise: float, pose: str, seed
         samples: how many clouds.
         noise: standard deviation of normal noise on each coordinate.
         pose: ``aligned``, ``upright`` (turned about z) or ``random`` (uniform over all rotations).
+        label: ``shape``; or ``hand``, of helices alone: then labels move with the shapes, and an invariant model
+            cannot tell them.
         seed: seeds the stream.
     """
     rng = np.random.default_rng([seed, 0 if split == "train" else 1])
-    labels = rng.permutation(samples) % len(SOLIDS)
-    kinds = list(SOLIDS.values())
-    clouds = np.stack([kinds[label](rng, points) for label in labels])
+    names = [name for number, name in enumerate(SOLIDS) if label == "shape" or number in HANDED]
+    labels = rng.permutation(samples) % len(names)
+    clouds = np.stack([SOLIDS[names[each]](rng, points) for each in labels])
     if pose != "aligned":
         clouds = clouds @ rotations(rng, samples, upright=pose == "upright").swapaxes(1, 2)
     clouds = clouds + noise * rng.normal(size=clouds.shape)
+    field: Field = Category(len(names)) if label == "shape" else HANDS
     return Arrays(
         {"positions": torch.from_numpy(clouds).float()},
         {"label": torch.from_numpy(labels)},
         fields=CLOUD,
-        target_fields={"label": Category(len(SOLIDS))},
-        classes=list(SOLIDS),
-        valid=keeps_class,
+        target_fields={"label": field},
+        classes=names,
+        valid=keeps_class if label == "shape" else None,
     )
 
 
