@@ -240,7 +240,8 @@ def _note(over_all: pd.DataFrame, group: pd.DataFrame) -> str:
     k = int(over_all["k"].iloc[0])
     kinds = [kind for kind in ("permutation", "exact", "lossy", "resampled") if (group["elements"] == kind).any()]
     n = int(over_all["n"].dropna().max()) if over_all["n"].notna().any() else 0
-    text = f"{k} elements besides the identity, {' and '.join(kinds)}; {n} samples"
+    moved = f", {' and '.join(kinds)}" if kinds else ""  # by strata, rows are of these and not of kinds
+    text = f"{k} elements besides the identity{moved}; {n} samples"
     excluded = over_all[(over_all["metric"] == EXCLUDED) & (over_all["estimate"] > 0)]["estimate"]
     if len(excluded):
         text += f"; {int(excluded.iloc[0])} pairs whose label the element changes leave accuracy"
