@@ -70,7 +70,7 @@ MODELS = {
         "sum pooling over the rows (Zaheer et al. 2017): exact under permutations",
         SetOptions,
         ON_A_SET,
-        aliases=("set", "pointnet"),
+        aliases=("set",),
     ),
     "set-mlp": ModelRow(
         "symbench.domains.sets.set_mlp:SetMlp",

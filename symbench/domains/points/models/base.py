@@ -1,0 +1,124 @@
+"""What networks on points share: what they are told of the data, what they return, and forces from an energy."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from itertools import pairwise
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import vjp
+
+from symbench.algebra.fields import ANY, Axis, Field, Scalar, Undeclared, Vector
+from symbench.base.errors import ModelError, Problem
+
+Shapes = Mapping[str, tuple[int, ...]]
+VECTORS = Vector().over(Axis(ANY))
+OUTPUTS: Mapping[str, Mapping[str, Field]] = {
+    "cloud": {"cloud": Undeclared()},  # class scores or numbers, as the target has it
+    "vectors": {"vectors": VECTORS},
+    "energy": {"energy": Scalar(), "forces": VECTORS},
+}
+"""The outputs of each readout, by their names."""
+
+
+class PointNetwork(nn.Module, ABC):
+    """A network on as many points in each sample, from positions and, where its row takes them, what they have else.
+
+    Args:
+        shapes: of the leaves, without the axis of samples: positions ``(points, 3)`` first.
+        outputs: how many numbers the dataset's first target has.
+        readout: ``cloud``, ``vectors`` or ``energy``, as ``PointOptions`` says.
+
+    Raises:
+        ModelError: the points are not of space, or an energy is asked for where the target is something else.
+    """
+
+    def __init__(self, shapes: Shapes, outputs: int, readout: str) -> None:
+        super().__init__()
+        leaf, shape = next(iter(shapes.items()))
+        if len(shape) != 2 or shape[-1] != 3:
+            raise ModelError(Problem(leaf, f"got shape {shape}", "(points, 3), the coordinates of points of space"))
+        if readout == "energy" and outputs not in {1, prod(shape)}:
+            got = f"got energy, and the target of a sample has {outputs} numbers"
+            raise ModelError(Problem("readout", got, f"1, or {prod(shape)} of forces", "Say readout: cloud."))
+        self.readout, self.outputs = readout, OUTPUTS[readout]
+
+    @abstractmethod
+    def answer(self, positions: Tensor, velocities: Tensor | None, charges: Tensor | None) -> Tensor:
+        """Positions ``(n, points, 3)`` to ``(n, outputs)``, a vector each ``(n, points, 3)``, or energies ``(n, 1)``.
+
+        Args:
+            positions: of the points.
+            velocities: of the points, of the same shape; None where the model takes none.
+            charges: a number or several of each point, ``(n, points, ...)``; likewise.
+        """
+
+    def forward(
+        self, positions: Tensor, velocities: Tensor | None = None, charges: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """The outputs of the readout; forces are minus the derivatives of the energy, ``(n, points, 3)``."""
+        if self.readout != "energy":
+            return {self.readout: self.answer(positions, velocities, charges)}
+        # not autograd.grad: this also runs where no gradients are recorded, under vmap, and in forward mode
+        found: Any = vjp(lambda x: self.answer(x, velocities, charges), positions)  # of a union type, by its options
+        energy, pull = found
+        return {"energy": energy, "forces": -pull(torch.ones_like(energy))[0]}
+
+
+class Head(nn.Module):
+    """The answer from values of each point: of all together from their mean, vectors from each point's own."""
+
+    def __init__(self, width: int, outputs: int, readout: str) -> None:
+        super().__init__()
+        self.each = readout == "vectors"
+        self.layers = dense(width, width, count(outputs, readout))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(n, points, width)`` to ``(n, outputs)``, or ``(n, points, 3)``."""
+        out: Tensor = self.layers(x if self.each else x.mean(dim=1))
+        return out
+
+
+def count(outputs: int, readout: str) -> int:
+    """How many numbers a readout has: of all points together, or of each."""
+    return {"cloud": outputs, "vectors": 3, "energy": 1}[readout]
+
+
+def dense(*widths: int) -> nn.Sequential:
+    """Linear layers from each width to the next, with SiLU between: forces of an energy have to be smooth.
+
+    They start without intercepts and with He's variance: torch's own start shrinks what tells samples apart layer by
+    layer, until messages from the same points at other distances are all but the same.
+    """
+    layers: list[nn.Module] = []
+    for inputs, outputs in pairwise(widths):
+        linear = nn.Linear(inputs, outputs)
+        nn.init.kaiming_normal_(linear.weight, nonlinearity="relu")
+        nn.init.zeros_(linear.bias)
+        layers += [linear, nn.SiLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+def numbers(shapes: Shapes) -> int:
+    """How many numbers :func:`rows` has of each point."""
+    return sum(prod(shape[1:]) for shape in shapes.values())
+
+
+def rows(*leaves: Tensor | None) -> Tensor:
+    """Everything that is known of each point, end to end: ``(n, points, numbers)``."""
+    return torch.cat([x.reshape(*x.shape[:2], -1) for x in leaves if x is not None], dim=-1)
+
+
+def others(points: int, device: torch.device) -> Tensor:
+    """The numbers of the other points of each, ``(points, points - 1)``: a point is at no distance from itself."""
+    steps = torch.arange(1, points, device=device)
+    return (torch.arange(points, device=device)[:, None] + steps) % points
+
+
+def seen(distances: Tensor) -> Tensor:
+    """Squared distances as networks are told them: ``log(1 + d^2)``, smooth at 0 and moderate far away."""
+    return distances.log1p()

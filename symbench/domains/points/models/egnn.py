@@ -1,0 +1,82 @@
+"""E(n)-equivariant graph networks: Satorras, Hoogeboom & Welling, 2021, on all pairs of points."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from symbench.domains.points.models.base import Head, PointNetwork, Shapes, dense, numbers, others, rows, seen
+
+
+class Layer(nn.Module):
+    """Messages from invariants; points move along the differences to others, and along their velocities.
+
+    Args:
+        width: of values and messages.
+        moves: whether points move; else this layer has no use for it.
+        hears: whether points have new values; likewise.
+        drifts: whether they have velocities.
+    """
+
+    def __init__(self, width: int, *, moves: bool, hears: bool, drifts: bool) -> None:
+        super().__init__()
+        self.message = nn.Sequential(dense(2 * width + 1, width, width), nn.SiLU())
+        self.pull = dense(width, width, 1) if moves else None
+        self.drift = dense(width, width, 1) if moves and drifts else None
+        self.update = dense(2 * width, width, width) if hears else None
+
+    def forward(
+        self, h: Tensor, positions: Tensor, moved: Tensor, velocities: Tensor | None, index: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """New values ``(n, points, width)``, and how far the points have moved, ``(n, points, 3)``.
+
+        Args:
+            h: values of each point.
+            positions: at the start.
+            moved: how far since then. Kept apart from the positions, beside which it may be small.
+            velocities: of the points, if they have some.
+            index: the others of each point, ``(points, points - 1)``.
+        """
+        # (n, points, points - 1, 3)
+        apart = (positions[:, :, None] - positions[:, index]) + (moved[:, :, None] - moved[:, index])
+        theirs = h[:, index]
+        distances = seen(apart.square().sum(dim=-1, keepdim=True))
+        messages = self.message(torch.cat([h[:, :, None].expand_as(theirs), theirs, distances], dim=-1))
+        if self.pull is not None:
+            moved = moved + (apart * self.pull(messages)).sum(dim=2) / index.shape[0]
+        if self.drift is not None and velocities is not None:
+            moved = moved + self.drift(h) * velocities
+        if self.update is not None:
+            h = h + self.update(torch.cat([h, messages.sum(dim=2) / index.shape[0]], dim=-1))
+        return h, moved
+
+
+class Egnn(PointNetwork):
+    """Exact under E(3) and permutations: vectors are how far the points move, all else is read from invariants.
+
+    Points start with their charges and speeds as values, or with ones where they have neither.
+    """
+
+    def __init__(self, *, shapes: Shapes, outputs: int, readout: str, width: int, depth: int) -> None:
+        super().__init__(shapes, outputs, readout)
+        drifts, vectors = "velocities" in shapes, readout == "vectors"
+        charges = numbers({name: shape for name, shape in shapes.items() if name == "charges"})
+        self.embed = nn.Linear(1 + charges, width)
+        self.layers = nn.ModuleList(
+            Layer(width, moves=vectors or more, hears=not vectors or more, drifts=drifts)
+            for more in [*[True] * (depth - 1), False]
+        )
+        self.head = None if vectors else Head(width, outputs, readout)
+
+    def answer(self, positions: Tensor, velocities: Tensor | None, charges: Tensor | None) -> Tensor:
+        """As :meth:`PointNetwork.answer`."""
+        speeds = torch.ones_like(positions[..., :1]) if velocities is None else seen(_squares(velocities))
+        h = self.embed(rows(speeds, charges))
+        moved, index = torch.zeros_like(positions), others(positions.shape[1], positions.device)
+        for layer in self.layers:
+            h, moved = layer(h, positions, moved, velocities, index)
+        return moved if self.head is None else self.head(h)
+
+
+def _squares(x: Tensor) -> Tensor:
+    return x.square().sum(dim=-1, keepdim=True)

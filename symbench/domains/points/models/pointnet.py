@@ -1,0 +1,29 @@
+"""PointNet: Qi et al., 2017, without its networks that align the input."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from symbench.domains.points.models.base import PointNetwork, Shapes, count, dense, numbers, rows
+
+
+class PointNet(PointNetwork):
+    """One network for every point, the maximum over the points, a second network: exact under permutations alone.
+
+    Vectors of points come from each point's own features beside the maximum, as the paper segments.
+    """
+
+    def __init__(self, *, shapes: Shapes, outputs: int, readout: str, width: int) -> None:
+        super().__init__(shapes, outputs, readout)
+        self.each = dense(numbers(shapes), width, width, width)
+        self.head = dense(width * (2 if readout == "vectors" else 1), width, count(outputs, readout))
+
+    def answer(self, positions: Tensor, velocities: Tensor | None, charges: Tensor | None) -> Tensor:
+        """As :meth:`PointNetwork.answer`."""
+        x = self.each(rows(positions, velocities, charges))
+        most = x.amax(dim=1, keepdim=True)
+        out: Tensor = self.head(
+            torch.cat([x, most.expand_as(x)], dim=-1) if self.readout == "vectors" else most[:, 0]
+        )
+        return out

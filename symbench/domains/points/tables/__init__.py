@@ -1,0 +1,1 @@
+"""What points bring, table by table."""
