@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from symbench.base.errors import ConfigError, ModelError
 from symbench.base.registry import checked_options
 from symbench.domains.common.models import MODELS
 from symbench.domains.common.models.inputs import takes
+from symbench.domains.common.models.operations import operations
 from symbench.domains.points.models.vector_neurons import VectorRelu, cross
 from symbench.fields import Axis, Field, Point, Scalar, Vector
 from symbench.testing import assert_equivariant
@@ -130,7 +132,7 @@ def errors(module: nn.Module, leaves: Leaves, move: Move) -> dict[str, float]:
     moved, along = move(leaves)
     before, after, found = module(**leaves), module(**moved), {}
     for name, x in before.items():
-        expected = along(x) if name in {"vectors", "forces"} else x
+        expected = x if name in {"cloud", "energy"} else along(x)
         deviation = (after[name] - expected).double().flatten(1).square().sum(1).mean()
         pairs = torch.cdist(x.double().flatten(1), x.double().flatten(1)).square().sum()
         found[name] = float((deviation / (pairs / (COUNT * (COUNT - 1)))).sqrt())
@@ -162,6 +164,14 @@ def test_the_groups_of_the_domain_say_the_same(name: str, group: str) -> None:
     if name == "vector-neurons":
         chiral = build(name, "energy", chiral=True)
         assert_equivariant(chiral, group.replace("E3", "SE3"), inputs, outputs, fields=fields, elements=4)
+
+
+def test_positions_are_those_of_the_input_and_vectors() -> None:
+    leaves = taken("egnn-dynamics", clouds())
+    found = build("egnn-dynamics", "positions")(**leaves)["positions"]
+    assert torch.equal(found, leaves["positions"] + build("egnn-dynamics", "vectors")(**leaves)["vectors"])
+    outputs: dict[str, Field] = {"positions": DATA["positions"]}
+    assert_equivariant(build("egnn-dynamics", "positions"), "E3", leaves, outputs, fields=DATA, elements=4)
 
 
 @pytest.mark.parametrize("name", [claim.model for claim in CLAIMS if not claim.options])
@@ -196,6 +206,19 @@ def test_networks_of_one_kind_run_together() -> None:
     for number, module in enumerate(modules):
         for name, x in module(**leaves).items():
             assert torch.allclose(both[name][number], x, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize(("claim", "readout"), CASES)
+def test_operations_are_counted_without_numbers(claim: Claim, readout: str) -> None:
+    counts = set()
+    for device in ("meta", "cpu"):
+        module = build(claim.model, readout, **claim.options).to(device)
+        leaves = {name: x.to(device) for name, x in taken(claim.model, clouds()).items()}
+        count, uncounted = operations(module, partial(module, **leaves))
+        assert not uncounted
+        counts.add(count)
+    assert len(counts) == 1
+    assert counts.pop() > 0
 
 
 W = 8

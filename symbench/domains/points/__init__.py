@@ -10,7 +10,9 @@ from symbench.algebra.actions import ActionRow, Family
 from symbench.algebra.groups import GroupRow
 from symbench.base.registry import Options
 from symbench.domains.points.datasets import DATASETS
-from symbench.domains.points.tables.models import MODELS
+from symbench.domains.points.models import MODELS
+
+__all__ = ["ACTIONS", "DATASETS", "FAMILIES", "GROUPS", "MODELS"]
 
 __all__ = ["ACTIONS", "DATASETS", "FAMILIES", "GROUPS", "MODELS"]
 

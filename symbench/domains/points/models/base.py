@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import vjp
 
-from symbench.algebra.fields import ANY, Axis, Field, Scalar, Undeclared, Vector
+from symbench.algebra.fields import ANY, Axis, Field, Point, Scalar, Undeclared, Vector
 from symbench.base.errors import ModelError, Problem
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -20,6 +20,7 @@ VECTORS = Vector().over(Axis(ANY))
 OUTPUTS: Mapping[str, Mapping[str, Field]] = {
     "cloud": {"cloud": Undeclared()},  # class scores or numbers, as the target has it
     "vectors": {"vectors": VECTORS},
+    "positions": {"positions": Point().over(Axis(ANY))},
     "energy": {"energy": Scalar(), "forces": VECTORS},
 }
 """The outputs of each readout, by their names."""
@@ -31,10 +32,14 @@ class PointNetwork(nn.Module, ABC):
     Args:
         shapes: of the leaves, without the axis of samples: positions ``(points, 3)`` first.
         outputs: how many numbers the dataset's first target has.
-        readout: ``cloud``, ``vectors`` or ``energy``, as ``PointOptions`` says.
+        readout: ``cloud``, ``vectors``, ``positions`` or ``energy``, as ``PointOptions`` says.
 
     Raises:
         ModelError: the points are not of space, or an energy is asked for where the target is something else.
+
+    Attributes:
+        each: whether the answer is of each point, or of all together.
+        count: how many numbers it then has.
     """
 
     def __init__(self, shapes: Shapes, outputs: int, readout: str) -> None:
@@ -46,6 +51,8 @@ class PointNetwork(nn.Module, ABC):
             got = f"got energy, and the target of a sample has {outputs} numbers"
             raise ModelError(Problem("readout", got, f"1, or {prod(shape)} of forces", "Say readout: cloud."))
         self.readout, self.outputs = readout, OUTPUTS[readout]
+        self.each = readout in {"vectors", "positions"}
+        self.count = 3 if self.each else 1 if readout == "energy" else outputs
 
     @abstractmethod
     def answer(self, positions: Tensor, velocities: Tensor | None, charges: Tensor | None) -> Tensor:
@@ -62,30 +69,26 @@ class PointNetwork(nn.Module, ABC):
     ) -> dict[str, Tensor]:
         """The outputs of the readout; forces are minus the derivatives of the energy, ``(n, points, 3)``."""
         if self.readout != "energy":
-            return {self.readout: self.answer(positions, velocities, charges)}
+            found = self.answer(positions, velocities, charges)
+            return {self.readout: positions + found if self.readout == "positions" else found}
         # not autograd.grad: this also runs where no gradients are recorded, under vmap, and in forward mode
-        found: Any = vjp(lambda x: self.answer(x, velocities, charges), positions)  # of a union type, by its options
-        energy, pull = found
+        pair: Any = vjp(lambda x: self.answer(x, velocities, charges), positions)  # a union of types, by its options
+        energy, pull = pair
         return {"energy": energy, "forces": -pull(torch.ones_like(energy))[0]}
 
 
 class Head(nn.Module):
-    """The answer from values of each point: of all together from their mean, vectors from each point's own."""
+    """The answer from values of each point: of all together from their mean, or of each point from its own."""
 
-    def __init__(self, width: int, outputs: int, readout: str) -> None:
+    def __init__(self, width: int, count: int, *, each: bool) -> None:
         super().__init__()
-        self.each = readout == "vectors"
-        self.layers = dense(width, width, count(outputs, readout))
+        self.each = each
+        self.layers = dense(width, width, count)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(n, points, width)`` to ``(n, outputs)``, or ``(n, points, 3)``."""
+        """``(n, points, width)`` to ``(n, count)``, or ``(n, points, count)``."""
         out: Tensor = self.layers(x if self.each else x.mean(dim=1))
         return out
-
-
-def count(outputs: int, readout: str) -> int:
-    """How many numbers a readout has: of all points together, or of each."""
-    return {"cloud": outputs, "vectors": 3, "energy": 1}[readout]
 
 
 def dense(*widths: int) -> nn.Sequential:

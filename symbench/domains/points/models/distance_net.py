@@ -37,7 +37,7 @@ class DistanceNet(PointNetwork):
         super().__init__(shapes, outputs, readout)
         self.start = nn.Parameter(torch.randn(width))
         self.rounds = nn.ModuleList(Round(width) for _ in range(depth))
-        self.head = Head(width, outputs, readout)
+        self.head = Head(width, self.count, each=self.each)
 
     def answer(self, positions: Tensor, velocities: Tensor | None, charges: Tensor | None) -> Tensor:
         """As :meth:`PointNetwork.answer`, of positions alone."""

@@ -59,14 +59,14 @@ class Egnn(PointNetwork):
 
     def __init__(self, *, shapes: Shapes, outputs: int, readout: str, width: int, depth: int) -> None:
         super().__init__(shapes, outputs, readout)
-        drifts, vectors = "velocities" in shapes, readout == "vectors"
+        drifts = "velocities" in shapes
         charges = numbers({name: shape for name, shape in shapes.items() if name == "charges"})
         self.embed = nn.Linear(1 + charges, width)
         self.layers = nn.ModuleList(
-            Layer(width, moves=vectors or more, hears=not vectors or more, drifts=drifts)
+            Layer(width, moves=self.each or more, hears=not self.each or more, drifts=drifts)
             for more in [*[True] * (depth - 1), False]
         )
-        self.head = None if vectors else Head(width, outputs, readout)
+        self.head = None if self.each else Head(width, self.count, each=False)
 
     def answer(self, positions: Tensor, velocities: Tensor | None, charges: Tensor | None) -> Tensor:
         """As :meth:`PointNetwork.answer`."""

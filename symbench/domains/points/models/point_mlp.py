@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from symbench.domains.points.models.base import PointNetwork, Shapes, count, dense, numbers, rows
+from symbench.domains.points.models.base import PointNetwork, Shapes, dense, numbers, rows
 
 
 class PointMlp(PointNetwork):
@@ -13,10 +13,10 @@ class PointMlp(PointNetwork):
     def __init__(self, *, shapes: Shapes, outputs: int, readout: str, width: int) -> None:
         super().__init__(shapes, outputs, readout)
         self.points = next(iter(shapes.values()))[0]
-        size = count(outputs, readout) * (self.points if readout == "vectors" else 1)
-        self.layers = dense(self.points * numbers(shapes), width, width, size)
+        answers = self.points if self.each else 1
+        self.layers = dense(self.points * numbers(shapes), width, width, answers * self.count)
 
     def answer(self, positions: Tensor, velocities: Tensor | None, charges: Tensor | None) -> Tensor:
         """As :meth:`PointNetwork.answer`."""
         out: Tensor = self.layers(rows(positions, velocities, charges).flatten(1))
-        return out.unflatten(1, (self.points, 3)) if self.readout == "vectors" else out
+        return out.unflatten(1, (self.points, 3)) if self.each else out

@@ -48,7 +48,7 @@ class PointTransformer(PointNetwork):
         super().__init__(shapes, outputs, readout)
         self.embed = nn.Linear(numbers(shapes), width)
         self.blocks = nn.Sequential(*(Block(width, heads) for _ in range(depth)), nn.LayerNorm(width))
-        self.head = Head(width, outputs, readout)
+        self.head = Head(width, self.count, each=self.each)
 
     def answer(self, positions: Tensor, velocities: Tensor | None, charges: Tensor | None) -> Tensor:
         """As :meth:`PointNetwork.answer`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from symbench.domains.points.models.base import PointNetwork, Shapes, count, dense, numbers, rows
+from symbench.domains.points.models.base import PointNetwork, Shapes, dense, numbers, rows
 
 
 class PointNet(PointNetwork):
@@ -16,14 +16,12 @@ class PointNet(PointNetwork):
 
     def __init__(self, *, shapes: Shapes, outputs: int, readout: str, width: int) -> None:
         super().__init__(shapes, outputs, readout)
-        self.each = dense(numbers(shapes), width, width, width)
-        self.head = dense(width * (2 if readout == "vectors" else 1), width, count(outputs, readout))
+        self.shared = dense(numbers(shapes), width, width, width)
+        self.head = dense(2 * width if self.each else width, width, self.count)
 
     def answer(self, positions: Tensor, velocities: Tensor | None, charges: Tensor | None) -> Tensor:
         """As :meth:`PointNetwork.answer`."""
-        x = self.each(rows(positions, velocities, charges))
+        x = self.shared(rows(positions, velocities, charges))
         most = x.amax(dim=1, keepdim=True)
-        out: Tensor = self.head(
-            torch.cat([x, most.expand_as(x)], dim=-1) if self.readout == "vectors" else most[:, 0]
-        )
+        out: Tensor = self.head(torch.cat([x, most.expand_as(x)], dim=-1) if self.each else most[:, 0])
         return out

@@ -44,7 +44,7 @@ class VectorNeurons(PointNetwork):
     Args:
         shapes: of the leaves, without the axis of samples.
         outputs: how many numbers the dataset's first target has.
-        readout: ``cloud``, ``vectors`` or ``energy``.
+        readout: ``cloud``, ``vectors``, ``positions`` or ``energy``.
         width: channels.
         depth: layers.
         chiral: also start from cross products, which a mirror turns the other way than it turns vectors: what mixes
@@ -56,11 +56,11 @@ class VectorNeurons(PointNetwork):
         self.chiral = chiral
         self.pairs = VectorRelu(3 if chiral else 2, width)
         self.layers = nn.ModuleList(VectorRelu(2 * width, width) for _ in range(depth - 1))
-        if readout == "vectors":
+        if self.each:
             self.vector = VectorLinear(width, 1)
         else:
             self.frame, self.invariants = VectorLinear(width, 3), dense(3 * width, width, width)
-            self.head = Head(width, outputs, readout)
+            self.head = Head(width, self.count, each=False)
 
     def answer(self, positions: Tensor, velocities: Tensor | None, charges: Tensor | None) -> Tensor:
         """As :meth:`PointNetwork.answer`, of positions alone."""
@@ -68,7 +68,7 @@ class VectorNeurons(PointNetwork):
         x = self.pairs(self.channels(positions)).mean(dim=2)  # (n, points, width, 3)
         for layer in self.layers:
             x = layer(torch.cat([x, x.mean(dim=1, keepdim=True).expand_as(x)], dim=2))
-        if self.readout == "vectors":
+        if self.each:
             vectors: Tensor = self.vector(x)[:, :, 0]
             return vectors
         products = x @ self.frame(x).transpose(-2, -1)  # (n, points, width, 3), of components in a frame of its own

@@ -1,1 +1,0 @@
-"""What points bring, table by table."""
