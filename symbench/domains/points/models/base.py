@@ -114,14 +114,3 @@ def numbers(shapes: Shapes) -> int:
 def rows(*leaves: Tensor | None) -> Tensor:
     """Everything that is known of each point, end to end: ``(n, points, numbers)``."""
     return torch.cat([x.reshape(*x.shape[:2], -1) for x in leaves if x is not None], dim=-1)
-
-
-def others(points: int, device: torch.device) -> Tensor:
-    """The numbers of the other points of each, ``(points, points - 1)``: a point is at no distance from itself."""
-    steps = torch.arange(1, points, device=device)
-    return (torch.arange(points, device=device)[:, None] + steps) % points
-
-
-def seen(distances: Tensor) -> Tensor:
-    """Squared distances as networks are told them: ``log(1 + d^2)``, smooth at 0 and moderate far away."""
-    return distances.log1p()

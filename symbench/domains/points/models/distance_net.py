@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from symbench.domains.points.models.base import Head, PointNetwork, Shapes, dense, others, seen
+from symbench.domains.points.models.base import Head, PointNetwork, Shapes, dense
+from symbench.domains.points.models.messages import Messages, others, squared
 
 
 class Round(nn.Module):
@@ -13,20 +14,19 @@ class Round(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.message = dense(2 * width + 1, width, width)
+        self.message = Messages(width)
         self.update = dense(2 * width, width, width)
 
-    def forward(self, h: Tensor, distances: Tensor, index: Tensor) -> Tensor:
+    def forward(self, h: Tensor, squares: Tensor, index: Tensor) -> Tensor:
         """Values ``(n, points, width)``, shape kept.
 
         Args:
             h: of each point.
-            distances: to each other point, ``(n, points, points - 1, 1)``.
+            squares: of distances to each other point, ``(n, points, points - 1, 1)``.
             index: which those are, ``(points, points - 1)``.
         """
-        theirs = h[:, index]
-        heard = self.message(torch.cat([h[:, :, None].expand_as(theirs), theirs, distances], dim=-1)).sum(dim=2)
-        out: Tensor = h + self.update(torch.cat([h, heard / index.shape[0]], dim=-1))
+        heard = self.message(h, squares, index).sum(dim=2) / len(index)
+        out: Tensor = h + self.update(torch.cat([h, heard], dim=-1))
         return out
 
 
@@ -43,10 +43,9 @@ class DistanceNet(PointNetwork):
         """As :meth:`PointNetwork.answer`, of positions alone."""
         del velocities, charges
         index = others(positions.shape[1], positions.device)
-        apart = positions[:, :, None] - positions[:, index]  # (n, points, points - 1, 3)
-        distances = seen(apart.square().sum(dim=-1, keepdim=True))
+        squares = squared(positions[:, :, None] - positions[:, index])
         h = self.start.expand(*positions.shape[:2], -1)
         for each in self.rounds:
-            h = each(h, distances, index)
+            h = each(h, squares, index)
         out: Tensor = self.head(h)
         return out

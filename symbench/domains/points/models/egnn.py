@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from symbench.domains.points.models.base import Head, PointNetwork, Shapes, dense, numbers, others, rows, seen
+from symbench.domains.points.models.base import Head, PointNetwork, Shapes, dense, numbers, rows
+from symbench.domains.points.models.messages import Messages, others, squared
 
 
 class Layer(nn.Module):
@@ -20,7 +21,7 @@ class Layer(nn.Module):
 
     def __init__(self, width: int, *, moves: bool, hears: bool, drifts: bool) -> None:
         super().__init__()
-        self.message = nn.Sequential(dense(2 * width + 1, width, width), nn.SiLU())
+        self.message = Messages(width)
         self.pull = dense(width, width, 1) if moves else None
         self.drift = dense(width, width, 1) if moves and drifts else None
         self.update = dense(2 * width, width, width) if hears else None
@@ -39,22 +40,20 @@ class Layer(nn.Module):
         """
         # (n, points, points - 1, 3)
         apart = (positions[:, :, None] - positions[:, index]) + (moved[:, :, None] - moved[:, index])
-        theirs = h[:, index]
-        distances = seen(apart.square().sum(dim=-1, keepdim=True))
-        messages = self.message(torch.cat([h[:, :, None].expand_as(theirs), theirs, distances], dim=-1))
+        messages = self.message(h, squared(apart), index)
         if self.pull is not None:
-            moved = moved + (apart * self.pull(messages)).sum(dim=2) / index.shape[0]
+            moved = moved + (apart * self.pull(messages)).sum(dim=2) / len(index)
         if self.drift is not None and velocities is not None:
             moved = moved + self.drift(h) * velocities
         if self.update is not None:
-            h = h + self.update(torch.cat([h, messages.sum(dim=2) / index.shape[0]], dim=-1))
+            h = h + self.update(torch.cat([h, messages.sum(dim=2) / len(index)], dim=-1))
         return h, moved
 
 
 class Egnn(PointNetwork):
     """Exact under E(3) and permutations: vectors are how far the points move, all else is read from invariants.
 
-    Points start with their charges and speeds as values, or with ones where they have neither.
+    Points start with their charges and squared speeds as values, or with ones where they have neither.
     """
 
     def __init__(self, *, shapes: Shapes, outputs: int, readout: str, width: int, depth: int) -> None:
@@ -70,13 +69,9 @@ class Egnn(PointNetwork):
 
     def answer(self, positions: Tensor, velocities: Tensor | None, charges: Tensor | None) -> Tensor:
         """As :meth:`PointNetwork.answer`."""
-        speeds = torch.ones_like(positions[..., :1]) if velocities is None else seen(_squares(velocities))
-        h = self.embed(rows(speeds, charges))
+        squares = torch.ones_like(positions[..., :1]) if velocities is None else squared(velocities)
+        h = self.embed(rows(squares, charges))
         moved, index = torch.zeros_like(positions), others(positions.shape[1], positions.device)
         for layer in self.layers:
             h, moved = layer(h, positions, moved, velocities, index)
         return moved if self.head is None else self.head(h)
-
-
-def _squares(x: Tensor) -> Tensor:
-    return x.square().sum(dim=-1, keepdim=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from symbench.domains.points.models.base import Head, PointNetwork, Shapes, dense, others
+from symbench.domains.points.models.base import Head, PointNetwork, Shapes, dense
+from symbench.domains.points.models.messages import others
 
 SMALL = 1e-6
 """Added to squared lengths of directions, which may be 0."""

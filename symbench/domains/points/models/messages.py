@@ -1,0 +1,49 @@
+"""What points tell one another, of all pairs."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from symbench.domains.points.models.base import dense
+
+
+class Messages(nn.Module):
+    """A network on own values, the other's values, and the squared distance between both, told as ``log(1 + d^2)``.
+
+    Its first layer is taken apart, so that values are multiplied once for each point instead of once for each pair.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.own, self.other = nn.Linear(width, width), nn.Linear(width, width, bias=False)
+        self.distance = nn.Linear(1, width, bias=False)
+        for each in (self.own, self.other, self.distance):
+            nn.init.normal_(each.weight, std=math.sqrt(2 / (2 * width + 1)))  # as of one layer, like those of dense
+        nn.init.zeros_(self.own.bias)
+        self.rest = nn.Sequential(nn.SiLU(), dense(width, width), nn.SiLU())
+
+    def forward(self, h: Tensor, squares: Tensor, index: Tensor) -> Tensor:
+        """Messages ``(n, points, points - 1, width)`` to each point from each other one.
+
+        Args:
+            h: values of the points, ``(n, points, width)``.
+            squares: squared distances, ``(n, points, points - 1, 1)``.
+            index: the others of each point, ``(points, points - 1)``.
+        """
+        first = self.own(h)[:, :, None] + self.other(h)[:, index] + self.distance(squares.log1p())
+        out: Tensor = self.rest(first)
+        return out
+
+
+def others(points: int, device: torch.device) -> Tensor:
+    """The numbers of the other points of each, ``(points, points - 1)``: a point is at no distance from itself."""
+    steps = torch.arange(1, points, device=device)
+    return (torch.arange(points, device=device)[:, None] + steps) % points
+
+
+def squared(x: Tensor) -> Tensor:
+    """Squared lengths, ``(..., 1)`` of vectors ``(..., 3)``."""
+    return x.square().sum(dim=-1, keepdim=True)
