@@ -15,11 +15,12 @@ from torch.nn.functional import cross_entropy
 
 from symbench.base.errors import ConfigError, ModelError
 from symbench.base.registry import checked_options
+from symbench.domains.common.datasets import DATASETS
 from symbench.domains.common.models import MODELS
-from symbench.domains.common.models.inputs import takes
+from symbench.domains.common.models.inputs import fed, takes
 from symbench.domains.common.models.operations import operations
 from symbench.domains.points.models.vector_neurons import VectorRelu, cross
-from symbench.fields import Axis, Field, Point, Scalar, Vector
+from symbench.fields import Axis, Field, Mask, Point, Scalar, Vector
 from symbench.testing import assert_equivariant
 
 POINTS = Axis("points")
@@ -297,6 +298,15 @@ def test_other_data_is_refused(shapes: dict[str, Any], outputs: int, readout: st
     row, asked = MODELS.row("egnn"), {"readout": readout}
     with pytest.raises(ModelError, match=message):
         row.load()(shapes=shapes, outputs=outputs, **row.options(**asked).model_dump())
+
+
+def test_padding_is_not_taken_for_points() -> None:
+    padded = {**DATA, "points_mask": Mask().over(POINTS)}
+    for claim in CLAIMS:
+        assert fed(MODELS.row(claim.model), DATA) == takes(MODELS.row(claim.model).inputs, DATA)
+        assert fed(MODELS.row(claim.model), padded) is None
+    graphs = {name: field for name, field in DATASETS.row("graphs").fields.items() if name != "adjacency"}
+    assert fed(MODELS.row("gnn"), graphs) == tuple(graphs), "which takes masks"
 
 
 def test_distances_make_no_vectors() -> None:

@@ -13,7 +13,7 @@ from symbench.base.code import foreign
 from symbench.base.errors import ConfigError, ModelError, Problem, near_miss, one_of
 from symbench.domains.common.models import MODELS
 from symbench.domains.common.models.base import Model, Normalisation, declared_outputs
-from symbench.domains.common.models.inputs import said, takes
+from symbench.domains.common.models.inputs import fed, said, takes
 from symbench.domains.common.models.layout import Packing, is_packed
 from symbench.domains.common.models.running import dtypes_of, named
 from symbench.measure.suite import ModelEntry, Suite
@@ -104,7 +104,7 @@ def inputs_of(
         ModelError: its own code raised.
     """
     if ":" not in entry.use:
-        return takes(MODELS.row(entry.use).inputs, fields)
+        return fed(MODELS.row(entry.use), fields)
     with foreign(ModelError, name, "reading what it declares"):
         inputs = declared(getattr(module, "inputs", None))
         packs = is_packed(module)
@@ -120,9 +120,10 @@ def inputs_of(
 
 def inputs_said(entry: ModelEntry, module: nn.Module | None) -> str:
     """What a model declares to take, in words."""
-    own = declared(getattr(module, "inputs", None)) if ":" in entry.use else MODELS.row(entry.use).inputs
-    wanted = own or (USUAL,)
-    return said(wanted) if isinstance(wanted, Mapping) else " and ".join(map(str, wanted))
+    row = None if ":" in entry.use else MODELS.row(entry.use)
+    wanted = (declared(getattr(module, "inputs", None)) if row is None else row.inputs) or (USUAL,)
+    words = said(wanted) if isinstance(wanted, Mapping) else " and ".join(map(str, wanted))
+    return f"{words}, samples of one size" if row is not None and row.one_size else words
 
 
 def layer_fields(entry: ModelEntry) -> dict[str, Field]:

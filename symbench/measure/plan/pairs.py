@@ -11,7 +11,7 @@ from symbench.algebra.fields import Field
 from symbench.base.errors import ConfigError, Problem, near_miss, one_of
 from symbench.domains.common.datasets import DATASETS
 from symbench.domains.common.models import MODELS
-from symbench.domains.common.models.inputs import takes
+from symbench.domains.common.models.inputs import fed
 from symbench.measure.suite import Selector, Suite, unmatched
 from symbench.measure.suite.sweeps import in_full
 
@@ -116,7 +116,7 @@ def _fits(suite: Suite, pair: Pair) -> bool:
     use = suite.models[pair.model].use
     if ":" in use:
         return True
-    return takes(MODELS.row(use).inputs, fields) is not None
+    return fed(MODELS.row(use), fields) is not None
 
 
 def _idle(suite: Suite, kind: str, name: str, why: str | None) -> Problem:

@@ -9,7 +9,7 @@ from torch import nn
 from symbench.algebra.fields import Category, Classes
 from symbench.base.errors import ConfigError, DataError, Problem
 from symbench.domains.common.models import MODELS
-from symbench.domains.common.models.inputs import takes
+from symbench.domains.common.models.inputs import fed
 from symbench.measure import assemble
 from symbench.measure.assemble import Prepared
 from symbench.measure.plan.data import Data
@@ -35,11 +35,10 @@ def plan_training(draft: Draft, name: str) -> None:
     data = training_split(draft, recipe.on)
     where = suite.where("models", name, "train", "on")
     use = suite.models[name].use
-    if ":" not in use and takes(MODELS.row(use).inputs, data.dataset.fields) is None:
+    if ":" not in use and fed(MODELS.row(use), data.dataset.fields) is None:
         fields = ", ".join(f"{leaf} ({field})" for leaf, field in data.dataset.fields.items())
-        raise ConfigError(
-            Problem(where, f"{use} cannot be trained on {recipe.on}: {fields}", "a dataset with its fields")
-        )
+        expected = "a dataset with its fields" + (", of samples of one size" if MODELS.row(use).one_size else "")
+        raise ConfigError(Problem(where, f"{use} cannot be trained on {recipe.on}: {fields}", expected))
     unlabelled = recipe.self_supervised is not None
     if not data.dataset.targets and not unlabelled:
         raise ConfigError(Problem(where, f"{recipe.on} has no labels", "a dataset to train on that has"))

@@ -26,6 +26,7 @@ class ModelRow(Row):
             factory then gets ``shapes``, by the name of each, in place of ``shape``.
         outputs: the field of every output.
         builds_itself: the factory takes the options alone, because it knows its shapes (most plug-ins).
+        one_size: it takes no masks, and samples that are padded cannot be fed to it.
         source: ``path`` names a :class:`~symbench.domains.common.models.source.Source`.
         library: the package that defines the model, whose code is part of what the model is.
         group: that it is built for, as suites name groups, with its options in braces; empty where it has none.
@@ -34,6 +35,7 @@ class ModelRow(Row):
     inputs: tuple[Field, ...] | Mapping[str, Field] = (USUAL,)
     outputs: Mapping[str, Field] = field(default_factory=lambda: {"logits": Undeclared()})
     builds_itself: bool = False
+    one_size: bool = False
     source: bool = False
     library: str | None = None
     group: str = ""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from symbench.algebra.fields import Field
+from symbench.algebra.fields import Field, mask_of
+from symbench.domains.common.models import ModelRow
 
 
 def said(fields: Mapping[str, Field]) -> str:
@@ -31,3 +32,11 @@ def takes(inputs: Mapping[str, Field] | tuple[Field, ...], fields: Mapping[str, 
     wanted = list(named.values()) if named else list(inputs.values() if isinstance(inputs, Mapping) else inputs)
     alike = [leaf for leaf, field in fields.items() if len(wanted) == 1 and field.key == wanted[0].key]
     return tuple(alike) if len(alike) == 1 else None
+
+
+def fed(row: ModelRow, fields: Mapping[str, Field]) -> tuple[str, ...] | None:
+    """The leaves that a model of the table takes, as :func:`takes`; None also where samples differ in size and it
+    would take padding for what is real."""
+    found = takes(row.inputs, fields)
+    padded = any(mask_of(axis) in fields for leaf in found or () for axis in fields[leaf].axes)
+    return None if row.one_size and padded else found
