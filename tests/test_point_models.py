@@ -231,7 +231,7 @@ SIZES = {
     # a start; a round of messages and news; a head
     ("distance-net", "cloud"): (
         W
-        + ((2 * W + 1) * W + W)
+        + ((2 * W + 21) * W + W)
         + (W * W + W)
         + (2 * W * W + W)
         + (W * W + W)
