@@ -27,7 +27,7 @@ OUTPUTS: Mapping[str, Mapping[str, Field]] = {
 
 
 class PointNetwork(nn.Module, ABC):
-    """A network on as many points in each sample, from positions and, where its row takes them, what they have else.
+    """A network on equally many points in each sample: their positions, and what else its row takes of them.
 
     Args:
         shapes: of the leaves, without the axis of samples: positions ``(points, 3)`` first.
