@@ -29,8 +29,10 @@ DATA = {
     "digits": ("{use: digits, size: 9}", "{group: C4, on: image}"),
     "sets": ("{use: sets, items: 6, samples: 20}", "{group: S6, on: set}"),
     "graphs": ("{use: graphs, nodes: [3, 5], samples: 20}", "{group: S, on: features}"),
+    "shapes": ("{use: shapes, points: 6, samples: 20}", "{group: SO3, on: positions, elements: 2}"),
+    "n-body": ("{use: n-body, samples: 20}", "{group: SO3, on: positions, elements: 2}"),
 }
-"""Data of three domains, and a symmetry on each."""
+"""Data of four domains, and a symmetry on each."""
 
 
 FIELDS = {name: DATASETS.row(name).fields for name in DATA}
@@ -179,7 +181,6 @@ def test_a_run_records_the_width_and_meets_the_budget(folder: Folder, symbench: 
     assert f"width {width} of a budget of 900,000 flops, averaged over on-digits" in page
 
 
-OF_SPACE = "symbench.domains.points."  # tests/test_point_models.py
 OF_SOME_SHAPES = {"aps-cnn", "p4-orientation"}
 """Models that refuse this data: sides not divisible by 4, other numbers of classes than 2 and 4."""
 
@@ -189,10 +190,7 @@ OF_SOME_SHAPES = {"aps-cnn", "p4-orientation"}
     [
         name
         for name, row in MODELS.rows.items()
-        if "width" in row.options.model_fields
-        and not row.source
-        and name not in OF_SOME_SHAPES
-        and not row.module.startswith(OF_SPACE)
+        if "width" in row.options.model_fields and not row.source and name not in OF_SOME_SHAPES
     ],
 )
 def test_counts_without_numbers_are_those_with_numbers(folder: Folder, use: str) -> None:

@@ -14,8 +14,6 @@ from symbench.domains.points.models import MODELS
 
 __all__ = ["ACTIONS", "DATASETS", "FAMILIES", "GROUPS", "MODELS"]
 
-__all__ = ["ACTIONS", "DATASETS", "FAMILIES", "GROUPS", "MODELS"]
-
 
 class RotationOptions(Options):
     """``SO3`` and ``O3``: ``degree: 4`` takes a quadrature, exact for harmonics to that degree, as elements.
