@@ -123,7 +123,7 @@ BAD_ENTRIES = [
     ('use: "data.py:load"', 'use: "data.py:load", args: {nothing: 1}', "loading it raised TypeError"),
     ("group: C4", "group: S16, action: patches", "4 x 4 patches do not divide an image of 9 x 9 pixels"),
     ("group: C4", "group: S9", "S9 acts on Scalar over the 2-D grid 'image' in several ways"),
-    ("group: C4", "group: SO3", "got group 'SO3'"),
+    ("group: C4", "group: SO4", "got group 'SO4'"),
     (
         "on: image",
         "on: imaeg",

@@ -653,5 +653,5 @@ def test_recipes_in_words(recipe: dict[str, Any], words: str) -> None:
 def test_a_recipe_holds_all_modules_that_its_weights_come_from() -> None:
     folder = Path(checkpoints.__file__).parent
     there = {f"symbench.measure.training.{path.stem}" for path in folder.glob("*.py")}
-    outside = {f"symbench.measure.training.{name}" for name in ("__init__", "checkpoints", "cost", "trial")}
+    outside = {f"symbench.measure.training.{name}" for name in ("__init__", "checkpoints", "cost", "disk", "trial")}
     assert {name for name in TRAINING_SOURCES if ".training." in name} == there - outside
