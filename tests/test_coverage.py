@@ -21,7 +21,7 @@ from symbench.algebra.statistics import FEW, Array, Interval
 
 pytestmark = pytest.mark.slow
 
-SIMULATIONS = 2000
+SIMULATIONS = 4000
 STANDARD_ERROR = np.sqrt(0.05 * 0.95 / SIMULATIONS)
 RESAMPLES = 199
 COPIES = 8
