@@ -30,7 +30,7 @@ class Generator:
     """A one-parameter subgroup ``exp(tX)``, acting by the reference action.
 
     Attributes:
-        unit: of t: ``rad`` or ``px``.
+        unit: of t: ``rad``, ``px``, or ``length`` in the data's own unit.
         flow: values ``(n, ...)`` and t to ``exp(tX) x``.
         derivative: values to ``X x``, the flow's derivative at 0.
     """
@@ -135,6 +135,12 @@ class TrivialAction(Action):
     def reference(self, g: Tensor, *, steps: int = 1) -> Move:
         """The same."""
         return lambda x: x.expand(len(g), *x.shape)
+
+
+def signed_permutations(matrices: Tensor) -> Tensor:
+    """Which matrices ``(*batch, d, d)`` have one entry in each row, 1 or -1, and 0 elsewhere, bool ``(*batch,)``."""
+    entries = ((matrices == 0) | (matrices.abs() == 1)).all(dim=(-1, -2))
+    return entries & ((matrices != 0).sum(-1) == 1).all(-1)
 
 
 def take(x: Tensor, index: Tensor, *, fill: float | None = None) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from symbench.algebra.actions.base import Action, Kind, Move, times
+from symbench.algebra.actions.base import Action, Kind, Move, signed_permutations, times
 from symbench.algebra.fields import Classes, Declared
 from symbench.algebra.groups.base import Group
 from symbench.base.environment import sent
@@ -48,9 +48,7 @@ class DeclaredAction(Action):
 
     def kinds(self, g: Tensor) -> list[Kind]:
         """Bit for bit where the matrices hold one entry of 1 or -1 in each row and 0 elsewhere."""
-        matrices = self.matrices(g)
-        only = ((matrices == 0) | (matrices.abs() == 1)).all(dim=(-1, -2)) & ((matrices != 0).sum(-1) == 1).all(-1)
-        return ["permutation" if each else "exact" for each in only.tolist()]
+        return ["permutation" if each else "exact" for each in signed_permutations(self.matrices(g)).tolist()]
 
     def bind(self, g: Tensor, like: Tensor) -> Move:
         """A matrix for each element; class indices, which are whole numbers, are looked up in the permutation."""

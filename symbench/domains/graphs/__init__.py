@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator
 from pydantic import Field as Limits
-from pydantic_core import PydanticCustomError
 
 from symbench.algebra.controls import ControlRow
 from symbench.algebra.fields import Axis, Field, Index, Mask, Scalar, mask_of
 from symbench.algebra.metrics import MetricRow
 from symbench.base.registry import Options
 from symbench.domains.common.datasets import DatasetRow, Split
+from symbench.domains.common.datasets.numbers import least_and_most
 from symbench.domains.common.models import ModelRow, Width
 
 NODES, EDGES = Axis("nodes"), Axis("edges")
@@ -25,16 +24,6 @@ MASKS: Mapping[str, Field] = {mask_of(axis.name): Mask().over(axis) for axis in 
 MOST_NODES = 64
 
 
-def _least_and_most(value: object) -> object:
-    """One number of nodes, or the least and the most, as a pair."""
-    pair = (value, value) if isinstance(value, int) else tuple(value) if isinstance(value, (list, tuple)) else ()
-    if len(pair) != 2 or not all(isinstance(end, int) and not isinstance(end, bool) for end in pair):
-        raise PydanticCustomError("nodes", "a number of nodes, or the least and the most such as [4, 9]")
-    if not 2 <= pair[0] <= pair[1] <= MOST_NODES:
-        raise PydanticCustomError("nodes", f"2 to {MOST_NODES} nodes, the smaller number first")
-    return pair
-
-
 class GraphsOptions(Options):
     """``graphs``: connected random graphs of ``nodes`` nodes each, a number or ``[least, most]``.
 
@@ -43,7 +32,7 @@ class GraphsOptions(Options):
     """
 
     split: Split = "test"
-    nodes: Annotated[tuple[int, int], BeforeValidator(_least_and_most)] = (4, 9)
+    nodes: Annotated[tuple[int, int], least_and_most("nodes", MOST_NODES, 9)] = (4, 9)
     samples: Annotated[int, Limits(ge=2, le=1_000_000)] = 1000
     target: Literal["triangles", "distances"] = "triangles"
     seed: Annotated[int, Limits(ge=0)] = 0
@@ -95,6 +84,7 @@ MODELS = {
         "fully connected on the adjacency matrix: the numbering of the nodes matters",
         AdjacencyMlpOptions,
         {**FEATURES, **MATRIX},
+        pads=True,
     ),
 }
 CONTROLS = {

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from symbench.algebra.actions.base import Action, Generator, Kind, Move
+from symbench.algebra.actions.base import Action, Generator, Kind, Move, signed_permutations
 from symbench.algebra.fields import DirectSum, Spherical, Value, Voigt
 from symbench.algebra.fields import Tensor as CartesianTensor
 from symbench.algebra.groups.base import Group
@@ -66,7 +66,7 @@ class Linear(Action):
 
     def kinds(self, g: Tensor) -> list[Kind]:
         """Bit for bit where D exchanges and negates numbers, all others round."""
-        return ["permutation" if each else "exact" for each in _only_exchange(self.matrices(g)).tolist()]
+        return ["permutation" if each else "exact" for each in signed_permutations(self.matrices(g)).tolist()]
 
     def bind(self, g: Tensor, like: Tensor) -> Move:
         """One matrix for each element."""
@@ -260,9 +260,3 @@ def diagonal(blocks: Sequence[Tensor]) -> Tensor:
         found[..., start:end, start:end] = block
         start = end
     return found
-
-
-def _only_exchange(matrices: Tensor) -> Tensor:
-    """Which matrices have one entry in each row, 1 or -1, bool ``(*batch,)``."""
-    entries = ((matrices == 0) | (matrices.abs() == 1)).all(-1).all(-1)
-    return entries & ((matrices != 0).sum(-1) == 1).all(-1)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator
 from pydantic import Field as Limits
-from pydantic_core import PydanticCustomError
 
 from symbench.algebra.fields import Axis, Point, Scalar, Vector
 from symbench.base.registry import Options
 from symbench.domains.common.datasets import DatasetRow, Split
+from symbench.domains.common.datasets.numbers import least_and_most
 
 CLOUD = {"positions": Point().over(Axis("points"))}
 PARTICLES = Axis("particles")
@@ -25,16 +24,6 @@ CLUSTER = {"positions": Point(unit="Å").over(ATOMS)}
 MOST_ATOMS = 64
 
 Samples = Annotated[int, Limits(ge=2, le=1_000_000)]
-
-
-def _least_and_most(value: object) -> object:
-    """One number of atoms, or the least and the most, as a pair."""
-    pair = (value, value) if isinstance(value, int) else tuple(value) if isinstance(value, (list, tuple)) else ()
-    if len(pair) != 2 or not all(isinstance(end, int) and not isinstance(end, bool) for end in pair):
-        raise PydanticCustomError("atoms", "a number of atoms, or the least and the most such as [4, 13]")
-    if not 2 <= pair[0] <= pair[1] <= MOST_ATOMS:
-        raise PydanticCustomError("atoms", f"2 to {MOST_ATOMS} atoms, the smaller number first")
-    return pair
 
 
 class ShapesOptions(Options):
@@ -77,7 +66,7 @@ class LennardJonesOptions(Options):
     """
 
     split: Split = "test"
-    atoms: Annotated[tuple[int, int], BeforeValidator(_least_and_most)] = (13, 13)
+    atoms: Annotated[tuple[int, int], least_and_most("atoms", MOST_ATOMS, 13)] = (13, 13)
     samples: Samples = 1000
     seed: Annotated[int, Limits(ge=0)] = 0
 

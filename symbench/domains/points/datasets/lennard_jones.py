@@ -7,6 +7,7 @@ import torch
 
 from symbench.algebra.fields import Scalar, Vector
 from symbench.algebra.statistics import Array
+from symbench.base.slices import slices
 from symbench.domains.common.datasets.base import Arrays
 from symbench.domains.points.datasets import ATOMS, CLUSTER
 
@@ -16,6 +17,8 @@ SIGMA = 3.4
 """Where argon's potential is 0, in Å."""
 NEAREST, FARTHEST = 0.95, 1.4
 """How near atoms may be to one another, and how far from the nearest that each was put beside; in sigma."""
+AT_ONCE = 1 << 18
+"""Pairs that are computed with at a time: some 10 MB for each number of theirs."""
 
 
 def load(*, split: str, atoms: tuple[int, int], samples: int, seed: int) -> Arrays:
@@ -35,9 +38,11 @@ def load(*, split: str, atoms: tuple[int, int], samples: int, seed: int) -> Arra
     for row, size in enumerate(sizes):
         positions[row, :size] = grown(rng, int(size))
     positions = positions.astype(np.float32).astype(np.float64)  # the target is exactly that of what models see
-    for size in np.unique(sizes):
-        some = sizes == size
-        energy[some, 0], forces[some, :size] = energies_and_forces(positions[some, :size])
+    for size in np.unique(sizes).tolist():
+        alike = np.flatnonzero(sizes == size)
+        for piece in slices(len(alike), max(1, AT_ONCE // size**2)):
+            some = alike[piece]
+            energy[some, 0], forces[some, :size] = energies_and_forces(positions[some, :size])
     return Arrays(
         {"positions": torch.from_numpy(positions).float()},
         {"energy": torch.from_numpy(energy).float(), "forces": torch.from_numpy(forces).float()},

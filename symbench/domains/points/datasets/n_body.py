@@ -15,6 +15,7 @@ import torch
 
 from symbench.algebra.fields import Field, Point, Vector
 from symbench.algebra.statistics import Array
+from symbench.base.slices import slices
 from symbench.domains.common.datasets.base import Arrays
 from symbench.domains.points.datasets import MOVING, PARTICLES
 
@@ -26,6 +27,8 @@ STRONGEST = 10.0
 """Force between two particles that are nearer to one another than ``1 / sqrt(10)``."""
 STEP = 0.005
 """The longest step in time."""
+AT_ONCE = 1 << 18
+"""Pairs that are computed with at a time: some 10 MB for each number of theirs."""
 
 Force = Callable[[Array], Array]
 """Positions ``(n, particles, 3)`` to the forces on them, of the same shape."""
@@ -49,7 +52,12 @@ def load(*, split: str, particles: int, time: float, samples: int, target: str, 
     charges = rng.choice([-1.0, 1.0], size=(samples, particles))
     # What is simulated are the rounded numbers that models see: the target is exactly theirs.
     start, moving = (x.astype(np.float32).astype(np.float64) for x in (positions, velocities))
-    end, _ = simulated(start, moving, partial(coulomb, charges=charges), time=time)
+    few = max(1, AT_ONCE // particles**2)
+    ends = [
+        simulated(start[some], moving[some], partial(coulomb, charges=charges[some]), time=time)[0]
+        for some in slices(samples, few)
+    ]
+    end = np.concatenate(ends)
     field: Field
     if target == "positions":
         name, field, values = "final_positions", Point().over(PARTICLES), end

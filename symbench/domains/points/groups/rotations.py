@@ -27,6 +27,7 @@ class SO3(Orthogonal):
 
     def __init__(self, degree: int | None = None) -> None:
         self.degree = degree
+        self.designed = degree is not None
         if degree is not None:
             self.usual = len(designs.exact_to(degree)[0]) - 1
 
