@@ -20,7 +20,9 @@ from symbench.domains.common.models import MODELS
 from symbench.domains.common.models.inputs import fed, takes
 from symbench.domains.common.models.operations import operations
 from symbench.domains.points.models.vector_neurons import VectorRelu, cross
-from symbench.fields import Axis, Field, Mask, Point, Scalar, Vector
+from symbench.fields import Axis, Embedding, Field, Mask, Point, Scalar, Vector
+from symbench.measure.assemble.running import outputs_of
+from symbench.measure.suite import ModelEntry
 from symbench.testing import assert_equivariant
 
 POINTS = Axis("points")
@@ -307,6 +309,25 @@ def test_padding_is_not_taken_for_points() -> None:
         assert fed(MODELS.row(claim.model), padded) is None
     graphs = {name: field for name, field in DATASETS.row("graphs").fields.items() if name != "adjacency"}
     assert fed(MODELS.row("gnn"), graphs) == tuple(graphs), "which takes masks"
+
+
+def test_sets_of_several_sizes_are_not_taken_without_their_masks() -> None:
+    items = Axis("items")
+    one_size = {"set": Scalar().over(items)}
+    for name in ("deep-sets", "set-mlp", "set-linear", "symmetric-linear"):
+        assert fed(MODELS.row(name), one_size) == ("set",)
+        assert fed(MODELS.row(name), {**one_size, "items_mask": Mask().over(items)}) is None
+    graphs = DATASETS.row("graphs").fields
+    assert fed(MODELS.row("adjacency-mlp"), graphs) == ("features", "adjacency"), "zeros are no edges"
+
+
+def test_an_embedding_is_one_by_the_networks_own_name() -> None:
+    entry = ModelEntry(use="egnn", embedding=8)
+    row = MODELS.row("egnn")
+    net = row.load()(shapes={"positions": (7, 3)}, outputs=8, **row.options().model_dump())
+    (name,) = outputs_of(entry, net)
+    assert net(torch.rand(2, 7, 3))[name].shape == (2, 8)
+    assert isinstance(outputs_of(entry, net)[name], Embedding)
 
 
 def test_distances_make_no_vectors() -> None:

@@ -21,9 +21,12 @@ from symbench.fields import (
     Logits,
     MultiLabel,
     Nodes,
+    Point,
     Probabilities,
+    PseudoVector,
     Scalar,
     Undeclared,
+    Vector,
 )
 from symbench.measure.tasks import TASKS, Open, Task, Unfit, Views, pair
 from symbench.measure.tasks.binary import Binary
@@ -88,6 +91,9 @@ def test_an_undeclared_output_is_what_the_model_was_made_for() -> None:
         ({"out": Logits()}, NUMBER, {"out": None}),
         ({"label": Embedding()}, LABEL, {"label": None}),
         ({"p": Nodes("*", Scalar())}, {"q": Nodes("items", Scalar())}, {"p": "q"}),
+        ({"p": Nodes("*", Point())}, {"q": Nodes("items", Vector())}, {"p": None}),
+        ({"p": Nodes("*", Point())}, {"q": Nodes("items", Point())}, {"p": "q"}),
+        ({"p": PseudoVector()}, {"q": Vector()}, {"p": None}),
     ],
 )
 def test_outputs_meet_their_targets(

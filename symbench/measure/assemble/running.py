@@ -77,7 +77,9 @@ def outputs_of(entry: ModelEntry, module: nn.Module) -> Mapping[str, Field]:
     otherwise = {"logits": Undeclared()} if ":" in entry.use else MODELS.row(entry.use).outputs
     outputs = declared_outputs(module, otherwise)
     if entry.embedding is not None:
-        return {"embedding": OUTPUTS["embedding"]}
+        # by the name that the module itself has for what it returns
+        open_ = [name for name, field in declared_outputs(module, {}).items() if isinstance(field, Undeclared)]
+        return {open_[0] if len(open_) == 1 else "embedding": OUTPUTS["embedding"]}
     return {own: OUTPUTS[word] for own, word in entry.outputs.items()} or outputs
 
 

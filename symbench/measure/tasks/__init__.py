@@ -20,6 +20,7 @@ from symbench.algebra.fields import (
     Probabilities,
     Scalar,
     Undeclared,
+    Value,
 )
 from symbench.measure.tasks.base import Columns, Form, Task, Unfit, Views, fitting, shaped
 from symbench.measure.tasks.binary import Binary
@@ -143,12 +144,18 @@ def pair(
 
 def _only(outputs: Mapping[str, Field], free: Sequence[str], wanted: Field) -> str | None:
     """The one free output that a target is for: one that was declared to be so before one that may be."""
-    sure: tuple[type[Field], ...] = (type(wanted.value),)
-    if isinstance(wanted.value, CLASSES):
-        sure = (*SCORES, Classes) if isinstance(wanted.value, Classes) else SCORES
-    may = (Scalar, Undeclared) if isinstance(wanted.value, (*CLASSES, Scalar)) else (Undeclared,)
-    for kinds in (sure, may):
-        fit = [name for name in free if isinstance(outputs[name].value, kinds) and _alike(outputs[name], wanted)]
+    classes = isinstance(wanted.value, CLASSES)
+    scores = (*SCORES, Classes) if isinstance(wanted.value, Classes) else SCORES
+    may = (Scalar, Undeclared) if classes or isinstance(wanted.value, Scalar) else (Undeclared,)
+
+    def sure(value: Value) -> bool:
+        return isinstance(value, scores) if classes else value.kind == wanted.value.kind  # a point is not any vector
+
+    def possible(value: Value) -> bool:
+        return isinstance(value, may)
+
+    for fits in (sure, possible):
+        fit = [name for name in free if fits(outputs[name].value) and _alike(outputs[name], wanted)]
         if fit:
             return fit[0] if len(fit) == 1 else None
     return None

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import Field as Limits
 
-from symbench.algebra.fields import USUAL, Field, Undeclared
+from symbench.algebra.fields import USUAL, Axis, Field, Mask, Undeclared
 from symbench.base.registry import Row, Table
 
 
@@ -26,7 +26,7 @@ class ModelRow(Row):
             factory then gets ``shapes``, by the name of each, in place of ``shape``.
         outputs: the field of every output.
         builds_itself: the factory takes the options alone, because it knows its shapes (most plug-ins).
-        one_size: it takes no masks, and samples that are padded cannot be fed to it.
+        pads: padding is nothing to it, so that samples of several sizes can be fed to it without their masks.
         source: ``path`` names a :class:`~symbench.domains.common.models.source.Source`.
         library: the package that defines the model, whose code is part of what the model is.
         group: that it is built for, as suites name groups, with its options in braces; empty where it has none.
@@ -35,10 +35,17 @@ class ModelRow(Row):
     inputs: tuple[Field, ...] | Mapping[str, Field] = (USUAL,)
     outputs: Mapping[str, Field] = field(default_factory=lambda: {"logits": Undeclared()})
     builds_itself: bool = False
-    one_size: bool = False
+    pads: bool = False
     source: bool = False
     library: str | None = None
     group: str = ""
+
+    @property
+    def one_size(self) -> bool:
+        """Whether samples along an axis have to have equally many places: it would take padding for what is real."""
+        inputs = self.inputs.values() if isinstance(self.inputs, Mapping) else self.inputs
+        masked = any(isinstance(field.value, Mask) for field in inputs)
+        return not self.pads and not masked and any(isinstance(at, Axis) for field in inputs for at in field.places)
 
     def is_shaped(self, options: Mapping[str, Any]) -> bool:
         """Whether the model is made for the images and classes that it meets; pretrained ones are as they are."""
