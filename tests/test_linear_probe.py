@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,8 @@ from symbench.base.errors import CellError, ConfigError, DataError, ModelError
 from symbench.domains.images.datasets import digits
 from symbench.face.api import prepare
 from symbench.measure.assemble import ready
-from symbench.measure.execution.linear_probe import fitted
+from symbench.measure.execution import linear_probe
+from symbench.measure.execution.linear_probe import Fitted, fitted
 from symbench.measure.execution.loading import completed
 
 SUITE = """\
@@ -318,6 +320,25 @@ def test_what_a_dataset_lacks_is_said(folder: Folder, symbench: Symbench, data: 
     assert ran.code == 2
     assert message in ran.err
     assert not folder.results.exists()
+
+
+def test_all_cells_of_a_model_share_its_probe(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    fits = []
+
+    def counted(*given: Any) -> Fitted:
+        fits.append(given)
+        return fitted(*given)
+
+    monkeypatch.setattr(linear_probe, "fitted", counted)
+    suite = write(
+        folder, f"{CNN}, embedding: 12, linear_probe: {{on: digits, samples: 100}}, only: {{dataset: digits}}"
+    )
+    text = suite.read_text().replace('  mine: {use: "data.py:load"}\n', "")
+    suite.write_text(f"{text}  mirrors: {{group: D1, on: image}}\ncontrols: {{share: 0.0, floor: 0}}\n")
+    assert not sb.run(suite, results=folder.results).failed
+    assert len(fits) == 1
+    sb.run(suite, results=folder.results)  # held against what was kept of both cells
+    assert len(fits) == 2
 
 
 def test_a_model_that_cannot_be_probed_leaves_the_others(folder: Folder) -> None:

@@ -10,9 +10,10 @@ from torch import nn
 from symbench.base.errors import CellError, ConfigError
 from symbench.base.identity import differences
 from symbench.base.records import CellRecord
+from symbench.domains.common.models.base import Model
 from symbench.measure.assemble import dtype_of, ready
 from symbench.measure.evaluate.probe import why_another
-from symbench.measure.execution.loading import Loaded, Settings, completed, flags, job_of
+from symbench.measure.execution.loading import Loaded, Settings, completed, completed_for, flags, job_of
 from symbench.measure.plan.document import Cell
 from symbench.measure.plan.keys import built_for
 from symbench.measure.plan.workspace import Workspace
@@ -49,23 +50,23 @@ class Ledger:
             name: the model's.
             modules: as it was built, by the dataset that it was built for; they are moved and get their weights.
         """
-        ready: set[str] = set()
+        models: dict[str, Model] = {}
         for cell in space.plan.cells:
             record = self.store.cell(cell.key) if cell.pair.model == name else None
             if record is None or space.broken_reason(cell) is not None:
                 continue
-            where = built_for(space.suite.models[name], cell.pair.dataset)
+            module = modules[built_for(space.suite.models[name], cell.pair.dataset)]
             try:
-                why = self._why_stale(space, cell, record, modules[where], fresh=where not in ready)
+                why = self._why_stale(space, cell, record, module, models)
             except CellError as error:
                 why = f"its model cannot be loaded any more: {error}"
-            ready.add(where)
             if why is not None:
                 self.stale[cell.key] = why
 
     def _why_stale(
-        self, space: Workspace, cell: Cell, record: CellRecord, module: nn.Module, *, fresh: bool
+        self, space: Workspace, cell: Cell, record: CellRecord, module: nn.Module, models: dict[str, Model]
     ) -> str | None:
+        """Why a cell is not of the module at hand; ``models`` has the ones that are complete, and takes in others."""
         name = cell.pair.model
         checkpoint = cached(space.plan, name) if name in space.plan.recipes else None
         if checkpoint is not None and record.checkpoint != checkpoint.digest:
@@ -73,12 +74,14 @@ class Ledger:
         if record.probe is None or (name in space.plan.recipes and checkpoint is None):
             return None  # there is no model at hand to be another: its recipe is the same, to the last module
         with flags(space.suite, self.settings.device):
-            if fresh and checkpoint is not None:
-                restore(module, checkpoint)
-            model = ready(
-                module, space.suite.models[name], name, device=self.settings.device, dtype=dtype_of(space.suite)
-            )
-            at_hand = Loaded(completed(space, model, cell, self.settings.device), record.checkpoint)
+            entry, device = space.suite.models[name], self.settings.device
+            made_for = completed_for(entry, cell.pair.dataset)
+            if made_for not in models:
+                if checkpoint is not None:
+                    restore(module, checkpoint)
+                model = ready(module, entry, name, device=device, dtype=dtype_of(space.suite))
+                models[made_for] = completed(space, model, cell, device)
+            at_hand = Loaded(models[made_for], record.checkpoint)
             return why_another(job_of(space, cell, at_hand, self.settings), record.probe)
 
     def done(self, space: Workspace, cell: Cell) -> bool:

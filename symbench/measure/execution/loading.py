@@ -15,7 +15,7 @@ from symbench.domains.common.canvas import Canvas
 from symbench.domains.common.datasets.base import names_of_outputs
 from symbench.domains.common.models.base import Model
 from symbench.domains.common.models.running import dtypes_of
-from symbench.measure.assemble import canvas, dtype_of, layer_fields
+from symbench.measure.assemble import built_for_data, canvas, dtype_of, layer_fields
 from symbench.measure.evaluate import Job
 from symbench.measure.evaluate.held import Shelf
 from symbench.measure.evaluate.known import Known
@@ -87,6 +87,11 @@ def flags(suite: Suite, device: str) -> Iterator[None]:
     numerics = suite.numerics
     with current(device), kept_buffers(), numeric_flags(tf32=numerics.tf32, deterministic=numerics.deterministic):
         yield
+
+
+def completed_for(entry: ModelEntry, dataset: str) -> str:
+    """The dataset that a model is completed for, itself or what its entry puts around it; "" where one serves all."""
+    return dataset if built_for_data(entry) or entry.wrappers else ""
 
 
 def completed(space: Workspace, model: Model, cell: Cell, device: str) -> Model:

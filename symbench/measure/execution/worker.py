@@ -12,12 +12,12 @@ from symbench.base.errors import CellError
 from symbench.base.events import Note
 from symbench.domains.common.models.base import Model
 from symbench.domains.common.models.running import WRITES
-from symbench.measure.assemble import built_for_data, dtype_of, load_weights, ready, weights_digest
+from symbench.measure.assemble import dtype_of, load_weights, ready, weights_digest
 from symbench.measure.evaluate import Job, assist, evaluate
 from symbench.measure.evaluate.probe import why_another
 from symbench.measure.evaluate.room import out_of_memory
 from symbench.measure.execution.context import Context
-from symbench.measure.execution.loading import Loaded, Settings, completed, flags, job_of
+from symbench.measure.execution.loading import Loaded, Settings, completed, completed_for, flags, job_of
 from symbench.measure.plan.agreement import check_agreement
 from symbench.measure.plan.document import Cell
 from symbench.measure.plan.workspace import Workspace
@@ -139,9 +139,7 @@ class Worker:
             self.context.listen(Note(f"{model.name} {WRITES}", warning=True))
 
     def _load(self, cell: Cell) -> Loaded:
-        name = cell.pair.model
-        entry = self.space.suite.models[name]
-        key = cell.pair.dataset if built_for_data(entry) or entry.wrappers else ""
+        key = completed_for(self.space.suite.models[cell.pair.model], cell.pair.dataset)
         if key not in self.models:
             self.models.clear()
             self.models[key] = self._fresh(cell)
