@@ -15,9 +15,12 @@ from statsmodels.stats.contingency_tables import mcnemar
 from test_gate import Scene
 
 from symbench import compare_runs, open_run
+from symbench.algebra.metrics import METRICS
 from symbench.base.errors import ConfigError
 from symbench.base.records import CompareRecord
 from symbench.read import baseline
+from symbench.read.judge import measured
+from symbench.read.pairing.difference import pair_cells
 
 GOLDEN = ROOT / "tests" / "golden"
 
@@ -230,7 +233,6 @@ def test_the_golden_baseline_of_schema_version_1_is_read(tmp_path: Path) -> None
 
 
 def test_same_means_the_same_numbers_not_the_same_estimate() -> None:
-    from symbench.algebra.metrics import METRICS
     from symbench.algebra.metrics.base import Value
     from symbench.algebra.statistics import Mean
     from symbench.read.estimates import Estimate
@@ -243,3 +245,17 @@ def test_same_means_the_same_numbers_not_the_same_estimate() -> None:
     assert same_numbers(of([1, 0, 1]), of([1, 0, 1]))
     assert not same_numbers(of([1, 0, 1]), of([1, 1, 0]))
     assert not same_numbers(of([1, 0, 1]), of([1, 0]))
+
+
+def test_averages_of_another_version_are_not_compared(two: tuple[Path, str, str]) -> None:
+    results, first, second = two
+    before, after = (measured(name, results) for name in (first, second))
+    a, b = (side.cell(side.cells[0].key) for side in (before, after))
+    assert a is not None
+    assert b is not None
+    versions = {**b.identity["versions"], "averages": 99}
+    changed = b.model_copy(update={"identity": {**b.identity, "versions": versions}})
+    pairs = {pair.either.metric: pair for pair in pair_cells(before, after, a, changed, METRICS.rows)}
+    reason = "another version of the mean output over the orbit"
+    assert {name for name, pair in pairs.items() if pair.reason == reason} >= {"averaged_accuracy", "averaged_loss"}
+    assert pairs["orbit_accuracy"].reason is None

@@ -100,13 +100,18 @@ class HalfOfThem(SU2):
 
 
 class TiltedReflections(O3):
-    """Right on average over both halves, and wrong in each: rotations lean one way, reflections the other."""
+    """Right on average over both halves, and wrong in each: rotations lean one way, reflections the other.
+
+    Their densities are ``1 + chi_2 / 5`` and ``1 - chi_2 / 5`` of Haar's, and so are the halves' shares equal.
+    """
 
     def sample(self, count: int, *, generator: torch.Generator) -> Tensor:
-        axis = nn.functional.normalize(normal(count, 3, generator=generator), dim=1)
-        proper = self.exponential(axis * 2 * torch.pi * uniform(count, 1, generator=generator))
-        inverted = torch.arange(count) % 2 == 1
-        return torch.where(inverted[:, None, None], -proper, proper)
+        proper = SO3().sample(4 * count, generator=generator)
+        trace = proper.diagonal(dim1=-2, dim2=-1).sum(-1)
+        lean = (trace.square() - trace - 1) / 5  # the character of l = 2, at most 5
+        inverted = torch.randint(2, (len(proper),), generator=generator) == 1
+        kept = 2 * uniform(len(proper), 1, generator=generator)[:, 0] < 1 + torch.where(inverted, -lean, lean)
+        return torch.where(inverted[:, None, None], -proper, proper)[kept][:count]
 
 
 class AlwaysProper(O3):
@@ -134,7 +139,7 @@ def test_a_character_alone_does_not_show_a_fixed_axis(generator: torch.Generator
 
 
 def test_what_is_right_in_the_mean_alone_shows_in_a_stratum(generator: torch.Generator) -> None:
-    with pytest.raises(AssertionError, match="improper: irrep|proper: irrep|irrep l="):
+    with pytest.raises(AssertionError, match="O3, (im)?proper: irrep l="):
         testing.check_haar(TiltedReflections(), generator=generator, count=10_000)
 
 
@@ -189,6 +194,10 @@ def test_a_degree_says_how_many_elements_there_are(name: str, count: int, genera
         choose(group, 24, generator=generator, where="here")
     with pytest.raises(ConfigError, match="degree 66"):
         groups.load(name, {"degree": 66})
+    with pytest.raises(
+        ConfigError, match="here: elements of .* x .* are drawn here, and its options ask for a design"
+    ):
+        choose(groups.load(f"S5 x {name}", {"degree": 5}), 6, generator=generator, where="here")
     testing.check_design(groups.load(name, {"degree": 4}), groups.load(name, {"degree": 4}).usual)
 
 

@@ -337,11 +337,19 @@ class TransposedWigner(linear.Harmonics):
         return super().represented(linear).mT
 
 
-class OneSided(linear.Tensors):
-    """``R T`` for ``R T R^T`` makes a law, and no tensor."""
+class TransposedTensor(linear.Tensors):
+    """``R^T T R`` for ``R T R^T``."""
 
     def represented(self, linear: Tensor) -> Tensor:
-        return torch.block_diag(*(torch.eye(3),) * 3).double() @ super().represented(linear).mT
+        return super().represented(linear).mT
+
+
+class OneSided(linear.Tensors):
+    """``R T`` for ``R T R^T``, which obeys every law and moves no tensor."""
+
+    def represented(self, linear: Tensor) -> Tensor:
+        whole = torch.eye(3, dtype=linear.dtype).expand_as(linear)
+        return torch.einsum("...ik,...jl->...ijkl", linear, whole).flatten(-4, -3).flatten(-2, -1)
 
 
 class WithoutFactor(linear.VoigtTensors):
@@ -375,7 +383,7 @@ class SinglePrecision(linear.Vectors):
 BROKEN: list[tuple[Group, type[linear.Linear], Value, tuple[int, ...]]] = [
     (O3(), Rows, Vector(), (3,)),
     (O3(), TransposedWigner, Spherical(2, convention="e3nn"), (5,)),
-    (O3(), OneSided, CartesianTensor(2), (3, 3)),
+    (O3(), TransposedTensor, CartesianTensor(2), (3, 3)),
     (O3(), WithoutFactor, Voigt(factors=STRAIN), (6,)),
     (SU2(), TransposedSpin, Spinor(), (2, 2)),
     (O3(), Clamped, Vector(), (3,)),
@@ -391,6 +399,18 @@ def test_laws_catch_what_is_moved_wrongly(
         testing.check_action(
             broken(group, Options(), value), group, noise(2, 3, *shape), generator=generator, tolerance=ROUNDING
         )
+
+
+def test_a_formula_catches_what_obeys_the_laws(generator: torch.Generator) -> None:
+    group, x = O3(), noise(2, 3, 3, 3)
+    g = group.sample(4, generator=generator)
+    by_formula = torch.einsum("kia,npab,kjb->knpij", g, x, g)
+    testing.check_action(
+        OneSided(group, Options(), CartesianTensor(2)), group, x, generator=generator, tolerance=ROUNDING
+    )
+    for action, is_right in ((linear.Tensors, True), (OneSided, False)):
+        moved = action(group, Options(), CartesianTensor(2)).act(g, x)
+        assert torch.allclose(moved, by_formula, atol=ROUNDING) is is_right
 
 
 MISTAKEN: list[tuple[str, Value, Value, bool]] = [
@@ -554,6 +574,13 @@ def test_an_exact_model_is_exact_in_either_half(case: CaseOf) -> None:
     assert {output for output, _ in found} == {"energy", "forces"}
     assert max(found.values()) < 1e-6
     assert "Lie" not in ran.err
+
+
+def test_elements_of_a_design_are_not_drawn(case: CaseOf) -> None:
+    net = suite(case, "SO3", more=", draw: per-sample, degree: 4")
+    ran = net.run()
+    assert ran.code == 2
+    assert "symmetries.rot.elements: elements of SO3 are drawn here, and its options ask for a design" in ran.err
 
 
 @pytest.mark.parametrize(("kind", "exact"), [("gradient", True), ("free", False)])

@@ -26,6 +26,7 @@ class Group(ABC):
         size_unit: the unit of :meth:`size`.
         law: what :meth:`sample` draws from: ``Haar``, or a sentence for groups that have no such thing.
         usual: how many elements besides the identity are measured where nobody says and not all are.
+        designed: an option asks for a certain :meth:`design`, so that none may be drawn.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Group(ABC):
     size_unit: str
     law: str = "Haar"
     usual: int = 24
+    designed: bool = False
 
     @abstractmethod
     def identity(self) -> Tensor:
@@ -163,6 +165,13 @@ class Elements:
         return torch.stack([self.each(sample) for sample in samples], dim=1)
 
 
+def undesigned(group: Group, where: str) -> ConfigError:
+    """The error where elements would be drawn of a group whose options ask for a design."""
+    got = f"elements of {group.name} are drawn here, and its options ask for a design of them"
+    remedy = "Take that option out; designs are of a group by itself, the same elements for all samples."
+    return ConfigError(Problem(where, got, "one of them", remedy))
+
+
 def choose(group: Group, count: int | None, *, generator: torch.Generator, where: str = "") -> Elements:
     """The elements to measure at: all, an even design, or a draw without repetition.
 
@@ -193,6 +202,8 @@ def choose(group: Group, count: int | None, *, generator: torch.Generator, where
             raise ConfigError(Problem(where, f"got {count}", str(error))) from error
         if designed is not None:
             return Elements(*designed, "design")
+    if group.designed:
+        raise undesigned(group, where)
     values = draw_distinct(group, count, generator=generator)
     weights = torch.full((count + 1,), 1 / count, dtype=torch.float64)
     weights[0] = 0.0

@@ -26,6 +26,7 @@ class Product(Group):
         self.name = " x ".join(part.name for part in self.parts)
         counts = [part.count for part in self.parts]
         self.count = None if None in counts else prod(count for count in counts if count is not None)
+        self.designed = any(part.designed for part in self.parts)
         self.law = "; ".join(f"{part.name}: {part.law}" for part in self.parts)
         if all(part.law == "Haar" for part in self.parts):
             self.law = "Haar"

@@ -62,12 +62,12 @@ METRICS = Table(
             blind=True,
         ),
         "averaged_accuracy": _behaviour(
-            "accuracy:averaged_accuracy", "accuracy of the output averaged over the orbit"
+            "accuracy:averaged_accuracy", "accuracy of the output averaged over the orbit", of_averages=True
         ),
         "symmetrisation_accuracy_gain": _row(
             "symmetrised:symmetrisation_accuracy_gain",
             "averaged_accuracy - orbit_accuracy: what averaging over the orbit at test time buys",
-            "share", "neither", bounds=(-1.0, 1.0), aliases=("averaging_gain",),
+            "share", "neither", bounds=(-1.0, 1.0), aliases=("averaging_gain",), of_averages=True,
         ),
         "chance_accuracy": _row(
             "collapse:chance_accuracy", "share of the most frequent label: what always predicting it comes to",
@@ -139,17 +139,18 @@ METRICS = Table(
             "loss", "lower", heading="orbit loss", shown=(*TABLE, "ranking"), instead_of="accuracy",
         ),
         "averaged_loss": _row(
-            "symmetrised:averaged_loss", "loss of the output averaged over the orbit", "loss", "lower"
+            "symmetrised:averaged_loss", "loss of the output averaged over the orbit", "loss", "lower",
+            of_averages=True,
         ),
         "symmetrisation_gain": _row(
             "symmetrised:symmetrisation_gain",
             "orbit_loss - averaged_loss: what averaging over the orbit at test time buys",
-            "loss", "neither", heading="averaging gains", shown=("table",), instead_of="accuracy",
+            "loss", "neither", heading="averaging gains", shown=("table",), instead_of="accuracy", of_averages=True,
         ),
         "symmetrisation_residual": _row(
             "symmetrised:symmetrisation_residual",
             "what orbit_loss differs by from averaged_loss and the orbit's variance, over orbit_loss: 0 to rounding",
-            "relative", "lower", paired=False, bounds=(0.0, None), role="adding up",
+            "relative", "lower", paired=False, bounds=(0.0, None), role="adding up", of_averages=True,
         ),
         "equivariance_error": _row(
             "equivariance:equivariance_error",

@@ -35,7 +35,7 @@ class Context:
         layers: by layer, ``deviation`` and ``unrelated``, squared, on the control samples, ``(k, n)``.
         measured: by control, the kind of the elements that it took (``all`` where there are several), how many, and
             on how many samples.
-        units: of the generators, ``rad`` or ``px``.
+        units: of the generators, ``rad``, ``px`` or ``length``.
         sizes: E in float64 by the side of the image; as the model runs, where it does not run in that.
         lower: the submodules that compute in a lower precision, with the dtype, where E is not exact.
         reasons: of every control that could not run.

@@ -76,6 +76,7 @@ class MetricRow(Row):
         not_for: tasks whose tables have no room for it; estimates.csv has it.
         of_passes: what it is of where throughput passes measure it: ``time``, of which rules ask for several passes
             on like hardware, or ``memory``, of which one is enough.
+        of_averages: it is of the mean output over the orbit, whose definition has a version of its own.
     """
 
     unit: str = ""
@@ -97,6 +98,7 @@ class MetricRow(Row):
     observations: bool = True
     not_for: tuple[str, ...] = ()
     of_passes: Literal["time", "memory"] | None = None
+    of_averages: bool = False
 
     @property
     def written_as(self) -> Scale:

@@ -16,7 +16,7 @@ from symbench.algebra import actions, groups
 from symbench.algebra.actions import Lookup
 from symbench.algebra.actions.base import Action
 from symbench.algebra.fields import ANY, Category, Classes, Field, Index, Point, same_places
-from symbench.algebra.groups.base import Elements, Group, choose
+from symbench.algebra.groups.base import Elements, Group, choose, undesigned
 from symbench.algebra.groups.views import draw_each
 from symbench.base.code import foreign
 from symbench.base.errors import ConfigError, DataError, ImpossiblePair, Problem, one_of
@@ -214,6 +214,8 @@ def _elements(suite: Suite, name: str, group: Group, seed: int, sizes: Sequence[
     entry = suite.symmetries[name]
     where = suite.where("symmetries", name, "elements")
     if entry.draw == "per-sample" or sizes is not None:
+        if group.designed:
+            raise undesigned(group, where)
         count = (1 if sizes is None else 8) if entry.elements is None else entry.elements
         return draw_each(group, count, seed=seed, against=entry.reference, where=where, sizes=sizes)
     return choose(group, entry.elements, generator=torch.Generator().manual_seed(seed), where=where)

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from symbench.algebra.actions.base import Action, Generator, TrivialAction
+from symbench.algebra.groups.product import Product
 from symbench.algebra.metrics.attribution import DISAGREE
 from symbench.base.errors import ModelError
 from symbench.base.records import GeneratorRecord
@@ -43,6 +44,8 @@ def lie_derivatives(cell: Examined) -> str | None:
     """
     job = cell.best
     generators = job.prepared.actions[job.prepared.on].generators()
+    if not generators and isinstance(job.prepared.group, Product) and job.prepared.group.count is None:
+        return "no continuous generator of a product of these has a derivative here: measure one factor by itself"
     if not generators:
         return "there is no continuous generator with a derivative"
     if len(cell.chosen) < 2:

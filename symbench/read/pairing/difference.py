@@ -29,9 +29,10 @@ DIFFERENT = {
 STOPPED = "the control took other numbers of samples: with controls: full it takes the same"
 CONTROLS = "controls"
 """What a cell's identity says of controls, and the name of their version."""
-APART = frozenset({CONTROLS, "averages"})
-"""Versions that not all of a cell's numbers hang on: of its controls, and of the mean output over an orbit, which was
-another one where an element loses the label."""
+AVERAGES = "averages"
+"""The version of the mean output over an orbit."""
+APART = frozenset({CONTROLS, AVERAGES})
+"""Versions that only some of a cell's numbers hang on."""
 
 ASKED = frozenset({"mode", "tolerance"})
 """Parts of a cell's numerics that say what was asked for: in which mode it was measured stands in its record."""
@@ -64,6 +65,11 @@ def _of_measurement(record: CellRecord) -> dict[str, Any]:
 def _controls(record: CellRecord) -> tuple[Any, Any]:
     """What two cells have in common whose controls can be compared."""
     return record.identity.get(CONTROLS), record.identity.get("versions", {}).get(CONTROLS)
+
+
+def _averages(record: CellRecord) -> Any:
+    """The version of the mean output over an orbit; before there was one, it was another where labels are lost."""
+    return record.identity.get("versions", {}).get(AVERAGES)
 
 
 def _of_other_samples(before: Estimate, after: Estimate) -> bool:
@@ -169,6 +175,7 @@ def pair_cells(
     reason = None if one else incomparable(a, b)
     hardware = other_hardware(a, b)
     controls = None if _controls(a) == _controls(b) else "other control samples"
+    averages = None if _averages(a) == _averages(b) else "another version of the mean output over the orbit"
     whole = one or (reason is None and same_weights(a, b) and same_observations(before, a, after, b))
     first = {estimate.identity: estimate for estimate in estimates.of_cell(before, a, metrics, passes[0])}
     for second in estimates.of_cell(after, b, metrics, passes[1]):
@@ -176,6 +183,7 @@ def pair_cells(
         other, timed = first.pop(second.identity, None), second.unit == "s" or of == "time"
         unlike = _unlike(*passes, of) if of is not None else hardware if timed else None
         why = reason or (controls if second.row.scope == "control" else unlike)
+        why = why or (averages if second.row.of_averages else None)
         why = why or (STOPPED if other is not None and _of_other_samples(other, second) else None)
         same = other is not None and why is None and whole and same_numbers(other, second)
         yield Paired(other, second, why, identical=same and not timed)  # a time is measured anew, whatever the model
