@@ -53,14 +53,13 @@ def figure_sections() -> dict[str, FigureRow]:
 BEFORE = {
     "summary": "Summary",
     STUDIES: "Studies",
-    TRAINING: "Training",
     "comparison-0": "Comparison",
     "leaderboard": "Leaderboard",
     "robustness": "Ranks",
 }
 AFTER = {
-    "attribution": "Whose fault", "gallery": "Gallery", "cost": "Cost", "gate": "Gate", "failed": "Failures",
-    "provenance": "Provenance",
+    "attribution": "Whose fault", "gallery": "Gallery", TRAINING: "Training", "cost": "Cost", "gate": "Gate",
+    "failed": "Failures", "provenance": "Provenance",
 }  # fmt: skip
 """What the page may have before and after the sections of figures, in its order: id and heading."""
 
