@@ -8,8 +8,12 @@
 #   VENV=DIR      put this checkout's environment elsewhere
 PYTHON ?= python3
 CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/symbench
-LIST := import sys, tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; print("\n".join(p["dependencies"] + p["optional-dependencies"]["dev"]))
-KEY := $(shell { $(PYTHON) -c '$(LIST)' && $(PYTHON) -c 'import sys; print(sys.version, sys.prefix)'; } 2>/dev/null | sha256sum | cut -c1-16)
+PROJECT := import sys, tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; x = p["optional-dependencies"]
+LIST := $(PROJECT); print("\n".join(p["dependencies"] + x["dev"]))
+# whose tests run where these can be installed
+WHERE_POSSIBLE := molecules graphs
+EXTRAS := $(PROJECT); print("\n".join(y for e in sys.argv[1:] for y in x[e]))
+KEY := $(shell { $(PYTHON) -c '$(LIST)' && $(PYTHON) -c '$(EXTRAS)' $(WHERE_POSSIBLE) && $(PYTHON) -c 'import sys; print(sys.version, sys.prefix)'; } 2>/dev/null | sha256sum | cut -c1-16)
 DEPS := $(CACHE)/dependencies-$(KEY)
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -38,6 +42,10 @@ $(DEPS)/.complete:
 	$(PYTHON) -m venv $(DEPS)
 	$(PYTHON) -c '$(LIST)' > $(DEPS)/requirements.txt
 	$(DEPS)/bin/python -m pip install --quiet --disable-pip-version-check -r $(DEPS)/requirements.txt
+	@for extra in $(WHERE_POSSIBLE); do \
+	  $(PYTHON) -c '$(EXTRAS)' $$extra > $(DEPS)/$$extra.txt; \
+	  $(DEPS)/bin/python -m pip install --quiet --disable-pip-version-check -c $(DEPS)/requirements.txt -r $(DEPS)/$$extra.txt || \
+	    echo "The extra $$extra could not be installed: its tests and suites will be skipped"; done
 	touch $@
 
 $(STAMP): $(DEPS)/.complete

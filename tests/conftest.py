@@ -31,8 +31,8 @@ MAY_SKIP = (
     "the file system takes no such names",
     "needs the extra escnn",
     "needs the extra e2cnn",
-    "needs e3nn",
-    "needs ase",
+    "needs the extra molecules",
+    "needs the extra graphs",
 )
 """Reasons for which a test may be skipped in CI. Any other fails the run."""
 

@@ -296,7 +296,7 @@ def test_forces_are_the_gradient_and_turn_as_atoms_do() -> None:
 
 
 def test_against_ase() -> None:
-    ase = pytest.importorskip("ase", reason="needs ase")
+    ase = pytest.importorskip("ase", reason="needs the extra molecules")
     potential = pytest.importorskip("ase.calculators.lj").LennardJones
     x = load("lennard-jones", samples=2).leaves["positions"].double().numpy()
     energy, forces = lennard_jones.energies_and_forces(x)

@@ -207,7 +207,7 @@ def test_harmonics_of_e3nn_are_the_polynomials_of_its_documentation() -> None:
 
 def test_harmonics_and_matrices_are_e3nns() -> None:
     if importlib.util.find_spec("e3nn") is None:
-        pytest.skip("needs e3nn")
+        pytest.skip("needs the extra molecules")
     o3 = pytest.importorskip("e3nn.o3")
     r, x = SO3().sample(4, generator=torch.Generator().manual_seed(0)), noise(9, 3)
     for degree in range(7):
