@@ -178,3 +178,35 @@ def test_the_rows_are_in_the_cell(folder: Folder) -> None:
     assert [(g.label, g.unit) for g in found.generators] == [("rotation", "rad")]
     controls = set(Store(folder.results).controls(found.key).to_pandas()["control"])
     assert {"Lie forward", "Lie central", "Lie gap"} <= controls
+
+
+CLAMPED = """
+import torch
+from torch import nn
+from symbench.fields import Axis, Point, Vector
+
+class Clamped(nn.Module):
+    inputs = {"positions": Point().over(Axis("particles")), "velocities": Vector().over(Axis("particles"))}
+    outputs = {"final_positions": Point().over(Axis("particles"))}
+
+    def forward(self, positions, velocities):
+        return positions + torch.tanh(velocities)
+"""
+
+
+def test_a_product_has_the_generators_of_its_factors(folder: Folder) -> None:
+    """Permutations have none and stand still along those of rotations: the same numbers as under rotations alone."""
+    (folder.path / "clamped.py").write_text(CLAMPED)
+    frames = {}
+    for group in ("SO3", "S x SO3"):
+        folder.suite.write_text(
+            "version: 1\nname: lie\ndatasets: {bodies: {use: n-body, samples: 24}}\n"
+            "models: {clamped: {use: 'clamped.py:Clamped'}}\n"
+            f"symmetries: {{s: {{group: {group}, on: positions, elements: 2}}}}\nnumerics: {{dtype: float64}}\n"
+        )
+        frames[group] = rows(run(folder), "lie_slope").set_index("element")["estimate"]
+    alone, both = frames["SO3"], frames["S x SO3"]
+    assert list(alone.index) == [f"rotation {axis}" for axis in "xyz"]
+    assert list(both.index) == [f"SO3 {name}" for name in alone.index]
+    assert both.to_numpy() == pytest.approx(alone.to_numpy(), rel=1e-9)
+    assert (alone > 0.01).all(), "a component-wise function is no function of vectors"

@@ -33,11 +33,14 @@ class Generator:
         unit: of t: ``rad``, ``px``, or ``length`` in the data's own unit.
         flow: values ``(n, ...)`` and t to ``exp(tX) x``.
         derivative: values to ``X x``, the flow's derivative at 0.
+        factor: the number of the factor that it is of, where the group is a product whose factors move parts of
+            their own; None where it is none.
     """
 
     unit: str
     flow: Callable[[Tensor, float], Tensor]
     derivative: Callable[[Tensor], Tensor]
+    factor: int | None = None
 
 
 class Action(ABC):
@@ -47,10 +50,12 @@ class Action(ABC):
         in_input_units: what is said of elements that are distances in units of the input, such as pixels, by which a
             map of another size is not moved; None where they are none.
         moves_values: it computes with what stands at the places, rather than moving it about.
+        factors: the numbers of a product's factors that move anything here; empty where the whole group does.
     """
 
     in_input_units: str | None = None
     moves_values = False
+    factors: frozenset[int] = frozenset()
 
     @classmethod
     def of(cls, group: Any, options: Any, part: Places | Value) -> Action:
@@ -135,6 +140,20 @@ class TrivialAction(Action):
     def reference(self, g: Tensor, *, steps: int = 1) -> Move:
         """The same."""
         return lambda x: x.expand(len(g), *x.shape)
+
+
+def along(action: Action, name: str, known: Generator) -> Generator | None:
+    """How an action moves along a generator that another action has; None where it does so without a derivative.
+
+    Args:
+        action: of another leaf, of an output, or of another part of the same field.
+        name: the generator's.
+        known: the generator, as the other moves along it.
+    """
+    elsewhere = known.factor is not None and action.factors and known.factor not in action.factors
+    if elsewhere or isinstance(action, TrivialAction):
+        return Generator(known.unit, lambda x, t: x, torch.zeros_like, known.factor)
+    return action.generators().get(name)
 
 
 def signed_permutations(matrices: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from symbench.algebra.actions.base import KINDS, Action, Generator, Kind, Move, TrivialAction
+from symbench.algebra.actions.base import KINDS, Action, Generator, Kind, Move, TrivialAction, along
 from symbench.algebra.fields import Field
 
 Restore = Callable[[Tensor], Tensor]
@@ -90,6 +90,8 @@ class FieldAction(Action):
         self.parts = tuple(parts)
         self.in_input_units = next((action.in_input_units for _, action in parts if action.in_input_units), None)
         self.moves_values = any(part.number is None for part, _ in parts)
+        of = [action.factors for _, action in parts]
+        self.factors = frozenset[int]().union(*of) if all(of) else frozenset()
 
     def check(self, shape: tuple[int, ...]) -> str | None:
         """Every part has to fit."""
@@ -155,10 +157,18 @@ class FieldAction(Action):
         return lambda x: self._one_after_another(g, x, moving)
 
     def generators(self) -> Mapping[str, Generator]:
-        """Those that all parts have: their flows are done one after the other, their derivatives add up."""
-        known = [(part, action.generators()) for part, action in self.parts]
-        names = [name for name in known[0][1] if all(name in each for _, each in known)]
-        return {name: _joined([(part, each[name]) for part, each in known]) for name in names}
+        """Those along which all parts move, or stay where they are as parts of another factor do.
+
+        Flows are done one after the other, derivatives add up.
+        """
+        known = {name: each for _, action in self.parts for name, each in action.generators().items()}
+        found = {}
+        for name, generator in known.items():
+            each = [(part, along(action, name, generator)) for part, action in self.parts]
+            moving = [(part, own) for part, own in each if own is not None]
+            if len(moving) == len(each):
+                found[name] = _joined(moving)
+        return found
 
 
 def _joined(parts: Sequence[tuple[Part, Generator]]) -> Generator:
@@ -175,7 +185,8 @@ def _joined(parts: Sequence[tuple[Part, Generator]]) -> Generator:
             total = total + restore(generator.derivative(seen)[None])[0]
         return total
 
-    return Generator(parts[0][1].unit, flow, derivative)
+    first = parts[0][1]
+    return Generator(first.unit, flow, derivative, first.factor)
 
 
 def composed(field: Field, element_ndim: int, parts: Sequence[tuple[int | None, Action]]) -> Action:

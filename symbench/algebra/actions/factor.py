@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from torch import Tensor
 
-from symbench.algebra.actions.base import Action, Kind, Move
+from symbench.algebra.actions.base import Action, Generator, Kind, Move
 from symbench.algebra.groups.product import Product
 
 
@@ -23,6 +26,7 @@ class FactorAction(Action):
         self.action = action
         self.in_input_units = action.in_input_units
         self.moves_values = action.moves_values
+        self.factors = frozenset({number})
 
     def own(self, g: Tensor) -> Tensor:
         """The factor's part of the product's elements."""
@@ -55,3 +59,9 @@ class FactorAction(Action):
     def reference(self, g: Tensor, *, steps: int = 1) -> Move | None:
         """The factor's."""
         return self.action.reference(self.own(g), steps=steps)
+
+    def generators(self) -> Mapping[str, Generator]:
+        """The factor's, behind its name: the other factors leave this part alone."""
+        name = self.group.parts[self.number].name
+        found = self.action.generators()
+        return {f"{name} {each}": replace(generator, factor=self.number) for each, generator in found.items()}

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from symbench.algebra.actions.base import Action, Generator, TrivialAction
+from symbench.algebra.actions.base import Generator, along
 from symbench.algebra.groups.product import Product
 from symbench.algebra.metrics.attribution import DISAGREE
 from symbench.base.errors import ModelError
@@ -79,20 +79,15 @@ def _measures(
     found, reason = [], None
     for number, name in enumerate(generators):
         for reference in references:
-            inputs = {leaf: _generator(action, name) for leaf, action in job.prepared.actions.items()}
-            output = _generator(reference.action, name)
+            own = generators[name]
+            inputs = {leaf: along(action, name, own) for leaf, action in job.prepared.actions.items()}
+            output = along(reference.action, name, own)
             if output is None or None in inputs.values():
                 reason = reason or f"not along {name}: a leaf or an output moves without a derivative"
                 continue
             known = {leaf: generator for leaf, generator in inputs.items() if generator is not None}
             found.append(Derivative(job, reference, number, known, output))
     return found, reason
-
-
-def _generator(action: Action, name: str) -> Generator | None:
-    if isinstance(action, TrivialAction):
-        return Generator("", lambda x, t: x, torch.zeros_like)
-    return action.generators().get(name)
 
 
 @dataclass

@@ -19,6 +19,8 @@ from symbench.measure.suite import ModelEntry
 
 VERSIONS = {"evaluate": 3, "averages": 2, "controls": 1, "order": 1}
 """Raised when the numbers of an evaluation change: part of every key."""
+OF_FACTORS = {"factors": 1}
+"""The same of cells whose product has Lie derivatives along its factors' generators."""
 
 
 def cell_of(draft: Draft, pair: Pair) -> Cell:
@@ -64,7 +66,7 @@ def cell_of(draft: Draft, pair: Pair) -> Cell:
         "controls": suite.controls.document(),
         "seed": suite.seed,
         "limit": space.plan.limit,
-        "versions": VERSIONS,
+        "versions": VERSIONS | _of_factors(prepared),
         **({"labels": labels.outputs} if labels is not None and labels.outputs is not None else {}),
         **({"brought": brought} if brought else {}),
         **entry.declared_outputs,
@@ -72,6 +74,11 @@ def cell_of(draft: Draft, pair: Pair) -> Cell:
         **linear_probe_document(space, pair, takes),
     }
     return Cell(pair, content_key(identity), identity, takes, labels)
+
+
+def _of_factors(prepared: assemble.Prepared) -> dict[str, int]:
+    action = prepared.actions[prepared.on]
+    return OF_FACTORS if action.factors and action.generators() else {}
 
 
 def _labels(draft: Draft, pair: Pair) -> Labels | None:
