@@ -94,8 +94,8 @@ def _in_full(suite: Suite, only: Selector) -> Selector:
 
 
 def _static_fields(suite: Suite, dataset: str) -> Mapping[str, Field] | None:
-    use = suite.datasets[dataset].use
-    return None if ":" in use else DATASETS.row(use).fields
+    entry = suite.datasets[dataset]
+    return None if ":" in entry.use else DATASETS.row(entry.use).fields_under(entry.options)
 
 
 def _wanted(suite: Suite, pair: Pair) -> bool:

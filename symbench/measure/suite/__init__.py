@@ -234,14 +234,20 @@ def _symmetry_of_code(suite: Suite, source: Document, place: Path_, entry: Symme
 def _leaves(suite: Suite) -> dict[str, list[Field]]:
     """Every leaf that a dataset of the suite has, with its fields there."""
     leaves: dict[str, list[Field]] = {}
-    for entry in suite.datasets.values():
-        row = _row_of(entry) or of_sequences()  # what code returns may hold other leaves
-        for leaf, field in row.fields.items():
-            leaves.setdefault(leaf, []).append(field)
-    if any(_row_of(entry) is None for entry in suite.datasets.values()):
+    known = [_fields_of(entry) for entry in suite.datasets.values()]
+    for fields in known:
+        for leaf, field in (of_sequences().fields if fields is None else fields).items():
+            leaves.setdefault(leaf, []).append(field)  # what code returns may hold other leaves
+    if None in known:
         for symmetry in suite.symmetries.values():
             leaves.setdefault(symmetry.on, [])  # only the loaded dataset can tell
     return leaves
+
+
+def _fields_of(entry: DatasetEntry) -> Mapping[str, Field] | None:
+    """The fields of a dataset's leaves; None where only the loaded dataset can tell."""
+    row = _row_of(entry)
+    return None if row is None else row.fields_under(entry.options)
 
 
 def _row_of(entry: DatasetEntry) -> DatasetRow | None:

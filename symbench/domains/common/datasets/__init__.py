@@ -6,9 +6,9 @@ of ``(image, label)`` will do (``items.py`` of the images).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from symbench.algebra.fields import USUAL, Field
 from symbench.base.registry import Row, Table
@@ -22,9 +22,17 @@ class DatasetRow(Row):
 
     Attributes:
         fields: the field of every leaf that its batches hold.
+        varying: the same under some options, where they make a difference; it returns None where only the loaded
+            dataset can tell.
     """
 
     fields: Mapping[str, Field] = field(default_factory=lambda: {"image": USUAL})
+    varying: Callable[[Mapping[str, Any]], Mapping[str, Field] | None] | None = field(default=None, kw_only=True)
+
+    def fields_under(self, options: Mapping[str, Any]) -> Mapping[str, Field] | None:
+        """The field of every leaf under some options, which are checked, or wrong and so none; None where only
+        the loaded dataset can tell."""
+        return self.fields if self.varying is None or not options else self.varying(options)
 
 
 DATASETS: Table[DatasetRow] = Table("dataset", DatasetRow, {})

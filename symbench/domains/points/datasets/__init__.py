@@ -91,6 +91,6 @@ DATASETS = {
         "clusters of atoms with their exact energy (eV) and forces (eV/Å)",
         LennardJonesOptions,
         CLUSTER,
-        aliases=("lj", "clusters", "molecules", "atoms"),
+        aliases=("lj", "clusters", "atoms"),
     ),
 }

@@ -1,0 +1,10 @@
+"""Atoms: molecules and crystals, their species and cells, and what potentials say of them.
+
+How groups of space move positions, cells, forces and stress stands with points; what only atoms have stands here.
+"""
+
+from __future__ import annotations
+
+from symbench.domains.atoms.datasets import DATASETS
+
+__all__ = ["DATASETS"]

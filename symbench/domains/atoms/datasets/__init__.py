@@ -1,0 +1,63 @@
+"""Datasets of atoms: metals under a potential in closed form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator
+from pydantic import Field as Limits
+
+from symbench.algebra.fields import Field
+from symbench.base.registry import Options
+from symbench.domains.atoms.fields import ATOMS_LEAVES, ATOMS_MASK, CRYSTAL_LEAVES
+from symbench.domains.common.datasets import DatasetRow, Split
+from symbench.domains.common.datasets.numbers import least_and_most
+
+HOME = "symbench.domains.atoms.datasets"
+MOST_ATOMS = 64
+
+LISTED = BeforeValidator(lambda given: (given,) if isinstance(given, str) else given)
+"""What takes one name for a list of it alone."""
+Samples = Annotated[int, Limits(ge=2, le=1_000_000)]
+Metal = Literal["Al", "Ni", "Cu", "Pd", "Ag", "Pt", "Au"]
+
+
+class EmtOptions(Options):
+    """``emt``: energy, forces and stress of small pieces of metal, by effective medium theory.
+
+    ``periodic: true`` repeats the cube of 4 atoms along its edges to ``atoms`` in all, a number or ``[least, most]``
+    that some number of cubes has; ``periodic: false`` cuts clusters of any such number, which have no stress. Each
+    atom is one of the ``elements`` by itself; ``rattle`` is the standard deviation of its coordinates in Å, and
+    ``strain`` that of each entry of the cell's strain. ``pose: random`` turns each in any way, ``aligned`` leaves
+    edges along the axes.
+    """
+
+    split: Split = "test"
+    periodic: bool = True
+    atoms: Annotated[tuple[int, int], least_and_most("atoms", MOST_ATOMS, 16)] = (8, 8)
+    elements: Annotated[tuple[Metal, ...], Limits(min_length=1, strict=False), LISTED] = ("Al", "Cu", "Au")
+    rattle: Annotated[float, Limits(ge=0, le=1)] = 0.1
+    strain: Annotated[float, Limits(ge=0, le=0.2)] = 0.03
+    pose: Literal["aligned", "random"] = "random"
+    samples: Samples = 400
+    seed: Annotated[int, Limits(ge=0)] = 0
+
+
+def emt_fields(options: Mapping[str, Any]) -> Mapping[str, Field]:
+    """The leaves of ``emt`` under some options: a cell where it is periodic, a mask where sizes differ."""
+    least, most = options["atoms"]
+    leaves = CRYSTAL_LEAVES if options["periodic"] else ATOMS_LEAVES
+    return leaves if least == most else {**leaves, **ATOMS_MASK}
+
+
+DATASETS = {
+    "emt": DatasetRow(
+        f"{HOME}.emt:load",
+        "small crystals and clusters of metals with energy (eV), forces (eV/Å) and stress (eV/Å^3) by ASE's EMT",
+        EmtOptions,
+        CRYSTAL_LEAVES,
+        varying=emt_fields,
+        aliases=("metals", "crystals", "alloys"),
+    ),
+}
