@@ -138,6 +138,14 @@ METRICS = Table(
             "loss:orbit_loss", "mean loss over the orbit",
             "loss", "lower", heading="orbit loss", shown=(*TABLE, "ranking"), instead_of="accuracy",
         ),
+        "worst_element_loss": _row(
+            "loss:worst_element_loss", "loss at the element where it is largest, of outputs that are numbers",
+            "loss", "lower", heading="worst element", shown=TABLE, instead_of="accuracy",
+        ),
+        "worst_case_loss": _row(
+            "loss:worst_case_loss", "mean over samples of the largest loss over the orbit, likewise",
+            "loss", "lower", heading="worst case", shown=TABLE, instead_of="accuracy",
+        ),
         "averaged_loss": _row(
             "symmetrised:averaged_loss", "loss of the output averaged over the orbit", "loss", "lower",
             of_averages=True,

@@ -11,6 +11,7 @@ from symbench.algebra.statistics.bootstrap import RESAMPLES, resampled_means
 from symbench.algebra.statistics.change import absolute, change, no_change, relative_change
 from symbench.algebra.statistics.confidence import Confidence
 from symbench.algebra.statistics.interval import FEW, LEVEL, Array, Interval, deviating, unseen
+from symbench.algebra.statistics.largest import LargestMean, largest_change, largest_mean
 from symbench.algebra.statistics.paired import (
     Discordance,
     difference,
@@ -42,6 +43,7 @@ __all__ = [
     "Deferred",
     "Discordance",
     "Interval",
+    "LargestMean",
     "Mean",
     "Passes",
     "Quantile",
@@ -56,6 +58,8 @@ __all__ = [
     "deviating",
     "difference",
     "holm",
+    "largest_change",
+    "largest_mean",
     "mcnemar",
     "mean",
     "no_change",

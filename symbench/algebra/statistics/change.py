@@ -19,6 +19,7 @@ from symbench.algebra.statistics.bootstrap import RESAMPLES
 from symbench.algebra.statistics.bounded import BoundedMeans, change_range, contributions
 from symbench.algebra.statistics.confidence import TAIL, Confidence, OfFew, of_mean
 from symbench.algebra.statistics.interval import FEW, TOLERANCE, Array, Interval, exact
+from symbench.algebra.statistics.largest import LargestMean, largest_change
 from symbench.algebra.statistics.least import Elements, least, lost
 from symbench.algebra.statistics.paired import difference, ratio_difference
 from symbench.algebra.statistics.passes import Passes, change_of_passes, of_passes
@@ -200,6 +201,9 @@ def _bootstrapped(before: Sampled, after: Sampled, sign: int, seed: int, resampl
         columns = (before.above, before.below, after.above, after.below)
         interval = ratio_difference(*columns, seed=seed, root=before.root, resamples=resamples)
         return Confidence(estimate, *_turned(interval, -sign if before.complement else sign), interval.n, error)
+    if isinstance(before, LargestMean) and isinstance(after, LargestMean):
+        interval = largest_change(before, after, seed=seed, resamples=resamples)
+        return Confidence(estimate, *_turned(interval, sign), interval.n, error)
     return Confidence(estimate, None, None, after.samples, error)
 
 
