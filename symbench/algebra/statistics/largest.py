@@ -1,4 +1,4 @@
-"""The largest of several means without bounds over the same samples, and its change: the loss at the worst element."""
+"""The largest of several means without bounds of the same samples, and its change: the loss at the worst element."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class LargestMean(Sampled):
 
     @cached_property
     def numbers(self) -> Array:
-        """What each sample adds to each mean, ``(k, n)``: their plain means are the means of the values that count."""
+        """What each sample adds to each mean, ``(k, n)``: their plain means are those of the values that count."""
         count = self.valid.sum(axis=1, keepdims=True)
         values = np.where(self.valid, self.values, 0.0)
         means = values.sum(axis=1, keepdims=True) / count
@@ -69,7 +69,7 @@ class LargestMean(Sampled):
         return LargestMean(self.values * factor, self.valid), 0.0
 
     def influence(self) -> Array:
-        """How much each sample moves the value, times n; by the envelope theorem, that of the worst element's mean."""
+        """How much each sample moves the value, times n: that of the worst mean, by the envelope theorem."""
         return Mean(self.numbers[self.worst], bounded=False).influence()
 
 
