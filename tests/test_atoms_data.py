@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from symbench.base.errors import ConfigError
 from symbench.base.registry import checked_options
-from symbench.domains.atoms.datasets import emt
+from symbench.domains.atoms.datasets import emt, molecules
 from symbench.domains.common.datasets import DATASETS
 from symbench.domains.common.datasets.base import Arrays
 
@@ -135,3 +136,104 @@ def test_a_number_of_atoms_that_no_crystal_has_is_refused() -> None:
     assert load("emt", samples=2, atoms=[5, 7], periodic=False).leaves["positions"].shape[0] == 2
     with pytest.raises(ConfigError, match="got elements"):
         load("emt", elements=["Fe"])
+
+
+# Molecules.
+
+
+@pytest.fixture
+def rdkit() -> Any:
+    if importlib.util.find_spec("rdkit") is None:
+        pytest.skip("needs the extra molecules")
+    return pytest.importorskip("rdkit.Chem")
+
+
+def superposed(a: np.ndarray, b: np.ndarray, *, mirrored: bool) -> float:
+    """How far atoms are from their partners at best, under rotations, after a mirror where ``mirrored`` (Kabsch)."""
+    a, b = a - a.mean(0), b - b.mean(0)
+    _, rssd = Rotation.align_vectors(b, a * ([-1, 1, 1] if mirrored else [1, 1, 1]))
+    return float(rssd / np.sqrt(len(a)))
+
+
+@pytest.mark.parametrize("name", list(molecules.CHIRAL))
+def test_chiral_molecules_come_with_their_mirror_image(name: str, rdkit: Any) -> None:
+    data = load("molecules", collection="chiral", names=[name], samples=4)
+    x = data.leaves["positions"]
+    for one, other in ((0, 1), (2, 3)):
+        assert torch.equal(x[one] * torch.tensor([-1.0, 1.0, 1.0]), x[other])
+        assert torch.equal(data.leaves["species"][one], data.leaves["species"][other])
+    assert superposed(x[0].numpy(), x[1].numpy(), mirrored=True) < 1e-6
+    assert superposed(x[0].numpy(), x[1].numpy(), mirrored=False) > 0.1, "no rotation does it"
+    assert superposed(x[0].numpy(), x[2].numpy(), mirrored=False) > 0.01, "rattled anew"
+    assert superposed(x[0].numpy(), x[2].numpy(), mirrored=False) < 0.2, "and little"
+
+
+def test_the_hand_is_that_of_the_formula(rdkit: Any) -> None:
+    """RDKit reads the centre's hand from where atoms are, and from the formula alone: the second is the other hand."""
+    for name, smiles in molecules.CHIRAL.items():
+        by_formula = rdkit.FindMolChiralCenters(rdkit.MolFromSmiles(smiles))
+        if not by_formula:
+            continue
+        data = load("molecules", collection="chiral", names=name, samples=2, rattle=0.01)
+        hands = []
+        for x in data.leaves["positions"].numpy():
+            molecule = rdkit.AddHs(rdkit.MolFromSmiles(smiles))
+            conformer = rdkit.Conformer(molecule.GetNumAtoms())
+            conformer.SetPositions(x)
+            molecule.AddConformer(conformer)
+            rdkit.AssignStereochemistryFrom3D(molecule)
+            hands.append(dict(rdkit.FindMolChiralCenters(molecule)))
+        (centre, hand), *_ = by_formula
+        assert hands[0][centre] == hand
+        assert hands[1][centre] != hand
+
+
+def test_molecules_are_those_of_ases_collections() -> None:
+    from ase.collections import g2, s22
+
+    data = load("molecules", collection=["g2", "s22"], samples=170, rattle=0.0, pose="aligned")
+    wanted = [each for many in (g2, s22) for each in map(many.__getitem__, many.names) if 2 <= len(each) <= 32]
+    assert len(wanted) == 170
+    assert data.leaves["positions"].shape == (170, 30, 3)
+    columns = data.leaves["species"], data.leaves["positions"]
+    for each, size, species, x in zip(wanted, data.sizes["atoms"], *columns, strict=True):
+        assert species[:size].tolist() == each.numbers.tolist()
+        assert not species[size:].any()
+        apart = each.get_all_distances()
+        assert np.abs(torch.cdist(x[:size], x[:size]).numpy() - apart).max() < 1e-5
+    assert not data.targets
+
+
+def test_energies_of_molecules_are_emts_of_what_it_knows() -> None:
+    data = load("molecules", samples=30, target="energy")
+    assert set(data.leaves["species"].unique().tolist()) <= {0, *molecules.KNOWN_TO_EMT}
+    for index in range(4):
+        right = by_ase(data, index)
+        assert float(data.target_values["energy"][index]) == pytest.approx(float(right["energy"][0]), abs=1e-12)
+    from ase.calculators import emt as theirs
+    from ase.data import atomic_numbers
+
+    assert {atomic_numbers[name] for name in theirs.parameters} == molecules.KNOWN_TO_EMT
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"names": ["CH3CH2OHH"]}, "got the name 'CH3CH2OHH', expected one of .* Did you mean 'CH3CH2OH'"),
+        ({"names": ["CCl4"], "target": "energy"}, "no molecule of CCl4 has 2 to 32 atoms of elements that EMT knows"),
+        ({"atoms": [40, 50]}, "no molecule of g2 has 40 to 50 atoms"),
+        ({"collection": ["qm9"]}, "got collection"),
+        ({"collection": []}, "got collection"),
+    ],
+)
+def test_molecules_that_there_are_not(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load("molecules", **options)
+
+
+@pytest.mark.parametrize("name", ["emt", "molecules"])
+def test_without_ase_a_sentence_says_what_to_install(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ase", None)
+    with pytest.raises(ConfigError, match=r'data: needs the package ase.*pip install "symbench\[molecules\]"'):
+        row = DATASETS.row(name)
+        row.load()(**checked_options(row.options, {}, "data").model_dump(), where="data")

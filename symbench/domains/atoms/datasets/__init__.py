@@ -1,4 +1,4 @@
-"""Datasets of atoms: metals under a potential in closed form."""
+"""Datasets of atoms: metals under a potential in closed form, and molecules."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ MOST_ATOMS = 64
 LISTED = BeforeValidator(lambda given: (given,) if isinstance(given, str) else given)
 """What takes one name for a list of it alone."""
 Samples = Annotated[int, Limits(ge=2, le=1_000_000)]
+Collection = Literal["g2", "s22", "chiral"]
 Metal = Literal["Al", "Ni", "Cu", "Pd", "Ag", "Pt", "Au"]
 
 
@@ -51,6 +52,31 @@ def emt_fields(options: Mapping[str, Any]) -> Mapping[str, Field]:
     return leaves if least == most else {**leaves, **ATOMS_MASK}
 
 
+class MoleculesOptions(Options):
+    """``molecules``: structures of ASE's collections ``g2`` (small ones) and ``s22`` (pairs), and ``chiral`` ones.
+
+    Chiral ones are built by RDKit and come in pairs, one behind the other: of the second all ``x`` are negated. They
+    are what shows whether a model respects mirrors. ``names`` takes some alone, ``atoms`` those of such a size;
+    ``rattle`` is the standard deviation of coordinates in Å. ``target: energy`` is what ASE's EMT makes of those of
+    its elements: no chemistry, and exactly symmetric.
+    """
+
+    split: Split = "test"
+    collection: Annotated[tuple[Collection, ...], Limits(min_length=1, strict=False), LISTED] = ("g2",)
+    names: Annotated[tuple[str, ...], Limits(strict=False), LISTED] = ()
+    atoms: Annotated[tuple[int, int], least_and_most("atoms", MOST_ATOMS, 16)] = (2, 32)
+    rattle: Annotated[float, Limits(ge=0, le=1)] = 0.05
+    pose: Literal["aligned", "random"] = "random"
+    target: Literal["none", "energy"] = "none"
+    samples: Samples = 400
+    seed: Annotated[int, Limits(ge=0)] = 0
+
+
+def molecules_fields(options: Mapping[str, Any]) -> Mapping[str, Field]:
+    """The leaves of ``molecules`` under some options: a mask, unless all samples are one molecule."""
+    return ATOMS_LEAVES if len(options["names"]) == 1 else {**ATOMS_LEAVES, **ATOMS_MASK}
+
+
 DATASETS = {
     "emt": DatasetRow(
         f"{HOME}.emt:load",
@@ -59,5 +85,13 @@ DATASETS = {
         CRYSTAL_LEAVES,
         varying=emt_fields,
         aliases=("metals", "crystals", "alloys"),
+    ),
+    "molecules": DatasetRow(
+        f"{HOME}.molecules:load",
+        "molecules of ASE's collections and chiral ones of RDKit's in both hands, rattled",
+        MoleculesOptions,
+        {**ATOMS_LEAVES, **ATOMS_MASK},
+        varying=molecules_fields,
+        aliases=("g2", "s22", "qm9", "chiral", "enantiomers"),
     ),
 }
