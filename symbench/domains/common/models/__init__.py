@@ -24,6 +24,8 @@ class ModelRow(Row):
     Attributes:
         inputs: the fields of the leaves that it takes: of an only one without a name, of several by their names. The
             factory then gets ``shapes``, by the name of each, in place of ``shape``.
+        optional: further leaves, by their names, that it takes where the dataset has them; its factory and its module
+            take them as keywords.
         outputs: the field of every output.
         builds_itself: the factory takes the options alone, because it knows its shapes (most plug-ins).
         pads: padding is nothing to it, so that samples of several sizes can be fed to it without their masks.
@@ -33,6 +35,7 @@ class ModelRow(Row):
     """
 
     inputs: tuple[Field, ...] | Mapping[str, Field] = (USUAL,)
+    optional: Mapping[str, Field] = field(default_factory=dict)
     outputs: Mapping[str, Field] = field(default_factory=lambda: {"logits": Undeclared()})
     builds_itself: bool = False
     pads: bool = False

@@ -35,8 +35,15 @@ def takes(inputs: Mapping[str, Field] | tuple[Field, ...], fields: Mapping[str, 
 
 
 def fed(row: ModelRow, fields: Mapping[str, Field]) -> tuple[str, ...] | None:
-    """The leaves that a model of the table takes, as :func:`takes`; None also where samples differ in size and it
-    would take padding for what is real."""
+    """The leaves that a model of the table takes, as :func:`takes`, and what it takes besides where it is there.
+
+    None also where samples differ in size and it would take padding for what is real.
+    """
     found = takes(row.inputs, fields)
-    padded = any(mask_of(axis) in fields for leaf in found or () for axis in fields[leaf].axes)
+    if found is None:
+        return None
+    more = (name for name, field in row.optional.items() if name in fields and fields[name].key == field.key)
+    found = tuple(dict.fromkeys([*found, *more]))
+    masks = {mask_of(axis) for leaf in found for axis in fields[leaf].axes}
+    padded = any(mask in fields and mask not in found for mask in masks)
     return None if row.one_size and padded else found
