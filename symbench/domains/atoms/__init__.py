@@ -6,5 +6,6 @@ How groups of space move positions, cells, forces and stress stands with points;
 from __future__ import annotations
 
 from symbench.domains.atoms.datasets import DATASETS
+from symbench.domains.atoms.models import ADAPTERS, MODELS
 
-__all__ = ["DATASETS"]
+__all__ = ["ADAPTERS", "DATASETS", "MODELS"]

@@ -17,6 +17,7 @@ from symbench.base.errors import ConfigError, ModelError, Problem
 from symbench.base.identity import Reads
 from symbench.domains.common.datasets.base import Dataset
 from symbench.domains.common.models import MODELS, ModelRow
+from symbench.domains.common.models.adapters import adapted
 from symbench.domains.common.models.source import Description, Source
 from symbench.measure.assemble.data import normalised_leaves, seed_for
 from symbench.measure.store import content_key
@@ -56,12 +57,13 @@ def build_module(
                 if code is not None:
                     module = code.call(**entry.args)
                 elif (source := _source(suite, name)) is not None:
-                    module = source.build(shape=next(iter(shapes.values()), ()), outputs=outputs)
+                    module = source.build_for(shapes, outputs)
                 else:
                     row, parameters = MODELS.find(entry.use, where=suite.where("models", name, "use"))
                     module = row.load()(**_sized(row, shapes, outputs), **entry.options, **parameters)
         finally:
             torch.set_default_dtype(default_dtype)  # a model's code may have changed it, for the next one too
+    module = module if isinstance(module, nn.Module) else adapted(module)
     if not isinstance(module, nn.Module):
         raise ModelError(Problem(name, f"{entry.use} returned a {type(module).__name__}", "a torch.nn.Module"))
     _unfold(module)
@@ -110,7 +112,8 @@ def describe(suite: Suite, name: str) -> Description:
     with foreign(ModelError, suite.where("models", name, "use"), "describing it"):
         known = source.describe() if source is not None else Description()
     entry, row = suite.models[name], row_of(suite.models[name])
-    if row is not None and row.library and not (entry.options.get("pretrained") or entry.weights or entry.train):
+    comes_whole = row is None or not row.library or row.complete
+    if row is not None and not comes_whole and not (entry.options.get("pretrained") or entry.weights or entry.train):
         others = "pretrained: true, or weights: FILE" if "pretrained" in row.options.model_fields else "weights: FILE"
         fresh = f"fresh random weights: for others say {others}."
         known = replace(known, notes=(*known.notes, fresh))

@@ -76,7 +76,7 @@ def origin_document(suite: Suite, name: str, module: nn.Module, reads: Reads) ->
         document = found.document()
         if is_foreign(entry):
             document["state"] = state_digest(module, name)
-        if row is None or not row.ours:
+        if row is None or not row.ours or row.complete:
             reads.add(read_by_imports(iter(found.files)))
             document |= {**reads.document(suite.folder), "attributes": attributes_digest(module, suite.folder)}
     return {**document, "never cached": str(uuid.uuid4())} if found.unknown else document

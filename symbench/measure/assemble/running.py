@@ -110,7 +110,8 @@ def inputs_of(
     with foreign(ModelError, name, "reading what it declares"):
         inputs = declared(getattr(module, "inputs", None))
         packs = is_packed(module)
-    found = takes(inputs or (USUAL,), fields)
+        optional = declared(getattr(module, "optional", None)) or {}
+    found = takes(inputs or (USUAL,), fields, optional)
     if found is None or not packs:
         return found
     if any(leaf not in fields for leaf in inputs or ()):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 
@@ -12,6 +12,7 @@ from torch import Tensor
 from symbench.base.code import foreign
 from symbench.base.errors import ModelError
 from symbench.base.slices import slices
+from symbench.domains.common.models.base import Unanswered
 from symbench.measure.assemble import normalised_leaves
 from symbench.measure.evaluate.finite import Finite
 from symbench.measure.evaluate.job import Job
@@ -27,6 +28,21 @@ def running(job: Job) -> Iterator[None]:
     # no inference mode, which would forbid models to differentiate inside
     with brought if job.prepared.brought else nullcontext(), torch.no_grad():
         yield
+
+
+@contextmanager
+def naming(job: Job, samples: Sequence[int]) -> Iterator[None]:
+    """Around forward passes of these samples, or of several views of them one after the other.
+
+    One that a model has no answer for is called by its name.
+    """
+    try:
+        yield
+    except Unanswered as error:
+        number = samples[error.row % len(samples)]
+        called = job.dataset.called(number)
+        sample = f"sample {number}" if called is None else f"sample {number} ({called})"
+        raise error.at(job.model.name, sample) from error
 
 
 def run_model(

@@ -15,7 +15,7 @@ from symbench.base.errors import ModelError, Problem
 from symbench.base.events import Advanced, Listener
 from symbench.base.slices import slices
 from symbench.measure.evaluate.finite import Finite
-from symbench.measure.evaluate.forward import run_model
+from symbench.measure.evaluate.forward import naming, run_model
 from symbench.measure.evaluate.job import Job, load_leaves
 from symbench.measure.evaluate.moves import Block, Blocks, Moves
 from symbench.measure.evaluate.part import Part
@@ -96,7 +96,8 @@ class Loop:
         there = {name: sent(target, job.exact) for name, target in targets.items()}
         yield _Views(job, blocks.block(slice(0, 1), piece), raw, raw, there, valid, reference=True)
         for block in blocks.all(piece, together):
-            outputs = run_model(job, self.moves.of(block, leaves), finite=finite, kept=leaves)
+            with naming(job, samples[piece]):
+                outputs = run_model(job, self.moves.of(block, leaves), finite=finite, kept=leaves)
             yield _Views(job, block, outputs, raw, there, valid)
 
     def _valid(self, reference: Reference, block: Block, targets: dict[str, Tensor], count: int) -> Tensor:

@@ -19,7 +19,7 @@ from symbench.base.events import Advanced, Listener, Note
 from symbench.base.slices import slices
 from symbench.measure.assemble import Prepared
 from symbench.measure.evaluate.finite import Finite
-from symbench.measure.evaluate.forward import run_model
+from symbench.measure.evaluate.forward import naming, run_model
 from symbench.measure.evaluate.job import Job, immovable, view_leaves
 from symbench.measure.evaluate.moves import Bound
 from symbench.measure.evaluate.room import with_memory
@@ -232,7 +232,8 @@ def _reference_part(job: Job, found: _Seen, order: Sequence[int], part: slice, s
     for piece in slices(part.stop - part.start, job.batch):
         indices = order[part.start + piece.start : part.start + piece.stop]
         leaves, labels = view_leaves(job, indices)
-        results = run_model(job, leaves, watch, finite)
+        with naming(job, indices):
+            results = run_model(job, leaves, watch, finite)
         found.check(results, labels)
         for name, values in kept.items():
             values.append(results[name].double())

@@ -12,7 +12,7 @@ from symbench.algebra.comparison import Comparison, Totals, squared_distances
 from symbench.base.columns import OBSERVATIONS
 from symbench.base.errors import ModelError, Problem
 from symbench.base.slices import slices
-from symbench.measure.evaluate.forward import run_model
+from symbench.measure.evaluate.forward import naming, run_model
 from symbench.measure.evaluate.job import Job, load_leaves, view
 from symbench.measure.evaluate.room import with_memory
 from symbench.measure.evaluate.stopwatch import Stopwatch
@@ -64,7 +64,9 @@ def _gathered(
         some = samples[piece]
         leaves = load_leaves(job, some)[0] if loaded is None else {name: x[piece] for name, x in loaded.items()}
         leaves = view(job, leaves, some, number)
-        for name, value in run_model(job, leaves if change is None else change(leaves, some), watch).items():
+        with naming(job, some):
+            outputs = run_model(job, leaves if change is None else change(leaves, some), watch)
+        for name, value in outputs.items():
             found = kept.setdefault(name, [])
             if found and found[0].shape[1:] != value.shape[1:]:
                 shapes = f"{tuple(found[0].shape[1:])} and {tuple(value.shape[1:])}"

@@ -13,7 +13,7 @@ from symbench.base.events import Listener, ignore
 from symbench.base.identity import Reads
 from symbench.domains.common.datasets.base import Aligned, Dataset
 from symbench.domains.common.models import MODELS
-from symbench.domains.common.models.inputs import fed
+from symbench.domains.common.models.inputs import takes
 from symbench.measure import assemble
 from symbench.measure.assemble import Prepared
 from symbench.measure.assemble.model import is_shaped
@@ -155,12 +155,13 @@ class Workspace:
         """
         entry, data = self.suite.models[name], self.data_for(name, dataset)
         fields, known = data.dataset.fields, data.shapes(entry.size)
-        shapes = {leaf: known[leaf] for leaf in fed(MODELS.row(entry.use), fields) or known}
+        row = MODELS.row(entry.use)
+        shapes = {leaf: known[leaf] for leaf in takes(row.inputs, fields, row.optional) or known}
         if entry.channels is not None:
             images = assemble.normalised_leaves(data.dataset)
             shapes = {leaf: (entry.channels, *s[1:]) if leaf in images else s for leaf, s in shapes.items()}
         if entry.embedding is not None:
             return shapes, entry.embedding
         # a library's model has classes of its own, for data that has none
-        outputs = 0 if MODELS.row(entry.use).source and not data.dataset.targets else data.outputs(entry.size)
+        outputs = 0 if row.source and not data.dataset.targets else data.outputs(entry.size)
         return shapes, outputs

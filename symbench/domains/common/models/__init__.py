@@ -24,13 +24,13 @@ class ModelRow(Row):
     Attributes:
         inputs: the fields of the leaves that it takes: of an only one without a name, of several by their names. The
             factory then gets ``shapes``, by the name of each, in place of ``shape``.
-        optional: further leaves, by their names, that it takes where the dataset has them; its factory and its module
-            take them as keywords.
+        optional: the fields of leaves that it is handed besides where a dataset has them, by their names.
         outputs: the field of every output.
         builds_itself: the factory takes the options alone, because it knows its shapes (most plug-ins).
         pads: padding is nothing to it, so that samples of several sizes can be fed to it without their masks.
         source: ``path`` names a :class:`~symbench.domains.common.models.source.Source`.
         library: the package that defines the model, whose code is part of what the model is.
+        complete: it comes with all that it knows: no weights are drawn, and none can be loaded into it.
         group: that it is built for, as suites name groups, with its options in braces; empty where it has none.
     """
 
@@ -41,6 +41,7 @@ class ModelRow(Row):
     pads: bool = False
     source: bool = False
     library: str | None = None
+    complete: bool = False
     group: str = ""
 
     @property

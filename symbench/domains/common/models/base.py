@@ -44,6 +44,24 @@ class Normalisation:
         return (x - mean.view(-1, 1, 1)) / std.view(-1, 1, 1)
 
 
+class Unanswered(ModelError):
+    """A model that takes samples one by one has no answer for one of them; the others may be fine.
+
+    Args:
+        row: which of the batch.
+        said: what is wrong, such as what was raised.
+        expected: what would be right.
+    """
+
+    def __init__(self, row: int, said: str, expected: str | None = None) -> None:
+        super().__init__(Problem(f"row {row}", said, expected))
+        self.row, self.said, self.expected = row, said, expected
+
+    def at(self, model: str, sample: str) -> ModelError:
+        """The same of a model and a sample by their names."""
+        return ModelError(Problem(model, f"{sample}: {self.said}", self.expected))
+
+
 @dataclass
 class Seen:
     """How a model's first output was found, once it has run: its own name, and what is to be said of the choice."""
@@ -102,6 +120,7 @@ class Model:
 
         Raises:
             ModelError: the module raised, or returned something else than declared.
+            Unanswered: it has no answer for one sample of the batch.
             OutOfMemoryError: a batch as large as this does not fit.
         """
 
@@ -120,7 +139,7 @@ class Model:
         count = len(next(iter(leaves.values())))
         try:
             returned = call(self.module, fresh, self.habits, around)
-        except (torch.OutOfMemoryError, KeyboardInterrupt):
+        except (torch.OutOfMemoryError, KeyboardInterrupt, Unanswered):
             raise
         except BaseException as error:  # a user's model may raise anything
             if isinstance(error, RuntimeError) and OUT_OF_MEMORY in (said := described(error)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from symbench.algebra.fields import Field, mask_of
 from symbench.domains.common.models import ModelRow
@@ -14,20 +15,27 @@ def said(fields: Mapping[str, Field]) -> str:
     return " and ".join(f"{name!r} ({field})" for name, field in fields.items()) or "nothing"
 
 
-def takes(inputs: Mapping[str, Field] | tuple[Field, ...], fields: Mapping[str, Field]) -> tuple[str, ...] | None:
+def takes(
+    inputs: Mapping[str, Field] | tuple[Field, ...],
+    fields: Mapping[str, Field],
+    optional: Mapping[str, Field] = MappingProxyType({}),
+) -> tuple[str, ...] | None:
     """The leaves of a dataset that a model takes, in its order; None where it cannot be fed.
 
     Those that it declares by name, with values of the same kind at places of the same kinds; what else the dataset
-    has is left aside. An only input may have another name, where just one leaf is of its field.
+    has is left aside. An only input may have another name, where just one leaf is of its field and none is optional.
 
     Args:
         inputs: what the model declares; fields without names match by their kind alone.
         fields: the dataset's leaves.
+        optional: what it takes besides where the dataset has leaves of these names, at places of the same kinds: how
+            their values move is for the dataset to say, and what it says is what is measured.
     """
     named = dict(inputs) if isinstance(inputs, Mapping) else {}
     if named and all(name in fields and fields[name].key == field.key for name, field in named.items()):
-        return tuple(named)
-    if any(name in fields for name in named):
+        there = (name for name, field in optional.items() if name in fields and _alike(fields[name], field))
+        return tuple(dict.fromkeys((*named, *there)))
+    if optional or any(name in fields for name in named):
         return None  # it is there, and something else
     wanted = list(named.values()) if named else list(inputs.values() if isinstance(inputs, Mapping) else inputs)
     alike = [leaf for leaf, field in fields.items() if len(wanted) == 1 and field.key == wanted[0].key]
@@ -35,15 +43,13 @@ def takes(inputs: Mapping[str, Field] | tuple[Field, ...], fields: Mapping[str, 
 
 
 def fed(row: ModelRow, fields: Mapping[str, Field]) -> tuple[str, ...] | None:
-    """The leaves that a model of the table takes, as :func:`takes`, and what it takes besides where it is there.
-
-    None also where samples differ in size and it would take padding for what is real.
-    """
-    found = takes(row.inputs, fields)
-    if found is None:
-        return None
-    more = (name for name, field in row.optional.items() if name in fields and fields[name].key == field.key)
-    found = tuple(dict.fromkeys([*found, *more]))
-    masks = {mask_of(axis) for leaf in found for axis in fields[leaf].axes}
-    padded = any(mask in fields and mask not in found for mask in masks)
+    """The leaves that a model of the table takes, as :func:`takes`; None also where samples differ in size and it
+    would take padding for what is real."""
+    found = takes(row.inputs, fields, row.optional)
+    padded = any(mask_of(axis) in fields for leaf in found or () for axis in fields[leaf].axes)
     return None if row.one_size and padded else found
+
+
+def _alike(one: Field, other: Field) -> bool:
+    """Whether both stand at places of the same kinds."""
+    return [each.kind for each in one.places] == [each.kind for each in other.places]

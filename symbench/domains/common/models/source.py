@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,14 @@ class Source(ABC):
         Raises:
             ConfigError: as :meth:`describe`.
         """
+
+    def build_for(self, shapes: Mapping[str, tuple[int, ...]], outputs: int) -> nn.Module:
+        """The module for data whose leaves have these shapes, by their names: as for the first of them.
+
+        Raises:
+            ConfigError: as :meth:`describe`.
+        """
+        return self.build(shape=next(iter(shapes.values()), ()), outputs=outputs)
 
 
 def in_proportion(resize: int, size: int, side: int | None) -> int:
