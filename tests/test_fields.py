@@ -21,6 +21,7 @@ from symbench.algebra.comparison import PerPlace, Totals, Whole
 from symbench.algebra.fields import (
     Axis,
     Category,
+    Eigenvectors,
     Embedding,
     Field,
     Grid,
@@ -88,6 +89,8 @@ ROWS: list[tuple[str, Field, Field | None, Tensor, float]] = [
     ("C4", TURNED.over(PIXELS), None, noise(3, 4, 8, 8), 0),
     ("D4", MIXED, None, noise(3, 3), 0),
     ("S3", channels({"swap": [[-1]], "cycle": [[1]]}), None, noise(3, 1), 0),
+    ("signs2", Eigenvectors().over(NODES), None, noise(3, 5, 2, 2), 0),
+    ("bases2", Eigenvectors().over(NODES), None, noise(3, 5, 2, 2), ROUNDING),
 ]  # fmt: skip
 
 

@@ -320,8 +320,8 @@ def test_small_data_have_fewer_graphs_and_other_leaves_are_a_reason() -> None:
 
 def test_a_control_is_run_where_it_suits() -> None:
     assert isinstance(CONTROLS.row("expressiveness"), ControlRow)
-    assert list(suiting(made().fields)) == ["expressiveness"]
-    assert list(suiting({**FEATURES, **LIST, **MASKS})) == ["expressiveness"]
+    assert list(suiting(made().fields)) == ["expressiveness", "regular graphs"]
+    assert list(suiting({**FEATURES, **LIST, **MASKS})) == ["expressiveness", "regular graphs"]
     assert suiting({**FEATURES, **LIST}) == {}
     assert suiting({"image": LIST["edges"]}) == {}
 
@@ -361,8 +361,13 @@ def test_exact_networks_are_at_the_floor_and_their_expressiveness_stands_beside(
     for sort in ("gnn", "untrained"):
         assert shares[f"{sort}-sum"] > shares[f"{sort}-mean"] > shares[f"{sort}-max"] > 0.9
     assert shares["mlp"] < 0.1
-    heading = next(line for line in ran.out.splitlines() if line.startswith("model") and "E" in line.split())
-    assert heading.endswith("pairs told apart %")
+    lines = ran.out.splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("model") and "E" in line.split())
+    assert " ".join(lines[at].split()).endswith("apart % merged % regular apart %")
+    assert lines[at - 1].split()[-2:] == ["pairs", "told"], "the heading is of two lines"
+    merged = frame[frame["metric"] == "merged_orbits"].set_index("model")["estimate"]
+    assert (merged.drop(["mlp", "mlp-shuffled"]) == 1).all(), "what is told apart beside what is not"
+    assert merged[["mlp", "mlp-shuffled"]].max() < 0.1
     gate = symbench("gate", "--results", small / "results")
     assert gate.code == 0, gate.out
 

@@ -116,6 +116,19 @@ class Point(Vector):
 
 
 @dataclass(frozen=True)
+class Eigenvectors(Value):
+    """Some eigenvectors at one place, ``(k, 2)``: the component of each, and its eigenvalue.
+
+    Nobody can say which of v and -v an eigenvector is, nor which basis of an eigenspace is right. Eigenvalues are in
+    ascending order, those of one eigenspace the same number bit for bit; where there are none left, both are 0.
+    """
+
+    def misfit(self, shape: Sequence[int]) -> str | None:
+        """Two numbers for each."""
+        return None if len(shape) == 2 and shape[-1] == 2 else "eigenvectors have 2 numbers each, (k, 2)"
+
+
+@dataclass(frozen=True)
 class Declared(Value):
     """A value that comes with its own representation: a matrix for each generator of a finite group, by its name.
 

@@ -7,8 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field as Limits
 
+from symbench.algebra.actions import ActionRow, Family
 from symbench.algebra.controls import ControlRow
-from symbench.algebra.fields import Axis, Field, Index, Mask, Scalar, mask_of
+from symbench.algebra.fields import Axis, Eigenvectors, Field, Index, Mask, Scalar, mask_of
+from symbench.algebra.groups import GroupRow
 from symbench.algebra.metrics import MetricRow
 from symbench.base.registry import Options
 from symbench.domains.common.datasets import DatasetRow, Split
@@ -18,8 +20,10 @@ from symbench.domains.common.models import ModelRow, Width
 NODES, EDGES = Axis("nodes"), Axis("edges")
 FEATURES: Mapping[str, Field] = {"features": Scalar().over(NODES)}
 LIST: Mapping[str, Field] = {"edges": Index("nodes").over(EDGES)}
+ENCODINGS: Mapping[str, Field] = {"encodings": Eigenvectors().over(NODES)}
 MATRIX: Mapping[str, Field] = {"adjacency": Scalar().over(NODES, NODES)}
 MASKS: Mapping[str, Field] = {mask_of(axis.name): Mask().over(axis) for axis in (NODES, EDGES)}
+GRAPHS: Mapping[str, Field] = {**FEATURES, **LIST, **MATRIX, **MASKS}
 
 MOST_NODES = 64
 
@@ -28,7 +32,8 @@ class GraphsOptions(Options):
     """``graphs``: connected random graphs of ``nodes`` nodes each, a number or ``[least, most]``.
 
     ``target: triangles`` asks for their number in the graph, ``distances`` for the mean length of the shortest paths
-    from each node to all others.
+    from each node to all others. ``encoding: laplacian`` adds the first ``k`` eigenvectors of the Laplacian, as the
+    leaf ``encodings``.
     """
 
     split: Split = "test"
@@ -36,6 +41,8 @@ class GraphsOptions(Options):
     samples: Annotated[int, Limits(ge=2, le=1_000_000)] = 1000
     target: Literal["triangles", "distances"] = "triangles"
     seed: Annotated[int, Limits(ge=0)] = 0
+    encoding: Literal["laplacian"] | None = None
+    k: Annotated[int, Limits(ge=1, le=16)] = 4
 
 
 Readout = Literal["graph", "nodes"]
@@ -50,6 +57,18 @@ class GnnOptions(Options):
     depth: Annotated[int, Limits(ge=1, le=20)] = 3
 
 
+class EncodedGnnOptions(GnnOptions):
+    """``gnn-laplacian``: eigenvectors ``raw``, or so that neither their ``signs`` nor their ``bases`` matter."""
+
+    encodings: Literal["raw", "signs", "bases"] = "raw"
+
+
+class OfEigenvectors(Options):
+    """``signs<k>`` and ``bases<k>``."""
+
+    k: Annotated[int, Limits(ge=1, le=16)]
+
+
 class AdjacencyMlpOptions(Options):
     """``adjacency-mlp``: width of the hidden layers; what is returned is of the graph, or of its ``nodes``."""
 
@@ -57,12 +76,43 @@ class AdjacencyMlpOptions(Options):
     width: Width = 128
 
 
+GROUPS = {
+    "signs<k>": GroupRow(
+        "symbench.domains.graphs.bases:Signs",
+        "a sign for each of k eigenvectors: v and -v are as good as each other",
+        OfEigenvectors,
+        "signs",
+        order=lambda options: 2**options.k,
+        aliases=("signs", "sign-flips"),
+    ),
+    "bases<k>": GroupRow(
+        "symbench.domains.graphs.bases:Bases",
+        "another basis for each eigenspace among k eigenvectors, which holds the signs of the simple ones",
+        OfEigenvectors,
+        "bases",
+        aliases=("bases", "eigenspaces"),
+    ),
+}
+FAMILIES = {"signs": Family(), "bases": Family()}
+ACTIONS = {
+    "negate-eigenvectors": ActionRow(
+        "symbench.domains.graphs.turn:Negate", "negate eigenvectors", Options, "signs", "Eigenvectors"
+    ),
+    "turn-eigenspaces": ActionRow(
+        "symbench.domains.graphs.turn:Turn",
+        "turn the eigenvectors of each eigenspace",
+        Options,
+        "bases",
+        "Eigenvectors",
+    ),
+}
 DATASETS = {
     "graphs": DatasetRow(
         "symbench.domains.graphs.data:load",
         "connected random graphs with an exact target: how many triangles, or how far is each node from the others?",
         GraphsOptions,
-        {**FEATURES, **LIST, **MATRIX, **MASKS},
+        GRAPHS,
+        varying=lambda options: {**GRAPHS, **(ENCODINGS if options["encoding"] else {})},
     ),
 }
 MODELS = {
@@ -79,6 +129,13 @@ MODELS = {
         GnnOptions,
         {**FEATURES, **LIST, **MASKS},
     ),
+    "gnn-laplacian": ModelRow(
+        "symbench.domains.graphs.encoded:EncodedGnn",
+        "message passing that sees the Laplacian's eigenvectors: raw, up to signs (SignNet), or up to bases",
+        EncodedGnnOptions,
+        {**FEATURES, **ENCODINGS, **LIST, **MASKS},
+        aliases=("signnet", "basisnet"),
+    ),
     "adjacency-mlp": ModelRow(
         "symbench.domains.graphs.adjacency_mlp:AdjacencyMlp",
         "fully connected on the adjacency matrix: the numbering of the nodes matters",
@@ -93,6 +150,13 @@ CONTROLS = {
         "which pairs of small graphs that are not the same the model tells apart",
         suits={**FEATURES, **LIST, **MASKS},
         passes=1136,
+        version=2,
+    ),
+    "regular graphs": ControlRow(
+        "symbench.domains.graphs.regular:separate",
+        "which cycles of 41 nodes with skip links the model tells apart, all of whose nodes look alike",
+        suits={**FEATURES, **LIST, **MASKS},
+        passes=80,
     ),
 }
 METRICS = {
@@ -103,6 +167,26 @@ METRICS = {
         better="higher",
         scope="model",
         heading="pairs told apart %",
+        shown=(),
+        observations=False,
+    ),
+    "merged_orbits": MetricRow(
+        "symbench.domains.graphs.scores:merged_orbits",
+        "share of small graphs whose drawings, with nodes and edges in other orders, are all the same to the model",
+        unit="share",
+        better="higher",
+        scope="model",
+        heading="merged %",
+        shown=(),
+        observations=False,
+    ),
+    "separated_regular_pairs": MetricRow(
+        "symbench.domains.graphs.scores:separated_regular_pairs",
+        "share of pairs of cycles of 41 nodes with skip links that the model tells apart",
+        unit="share",
+        better="higher",
+        scope="model",
+        heading="regular apart %",
         shown=(),
         observations=False,
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,13 +12,23 @@ from torch import Tensor
 from symbench.algebra.fields import Field, Scalar
 from symbench.algebra.statistics import Array
 from symbench.domains.common.datasets.base import Arrays
-from symbench.domains.graphs import FEATURES, LIST, MATRIX, NODES
+from symbench.domains.graphs import ENCODINGS, FEATURES, LIST, MATRIX, NODES
+from symbench.domains.graphs.laplacian import encodings
 
 DENSEST = 0.6
 """The share of further pairs that are joined is drawn between 0 and this for every graph, so that graphs differ."""
 
 
-def load(*, split: str, nodes: tuple[int, int], samples: int, target: str, seed: int) -> Arrays:
+def load(
+    *,
+    split: str,
+    nodes: tuple[int, int],
+    samples: int,
+    target: str,
+    seed: int,
+    encoding: str | None = None,
+    k: int = 4,
+) -> Arrays:
     """Connected graphs of the least to the most ``nodes``, padded to the most.
 
     Args:
@@ -26,6 +37,8 @@ def load(*, split: str, nodes: tuple[int, int], samples: int, target: str, seed:
         samples: how many graphs.
         target: ``triangles`` of the graph, or ``distances`` of each node.
         seed: seeds the stream.
+        encoding: ``laplacian``, or None.
+        k: how many eigenvectors.
     """
     rng = np.random.default_rng([seed, 0 if split == "train" else 1])
     graphs = [random_graph(rng, *nodes) for _ in range(samples)]
@@ -37,13 +50,36 @@ def load(*, split: str, nodes: tuple[int, int], samples: int, target: str, seed:
         for row, each in zip(values, graphs, strict=True):
             row[: len(each)] = torch.from_numpy(mean_distances(each))
     # room for every edge that there can be: training and test data have one shape whatever was drawn
-    return Arrays(
-        leaves_of(graphs, nodes[1], nodes[1] * (nodes[1] - 1)),
-        {target: values},
-        fields={**FEATURES, **LIST, **MATRIX},
-        target_fields={target: field},
-        sizes={"nodes": [len(each) for each in graphs], "edges": [int(each.sum()) for each in graphs]},
-    )
+    leaves = leaves_of(graphs, nodes[1], nodes[1] * (nodes[1] - 1))
+    fields = {**FEATURES, **LIST, **MATRIX}
+    made: dict[str, Any] = {
+        "target_fields": {target: field},
+        "sizes": {"nodes": [len(each) for each in graphs], "edges": [int(each.sum()) for each in graphs]},
+    }
+    if encoding is None:
+        return Arrays(leaves, {target: values}, fields=fields, **made)
+    leaves["encodings"], repeated = encodings(graphs, nodes[1], k)
+    return Encoded(leaves, {target: values}, fields={**fields, **ENCODINGS}, repeated=repeated, **made)
+
+
+class Encoded(Arrays):
+    """With eigenvectors, of which people should be told that some are known up to a basis alone.
+
+    Attributes:
+        repeated: how many graphs have an eigenvalue several times.
+    """
+
+    def __init__(self, *leaves_and_targets: dict[str, Tensor], repeated: int, **known: Any) -> None:
+        super().__init__(*leaves_and_targets, **known)
+        self.repeated = repeated
+
+    def remarks(self) -> list[str]:
+        """How many graphs have an eigenvalue several times."""
+        if not self.repeated:
+            return []
+        share = 100 * self.repeated / len(self)
+        said = f"{self.repeated:,} of {len(self):,} graphs ({share:.1f} %) have an eigenvalue several times"
+        return [f"{said}: their eigenvectors are known up to a basis of its eigenspace, and not up to signs alone."]
 
 
 def random_graph(rng: np.random.Generator, least: int, most: int) -> Array:
