@@ -16,6 +16,9 @@ from torch import Tensor, nn
 
 import symbench as sb
 from symbench.base.records import CellRecord, ProbeRecord
+from symbench.measure.evaluate import loop
+from symbench.measure.evaluate.moves import Block
+from symbench.measure.evaluate.part import Part
 from symbench.measure.store import PART, Store
 
 CONV = """
@@ -222,6 +225,35 @@ def test_batch_size_changes_nothing_but_rounding(folder: Folder, batch: int) -> 
     assert (a["prediction"] == b["prediction"]).all()
     assert np.allclose(a["deviation_sq"], b["deviation_sq"], atol=1e-10)
     assert np.allclose(a["unrelated_sq"], b["unrelated_sq"], atol=1e-10, equal_nan=True)
+
+
+def test_outputs_of_many_passes_are_compared_at_once_and_come_to_the_same(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+    put = Part.put
+
+    def counted(self: Part, block: Block, *others: Any) -> None:
+        calls.append(len(block.elements))
+        put(self, block, *others)
+
+    monkeypatch.setattr(Part, "put", counted)
+    found = {}
+    for name, enough in (("one", 1), ("all", loop.ENOUGH)):
+        calls.clear()
+        monkeypatch.setattr(loop, "ENOUGH", enough)
+        other = Folder(folder.path / name)
+        other.path.mkdir()
+        other.write(model=CONV)
+        run(other, batch=7)
+        found[name] = record(other)[1].sort_values(["element", "sample"]).reset_index(drop=True), list(calls)
+    (one, separate), (every, together) = found["one"], found["all"]
+    assert set(separate) == {1}
+    assert len(together) < len(separate)
+    assert sum(together) == sum(separate), "every element once"
+    assert (one["prediction"] == every["prediction"]).all()
+    assert np.allclose(one["deviation_sq"], every["deviation_sq"], rtol=1e-12, atol=1e-24)
+    assert one["deviation_sq"].max() > 1e-4, "otherwise nothing is compared"
 
 
 def test_many_parts_agree_with_one(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -23,6 +23,10 @@ from symbench.measure.evaluate.reference import Reference
 from symbench.measure.evaluate.room import with_memory
 from symbench.measure.evaluate.scratch import Scratch
 from symbench.measure.evaluate.validity import Validity
+
+Outputs = dict[str, Tensor]
+ENOUGH = 1 << 18
+"""Numbers of outputs that are compared at once, where one pass has fewer: 2 MB of them."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +75,9 @@ class Loop:
         parts = [Part(r, weights, span.start, samples, job.exact, finite, vectors=keeps) for r in self.references]
         together = max(1, job.batch // len(samples))  # elements in one pass, where a part is smaller than a batch
         for piece in slices(len(samples), job.batch):
-            for views in self._piece(blocks, span.start, samples, piece, together, finite):
+            for views in self._piece(blocks, span.start, samples, piece, together, finite, steps):
                 for part in parts:
                     views.into(part)
-                if not views.reference:
-                    steps.on(len(views.block.elements) * (piece.stop - piece.start))
         finite.settle()
         for part in parts:
             part.save(self.scratch, span.start)
@@ -83,7 +85,14 @@ class Loop:
         self.scratch.keep_part(outputs, span.start, time.perf_counter() - began)
 
     def _piece(
-        self, blocks: Blocks, first: int, samples: Sequence[int], piece: slice, together: int, finite: Finite
+        self,
+        blocks: Blocks,
+        first: int,
+        samples: Sequence[int],
+        piece: slice,
+        together: int,
+        finite: Finite,
+        steps: _Steps,
     ) -> Iterable[_Views]:
         """Some samples of a part, under the reference view and then under all others, some at a time."""
         job = self.job
@@ -94,11 +103,29 @@ class Loop:
             r.task.output: self._valid(r, everything, targets, piece.stop - piece.start) for r in self.references
         }
         there = {name: sent(target, job.exact) for name, target in targets.items()}
-        yield _Views(job, blocks.block(slice(0, 1), piece), raw, raw, there, valid, reference=True)
-        for block in blocks.all(piece, together):
-            with naming(job, samples[piece]):
-                outputs = run_model(job, self.moves.of(block, leaves), finite=finite, kept=leaves)
-            yield _Views(job, block, outputs, raw, there, valid)
+        yield _Views(blocks.block(slice(0, 1), piece), raw, raw, there, valid)
+
+        def passes() -> Iterator[tuple[slice, Outputs]]:
+            for block in blocks.all(piece, together):
+                with naming(job, samples[piece]):
+                    outputs = run_model(job, self.moves.of(block, leaves), finite=finite, kept=leaves)
+                self._check(outputs)
+                yield block.place, outputs
+                steps.on(len(block.elements) * (piece.stop - piece.start))
+
+        for place, outputs in gathered(passes()):
+            yield _Views(blocks.block(place, piece), outputs, raw, there, valid)
+
+    def _check(self, outputs: Outputs) -> None:
+        """Raises:
+        ModelError: the shape of one is not that of the reference pass.
+        """
+        for reference in self.references:
+            name = reference.task.output
+            shape = tuple(outputs[name].shape[1:])
+            if shape != reference.shape:
+                got = f"output {name!r} has shape {shape} for moved inputs"
+                raise ModelError(Problem(self.job.model.name, got, f"{reference.shape}, as for unmoved ones"))
 
     def _valid(self, reference: Reference, block: Block, targets: dict[str, Tensor], count: int) -> Tensor:
         task = reference.task
@@ -110,28 +137,41 @@ class Loop:
 class _Views:
     """Outputs for a block, ``(k * n, ...)`` each, with all that they are measured against."""
 
-    job: Job
     block: Block
-    outputs: dict[str, Tensor]
-    raw: dict[str, Tensor]
+    outputs: Outputs
+    raw: Outputs
     targets: dict[str, Tensor]
     valid: dict[str, Tensor]
-    reference: bool = False
 
     def into(self, part: Part) -> None:
-        """Hand one output over.
-
-        Raises:
-            ModelError: its shape is not that of the reference pass.
-        """
+        """Hand one output over."""
         task = part.reference.task
         output, unmoved = self.outputs[task.output], self.raw[task.output]
-        if tuple(output.shape[1:]) != part.reference.shape:
-            got = f"output {task.output!r} has shape {tuple(output.shape[1:])} for moved inputs"
-            raise ModelError(Problem(self.job.model.name, got, f"{part.reference.shape}, as for unmoved ones"))
         target = self.targets[task.target] if task.target else None
         views = output.unflatten(0, (len(self.block.elements), len(unmoved)))
         part.put(self.block, views, unmoved, target, self.valid[task.output][self.block.place])
+
+
+def gathered(passes: Iterable[tuple[slice, Outputs]]) -> Iterator[tuple[slice, Outputs]]:
+    """The outputs of some passes end to end, until there are enough of them: what is made of many costs as many calls
+    as what is made of few.
+
+    Args:
+        passes: which elements, that follow one another, and their outputs, ``(k * n, ...)`` each.
+    """
+    first, kept = 0, list[Outputs]()
+    for place, outputs in passes:
+        first = first if kept else place.start
+        kept.append(outputs)
+        if sum(x.numel() for each in kept for x in each.values()) >= ENOUGH:
+            yield slice(first, place.stop), _joined(kept)
+            kept = []
+    if kept:
+        yield slice(first, place.stop), _joined(kept)
+
+
+def _joined(kept: Sequence[Outputs]) -> Outputs:
+    return kept[0] if len(kept) == 1 else {name: torch.cat([each[name] for each in kept]) for name in kept[0]}
 
 
 class _Steps:

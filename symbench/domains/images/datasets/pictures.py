@@ -16,7 +16,7 @@ from PIL import Image as Pil
 from symbench.algebra.fields import Category
 from symbench.base.errors import ConfigError, DataError, Interrupted, Problem
 from symbench.base.events import Advanced, Finished, Listener, Started, ignore, never
-from symbench.base.slices import slices
+from symbench.base.slices import ahead, slices
 from symbench.domains.common.canvas import Canvas, Frame
 from symbench.domains.common.datasets.base import Batch, Dataset
 from symbench.domains.common.datasets.some import spread
@@ -289,10 +289,9 @@ class Pictures(Dataset):
                 stack.enter_context(entry.locked())
             # Asked again under the lock: another process may have filled them while this one waited.
             todo = self._missing(np.asarray(chunk, dtype=np.int64), list(entries.values()))
-            room = LARGEST // sum(entry.row_bytes for entry in entries.values())
-            for part in slices(len(todo), max(1, min(WINDOW, room))):
-                window = todo[part]
-                decoded = list(pool.map(lambda index: self._rows(index, list(entries)), window))
+            room = LARGEST // 2 // sum(entry.row_bytes for entry in entries.values())
+            windows = [todo[part] for part in slices(len(todo), max(1, min(WINDOW // 2, room)))]
+            for window, decoded in ahead(pool, lambda index: self._rows(index, list(entries)), windows):
                 good = [(i, images) for i, images in zip(window, decoded, strict=True) if images is not None]
                 for number, entry in enumerate(entries.values()):
                     entry.write([i for i, _ in good], (images[number] for _, images in good))
