@@ -6,8 +6,8 @@ To add one: write its file here, and add a row to ``GROUPS``. The law tests pick
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,6 +33,8 @@ class GroupRow(Row):
         alone: the kinds of values and places that a plug-in's own family leaves alone by theorem.
         sized: the group of the permutations of as many things as the leaf that it is on has places: ``n`` is theirs.
         order: how many elements it has, of its options; None where they have no end, or nothing is known.
+        written: as formulas have it, ``O(3)``; as its name where that is the same.
+        within: of a group in several pieces the name of the subgroup that each piece is which holds the identity.
     """
 
     family: str = ""
@@ -40,6 +42,8 @@ class GroupRow(Row):
     alone: frozenset[str] = frozenset()
     sized: bool = False
     order: Callable[[Any], int] | None = None
+    written: str = ""
+    within: Mapping[str, str] = field(default_factory=dict)
 
 
 class SymmetricOptions(Options):
@@ -89,6 +93,29 @@ def order_of(name: str, *, where: str = "") -> int | None:
     orders = [_order(part, where) for part in factors(name)]
     known = [order for order in orders if order is not None]
     return math.prod(known) if len(known) == len(orders) else None
+
+
+def written(name: str) -> str:
+    """A group as formulas have it, factor by factor; of code its name."""
+    rows = {part.strip(): _row(part.strip()) for part in name.split(PRODUCT)}
+    return PRODUCT.join(part if row is None else row.written or part for part, row in rows.items())
+
+
+def within(name: str, stratum: str) -> str | None:
+    """The subgroup that one piece of a group is, as formulas have it; None where it is none, or nobody knows."""
+    rows = {part.strip(): _row(part.strip()) for part in name.split(PRODUCT)}
+    apart = [part for part, row in rows.items() if row is not None and stratum in row.within]
+    if len(apart) != 1:
+        return None
+    return written(PRODUCT.join(row.within[stratum] if part in apart and row else part for part, row in rows.items()))
+
+
+def _row(name: str) -> GroupRow | None:
+    """The row of a group by its name; None of code, and of what is not installed here."""
+    try:
+        return None if ":" in name else GROUPS.find(name, where=name)[0]
+    except ConfigError:
+        return None
 
 
 def _order(name: str, where: str) -> int | None:

@@ -172,6 +172,10 @@ METRICS = Table(
             "E in float64 on the control samples: below 1e-10 the model is exact by construction",
             "E", "lower", floor="error", paired=False, role="exactness",
         ),
+        "rounding_multiple": _row(
+            "equivariance:rounding_multiple", "E over what rounding in float32 may come to: at most 1 is respected",
+            "", "lower", paired=False, shown=(), role="rounding",
+        ),
         "split_error": _control(
             "attribution:split_error", "E on the samples and elements that are split",
             "E", "lower", floor="error", heading="E", shown=("split",),

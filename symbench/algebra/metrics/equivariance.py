@@ -73,7 +73,7 @@ def _float64(seen: Context, found: Found) -> list[Value]:
     e64, e32 = seen.controls["e64"], seen.controls["e32"]
     # what float32 inside the model would come to is not broken
     floor = max(10 * seen.controls.get("error", 0.0), seen.controls.get("single", 0.0))
-    if e64 < EXACT and _others_deviate(seen, found, 10 * max(e32, floor)):
+    if e64 < EXACT and _others_deviate(seen, found, MARGIN * max(e32, floor)):
         verdict = _undetermined(seen, "exact on the control samples, and others deviate")
     elif e64 < EXACT:
         verdict = "exact" if e64 == 0 else f"exact: {e32 / e64:.0e} times less than in the suite's dtype"
@@ -133,6 +133,29 @@ def _undetermined(seen: Context, otherwise: str = "is there lower precision insi
         return f"undetermined: {otherwise}"
     more = f" and {len(named) - 3} more" if len(named) > 3 else ""
     return f"undetermined: lower precision inside {', '.join(named[:3])}{more}"
+
+
+def _rounding_multiple(known: Context, found: Found) -> list[Value]:
+    if set(LOSING) & set(known.kinds[1:]):
+        return [Value(None, reason="elements lose something")]
+    above, below = float(found["means above"].sum()), float(found["means below"].mean())
+    if (unknown := _unknown(known, above, below)) is not None:
+        return [unknown]
+    if "single" not in known.controls:
+        return [Value(None, reason=known.reasons.get("exactness") or "the control of exactness was not run")]
+    limit = max(known.controls["single"], known.controls.get("error", 0.0))
+    if limit > HIDDEN:
+        return [Value(None, reason="rounding in float32 may hide whatever there is")]
+    return [Value(math.sqrt(above / len(found["means above"]) / below) / limit, n=known.n)]
+
+
+rounding_multiple = Folded(_rounding_multiple, (_errors,), ("deviation_sq", "unrelated_sq"))
+"""E over the largest that rounding in float32, or repeating the pass, may come to; of each piece of a group too.
+
+Below 1 the model respects these elements as far as float32 can tell, above :data:`MARGIN` it breaks them.
+"""
+MARGIN = 10.0
+"""How far beyond rounding an error has to be to be no rounding."""
 
 
 def _geometry(seen: Context, limit: float) -> str | None:

@@ -15,7 +15,7 @@ Shown = Literal["table", "ranking", "glance", "curve", "comparison", "baseline",
 Role = Literal[
     "as it is", "orbit mean", "worst case", "worst element", "each element", "chance", "predicted classes",
     "retrieval", "deviation", "exactness", "the model's share", "resampling's share", "layer", "excluded pairs",
-    "size", "operations", "time", "speed", "ceiling", "adding up",
+    "size", "operations", "time", "speed", "ceiling", "adding up", "rounding",
 ]  # fmt: skip
 """What sentences and figures of their own are made from, each the part of one metric."""
 

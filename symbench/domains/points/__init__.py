@@ -37,6 +37,7 @@ GROUPS = {
         RotationOptions,
         "space",
         aliases=("SO(3)", "S03", "SO_3"),
+        written="SO(3)",
     ),
     "O3": GroupRow(
         "symbench.domains.points.groups.rotations:O3",
@@ -44,6 +45,8 @@ GROUPS = {
         RotationOptions,
         "space",
         aliases=("O(3)", "O_3"),
+        written="O(3)",
+        within={"proper": "SO3"},
     ),
     "O": GroupRow(
         "symbench.domains.points.groups.finite:Octahedral",
@@ -60,6 +63,8 @@ GROUPS = {
         "space",
         aliases=("O_h", "full-octahedral"),
         order=lambda _: 48,
+        written="O_h",
+        within={"proper": "O"},
     ),
     "I": GroupRow(
         "symbench.domains.points.groups.finite:Icosahedral",
@@ -75,6 +80,7 @@ GROUPS = {
         MotionOptions,
         "motions",
         aliases=("SE(3)", "SE_3"),
+        written="SE(3)",
     ),
     "E3": GroupRow(
         "symbench.domains.points.groups.motions:E3",
@@ -82,6 +88,8 @@ GROUPS = {
         MotionOptions,
         "motions",
         aliases=("E(3)", "E_3", "euclidean"),
+        written="E(3)",
+        within={"proper": "SE3"},
     ),
     "T3": GroupRow(
         "symbench.domains.points.groups.motions:T3",
@@ -89,6 +97,7 @@ GROUPS = {
         MotionOptions,
         "motions",
         aliases=("T(3)", "R3"),
+        written="T(3)",
     ),
     "SU2": GroupRow(
         "symbench.domains.points.groups.spin:SU2",
@@ -96,6 +105,7 @@ GROUPS = {
         Options,
         "spin",
         aliases=("SU(2)", "Spin3", "spin"),
+        written="SU(2)",
     ),
 }
 

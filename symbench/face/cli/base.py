@@ -120,6 +120,7 @@ def show(opened: Run, json: bool, frame: Any = None) -> None:
     from symbench.face.terminal import show_boards
     from symbench.read import report as reports
     from symbench.read.report import tables
+    from symbench.read.report.pieces import groups_of, parted, with_parted
     from symbench.read.studies import answers
 
     for reason in METRICS.broken().values():
@@ -131,7 +132,9 @@ def show(opened: Run, json: bool, frame: Any = None) -> None:
         for answer in answers(opened.store, opened.manifest, opened.metrics):
             say(f"{answer.title}\n{fill(answer.text, 100, break_on_hyphens=False)}\n")
         cost = tables.costs(frame, opened.metrics)
-        show_boards([*tables.boards(frame, opened.metrics), *([cost] if cost.rows else [])])
+        found = list(parted(frame, groups_of(opened.manifest)))
+        boards = with_parted(tables.boards(frame, opened.metrics), found)
+        show_boards([*boards, *([cost] if cost.rows else [])])
 
 
 def tell_left_out(faults: Sequence[str]) -> bool:

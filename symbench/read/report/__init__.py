@@ -20,6 +20,7 @@ from symbench.read.pairing.runs import Recorded
 from symbench.read.report import faults, latex, markdown, pairs, tables
 from symbench.read.report import material as materials
 from symbench.read.report.material import Material
+from symbench.read.report.pieces import with_parted
 from symbench.read.studies import answers
 
 if TYPE_CHECKING:
@@ -142,6 +143,7 @@ def _write(material: Material, folder: Path, formats: Sequence[str], gate: GateR
     comparisons = compared(material) if {"html", "md", "csv"} & set(formats) else []
     costs = tables.costs(frame, material.metrics)
     boards, split = tables.boards(frame, material.metrics), faults.boards(material.shown)
+    boards = with_parted(boards, material.parted)
     if "html" in formats:
         texts["report.html"] = page.render(material, drawn, gate, comparisons)
     if "md" in formats:

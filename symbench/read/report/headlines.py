@@ -12,6 +12,7 @@ from symbench.read.gate.words import FIRST, facts, waits
 from symbench.read.gate.words import change as change_of
 from symbench.read.numbers import percent
 from symbench.read.report import chance
+from symbench.read.report.pieces import Parted
 from symbench.read.report.places import Places
 from symbench.read.report.ranks import CLEAN, ORBIT, Ranked
 from symbench.read.report.tables import EXACTNESS, Board, unequal, where_exact, whole
@@ -28,6 +29,7 @@ def of(
     boards: Sequence[Board],
     ranked: Sequence[Ranked],
     gate: GateRecord | None,
+    parted: Sequence[Parted] = (),
 ) -> list[tuple[str, str]]:
     """Sentences, each with its tone, the most important first.
 
@@ -37,6 +39,7 @@ def of(
         boards: its tables.
         ranked: its rankings.
         gate: what a gate decided.
+        parted: models that respect some pieces of a group alone.
     """
     places = Places.of(frame)
     first = gate is not None and waits(gate)
@@ -55,6 +58,7 @@ def of(
     ]
     if wrong:
         found.append((f"{UNEQUAL}: {_some(wrong)}.", "bad"))
+    found += [(f"Under {places.name(*each.place)}, {each.model} {each.text}.", "bad") for each in parted]
     found += _breaks(ranked, places)
     found += _turned(ranked, places)
     exact = _exact(frame, places)

@@ -16,6 +16,7 @@ from symbench.algebra.metrics.brought import of_manifest
 from symbench.base.records import CellRecord, CellStatus, Manifest
 from symbench.measure.store import Store
 from symbench.read.report.outputs import first_trainings, piece, side_by_side
+from symbench.read.report.pieces import Parted, groups_of, parted
 from symbench.read.report.scene import Elements, Scene, Spot, scenes
 from symbench.read.studies import Answer, answers
 
@@ -61,6 +62,16 @@ class Material:
     def answers(self) -> list[Answer]:
         """What the studies of the runs' suites came to."""
         return [each for part in self.parts for each in answers(part.store, part.manifest, self.metrics)]
+
+    @cached_property
+    def groups(self) -> dict[str, str]:
+        """The group of every symmetry, by its name."""
+        return {name: group for part in self.parts for name, group in groups_of(part.manifest).items()}
+
+    @cached_property
+    def parted(self) -> list[Parted]:
+        """The models that respect some pieces of a group alone."""
+        return list(parted(self.frame, self.groups))
 
     @cached_property
     def shown(self) -> pd.DataFrame:

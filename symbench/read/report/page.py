@@ -26,6 +26,7 @@ from symbench.read.report.drawing import STUDIES, TRAINING, Drawn
 from symbench.read.report.figures import FigureRow, in_order
 from symbench.read.report.inline import Inliner
 from symbench.read.report.material import Material, letter_of
+from symbench.read.report.pieces import with_parted
 from symbench.read.report.ranks import CLEAN, ORBIT
 from symbench.read.report.sheets import Entry, Sheet
 from symbench.read.report.style import GLYPHS
@@ -76,7 +77,8 @@ def render(
         comparisons: of later runs with the first.
     """
     frame, models = material.shown, material.models
-    boards, ranked = tables.boards(frame, material.metrics), ranks.of(tables.whole(frame))
+    boards = with_parted(tables.boards(frame, material.metrics), material.parted)
+    ranked = ranks.of(tables.whole(frame))
     attribution = sheets.of_boards("attribution-table", "attribution", faults.boards(frame), models)
     walls = gallery.walls([(part.store, part.manifest, part.names) for part in material.parts])
     failed = [(c.model, c.dataset, c.symmetry, c.reason or "") for c in material.cells if c.status == "failed"]
@@ -99,7 +101,7 @@ def render(
         section_ids=present,
         headlines=[
             *((_summary(number, record) + ".", _tone(record)) for number, record in enumerate(comparisons)),
-            *headlines.of(material.cells, frame, boards, ranked, gate),
+            *headlines.of(material.cells, frame, boards, ranked, gate, material.parted),
             *((sentence, "") for sentence in speed.summary(material)),
         ],
         glance=glance(boards, models, material.metrics),
