@@ -75,15 +75,16 @@ def test_everything_was_measured(quick: Quick) -> None:
     }
     lie = {"lie_derivative", "lie_derivative_central", "lie_slope"}
     others = {name for name, row in METRICS.rows.items() if row.module.rpartition(".")[2] in {"labels", "embedding"}}
+    places = {name for name, row in METRICS.rows.items() if row.module.endswith(".places")}
     timed = {name for name, row in METRICS.rows.items() if row.of_passes is not None}
     assert set(undefined["metric"]) <= {
         "worst_of_m", "equivariance_error_float64", "layer_error", *split, *lie, *others, *timed,
         "training_steps_to_target", "training_peak_memory", "symmetrisation_residual",
-        "worst_element_loss", "worst_case_loss",
+        "worst_element_loss", "worst_case_loss", *places,
     }  # fmt: skip
     reasons = (
         "fewer than 5 elements|no element is a permutation or exact|names no layers|no element is resampled|no continuous generator"
-        "|central differences stand|samples do not have several labels|the output is no embedding|no throughput pass|no target|not on a GPU|none of squares|accuracy tells"
+        "|central differences stand|samples do not have several labels|the output is no embedding|no throughput pass|no target|not on a GPU|none of squares|accuracy tells|stands at no places"
     )
     assert undefined["reason"].str.contains(reasons).all(), undefined["reason"].unique()
     rotations = quick.frame[quick.frame["symmetry"] == "rotations"]

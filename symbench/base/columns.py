@@ -61,6 +61,11 @@ COLUMNS = (
     Column("label_scores", pa.list_(pa.float32())),
     Column("label_targets", pa.list_(pa.bool_())),
     Column("moved_target", pa.int32()),
+    Column("places", FLOAT),
+    Column("place_mean", FLOAT),
+    Column("place_largest", FLOAT),
+    Column("place_worst", pa.int32()),
+    Column("place_cosine", FLOAT),
 )
 """The columns of the observations. To add one: write it in a task, put it here, and into ``Observed``."""
 SEEN = tuple(column.name for column in COLUMNS if column.seen)
@@ -72,6 +77,11 @@ A multi-label output has the log-odds of each label in ``label_scores``, and is 
 embedding has the ``cosine`` of ``f(g.x)`` and ``f(x)``, and ``retrieved``, which is 1 where ``f(g.x)`` is nearest to
 ``f(x)`` among unmoved samples. Other tasks have null there. Where the group permutes classes, scores are read in the
 order of the unmoved sample, whose class is the ``target``; what that is of the moved one is the ``moved_target``.
+
+An output that stands at places of an axis has how many ``places`` there are in the sample, and of the lengths of
+``f(g.x) - g.f(x)`` at each the ``place_mean``, the ``place_largest`` and its number, ``place_worst``; and where a
+place has several numbers the mean ``place_cosine`` of the two (1 where both are zero, 0 where one is). An extensive
+one has the places that it grows with, and ``place_mean`` is its deviation for each.
 
 The controls of a cell stand in a file of their own: ``repeat`` and ``re-batch`` (the unmoved samples again),
 ``precision`` (against float64); ``suite dtype`` and ``float64``, what E is made of on the control samples; ``total``,

@@ -149,12 +149,14 @@ class Value(Field):
 
     Attributes:
         unit: of its numbers, such as ``eV``; None where they have none, or it is not known.
+        per: of an extensive quantity, such as an energy, the axis with whose number of places it grows.
         kind: what actions are looked up by.
         invariant: whether no group whatsoever moves it.
         refers: the names of axes whose places its numbers are.
     """
 
     unit: str | None = field(default=None, kw_only=True)
+    per: str | None = field(default=None, kw_only=True)
     kind: ClassVar[str] = "Value"
     invariant: ClassVar[bool] = False
 

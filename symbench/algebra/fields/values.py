@@ -15,6 +15,9 @@ class Scalar(Value):
 
     invariant: ClassVar[bool] = True
 
+    def __str__(self) -> str:
+        return self.kind if self.per is None else f"{self.kind} that grows with {self.per}"
+
 
 @dataclass(frozen=True)
 class Category(Value):

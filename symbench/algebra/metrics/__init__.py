@@ -235,6 +235,32 @@ METRICS = Table(
             "output", "lower", floor="deviation", paired=False, heading="max deviation", shown=("table",),
             not_for=("multi-label",),
         ),
+        "error_per_place": _row(
+            "places:error_per_place", "mean deviation at a place, or for each of an extensive output",
+            "place", "lower", floor="place", heading="per place", label="deviation per place",
+            shown=(*TABLE, "curve"),
+        ),
+        "error_per_place_p95": _row(
+            "places:error_per_place_p95", "95th percentile, over samples and elements, of the mean over places",
+            "place", "lower", floor="place", paired=False, shown=(),
+        ),
+        "error_per_place_max": _row(
+            "places:error_per_place_max", "largest deviation at any place",
+            "place", "lower", floor="place", paired=False, heading="max per place", shown=("table",),
+        ),
+        "place_cosine": _row(
+            "places:place_cosine",
+            "mean cosine of f(g.x) and g.f(x) at a place: 1 where both are zero, 0 where one is",
+            "cosine", "higher", shown=("comparison",),
+        ),
+        "worst_place_error": _row(
+            "places:worst_place_error", "E at each sample's worst place: far above E where a single place is broken",
+            "E", "lower", floor="error", heading="E, worst place", role="worst place", bounds=(0.0, None),
+        ),
+        "worst_place_share": _row(
+            "places:worst_place_share", "part of the squared deviation that is at each sample's worst place",
+            "share", "neither", shown=(),
+        ),
         "changed_predictions": _control(
             "mode:changed_predictions", "share of predictions that the suite's mode changes, where both were run",
             "share", "lower", paired=False, shown=(),

@@ -45,6 +45,10 @@ class Context:
         task: ``classification``, ``binary``, ``multi-label``, ``embedding`` or ``regression``.
         classes_move: the group permutes the classes.
         cell_samples: how many samples the whole cell has, where these are some of them.
+        unit: of the output; ``output`` where it is declared to have none.
+        axis: that the output stands along, or grows with; None where there is none.
+        extensive: the output is one of the whole sample that grows with how many places it has.
+        per_sample: how many places samples have, their mean.
         reader: gives the named columns of one element, by its number, for all samples.
     """
 
@@ -69,6 +73,10 @@ class Context:
     task: str = "classification"
     classes_move: bool = False
     cell_samples: int | None = None
+    unit: str = "output"
+    axis: str | None = None
+    extensive: bool = False
+    per_sample: float | None = None
     reader: Callable[[int, tuple[str, ...]], Observed] | None = None
 
     @property
@@ -145,6 +153,11 @@ class Observed(Context):
         label_targets: 0 or 1 for each label ``(k, n, labels)``; None for other tasks, and without labels.
         cosine: of ``f(g.x)`` and ``f(x)``; None but for embeddings.
         retrieved: 1 where ``f(g.x)`` is nearest to ``f(x)`` among unmoved samples; None but for embeddings.
+        places: how many places the sample has; None where the output has none and grows with none.
+        place_mean: the mean length of ``f(g.x) - g.f(x)`` at a place, or for each; likewise.
+        place_largest: the largest of these lengths; None but for outputs at places.
+        place_worst: at which place that is, from 0.
+        place_cosine: mean cosine of ``f(g.x)`` and ``g.f(x)`` at a place; None of single numbers.
         deviation_sq: ``|f(g.x) - g.f(x)|^2``.
         unrelated_sq: the same to all other samples; NaN for the identity.
         valid: whether the label still holds, bool; pairs where it does not leave accuracy.
@@ -166,6 +179,11 @@ class Observed(Context):
     label_targets: Array | None = None
     cosine: Array | None = None
     retrieved: Array | None = None
+    places: Array | None = None
+    place_mean: Array | None = None
+    place_largest: Array | None = None
+    place_worst: Array | None = None
+    place_cosine: Array | None = None
 
     @property
     def predictions(self) -> Array | None:

@@ -25,13 +25,13 @@ def _errors(seen: Observed, found: Found) -> Mapping[str, Piece] | Value:
 
 def _equivariance_error(known: Context, found: Found) -> list[Value]:
     above, below = found["means above"], found["means below"]
-    first = _unknown(known, float(above.sum()), float(below.mean())) or Value.of(Ratio(above, below, root=True))
+    first = unknown_error(known, float(above.sum()), float(below.mean())) or Value.of(Ratio(above, below, root=True))
     return [first, *(_error_at(known, found, k) for k in range(1, known.moved + 1))]
 
 
 def _error_at(known: Context, found: Found, k: int) -> Value:
     above, below = float(found["sums above"][k - 1]), float(found["sums below"][k - 1])
-    if (unknown := _unknown(known, above, below / known.n)) is not None:
+    if (unknown := unknown_error(known, above, below / known.n)) is not None:
         return replace(unknown, element=known.labels[k])
 
     def values() -> Ratio:
@@ -42,7 +42,7 @@ def _error_at(known: Context, found: Found, k: int) -> Value:
     return Value.of(error, element=known.labels[k], drawn=False)
 
 
-def _unknown(known: Context, deviation: float, null: float) -> Value | None:
+def unknown_error(known: Context, deviation: float, null: float) -> Value | None:
     """Why there is no E: of the sum of deviations and the mean distance to other samples' outputs."""
     if not math.isfinite(deviation):
         return Value(None, reason="a deviation is not finite")

@@ -9,13 +9,13 @@ from symbench.base.registry import Row
 
 Better = Literal["higher", "lower", "neither"]
 Scope = Literal["symmetry", "control", "model"]
-Floor = Literal["error", "deviation", "behaviour", "reference"]
+Floor = Literal["error", "deviation", "behaviour", "reference", "place"]
 Scale = Literal["percent", "fraction", "scientific", "count", "seconds", "rate", "memory"]
 Shown = Literal["table", "ranking", "glance", "curve", "comparison", "baseline", "costs", "split", "generators"]
 Role = Literal[
     "as it is", "orbit mean", "worst case", "worst element", "each element", "chance", "predicted classes",
     "retrieval", "deviation", "exactness", "the model's share", "resampling's share", "layer", "excluded pairs",
-    "size", "operations", "time", "speed", "ceiling", "adding up", "rounding",
+    "size", "operations", "time", "speed", "ceiling", "adding up", "rounding", "worst place",
 ]  # fmt: skip
 """What sentences and figures of their own are made from, each the part of one metric."""
 
@@ -48,13 +48,15 @@ class MetricRow(Row):
     suite names as ``file.py:attr``, therefore takes part in reports, comparisons and gates by itself.
 
     Attributes:
-        unit: of the estimate; ``output`` stands for the output's own.
+        unit: of the estimate; ``output`` stands for the output's own, ``place`` for that of its deviation at a place,
+            which the metric says.
         better: which direction is an improvement.
         scope: ``symmetry`` for one estimate per cell and kind of element; ``control`` for one per cell, from its
             control evaluations; ``model`` for what no symmetry changes.
         floor: how the floor below which it means nothing is found: ``error`` from distances, ``deviation`` from
             deviations in the output's unit, ``behaviour`` from predictions that change by repeating alone,
-            ``reference`` from what the reference action itself gets wrong.
+            ``reference`` from what the reference action itself gets wrong, ``place`` from deviations for each place,
+            in the unit that errors are told in.
         paired: whether two of it can be compared on the same samples.
         heading: of its column in tables; its name where there is none.
         label: of an axis, and of the page's first table; its heading where there is none.

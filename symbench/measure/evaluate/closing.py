@@ -111,7 +111,7 @@ def _gallery(
 ) -> dict[str, Any] | None:
     """The samples that break worst on the first output, with their pictures."""
     worst: list[Worst] = []
-    rounding = describe_output(job, reference)["null_limit_sq"] ** 0.5
+    rounding = describe_output(job, reference, order)["null_limit_sq"] ** 0.5
     for first, last in parts:
         columns = scratch.load(scratch.columns(reference.task.output, first))
         worst = worst_first([*worst, *worst_of(columns, order[first:last], rounding)])
@@ -251,7 +251,7 @@ def _record(
         key=job.cell.key,
         identity=job.cell.identity,
         samples=len(order),
-        outputs={r.task.output: describe_output(job, r) for r in references},
+        outputs={r.task.output: describe_output(job, r, order) for r in references},
         size_unit=job.prepared.group.size_unit,
         family=job.prepared.lookup.family or None,
         elements_how=job.prepared.elements.how,
@@ -311,7 +311,7 @@ def _views(job: Job, order: Sequence[int]) -> dict[str, Any]:
     }
 
 
-def describe_output(job: Job, reference: Reference) -> dict[str, Any]:
+def describe_output(job: Job, reference: Reference, order: Sequence[int]) -> dict[str, Any]:
     """What a reader of the observations has to know of an output.
 
     ``null_limit_sq`` is the mean squared distance below which outputs of different samples cannot be told from
@@ -323,6 +323,11 @@ def describe_output(job: Job, reference: Reference) -> dict[str, Any]:
         **reference.task.describe(),
         **({"remark": reference.remark} if reference.remark is not None else {}),
         **({"others": len(reference.others(job.exact))} if reference.task.looks_around else {}),
+        **(
+            {"by_place": reference.by_place.describe(reference.by_place.at.counts(order))}
+            if reference.by_place
+            else {}
+        ),
         "mean_square": reference.square,
         "null_limit_sq": (100 * eps / 4) ** 2 * reference.square,
     }

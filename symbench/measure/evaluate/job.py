@@ -25,6 +25,7 @@ from symbench.domains.common.handling import handling_of
 from symbench.domains.common.models.base import Model
 from symbench.domains.common.models.running import dtypes_of
 from symbench.measure.assemble import Prepared, seed_for
+from symbench.measure.evaluate.by_place import ByPlace, by_place
 from symbench.measure.evaluate.checked import Checked
 from symbench.measure.evaluate.held import Held
 from symbench.measure.evaluate.known import Known
@@ -33,7 +34,7 @@ from symbench.measure.evaluate.room import Room
 from symbench.measure.plan.document import Cell
 from symbench.measure.suite.controls import Controls
 from symbench.measure.suite.numerics import Numerics
-from symbench.measure.tasks import pair
+from symbench.measure.tasks import Task, pair
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,15 @@ class Job:
     def comparison_of(self, field: Field, shape: tuple[int, ...]) -> Comparison:
         """How outputs of this field and shape are compared with those of other samples."""
         return comparison_of(field, shape, self.prepared.places, self.dataset.sizes)
+
+    def by_place(self, task: Task, comparison: Comparison) -> ByPlace | None:
+        """The places of an output, where it has some or grows with some."""
+        axes = axes_of(task.field, self.prepared.places)
+        shapes = self.dataset.shapes(canvas=self.canvas) if task.per is not None else {}
+        leaves = {
+            name: (self.dataset.fields[name], shape) for name, shape in shapes.items() if name in self.dataset.fields
+        }
+        return by_place(task, comparison, axes, leaves, self.dataset.sizes)
 
     @property
     def exact(self) -> str:

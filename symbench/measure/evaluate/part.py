@@ -67,6 +67,9 @@ class Part:
         deviation_sq = reference.comparison.deviation(moved, expected, self.samples[block.samples])
         self.finite.square(task.output, deviation_sq)
         self._column("deviation_sq", block, deviation_sq)
+        if reference.by_place is not None:
+            for name, values in reference.by_place.columns(moved, expected, self.samples[block.samples]).items():
+                self._column(name, block, values)
         if self.vectors:
             self._deviate(block, reference.comparison.real_only(moved - expected, self.samples[block.samples]))
         ordered = reference.in_own_order(block.elements, output)

@@ -18,6 +18,7 @@ from symbench.base.errors import ConfigError, Interrupted, ModelError, Problem
 from symbench.base.events import Advanced, Listener, Note
 from symbench.base.slices import slices
 from symbench.measure.assemble import Prepared
+from symbench.measure.evaluate.by_place import ByPlace
 from symbench.measure.evaluate.finite import Finite
 from symbench.measure.evaluate.forward import naming, run_model
 from symbench.measure.evaluate.job import Job, immovable, view_leaves
@@ -49,6 +50,7 @@ class Reference:
         prepared: the symmetry.
         comparison: with the outputs of other samples.
         count: samples in the cell.
+        by_place: its places, where it has some or grows with some.
         remark: what is to be told of how the output was taken, if it was not declared.
     """
 
@@ -62,6 +64,7 @@ class Reference:
     prepared: Prepared
     comparison: Comparison
     count: int
+    by_place: ByPlace | None = None
     remark: str | None = None
 
     @property
@@ -256,18 +259,18 @@ def _reference(job: Job, output: Open, order: Sequence[int], scratch: Scratch) -
         got = f"output {task.output!r} of shape {shaped(shape)} cannot be moved as {task.field}: {reason}"
         raise ModelError(Problem(job.model.name, got, None, _unmoved(task)))
     comparison = job.comparison_of(task.field, shape)
-    nothing = torch.zeros(shape)
+    nothing, places = torch.zeros(shape), job.by_place(task, comparison)
     unmeasured = Reference(
-        task, scratch, shape, nothing, 0.0, action, target_action, job.prepared, comparison, len(order)
+        task, scratch, shape, nothing, 0.0, action, target_action, job.prepared, comparison, len(order), places
     )
     with fitting(job.model.name):
         task = task.settled(unmeasured.pieces(job.exact), job.rounding)
     taken = job.model.seen.remark if output.output == next(iter(job.model.outputs)) else None
     total, square = torch.zeros(shape, dtype=torch.float64, device=job.exact), 0.0
-    places = comparison.counts(order)
+    counts = comparison.counts(order)
     for start, piece in zip(range(0, len(order), PART), unmeasured.pieces(job.exact), strict=True):
         values, samples = task.compared(piece), order[start : start + PART]
-        weight = float(comparison.counts(samples).sum() / places.sum())
+        weight = float(comparison.counts(samples).sum() / counts.sum())
         total += comparison.mean(values[None].double(), samples)[0] * weight
         square += values.square().sum().item()
     remark = task.remark(taken)

@@ -211,6 +211,12 @@ class Task(ABC):
         return next((unit for unit in declared if unit is not None), "output")
 
     @property
+    def per(self) -> str | None:
+        """The axis with whose number of places the output grows, as it or its target declares; None of places."""
+        declared = (field.value.per for field in (self.field, self.target_field) if field and not field.places)
+        return next((axis for axis in declared if axis is not None), None)
+
+    @property
     def noticed(self) -> str | None:
         """What it was taken for without a declaration, or against one; None where there is nothing to say."""
         return None

@@ -12,6 +12,7 @@ import pandas as pd
 from symbench.algebra.metrics.accuracy import in_bytes
 from symbench.algebra.metrics.base import Context, Observed
 from symbench.algebra.metrics.folds import Each, Folded, Found, Piece, Total
+from symbench.algebra.metrics.places import unit_of
 from symbench.algebra.statistics import Array
 from symbench.base.records import CellRecord
 
@@ -44,8 +45,9 @@ def with_controls(seen: Kind, rows: pd.DataFrame, record: CellRecord, output: st
     """Add what the controls came to: floors, E in two precisions, and the limit of a null that can be told apart.
 
     The floor of E is three times the largest of the distances of repeat, re-batch and precision, in units of the
-    null; of deviations the same without the unit; of behaviour the largest share of predictions that repeating or
-    re-batching alone changes; of the model's share of E three times what two routes to one element differ by.
+    null; of deviations the same without it, and for each place in the unit that errors are told in; of behaviour
+    the largest share of predictions that repeating or re-batching alone changes; of the model's share of E three
+    times what two routes to one element differ by.
 
     Args:
         seen: a cell.
@@ -63,6 +65,8 @@ def with_controls(seen: Kind, rows: pd.DataFrame, record: CellRecord, output: st
     if squares:
         largest = max(squares.values())
         came["deviation"] = 3 * largest**0.5
+        if seen.per_sample:
+            came["place"] = unit_of(seen)[0] * came["deviation"] / seen.per_sample ** (1 if seen.extensive else 0.5)
         if null > 0:
             came["error"] = 3 * (largest / null) ** 0.5
     changed = [_changed(seen, known[name], before) for name in ("repeat", "re-batch") if name in known]

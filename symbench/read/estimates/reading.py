@@ -90,6 +90,7 @@ class Reading:
     def context(self) -> Context:
         """What is known beside the observations, without what controls came to."""
         record, output = self.record, self.record.outputs[self.output]
+        places = output.get("by_place") or {}
         weights = np.array([e.weight for e in record.elements])
         return Context(
             samples=self.samples,
@@ -104,6 +105,10 @@ class Reading:
             task=output["task"],
             classes_move=output.get("field") == Classes.kind,
             cell_samples=record.samples,
+            unit=output.get("unit", "output"),
+            axis=places.get("axis"),
+            extensive=places.get("extensive", False),
+            per_sample=places.get("places"),
             reader=self._element,
         )
 

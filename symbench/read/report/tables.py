@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -68,13 +69,15 @@ class Board:
     collapsed: tuple[str, ...] = ()
 
 
-CLEAN, WORST, RETRIEVAL, DEVIATION, EXACTNESS, EXCLUDED, LAYER, SHARE, OPERATIONS, TIME, SPEED, SUM = (
+CLEAN, WORST, RETRIEVAL, DEVIATION, EXACTNESS, EXCLUDED, LAYER, SHARE, OPERATIONS, TIME, SPEED, SUM, PLACE = (
     role_of(role)
     for role in (
         "as it is", "worst element", "retrieval", "deviation", "exactness", "excluded pairs", "layer",
-        "the model's share", "operations", "time", "speed", "adding up",
+        "the model's share", "operations", "time", "speed", "adding up", "worst place",
     )
 )  # fmt: skip
+OWN = "place"
+"""The unit of metrics whose estimates say their own, which then stands beside the number."""
 NOTES = {
     "binary": "one number for two classes, predicted above a probability of one half",
     "multi-label": "accuracy and consistency are over the labels of each sample, and F1 is over all labels together",
@@ -146,7 +149,7 @@ def _board(
         ["model", *headings(columns)],
         rows,
         failed,
-        [*_verdicts(group), *_unequal(over_all), *_taken(group)],
+        [*_verdicts(group), *_unequal(over_all), *_worst_places(over_all), *_taken(group)],
         columns,
         place,
         level,
@@ -183,6 +186,13 @@ def _verdicts(group: pd.DataFrame) -> list[str]:
 def _unequal(over_all: pd.DataFrame) -> list[str]:
     """Where losses over the orbit are not the sum of what they have to be the sum of, by theorem."""
     return [f"{row.model}: {row.reason}" for row in unequal(over_all).itertuples()]
+
+
+def _worst_places(over_all: pd.DataFrame) -> list[str]:
+    """Where one place of most samples is what deviates, and E says so."""
+    rows = over_all[(over_all["metric"] == PLACE) & over_all["reason"].notna()]
+    rows = rows[rows["estimate"] > rows["floor"].fillna(0)]
+    return [f"{row.model}: {row.reason}" for row in rows.itertuples()]
 
 
 def unequal(frame: pd.DataFrame) -> pd.DataFrame:
@@ -228,10 +238,16 @@ def cell_of(row: object, metric: MetricRow) -> Cell:
         return Cell("–", str(getattr(row, "reason", "")))
     floor = float(getattr(row, "floor", math.nan))
     ends = (None, None) if math.isnan(low) else (low, high)
+    if metric.unit == OWN:
+        show = partial(_with_unit, show, str(getattr(row, "unit", "")))
     if estimate <= floor and getattr(row, "better", "") == "lower":
         words = "not resolved below" if metric.floor == "reference" else "at the floor,"
         return Cell(show(estimate), f"{words} {show(floor)}", estimate, *ends)
     return Cell(show(estimate), "" if math.isnan(low) else f"[{show(low)}, {show(high)}]", estimate, *ends)
+
+
+def _with_unit(show: Callable[[float], str], unit: str, value: float) -> str:
+    return f"{show(value)} {unit}"
 
 
 def _note(over_all: pd.DataFrame, group: pd.DataFrame) -> str:

@@ -47,7 +47,7 @@ def load(*, split: str, atoms: tuple[int, int], samples: int, seed: int) -> Arra
         {"positions": torch.from_numpy(positions).float()},
         {"energy": torch.from_numpy(energy).float(), "forces": torch.from_numpy(forces).float()},
         fields=CLUSTER,
-        target_fields={"energy": Scalar(unit="eV"), "forces": Vector(unit="eV/Å").over(ATOMS)},
+        target_fields={"energy": Scalar(unit="eV", per=ATOMS.name), "forces": Vector(unit="eV/Å").over(ATOMS)},
         sizes={"atoms": sizes.tolist()} if least < most else None,
     )
 
