@@ -24,7 +24,7 @@ ATOMS_MASK: Mapping[str, Field] = {mask_of(ATOMS.name): Mask().over(ATOMS)}
 """Beside either, where samples differ in how many atoms they have."""
 
 ATOMS_TARGETS: Mapping[str, Field] = {
-    "energy": Scalar(unit="eV"),
+    "energy": Scalar(unit="eV", per=ATOMS.name),
     "forces": Vector(unit="eV/Å").over(ATOMS),
 }
 """``energy`` ``(n, 1)``, ``forces`` ``(n, atoms, 3)``: targets of data, and outputs of models."""
