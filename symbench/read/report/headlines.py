@@ -15,7 +15,8 @@ from symbench.read.report import chance
 from symbench.read.report.pieces import Parted
 from symbench.read.report.places import Places
 from symbench.read.report.ranks import CLEAN, ORBIT, Ranked
-from symbench.read.report.tables import EXACTNESS, Board, unequal, where_exact, whole
+from symbench.read.report.tables import Board, whole
+from symbench.read.report.verdicts import EXACTNESS, unequal, where_exact
 
 ENOUGH = 4
 """Sentences, where there is that much to say; the rest stand in the leaderboard."""

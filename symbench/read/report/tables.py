@@ -11,12 +11,12 @@ from typing import Any
 import pandas as pd
 
 from symbench.algebra.metrics import METRICS, MetricRow, Metrics, role_of, shown_in
-from symbench.algebra.metrics.equivariance import AS_IT_RUNS
 from symbench.read.numbers import WRITTEN, percent, scientific, seconds
 from symbench.read.report import chance
 from symbench.read.report.beside import of_models
 from symbench.read.report.outputs import first_trainings, side_by_side
 from symbench.read.report.places import Places
+from symbench.read.report.verdicts import taken, unequal_sums, verdicts, worst_places
 
 
 @dataclass(frozen=True)
@@ -69,11 +69,11 @@ class Board:
     collapsed: tuple[str, ...] = ()
 
 
-CLEAN, WORST, RETRIEVAL, DEVIATION, EXACTNESS, EXCLUDED, LAYER, SHARE, OPERATIONS, TIME, SPEED, SUM, PLACE = (
+CLEAN, WORST, RETRIEVAL, DEVIATION, EXCLUDED, LAYER, SHARE, OPERATIONS, TIME, SPEED = (
     role_of(role)
     for role in (
-        "as it is", "worst element", "retrieval", "deviation", "exactness", "excluded pairs", "layer",
-        "the model's share", "operations", "time", "speed", "adding up", "worst place",
+        "as it is", "worst element", "retrieval", "deviation", "excluded pairs", "layer",
+        "the model's share", "operations", "time", "speed",
     )
 )  # fmt: skip
 OWN = "place"
@@ -149,7 +149,7 @@ def _board(
         ["model", *headings(columns)],
         rows,
         failed,
-        [*_verdicts(group), *_unequal(over_all), *_worst_places(over_all), *_taken(group)],
+        [*verdicts(group), *unequal_sums(over_all), *worst_places(over_all), *taken(group)],
         columns,
         place,
         level,
@@ -167,55 +167,6 @@ def _has(values: pd.DataFrame, over_all: pd.DataFrame, metric: str, row: MetricR
 def headings(columns: Metrics) -> list[str]:
     """What stands above the columns of metrics."""
     return [row.heading or name for name, row in columns.items()]
-
-
-def _verdicts(group: pd.DataFrame) -> list[str]:
-    """Which models are exact, which are broken and by what; models of one verdict share a sentence."""
-    rows = group[group["metric"] == EXACTNESS]
-    rows = rows[rows["estimate"].notna() | rows["reason"].astype("string").str.contains(AS_IT_RUNS, na=False)]
-    by_words: dict[str, list[str]] = {}
-    for row in rows.itertuples():
-        before, as_it_runs, _ = str(row.reason).partition(AS_IT_RUNS)  # why it does not run in float64 comes last
-        words = before + as_it_runs
-        words = f"exact in float64{where_exact(group)}" if words.startswith("exact") and not as_it_runs else words
-        words = "broken at any precision" if words == "broken: precision does not matter" else words
-        by_words.setdefault(words, []).append(str(row.model))
-    return [f"{', '.join(models)}: {words}" for words, models in by_words.items()]
-
-
-def _unequal(over_all: pd.DataFrame) -> list[str]:
-    """Where losses over the orbit are not the sum of what they have to be the sum of, by theorem."""
-    return [f"{row.model}: {row.reason}" for row in unequal(over_all).itertuples()]
-
-
-def _worst_places(over_all: pd.DataFrame) -> list[str]:
-    """Where one place of most samples is what deviates, and E says so."""
-    rows = over_all[(over_all["metric"] == PLACE) & over_all["reason"].notna()]
-    rows = rows[rows["estimate"] > rows["floor"].fillna(0)]
-    return [f"{row.model}: {row.reason}" for row in rows.itertuples()]
-
-
-def unequal(frame: pd.DataFrame) -> pd.DataFrame:
-    """The estimates of what losses miss their sums by, of those that miss them."""
-    return frame[(frame["metric"] == SUM) & frame["estimate"].notna() & frame["reason"].notna()]
-
-
-def where_exact(group: pd.DataFrame) -> str:
-    """At which elements a model that is exact is so: exactness is found where pixels are only permuted.
-
-    Args:
-        group: estimates of one dataset under one symmetry.
-    """
-    return ", at elements that only permute" if (group["elements"] == "resampled").any() else ""
-
-
-def _taken(group: pd.DataFrame) -> list[str]:
-    """What was taken for granted of models' outputs, and which controls were cut short; models share a sentence."""
-    rows = group[group["remark"].notna()].drop_duplicates(["model", "output"])
-    by_words: dict[str, list[str]] = {}
-    for row in rows.itertuples():
-        by_words.setdefault(str(row.remark), []).append(str(row.model))
-    return [f"{', '.join(models)}: {words}" for words, models in by_words.items()]
 
 
 def whole(frame: pd.DataFrame) -> pd.DataFrame:
