@@ -82,7 +82,7 @@ def test_an_anisotropic_energy_deviates_by_its_closed_form(case: CaseOf) -> None
     assert whole(net, "error_per_place_max", "energy")["estimate"] == pytest.approx(off.max(), rel=1e-6)
     curve = net.frame().query("metric == 'error_per_place' and output == 'energy' and element.notna()")
     assert curve["estimate"].to_numpy() == pytest.approx(off.mean(axis=1), rel=1e-6)
-    assert whole(net, "place_cosine", "energy")["reason"] == "the output is one of the whole sample"
+    assert whole(net, "cosine_per_place", "energy")["reason"] == "the output is one of the whole sample"
     right = clusters().batch(range(20)).targets["energy"].double().numpy()[:, 0]
     loss = [(WEIGHT * s - right) ** 2 for s in (unmoved, *moved)]
     assert whole(net, "worst_case_loss", "energy")["estimate"] == pytest.approx(np.max(loss, axis=0).mean(), rel=1e-5)
@@ -102,7 +102,7 @@ def test_one_broken_atom_is_named(case: CaseOf, symbench: Symbench) -> None:
     assert found["estimate"] == pytest.approx(off.mean() / 6 * MILLI, rel=1e-6)
     assert whole(net, "error_per_place_max", "forces")["estimate"] == pytest.approx(off.max() * MILLI, rel=1e-6)
     cosine = np.mean([(5 + still @ r @ still / (still @ still)) / 6 for r in turns(net)])  # no force: 1
-    assert whole(net, "place_cosine", "forces")["estimate"] == pytest.approx(cosine, rel=1e-6)
+    assert whole(net, "cosine_per_place", "forces")["estimate"] == pytest.approx(cosine, rel=1e-6)
     share, error = whole(net, "worst_place_share", "forces"), whole(net, "worst_place_error", "forces")
     assert symbench("report", "--results", net.results, "--output", net.path / "r", "--format", "md").code == 0
     assert "net: place 3 is the worst of 100 % of the samples" in (net.path / "r" / "report.md").read_text()
@@ -258,7 +258,9 @@ def test_metrics_are_their_definitions() -> None:
     assert value["error_per_place"].unit == "meV/Å"
     assert value["error_per_place_p95"].estimate == pytest.approx(MILLI * np.quantile(mean[1:], 0.95))
     assert value["error_per_place_max"].estimate == pytest.approx(MILLI * largest[1:].max())
-    assert value["place_cosine"].estimate == pytest.approx(np.average(columns["place_cosine"][1:], weights=count[1:]))
+    assert value["cosine_per_place"].estimate == pytest.approx(
+        np.average(columns["place_cosine"][1:], weights=count[1:])
+    )
     expected = np.mean(largest[1:] ** 2) * count[0].mean() / seen.unrelated_sq[1:].mean()
     assert value["worst_place_error"].estimate == pytest.approx(expected**0.5)
     part = np.sum(largest[1:] ** 2) / seen.deviation_sq[1:].sum()

@@ -248,7 +248,7 @@ METRICS = Table(
             "places:error_per_place_max", "largest deviation at any place",
             "place", "lower", floor="place", paired=False, heading="max per place", shown=("table",),
         ),
-        "place_cosine": _row(
+        "cosine_per_place": _row(
             "places:place_cosine",
             "mean cosine of f(g.x) and g.f(x) at a place: 1 where both are zero, 0 where one is",
             "cosine", "higher", shown=("comparison",),
