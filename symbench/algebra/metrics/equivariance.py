@@ -139,7 +139,7 @@ def _rounding_multiple(known: Context, found: Found) -> list[Value]:
     if set(LOSING) & set(known.kinds[1:]):
         return [Value(None, reason="elements lose something")]
     above, below = float(found["means above"].sum()), float(found["means below"].mean())
-    if (unknown := _unknown(known, above, below)) is not None:
+    if (unknown := unknown_error(known, above, below)) is not None:
         return [unknown]
     if "single" not in known.controls:
         return [Value(None, reason=known.reasons.get("exactness") or "the control of exactness was not run")]
