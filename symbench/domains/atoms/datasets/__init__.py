@@ -1,4 +1,4 @@
-"""Datasets of atoms: metals under a potential in closed form, and molecules."""
+"""Datasets of atoms: metals under a potential in closed form, molecules, and structures of files."""
 
 from __future__ import annotations
 
@@ -77,6 +77,20 @@ def molecules_fields(options: Mapping[str, Any]) -> Mapping[str, Field]:
     return ATOMS_LEAVES if len(options["names"]) == 1 else {**ATOMS_LEAVES, **ATOMS_MASK}
 
 
+class ExtxyzOptions(Options):
+    """``extxyz``: the structures of a file in extended XYZ, with a cell where they are periodic.
+
+    ``{split}`` in ``path`` stands for the split. ``energy``, ``forces`` and ``stress`` say what these are called in
+    the file (``REF_energy``); they are targets where all structures have them. Units are ASE's: Å, eV and eV/Å^3.
+    """
+
+    path: str
+    split: Split = "test"
+    energy: str = "energy"
+    forces: str = "forces"
+    stress: str = "stress"
+
+
 DATASETS = {
     "emt": DatasetRow(
         f"{HOME}.emt:load",
@@ -93,5 +107,13 @@ DATASETS = {
         {**ATOMS_LEAVES, **ATOMS_MASK},
         varying=molecules_fields,
         aliases=("g2", "s22", "qm9", "chiral", "enantiomers"),
+    ),
+    "extxyz": DatasetRow(
+        f"{HOME}.extxyz:load",
+        "molecules or crystals of a file in extended XYZ, with the energies, forces and stresses that it holds",
+        ExtxyzOptions,
+        {**CRYSTAL_LEAVES, **ATOMS_MASK},
+        varying=lambda _: None,
+        aliases=("xyz", "ase", "structures"),
     ),
 }

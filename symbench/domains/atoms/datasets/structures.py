@@ -41,6 +41,20 @@ def _rounded(x: Array) -> Array:
     return x.astype(np.float32).astype(np.float64)
 
 
+class Structures(Arrays):
+    """Structures in memory, with remarks on them.
+
+    Attributes:
+        notes: the remarks.
+    """
+
+    notes: Sequence[str] = ()
+
+    def remarks(self) -> list[str]:
+        """What whoever made them has to say of them."""
+        return list(self.notes)
+
+
 def atoms_of(structure: Structure) -> Any:
     """The structure as ASE's ``Atoms``."""
     from ase import Atoms
@@ -50,7 +64,7 @@ def atoms_of(structure: Structure) -> Any:
 
 def dataset(
     structures: Sequence[Structure], targets: Mapping[str, Sequence[Array]], *, crystals: bool, ragged: bool
-) -> Arrays:
+) -> Structures:
     """All structures as one dataset, padded to the largest; lengths and targets are float64.
 
     Args:
@@ -69,7 +83,7 @@ def dataset(
         cells = [np.zeros((3, 3)) if each.cell is None else each.cell for each in structures]
         leaves["cell"] = torch.from_numpy(np.stack(cells))
         leaves["periodic"] = torch.tensor([each.periodic for each in structures], dtype=torch.int64)
-    return Arrays(
+    return Structures(
         leaves,
         {name: padded(values) for name, values in targets.items()},
         fields=fields,

@@ -18,12 +18,12 @@ from symbench.base.code import foreign
 from symbench.base.errors import ConfigError, DataError, Problem, near_miss, one_of, quoted
 from symbench.domains.common.canvas import Canvas
 from symbench.domains.common.datasets.base import Batch, Dataset
+from symbench.domains.common.datasets.paths import checked_path
 from symbench.domains.common.datasets.some import spread
 from symbench.domains.common.datasets.stored import Stored
 from symbench.domains.common.datasets.targets import of_array
 from symbench.domains.images.datasets.decode import Unreadable
 from symbench.domains.images.datasets.facts import remembered_sha256
-from symbench.domains.images.datasets.images import checked_path
 from symbench.domains.images.datasets.naming import unused
 from symbench.domains.images.datasets.pixels import FULL, Range, Use, as_tensor, to_unit
 from symbench.domains.images.datasets.resize import fits, resize

@@ -11,8 +11,8 @@ import numpy as np
 
 from symbench.base.errors import ConfigError, Problem, near_miss, one_of, quoted
 from symbench.base.events import Listener, ignore
+from symbench.domains.common.datasets.paths import checked_path
 from symbench.domains.images.datasets.facts import Files
-from symbench.domains.images.datasets.images import checked_path
 from symbench.domains.images.datasets.naming import unused
 from symbench.domains.images.datasets.pictures import Pictures
 
