@@ -32,6 +32,7 @@ EXAMPLES: dict[str, list[str]] = {
     "S<n>": ["S2", "S3", "S5", "S9"],
     "SO3": ["SO3"],
     "O3": ["O3"],
+    "SO2z": ["SO2z"],
     "O": ["O"],
     "Oh": ["Oh"],
     "I": ["I"],

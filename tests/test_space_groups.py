@@ -15,6 +15,7 @@ from symbench.algebra import groups
 from symbench.algebra.groups.base import Group, PermutesPlaces, choose
 from symbench.base.errors import ConfigError
 from symbench.domains.points.groups import designs, quaternions
+from symbench.domains.points.groups.about_z import AboutZ
 from symbench.domains.points.groups.finite import Octahedral
 from symbench.domains.points.groups.motions import SE3, T3
 from symbench.domains.points.groups.rotations import O3, SO3
@@ -119,8 +120,23 @@ class AlwaysProper(O3):
         return SO3().sample(count, generator=generator)
 
 
+class HalfTurn(AboutZ):
+    """An angle between 0 and 180 degrees: whoever draws axes z and -z as well is right, and nobody did."""
+
+    def sample(self, count: int, *, generator: torch.Generator) -> Tensor:
+        return self.exponential(torch.pi * uniform(count, 1, generator=generator))
+
+
+class Closed(AboutZ):
+    """A whole circle with both of its ends."""
+
+    def design(self, count: int) -> tuple[Tensor, Tensor]:
+        steps = torch.linspace(0, 2 * torch.pi, count + 1, dtype=torch.float64)[:, None]
+        return self.exponential(steps), torch.full((count + 1,), 1 / (count + 1), dtype=torch.float64)
+
+
 WRONG = [
-    WithoutSignFix(), UniformAngle(), UniformEuler(), FixedAxis(), UnitAlgebra(), UniformAlgebra(), HalfOfThem(),
+    HalfTurn(), WithoutSignFix(), UniformAngle(), UniformEuler(), FixedAxis(), UnitAlgebra(), UniformAlgebra(), HalfOfThem(),
     TiltedReflections(), AlwaysProper(),
 ]  # fmt: skip
 
@@ -230,6 +246,19 @@ def test_spirals_are_spread_better_than_draws(name: str, generator: torch.Genera
     assert spiral <= drawn.square().mean().sqrt() / 5
 
 
+@pytest.mark.parametrize("count", [4, 7, 24])
+def test_steps_about_z_are_even_and_leave_z(count: int, generator: torch.Generator) -> None:
+    group = AboutZ()
+    testing.check_design(group, count)
+    with pytest.raises(AssertionError, match=r"irrep m=1 has a weighted mean"):
+        testing.check_design(Closed(), count)
+    up = torch.tensor([0.0, 0.0, 1.0]).double()
+    drawn = group.sample(20, generator=generator)
+    assert torch.equal(drawn @ up, up.expand(20, 3))
+    angles = torch.atan2(drawn[:, 1, 0], drawn[:, 0, 0])
+    assert np.allclose(drawn, Rotation.from_rotvec((angles[:, None] * up).numpy()).as_matrix(), atol=1e-14)
+
+
 def test_spirals_start_at_the_identity_and_are_distinct() -> None:
     for count in (1, 2, 25, 100):
         q = designs.spread(count)
@@ -303,7 +332,9 @@ def test_the_cubes_rotations_are_scipys_and_the_icosahedrons_too() -> None:
     }
 
 
-@pytest.mark.parametrize(("small", "large"), [("O", "Oh"), ("O", "SO3"), ("I", "SO3"), ("Oh", "O3"), ("SO3", "O3")])
+@pytest.mark.parametrize(
+    ("small", "large"), [("O", "Oh"), ("O", "SO3"), ("I", "SO3"), ("Oh", "O3"), ("SO3", "O3"), ("SO2z", "SO3")]
+)
 def test_subgroups_compose_as_the_group_does(small: str, large: str, generator: torch.Generator) -> None:
     one, other = space(small), space(large)
     g, h = one.sample(20, generator=generator), one.sample(20, generator=generator)

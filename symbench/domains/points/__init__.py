@@ -74,6 +74,13 @@ GROUPS = {
         aliases=("icosahedral", "icosahedron"),
         order=lambda _: 60,
     ),
+    "SO2z": GroupRow(
+        "symbench.domains.points.groups.about_z:AboutZ",
+        "rotations of space about the z axis",
+        Options,
+        "space",
+        aliases=("SO2-z", "SO(2)z", "about-z"),
+    ),
     "SE3": GroupRow(
         "symbench.domains.points.groups.motions:SE3",
         "rotations and translations of space",
