@@ -107,6 +107,11 @@ WRONG = [
     ("epochs: 2, validation: 0", "train.validation: got 0, expected a number above 0"),
     ("epochs: 2, seed: -1", "train.seed: got -1, expected 0 or more"),
     ("epochs: 2, shared_draws: true", "got shared_draws without augment, so that nothing is drawn, expected both"),
+    ("epochs: 2, loss_weights: {labels: 2}", "train.loss_weights: got 'labels', which is no target of blobs, expected one of label. Did you mean 'label'?"),
+    ("epochs: 2, loss_weights: {label: 0}", "got 0 for each target of blobs, so that there is nothing to learn"),
+    ("epochs: 2, loss_weights: {label: -1}", "train.loss_weights.label: got -1, expected 0.0 or more"),
+    ("epochs: 2, loss_per: {energy: atoms}", "train.loss_per: got 'energy', which is no target of blobs"),
+    ("epochs: 2, loss_per: {label: atoms}", "train.loss_per.label: got 'atoms', along which blobs has no leaf"),
     ("epochs: 2, samples: 25", "train.samples: got 25 samples, and the training split of blobs has 24, expected 24 or"),
     ("epochs: 2, samples: 3, validation: 0.1", "validation: 0.1 of 3 samples leaves none to validate on"),
     ("epochs: 2, samples: 1, validation: 0.9", "validation: 0.9 of 1 samples leaves none to learn from"),
@@ -638,6 +643,10 @@ def test_what_is_expected_to_be_shown() -> None:
         (
             {"on": "d", "optimiser": "least-squares", "augment": {"symmetry": "turns", "every": True}},
             "least squares on d, all of turns",
+        ),
+        (
+            {"on": "d", "epochs": 2, "loss_weights": {"energy": 1.0, "forces": 10.0}},
+            "2 epochs on d, losses of energy times 1 and forces times 10",
         ),
         ({"on": "d", "epochs": 2, "together": 5}, "2 epochs on d, 5 replicas together"),
         (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from symbench.algebra.comparison import real_places
-from symbench.algebra.fields import Field
+from symbench.algebra.fields import Field, mask_of
 from symbench.base.errors import ModelError, Problem
 from symbench.domains.common.datasets.base import Dataset
 from symbench.domains.common.models.base import Model
@@ -20,6 +21,7 @@ from symbench.measure.assemble import normalised_leaves
 from symbench.measure.tasks import Open, Task, fitting, pair
 
 Tensors = dict[str, Tensor]
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Objective:
@@ -35,6 +37,8 @@ class Objective:
         meant: the field of the targets that the model was made for, where that is known.
         device: where.
         labelled: whether outputs are to meet the targets; else they are embeddings, and no target is looked at.
+        weights: what the loss of a target is multiplied by; 1 for those that are not named.
+        per: the axis by whose places a target and its output are divided, sample by sample.
 
     Raises:
         ModelError: no output meets a target.
@@ -49,8 +53,11 @@ class Objective:
         device: str,
         *,
         labelled: bool = True,
+        weights: Mapping[str, float] = NOTHING,
+        per: Mapping[str, str] = NOTHING,
     ) -> None:
         self.model, self.data, self.takes = model, data, takes
+        self.weights, self.per = weights, per
         self.images = [name for name in normalised_leaves(data) if name in takes]
         self.device, self.dtype = device, dtypes_of(model.module)[0]
         self.labelled = labelled
@@ -108,7 +115,7 @@ class Objective:
         """
         wanted = {name: target.to(self.device) for name, target in targets.items()}
         with fitting(self.model.name):
-            return self._summed(outputs, wanted, self.masks(leaves))
+            return self._summed(outputs, wanted, leaves)
 
     def task_of(self, outputs: Tensors) -> Task:
         """The task of the only output, of which there are some.
@@ -129,6 +136,17 @@ class Objective:
         field = self.data.targets[task.target or ""]
         real = real_places(output, field.axes if field.grid is None else (), masks)
         return (output, target) if real is None else (output[real], target[real])
+
+    def divided(
+        self, task: Task, output: Tensor, target: Tensor, leaves: Mapping[str, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """An output and its target ``(n, ...)``, each sample over its number of places where the recipe says so."""
+        axis = self.per.get(task.target or "")
+        if axis is None:
+            return output, target
+        count = places_of(axis, self.data.fields, leaves).to(self.device)
+        over, shape = count.to(output.dtype), (-1, *(1,) * (output.ndim - 1))
+        return output / over.view(shape), target / over.view(-1, *(1,) * (target.ndim - 1))
 
     def right(self, outputs: Tensors, targets: Mapping[str, Tensor]) -> int | None:
         """How many samples of a batch the first task that tells classes has right; None where none of them does."""
@@ -174,11 +192,28 @@ class Objective:
         key = self.model.seen.key if len(self.open) == 1 else None
         self.tasks = [replace(task, key=key).at_first(outputs[task.output].detach()) for task in found]
 
-    def _summed(self, outputs: Tensors, targets: Tensors, masks: Tensors) -> Tensor:
+    def _summed(self, outputs: Tensors, targets: Tensors, leaves: Mapping[str, Tensor]) -> Tensor:
         self._notice(outputs)
-        losses = []
+        losses, masks = [], self.masks(leaves)
         for task in self.tasks:
             output, target = outputs[task.output], targets[task.target or ""]
             task.check_target(tuple(output.shape[1:]), target)
-            losses.append(task.loss(*self.unpadded(task, output, target, masks)))
+            output, target = self.divided(task, output, target, leaves)
+            loss = task.loss(*self.unpadded(task, output, target, masks))
+            losses.append(self.weights.get(task.target or "", 1.0) * loss)
         return torch.stack(losses).sum()
+
+
+def places_of(axis: str, fields: Mapping[str, Field], leaves: Mapping[str, Tensor]) -> Tensor:
+    """How many places of an axis each sample of a batch has, ``(n,)``: those that are no padding.
+
+    Args:
+        axis: of a leaf.
+        fields: of the leaves.
+        leaves: ``(n, ...)`` each.
+    """
+    if mask_of(axis) in leaves:
+        return leaves[mask_of(axis)].sum(1)
+    leaf = next(name for name, field in fields.items() if axis in field.axes and name in leaves)
+    length = dict(fields[leaf].lengths(leaves[leaf].shape[1:]))[axis]
+    return torch.full((len(leaves[leaf]),), length or 0)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from torch import nn
 
-from symbench.algebra.fields import Category, Classes
-from symbench.base.errors import ConfigError, DataError, Problem
+from symbench.algebra.fields import Category, Classes, MultiLabel
+from symbench.base.errors import ConfigError, DataError, Problem, near_miss, one_of, quoted
 from symbench.domains.common.models import MODELS
 from symbench.domains.common.models.inputs import fed
 from symbench.measure import assemble
@@ -47,6 +49,7 @@ def plan_training(draft: Draft, name: str) -> None:
         got = f"{recipe.on} gives the same samples to learn from and to test on, so that validation would be of"
         raise ConfigError(Problem(where, f"{got} the test set", "a training split of its own"))
     _check_samples(draft, name, recipe, data)
+    _check_loss(recipe, data, partial(suite.where, "models", name, "train"))
     prepared = {key: _symmetry(draft, name, recipe, key, data) for key in recipe.symmetries}
     documents: dict[str, dict[str, Any]] = {}
     for key, each in prepared.items():
@@ -106,6 +109,33 @@ def _check_samples(draft: Draft, name: str, recipe: Recipe, data: Data) -> None:
         got = f"got a share of right answers for a target that is {target}"
         remedy = "Take target out: the curve has the validation loss of each epoch."
         raise ConfigError(Problem(suite.where("models", name, "train", "target"), got, "a target of classes", remedy))
+
+
+def _check_loss(recipe: Recipe, data: Data, where: Callable[..., str]) -> None:
+    """Refuse weights of no target, or all of them 0, and numbers of places that a target cannot be divided by.
+
+    Raises:
+        ConfigError: with the key.
+    """
+    targets, weights, per = data.dataset.targets, recipe.loss_weights or {}, recipe.loss_per or {}
+    for key, named in (("loss_weights", weights), ("loss_per", per)):
+        for target in named:
+            if target not in targets:
+                got = f"got {quoted(target)}, which is no target of {recipe.on}"
+                raise ConfigError(Problem(where(key), got, f"one of {one_of(targets)}", near_miss(target, targets)))
+    if targets and not any(weights.get(target, 1.0) for target in targets):
+        got = f"got 0 for each target of {recipe.on}, so that there is nothing to learn"
+        raise ConfigError(Problem(where("loss_weights"), got, "a number above 0 for one of them"))
+    axes = dict.fromkeys(axis for field in data.dataset.fields.values() for axis in field.axes)
+    for target, axis in per.items():
+        if axis not in axes:
+            got = f"got {quoted(axis)}, along which {recipe.on} has no leaf"
+            raise ConfigError(
+                Problem(where("loss_per", target), got, f"one of {one_of(axes)}", near_miss(axis, axes))
+            )
+        if isinstance(targets[target].value, (Category, Classes, MultiLabel)):
+            got = f"got {target}, whose classes cannot be divided by how many {axis} a sample has"
+            raise ConfigError(Problem(where("loss_per", target), got, "a target of numbers"))
 
 
 def _symmetry(draft: Draft, name: str, recipe: Recipe, key: str, data: Data) -> Prepared:

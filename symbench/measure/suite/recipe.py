@@ -83,6 +83,10 @@ class Recipe(Options):
     not how replicas should be compared: it shows what comes of that. ``self_supervised`` learns an embedding without
     labels; neither the order of ``samples`` nor ``validation`` reads them then.
 
+    The loss is the sum of those of the dataset's targets, each multiplied by its ``loss_weights``, which are 1 where
+    nothing is said: ``loss_weights: {energy: 1, forces: 10}``. ``loss_per: {energy: atoms}`` divides a target, and
+    what the model says of it, by how many places of that axis each sample has, so that large ones do not count most.
+
     ``together: 5`` trains five replicas in one pass, the one of seed 7 with those of the seeds 5, 6, 8 and 9: see
     :attr:`block`. Each has the weights, batches and draws that it would have alone, and other rounding.
     """
@@ -105,6 +109,8 @@ class Recipe(Options):
     validation: Part | None = None
     stop: Stop | None = None
     target: Annotated[float, Field(gt=0, le=1)] | None = None
+    loss_weights: dict[str, Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]] | None = None
+    loss_per: dict[str, str] | None = None
     together: Annotated[int, Field(ge=2, le=1000)] | None = None
     self_supervised: SelfSupervised | None = None
 
@@ -157,6 +163,8 @@ OF_STEPS = frozenset(
         "validation",
         "stop",
         "target",
+        "loss_weights",
+        "loss_per",
         "together",
         "self_supervised",
     }
@@ -243,6 +251,10 @@ def _without_labels(recipe: Recipe, where: Callable[..., str]) -> Iterator[Probl
     if recipe.augment is not None:
         got = "got augment for a training without labels, whose views are drawn by self_supervised"
         yield Problem(where("augment"), got, "one of them", "Take augment out, or name its symmetry under views:.")
+    for key in ("loss_weights", "loss_per"):
+        if getattr(recipe, key) is not None:
+            got = f"got {key} for a training without labels, whose loss is of no target"
+            yield Problem(where(key), got, None, f"Take {key} out.")
     if recipe.target is not None:
         got = "got a share of right answers for a training without labels"
         yield Problem(where("target"), got, None, "Take target out: the curve has the loss of each epoch.")

@@ -133,6 +133,15 @@ def objective_of(space: Workspace, setting: Setting, module: nn.Module, device: 
     if taken is None:
         raise ModelError(Problem(name, f"takes none of the leaves {one_of(map(repr, data.fields))} of {recipe.on}"))
     labelled = setting.contrast is None
-    objective = Objective(model, data, taken, space.meant_for(name), device, labelled=labelled)
+    objective = Objective(
+        model,
+        data,
+        taken,
+        space.meant_for(name),
+        device,
+        labelled=labelled,
+        weights=recipe.loss_weights or {},
+        per=recipe.loss_per or {},
+    )
     module.train()  # as it was made ready, it was set to be measured
     return objective

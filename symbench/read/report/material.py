@@ -148,6 +148,8 @@ def _in_words(recipe: Mapping[str, Any]) -> str:
         views = recipe["self_supervised"]["views"]
         text += f", without labels by views of {views['symmetry'] if isinstance(views, Mapping) else views}"
     text += f", softened by {soften['symmetry']}" if soften else ""
+    if weights := recipe.get("loss_weights"):
+        text += f", losses of {' and '.join(f'{name} times {weight:g}' for name, weight in weights.items())}"
     return f"{text}, {recipe['together']} replicas together" if "together" in recipe else text
 
 

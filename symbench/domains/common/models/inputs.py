@@ -23,7 +23,7 @@ def takes(
     """The leaves of a dataset that a model takes, in its order; None where it cannot be fed.
 
     Those that it declares by name, with values of the same kind at places of the same kinds; what else the dataset
-    has is left aside. An only input may have another name, where just one leaf is of its field and none is optional.
+    has is left aside. An only input may have another name, where just one leaf is of its field and none is there that is optional.
 
     Args:
         inputs: what the model declares; fields without names match by their kind alone.
@@ -35,8 +35,8 @@ def takes(
     if named and all(name in fields and fields[name].key == field.key for name, field in named.items()):
         there = (name for name, field in optional.items() if name in fields and _alike(fields[name], field))
         return tuple(dict.fromkeys((*named, *there)))
-    if optional or any(name in fields for name in named):
-        return None  # it is there, and something else
+    if any(name in fields for name in (*named, *optional)):
+        return None  # it is there, and something else; or beside it what is handed over by name
     wanted = list(named.values()) if named else list(inputs.values() if isinstance(inputs, Mapping) else inputs)
     alike = [leaf for leaf, field in fields.items() if len(wanted) == 1 and field.key == wanted[0].key]
     return tuple(alike) if len(alike) == 1 else None
@@ -46,7 +46,8 @@ def fed(row: ModelRow, fields: Mapping[str, Field]) -> tuple[str, ...] | None:
     """The leaves that a model of the table takes, as :func:`takes`; None also where samples differ in size and it
     would take padding for what is real."""
     found = takes(row.inputs, fields, row.optional)
-    padded = any(mask_of(axis) in fields for leaf in found or () for axis in fields[leaf].axes)
+    masks = {mask_of(axis) for leaf in found or () for axis in fields[leaf].axes}
+    padded = any(mask in fields and mask not in (found or ()) for mask in masks)
     return None if row.one_size and padded else found
 
 

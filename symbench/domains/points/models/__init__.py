@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field as Limits
 
-from symbench.algebra.fields import ANY, Axis, Field, Point, Scalar, Vector
+from symbench.algebra.fields import ANY, Axis, Category, Field, Mask, Point, Scalar, Vector, mask_of
 from symbench.base.registry import Options
 from symbench.domains.common.models import ModelRow, Width
 
@@ -45,11 +45,18 @@ class EgnnOptions(Options):
 
 
 class DistanceNetOptions(Options):
-    """``distance-net``: likewise, without vectors, which distances do not make."""
+    """``distance-net``: likewise, without vectors, which distances do not make.
+
+    Within a ``cutoff``, which crystals have at 5 where nobody says, messages fade with the distance. Neighbours are
+    looked for in so many ``images`` of a cell to either side, and an atom has so many ``neighbours`` at most.
+    """
 
     readout: Literal["cloud", "energy"] = "cloud"
     width: Width = 32
     depth: Depth = 3
+    cutoff: Annotated[float, Limits(gt=0, le=1000)] | None = None
+    images: Annotated[int, Limits(ge=1, le=5)] = 2
+    neighbours: Annotated[int, Limits(ge=1, le=1000)] = 64
 
 
 class VectorNeuronsOptions(Options):
@@ -67,6 +74,12 @@ DYNAMICS: Mapping[str, Field] = {
     "velocities": Vector().over(Axis(ANY)),
     "charges": Scalar().over(Axis(ANY)),
 }
+ATOMS: Mapping[str, Field] = {
+    "species": Category().over(Axis(ANY)),
+    mask_of("atoms"): Mask().over(Axis("atoms")),
+}
+CELLS: Mapping[str, Field] = {"cell": Vector().over(Axis(ANY)), "periodic": Category().over(Axis(ANY))}
+"""What is taken besides where a dataset has it: species, numbers of atoms that differ, and the cells of crystals."""
 HOME = "symbench.domains.points.models"
 MODELS = {
     "point-mlp": ModelRow(
@@ -104,6 +117,7 @@ MODELS = {
         "messages made of distances alone: exact under E(3), with forces that follow from the energy",
         DistanceNetOptions,
         POSITIONS,
+        optional={**ATOMS, **CELLS},
         aliases=("schnet",),
         group="E3",
     ),
@@ -119,6 +133,7 @@ MODELS = {
         "points that move along their differences (Satorras et al. 2021): exact under E(3)",
         EgnnOptions,
         POSITIONS,
+        optional=ATOMS,
         group="E3",
     ),
     "egnn-dynamics": ModelRow(

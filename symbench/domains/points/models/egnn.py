@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 
-from symbench.domains.points.models.base import Head, PointNetwork, Shapes, dense, numbers, rows
-from symbench.domains.points.models.messages import Messages, others, squared
+from symbench.domains.points.models.base import Cloud, Head, PointNetwork, Shapes, dense, numbers, real_alone, rows
+from symbench.domains.points.models.messages import Heard, Messages, squared
+from symbench.domains.points.models.species import Species
 
 
 class Layer(nn.Module):
@@ -27,7 +30,7 @@ class Layer(nn.Module):
         self.update = dense(2 * width, width, width) if hears else None
 
     def forward(
-        self, h: Tensor, positions: Tensor, moved: Tensor, velocities: Tensor | None, index: Tensor
+        self, h: Tensor, positions: Tensor, moved: Tensor, velocities: Tensor | None, whom: Heard
     ) -> tuple[Tensor, Tensor]:
         """New values ``(n, points, width)``, and how far the points have moved, ``(n, points, 3)``.
 
@@ -36,24 +39,26 @@ class Layer(nn.Module):
             positions: at the start.
             moved: how far since then. Kept apart from the positions, beside which it may be small.
             velocities: of the points, if they have some.
-            index: the others of each point, ``(points, points - 1)``.
+            whom: the others of each point, at the distances of the start.
         """
+        index = whom.index
         # (n, points, points - 1, 3)
         apart = (positions[:, :, None] - positions[:, index]) + (moved[:, :, None] - moved[:, index])
-        messages = self.message(h, squared(apart), index)
+        messages = self.message(h, replace(whom, squares=squared(apart)))
         if self.pull is not None:
-            moved = moved + (apart * self.pull(messages)).sum(dim=2) / len(index)
+            moved = moved + whom.mean(apart * self.pull(messages))
         if self.drift is not None and velocities is not None:
             moved = moved + self.drift(h) * velocities
         if self.update is not None:
-            h = h + self.update(torch.cat([h, messages.sum(dim=2) / len(index)], dim=-1))
+            h = h + self.update(torch.cat([h, whom.mean(messages)], dim=-1))
         return h, moved
 
 
 class Egnn(PointNetwork):
     """Exact under E(3) and permutations: vectors are how far the points move, all else is read from invariants.
 
-    Points start with their charges and squared speeds as values, or with ones where they have neither.
+    Points start with their charges and squared speeds as values, or with ones where they have neither, and with
+    values of their species on top. An energy is the sum of what each point adds to it.
     """
 
     def __init__(self, *, shapes: Shapes, outputs: int, readout: str, width: int, depth: int) -> None:
@@ -61,17 +66,21 @@ class Egnn(PointNetwork):
         drifts = "velocities" in shapes
         charges = numbers({name: shape for name, shape in shapes.items() if name == "charges"})
         self.embed = nn.Linear(1 + charges, width)
+        self.kinds = Species(width) if "species" in shapes else None
         self.layers = nn.ModuleList(
             Layer(width, moves=self.each or more, hears=not self.each or more, drifts=drifts)
             for more in [*[True] * (depth - 1), False]
         )
-        self.head = None if self.each else Head(width, self.count, each=False)
+        self.head = None if self.each else Head(width, self.count, each=False, adds=readout == "energy")
 
-    def answer(self, positions: Tensor, velocities: Tensor | None, charges: Tensor | None) -> Tensor:
+    def answer(self, cloud: Cloud) -> Tensor:
         """As :meth:`PointNetwork.answer`."""
+        positions, velocities = cloud.positions, cloud.velocities
         squares = torch.ones_like(positions[..., :1]) if velocities is None else squared(velocities)
-        h = self.embed(rows(squares, charges))
-        moved, index = torch.zeros_like(positions), others(positions.shape[1], positions.device)
+        h = self.embed(rows(squares, cloud.charges))
+        if self.kinds is not None:
+            h = h + self.kinds(cloud)
+        moved, whom = torch.zeros_like(positions), Heard.of_all(positions, cloud.mask)
         for layer in self.layers:
-            h, moved = layer(h, positions, moved, velocities, index)
-        return moved if self.head is None else self.head(h)
+            h, moved = layer(h, positions, moved, velocities, whom)
+        return real_alone(moved, cloud.mask) if self.head is None else self.head(h, cloud.mask)

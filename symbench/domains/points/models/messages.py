@@ -1,16 +1,49 @@
-"""What points tell one another, of all pairs."""
+"""What points tell one another, of all pairs or of those that are near."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from symbench.domains.points.models.base import dense
+from symbench.domains.points.models.neighbours import heard
 
 CENTRES, SPACING = 21, 0.25
 """Of the features of distances: the last is at a distance of 12."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Whom each point hears from, and how what it hears is put together.
+
+    Attributes:
+        squares: of the distances to them, ``(n, points, k, 1)``.
+        index: who they are, ``(points, k)``, or of each sample ``(n, points, k)``.
+        shares: what their messages are multiplied by, ``(n, points, k, 1)``; None for 1.
+        over: what the sum is divided by, a number or one of each sample, ``(n, 1, 1)``.
+    """
+
+    squares: Tensor
+    index: Tensor
+    shares: Tensor | None
+    over: Tensor | float
+
+    @classmethod
+    def of_all(cls, positions: Tensor, mask: Tensor | None) -> Heard:
+        """From all others ``(n, points, 3)``: those of a mask ``(n, points)`` alone, where there is one."""
+        index = others(positions.shape[1], positions.device)
+        squares = squared(positions[:, :, None] - positions[:, index])
+        if mask is None:
+            return cls(squares, index, None, len(index))
+        real = mask.to(positions.dtype)
+        return cls(squares, index, real[:, index, None], real.sum(1)[:, None, None])
+
+    def mean(self, messages: Tensor) -> Tensor:
+        """Messages ``(n, points, k, d)`` put together, ``(n, points, d)``."""
+        return (messages if self.shares is None else messages * self.shares).sum(dim=2) / self.over
 
 
 class Messages(nn.Module):
@@ -29,15 +62,9 @@ class Messages(nn.Module):
         nn.init.zeros_(self.own.bias)
         self.rest = nn.Sequential(nn.SiLU(), dense(width, width), nn.SiLU())
 
-    def forward(self, h: Tensor, squares: Tensor, index: Tensor) -> Tensor:
-        """Messages ``(n, points, points - 1, width)`` to each point from each other one.
-
-        Args:
-            h: values of the points, ``(n, points, width)``.
-            squares: squared distances, ``(n, points, points - 1, 1)``.
-            index: the others of each point, ``(points, points - 1)``.
-        """
-        first = self.own(h)[:, :, None] + self.other(h)[:, index] + self.distance(features(squares))
+    def forward(self, h: Tensor, whom: Heard) -> Tensor:
+        """Messages ``(n, points, k, width)`` to points with values ``(n, points, width)``."""
+        first = self.own(h)[:, :, None] + heard(self.other(h), whom.index) + self.distance(features(whom.squares))
         out: Tensor = self.rest(first)
         return out
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from symbench.domains.points.models.base import PointNetwork, Shapes, dense, numbers, rows
+from symbench.domains.points.models.base import Cloud, PointNetwork, Shapes, dense, numbers, rows
 
 
 class PointMlp(PointNetwork):
@@ -16,7 +16,7 @@ class PointMlp(PointNetwork):
         answers = self.points if self.each else 1
         self.layers = dense(self.points * numbers(shapes), width, width, answers * self.count)
 
-    def answer(self, positions: Tensor, velocities: Tensor | None, charges: Tensor | None) -> Tensor:
+    def answer(self, cloud: Cloud) -> Tensor:
         """As :meth:`PointNetwork.answer`."""
-        out: Tensor = self.layers(rows(positions, velocities, charges).flatten(1))
+        out: Tensor = self.layers(rows(cloud.positions, cloud.velocities, cloud.charges).flatten(1))
         return out.unflatten(1, (self.points, 3)) if self.each else out

@@ -6,7 +6,7 @@ import math
 
 from torch import Tensor, nn
 
-from symbench.domains.points.models.base import Head, PointNetwork, Shapes, dense, numbers, rows
+from symbench.domains.points.models.base import Cloud, Head, PointNetwork, Shapes, dense, numbers, rows
 
 
 class Attention(nn.Module):
@@ -50,7 +50,7 @@ class PointTransformer(PointNetwork):
         self.blocks = nn.Sequential(*(Block(width, heads) for _ in range(depth)), nn.LayerNorm(width))
         self.head = Head(width, self.count, each=self.each)
 
-    def answer(self, positions: Tensor, velocities: Tensor | None, charges: Tensor | None) -> Tensor:
+    def answer(self, cloud: Cloud) -> Tensor:
         """As :meth:`PointNetwork.answer`."""
-        out: Tensor = self.head(self.blocks(self.embed(rows(positions, velocities, charges))))
+        out: Tensor = self.head(self.blocks(self.embed(rows(cloud.positions, cloud.velocities, cloud.charges))))
         return out

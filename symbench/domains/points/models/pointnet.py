@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from symbench.domains.points.models.base import PointNetwork, Shapes, dense, numbers, rows
+from symbench.domains.points.models.base import Cloud, PointNetwork, Shapes, dense, numbers, rows
 
 
 class PointNet(PointNetwork):
@@ -19,9 +19,9 @@ class PointNet(PointNetwork):
         self.shared = dense(numbers(shapes), width, width, width)
         self.head = dense(2 * width if self.each else width, width, self.count)
 
-    def answer(self, positions: Tensor, velocities: Tensor | None, charges: Tensor | None) -> Tensor:
+    def answer(self, cloud: Cloud) -> Tensor:
         """As :meth:`PointNetwork.answer`."""
-        x = self.shared(rows(positions, velocities, charges))
+        x = self.shared(rows(cloud.positions, cloud.velocities, cloud.charges))
         most = x.amax(dim=1, keepdim=True)
         out: Tensor = self.head(torch.cat([x, most.expand_as(x)], dim=-1) if self.each else most[:, 0])
         return out

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from symbench.domains.points.models.base import Head, PointNetwork, Shapes, dense
+from symbench.domains.points.models.base import Cloud, Head, PointNetwork, Shapes, dense
 from symbench.domains.points.models.messages import others
 
 SMALL = 1e-6
@@ -63,10 +63,9 @@ class VectorNeurons(PointNetwork):
             self.frame, self.invariants = VectorLinear(width, 3), dense(3 * width, width, width)
             self.head = Head(width, self.count, each=False)
 
-    def answer(self, positions: Tensor, velocities: Tensor | None, charges: Tensor | None) -> Tensor:
+    def answer(self, cloud: Cloud) -> Tensor:
         """As :meth:`PointNetwork.answer`, of positions alone."""
-        del velocities, charges
-        x = self.pairs(self.channels(positions)).mean(dim=2)  # (n, points, width, 3)
+        x = self.pairs(self.channels(cloud.positions)).mean(dim=2)  # (n, points, width, 3)
         for layer in self.layers:
             x = layer(torch.cat([x, x.mean(dim=1, keepdim=True).expand_as(x)], dim=2))
         if self.each:
