@@ -5,20 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import product
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 from torch.nn.functional import cross_entropy
 
+from symbench.algebra import actions, groups
+from symbench.algebra.actions.base import TrivialAction
+from symbench.algebra.groups.base import Elements, choose
 from symbench.base.errors import ConfigError, ModelError
 from symbench.base.registry import checked_options
 from symbench.domains.common.datasets import DATASETS
 from symbench.domains.common.models import MODELS
 from symbench.domains.common.models.inputs import fed, takes
 from symbench.domains.common.models.operations import operations
+from symbench.domains.common.models.orbit import Orbit
+from symbench.domains.common.models.wrapped import Averaged
+from symbench.domains.points.models import frame_averaged
 from symbench.domains.points.models.vector_neurons import VectorRelu, cross
 from symbench.fields import Axis, Embedding, Field, Mask, Point, Scalar, Vector
 from symbench.measure.assemble.running import outputs_of
@@ -104,6 +112,9 @@ CLAIMS = [
     Claim("distance-net", EVERYTHING, ("cloud", "energy")),
     Claim("vector-neurons", EVERYTHING),
     Claim("vector-neurons", EVERYTHING - IMPROPER, options={"chiral": True}),
+    Claim("frame-averaged", EVERYTHING - {"permutation"}),
+    Claim("frame-averaged", EVERYTHING, options={"of": "pointnet"}),
+    Claim("frame-averaged", EVERYTHING - IMPROPER, options={"of": "point-transformer", "chiral": True}),
     Claim("egnn", EVERYTHING),
     Claim("egnn-dynamics", EVERYTHING),
 ]
@@ -252,6 +263,72 @@ def test_sizes_are_those_by_hand(name: str, readout: str) -> None:
     assert sum(x.numel() for x in module.parameters()) == SIZES[name, readout]
 
 
+@pytest.mark.parametrize("chiral", [False, True])
+def test_a_cloud_is_the_same_in_all_its_frames(chiral: bool) -> None:
+    """Numpy's principal axes with all signs, and the mean of what stands inside by hand."""
+    leaves = clouds()["positions"]
+    module = build("frame-averaged", "vectors", of="pointnet", **({"chiral": True} if chiral else {}))
+    x = leaves[0] - leaves[0].mean(0)
+    _, axes = np.linalg.eigh(np.cov(x.numpy().T))
+    found = []
+    for signs in product((1.0, -1.0), repeat=3):
+        frame = torch.from_numpy(axes * signs)
+        if not chiral or float(torch.linalg.det(frame)) > 0:
+            found.append(module.inner(x[None] @ frame)["vectors"] @ frame.T)  # type: ignore[union-attr,operator]
+    assert len(found) == (4 if chiral else 8)
+    assert torch.allclose(module(leaves[:1])["vectors"], torch.stack(found).mean(0), rtol=0, atol=1e-12)
+
+
+def test_fewer_frames_than_there_are_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The broken twin: the axes as the library returns them, whose signs are nobody's."""
+    module = build("frame-averaged")
+    monkeypatch.setattr(
+        frame_averaged, "frames", lambda x, rotations: torch.linalg.eigh(x.mT @ x).eigenvectors[:, None]
+    )
+    assert errors(module, taken("frame-averaged", clouds()), MOVES["rotation"])["cloud"] > 0.05
+
+
+def test_ties_have_no_axes() -> None:
+    """A cube's corners have the same variance along every line: exactness ends there, as the model's text says."""
+    corners = torch.tensor(list(product((1.0, -1.0), repeat=3))[:7], dtype=torch.float64)
+    square = torch.cat([corners, -corners.sum(0, keepdim=True)])[None]  # the eighth corner
+    torch.manual_seed(0)
+    options = {"readout": "cloud", "width": 16, "of": "pointnet", "chiral": False}
+    module = MODELS.row("frame-averaged").load()(shapes={"positions": (8, 3)}, outputs=5, **options).double()
+    with torch.no_grad():
+        assert (module(square @ rotation().T)["cloud"] - module(square)["cloud"]).abs().max() > 1e-3
+
+
+def test_a_designs_mean_over_rotations_leaves_a_fifth_of_what_draws_leave() -> None:
+    """The mean of ``point-mlp`` over 256 rotations, as ``average:`` takes it, under rotations of the whole cloud."""
+    module, x = build("point-mlp"), clouds()["positions"]
+    group = groups.load("SO3", {})
+    turns = group.sample(24, generator=torch.Generator().manual_seed(1))
+
+    def residual(mean: Callable[[Tensor], Tensor]) -> float:
+        with torch.no_grad():
+            views = torch.stack([mean(x @ turn.T) for turn in turns])
+        return float((views - views.mean(0)).square().mean().sqrt())
+
+    def mean_of(elements: Elements) -> Callable[[Tensor], Tensor]:
+        act = actions.load(group, "SO3", DATA["positions"], {}, on=DATA["positions"], leaf="positions")
+        orbit = Orbit.of(
+            group, {"positions": act}, "positions", lambda *_: TrivialAction(), where="", design=elements
+        )
+        wrapped = Averaged(module, orbit, {"cloud": Scalar()}, "mlp")
+        return lambda x: wrapped(x)["cloud"]
+
+    def draw(seed: int) -> Elements:
+        some = group.sample(256, generator=torch.Generator().manual_seed(seed))
+        return Elements(some, torch.full((256,), 1 / 256, dtype=torch.float64), "design")
+
+    spiral = choose(group, 255, generator=torch.Generator())
+    drawn = [residual(mean_of(draw(seed))) for seed in range(10, 14)]
+    plain, ours = residual(lambda x: module(x)["cloud"]), residual(mean_of(spiral))
+    assert ours <= min(drawn) / 5
+    assert min(drawn) < plain / 5
+
+
 def test_a_vector_loses_only_what_points_against_its_direction(generator: torch.Generator) -> None:
     torch.manual_seed(0)
     layer = VectorRelu(4, 6).double()
@@ -266,7 +343,10 @@ def test_a_vector_loses_only_what_points_against_its_direction(generator: torch.
     assert torch.allclose(cross(q, k), torch.linalg.cross(q, k), rtol=0, atol=1e-14)
 
 
-@pytest.mark.parametrize(("name", "chiral"), [("vector-neurons", False), ("vector-neurons", True), ("egnn", False)])
+@pytest.mark.parametrize(
+    ("name", "chiral"),
+    [(name, chiral) for name in ("vector-neurons", "frame-averaged") for chiral in (False, True)] + [("egnn", False)],
+)
 def test_only_what_reflections_break_tells_left_from_right(name: str, chiral: bool) -> None:
     """Taught a cloud and its mirror image, both in many orientations."""
     options: dict[str, Any] = {"chiral": True} if chiral else {}

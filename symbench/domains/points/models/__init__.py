@@ -68,6 +68,16 @@ class VectorNeuronsOptions(Options):
     chiral: bool = False
 
 
+class FrameAveragedOptions(PointOptions):
+    """``frame-averaged``: likewise, and ``of`` which network, of that width.
+
+    ``chiral: true`` takes the frames that are rotations alone, and tells mirror images apart.
+    """
+
+    of: Literal["point-mlp", "pointnet", "point-transformer"] = "point-mlp"
+    chiral: bool = False
+
+
 POSITIONS: Mapping[str, Field] = {"positions": Point().over(Axis(ANY))}
 DYNAMICS: Mapping[str, Field] = {
     **POSITIONS,
@@ -127,6 +137,13 @@ MODELS = {
         VectorNeuronsOptions,
         POSITIONS,
         aliases=("vnn", "vn-pointnet"),
+    ),
+    "frame-averaged": ModelRow(
+        f"{HOME}.frame_averaged:FrameAveraged",
+        "a network in the frames of principal axes (Puny et al. 2022): exact under E(3), or, if chiral, SE(3)",
+        FrameAveragedOptions,
+        POSITIONS,
+        aliases=("frame-averaging", "fa"),
     ),
     "egnn": ModelRow(
         f"{HOME}.egnn:Egnn",
