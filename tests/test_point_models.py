@@ -274,7 +274,7 @@ def test_a_cloud_is_the_same_in_all_its_frames(chiral: bool) -> None:
     for signs in product((1.0, -1.0), repeat=3):
         frame = torch.from_numpy(axes * signs)
         if not chiral or float(torch.linalg.det(frame)) > 0:
-            found.append(module.inner(x[None] @ frame)["vectors"] @ frame.T)  # type: ignore[union-attr,operator]
+            found.append(module.inner(x[None] @ frame)["vectors"] @ frame.T)  # type: ignore[operator]
     assert len(found) == (4 if chiral else 8)
     assert torch.allclose(module(leaves[:1])["vectors"], torch.stack(found).mean(0), rtol=0, atol=1e-12)
 

@@ -13,7 +13,7 @@ from symbench.base.events import Listener, ignore
 from symbench.base.identity import Reads
 from symbench.domains.common.datasets.base import Aligned, Dataset
 from symbench.domains.common.models import MODELS
-from symbench.domains.common.models.inputs import fed
+from symbench.domains.common.models.inputs import takes
 from symbench.measure import assemble
 from symbench.measure.assemble import Prepared
 from symbench.measure.assemble.model import is_shaped

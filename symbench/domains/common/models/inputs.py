@@ -23,7 +23,8 @@ def takes(
     """The leaves of a dataset that a model takes, in its order; None where it cannot be fed.
 
     Those that it declares by name, with values of the same kind at places of the same kinds; what else the dataset
-    has is left aside. An only input may have another name, where just one leaf is of its field and none is there that is optional.
+    has is left aside. An only input may have another name, where just one leaf is of its field and no optional one is
+    there.
 
     Args:
         inputs: what the model declares; fields without names match by their kind alone.
