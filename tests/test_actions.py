@@ -102,6 +102,9 @@ def test_every_registered_action_is_tested() -> None:
     here = {"turn", "shift", "slide", "move", "zoom", "turn-and-zoom", "patches", "pixels", "rows"}
     in_test_fields = {"rename", "turn-vectors", "turn-pseudovectors"}
     in_test_space = {name for name, row in ACTIONS.rows.items() if row.family in {"space", "motions", "spin"}}
+    in_test_space |= {
+        name for name, row in ACTIONS.rows.items() if row.family in {"wraps", "lattices"}
+    }  # relabelling
     assert here | in_test_fields | in_test_space == set(ACTIONS.rows)
 
 

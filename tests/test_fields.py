@@ -114,6 +114,7 @@ def test_every_row_of_every_family_is_tested_here_or_with_images() -> None:
     here |= {(actions.family(name), places.kind) for name, field, *_ in ROWS for places in field.places}
     images = {(row.family, row.kind) for row in ACTIONS.rows.values() if row.kind == "Grid"}
     of_space = {(row.family, row.kind) for row in ACTIONS.rows.values() if row.family in {"space", "motions", "spin"}}
+    of_space |= {("wraps", "Point"), ("lattices", "Vector")}  # tests/test_relabelling.py
     assert {(row.family, row.kind) for row in ACTIONS.rows.values()} <= here | images | of_space
 
 

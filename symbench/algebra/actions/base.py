@@ -51,11 +51,14 @@ class Action(ABC):
             map of another size is not moved; None where they are none.
         moves_values: it computes with what stands at the places, rather than moving it about.
         factors: the numbers of a product's factors that move anything here; empty where the whole group does.
+        beside: the names of other leaves of the same sample that it computes with, such as a crystal's cell. Values
+            are then :meth:`carried` with them before anything else, and :meth:`finish` leaves them behind.
     """
 
     in_input_units: str | None = None
     moves_values = False
     factors: frozenset[int] = frozenset()
+    beside: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, group: Any, options: Any, part: Places | Value) -> Action:
@@ -92,6 +95,16 @@ class Action(ABC):
             return f"{self.in_input_units}, of {side} a side, and it has {shape[-1]}"
         return reason
 
+    def carried(self, x: Tensor, beside: Sequence[Tensor]) -> Tensor:
+        """Values ``(n, ...)`` with what they are moved by, in one tensor; as they are where there is nothing.
+
+        Args:
+            x: the leaf.
+            beside: the leaves :attr:`beside`, of the same samples.
+        """
+        del beside
+        return x
+
     def prepare(self, x: Tensor) -> Tensor:
         """What is done to every sample before any element, the identity too: a mask, a finer canvas."""
         return x
@@ -120,6 +133,12 @@ class Action(ABC):
     def act(self, g: Tensor, x: Tensor) -> Tensor:
         """``g . x``: elements ``(k, ...)`` or ``(k, n, ...)``, values ``(n, ...)``; returns ``(k, n, ...)``."""
         return self.bind(g, x)(x)
+
+
+def ready(actions: Mapping[str, Action], leaves: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Leaves ``(n, ...)`` as their actions take them: with what stands beside them, and prepared."""
+    beside = {name: [leaves[other] for other in actions[name].beside] for name in leaves}
+    return {name: actions[name].prepare(actions[name].carried(x, beside[name])) for name, x in leaves.items()}
 
 
 class TrivialAction(Action):

@@ -92,9 +92,13 @@ class FieldAction(Action):
         self.moves_values = any(part.number is None for part, _ in parts)
         of = [action.factors for _, action in parts]
         self.factors = frozenset[int]().union(*of) if all(of) else frozenset()
+        self.beside = tuple(name for _, action in parts for name in action.beside)
 
     def check(self, shape: tuple[int, ...]) -> str | None:
-        """Every part has to fit."""
+        """Every part has to fit; what computes with other leaves moves values along one axis, and nothing else."""
+        field = self.parts[0][0].field
+        if self.beside and (len(self.parts) > 1 or field.before != 1 or field.behind):
+            return f"{field} is moved by {' and '.join(self.beside)}, which is done along one axis, and by itself"
         reasons = (action.check(part.shape(shape)) for part, action in self.parts)
         return next((reason for reason in reasons if reason is not None), None)
 
@@ -129,12 +133,18 @@ class FieldAction(Action):
                 moved = restore(moving(action, each, seen))[0].unflatten(0, (len(g), n))
         return moved
 
+    def carried(self, x: Tensor, beside: Sequence[Tensor]) -> Tensor:
+        """That of the only part, where it needs other leaves."""
+        return self.parts[0][1].carried(x, beside) if self.beside else x
+
     def prepare(self, x: Tensor) -> Tensor:
         """Every part's."""
         return self._in_turn(x, lambda action, seen: action.prepare(seen))
 
     def finish(self, x: Tensor) -> Tensor:
         """Every part's."""
+        if self.beside:
+            return self.parts[0][1].finish(x)
         return self._in_turn(x, lambda action, seen: action.finish(seen))
 
     def _in_turn(self, x: Tensor, change: Callable[[Action, Tensor], Tensor]) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from torch import Tensor
@@ -26,6 +26,7 @@ class FactorAction(Action):
         self.action = action
         self.in_input_units = action.in_input_units
         self.moves_values = action.moves_values
+        self.beside = action.beside
         self.factors = frozenset({number})
 
     def own(self, g: Tensor) -> Tensor:
@@ -47,6 +48,10 @@ class FactorAction(Action):
     def immovable(self, shape: tuple[int, ...], side: int) -> str | None:
         """The factor's."""
         return self.action.immovable(shape, side)
+
+    def carried(self, x: Tensor, beside: Sequence[Tensor]) -> Tensor:
+        """The factor's."""
+        return self.action.carried(x, beside)
 
     def prepare(self, x: Tensor) -> Tensor:
         """The factor's."""

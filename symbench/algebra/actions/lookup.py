@@ -127,6 +127,8 @@ class Lookup:
             known = {**{key: row for key, row in known.items() if row.kind not in mine}, **brought}
         kinds = {row.kind for row in known.values()}
         moved = next((places.name for places in on.places if places.kind in kinds), "")
+        if not moved and any(row.named and row.kind == on.value.kind for row in known.values()):
+            moved = next(iter(on.axes), "")
         return cls(group, known, _family_of(group, folder), own, moved, None if brought else name, where)
 
     @classmethod
@@ -165,7 +167,7 @@ class Lookup:
             if self._is_left_alone(part):
                 return None
             raise ImpossiblePair(self._unknown(part, leaf, field))
-        if self._is_elsewhere(part, here):
+        if self._is_elsewhere(part, here, field):
             return None
         if self.name is not None and self.name in here:
             return self.name, here[self.name]
@@ -223,10 +225,12 @@ class Lookup:
         names = (part.name,) if isinstance(part, Places) else part.refers
         return self.leaves.relabels and self.moved not in names
 
-    def _is_elsewhere(self, part: Places | Value, here: Mapping[str, ActionRow]) -> bool:
+    def _is_elsewhere(self, part: Places | Value, here: Mapping[str, ActionRow], field: Field) -> bool:
         """Whether it stands at, or speaks of, other places than those that move."""
+        if all(row.named for row in here.values()):
+            return self.moved not in ((part.name,) if isinstance(part, Places) else field.axes)
         if isinstance(part, Places):
-            return all(row.named for row in here.values()) and part.name != self.moved
+            return False
         return bool(part.refers) and self.moved not in part.refers
 
     def _unknown(self, part: Places | Value, leaf: str, field: Field) -> Problem:

@@ -15,7 +15,8 @@ class ActionRow(Row):
         family: the group family that it serves (see ``GroupRow``); for a product, see :func:`family`.
         kind: of the places (``Axis``, ``Grid``) or of the value (``Vector``).
         version: raised when its numbers change; part of every cell's key.
-        named: only the places that the symmetry is on move; others of the kind stay where they are.
+        named: only the places that the symmetry is on move, or only the values over these; others of the kind stay
+            as they are.
     """
 
     family: str = ""

@@ -107,12 +107,13 @@ class Point(Vector):
     """A position, which a translation moves as well.
 
     Attributes:
-        centre: what rotations leave where it is: the ``origin``; or the ``centroid`` of the places of each sample,
-            which an input alone can have, since what a model returns turns about the input's. A crystal's positions
-            turn about the origin, where the vectors of its cell start.
+        centre: what rotations leave where it is: the ``origin``; or, of each sample, the ``centroid`` of its places,
+            or the middle of its ``cell``, a leaf of that name whose rows are the edges of a parallelepiped at the
+            origin. These an input alone can have, since what a model returns turns about the input's. The middle
+            that is meant is that of the cell as it was before anything turned it: there is no other that stays.
     """
 
-    centre: Literal["origin", "centroid"] = "origin"
+    centre: Literal["origin", "centroid", "cell"] = "origin"
 
     def __str__(self) -> str:
         return self.kind if self.centre == "origin" else f"{self.kind} about the {self.centre}"

@@ -31,7 +31,8 @@ class GroupRow(Row):
             ``scalings``: a factor; ``symmetric``: a permutation). A plug-in may name its own.
         actions: ``ActionRow``s that a plug-in's own family brings along, or their import paths.
         alone: the kinds of values and places that a plug-in's own family leaves alone by theorem.
-        sized: the group of the permutations of as many things as the leaf that it is on has places: ``n`` is theirs.
+        sized: a group of the permutations, or other moves, of as many things as the leaf that it is on has places:
+            ``n`` is theirs.
         order: how many elements it has, of its options; None where they have no end, or nothing is known.
         written: as formulas have it, ``O(3)``; as its name where that is the same.
         within: of a group in several pieces the name of the subgroup that each piece is which holds the identity.
@@ -189,7 +190,8 @@ def load(
             if places is None or places < 2:
                 got = f"{part} permutes the places of the leaf that it is on, and has {places or 'none'}"
                 raise ConfigError(Problem(where, got, "two or more, along an axis"))
-            built.append(row.load()(n=places))
+            chosen = checked_options(row.options, given, where or f"group {part}")
+            built.append(row.load()(n=places, **chosen.model_dump()))
             continue
         chosen = checked_options(row.options, given, where or f"group {part}")
         built.append(row.load()(**chosen.model_dump()))

@@ -204,21 +204,35 @@ def choose(group: Group, count: int | None, *, generator: torch.Generator, where
             return Elements(*designed, "design")
     if group.designed:
         raise undesigned(group, where)
-    values = draw_distinct(group, count, generator=generator)
+    values = draw_distinct(group, count, generator=generator, where=where)
     weights = torch.full((count + 1,), 1 / count, dtype=torch.float64)
     weights[0] = 0.0
     return Elements(torch.cat([group.identity(), values]), weights, "draw")
 
 
-def draw_distinct(group: Group, count: int, *, generator: torch.Generator) -> Tensor:
-    """``count`` distinct elements other than the identity, each drawn from the group's law."""
+FRUITLESS = 100
+"""Draws of as many elements as are asked for that bring none anew, before no more are believed in."""
+
+
+def draw_distinct(group: Group, count: int, *, generator: torch.Generator, where: str = "") -> Tensor:
+    """``count`` distinct elements other than the identity, each drawn from the group's law.
+
+    Raises:
+        ConfigError: the law draws fewer.
+    """
     seen = {tuple(row.tolist()) for row in group.canonical(group.identity())}
     kept: list[Tensor] = []
+    fruitless = 0
     while len(kept) < count:
+        before = len(kept)
         batch = group.sample(count, generator=generator)
         for element, row in zip(batch, group.canonical(batch), strict=True):
             key = tuple(row.tolist())
             if key not in seen and len(kept) < count:
                 seen.add(key)
                 kept.append(element)
+        fruitless = fruitless + 1 if len(kept) == before else 0
+        if fruitless == FRUITLESS:
+            expected = f"at most {len(kept)}: no others are drawn of {group.name}, {group.law}"
+            raise ConfigError(Problem(where, f"got {count}", expected))
     return torch.stack(kept)

@@ -66,6 +66,10 @@ class Setting:
             got = f"no input is moved by {name}: {', '.join(f'{leaf!r} is {field}' for leaf, field in known.items())}"
             raise ConfigError(Problem("fields", got, "a field that it acts on"))
         for leaf, move in moves.items():
+            missing = [other for other in move.beside if other not in known]
+            if missing:
+                got = f"{name} moves {leaf!r} by {missing[0]!r}, which is no input"
+                raise ConfigError(Problem("fields", got, "both among the inputs"))
             reason = move.check(tuple(leaves[leaf].shape[1:]))
             if reason is not None:
                 raise ConfigError(Problem(f"input {leaf!r}", f"{name} cannot act on it: {reason}"))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor
 
-from symbench.algebra.actions.base import Action, TrivialAction
+from symbench.algebra.actions.base import Action, TrivialAction, ready
 from symbench.algebra.fields import Field
 from symbench.algebra.groups.base import Elements
 from symbench.base.errors import ConfigError, Problem
@@ -45,7 +45,7 @@ class Trial:
         for name, x in leaves.items():
             self._check_numbers(f"input {name!r}", x, setting.moves[name])
             self._check_border(name, x)
-        self.ready = {name: move.prepare(leaves[name]) for name, move in setting.moves.items()}
+        self.ready = ready(setting.moves, {name: leaves[name] for name in setting.moves})
         self.reference = probe(self._seen(self.ready))
         self._check_repeat()
         self.moves = {name: self._move(name, output) for name, output in self.reference.items()}

@@ -24,6 +24,7 @@ from symbench.base.identity import dependencies
 from symbench.domains.common.canvas import Canvas, Frame
 from symbench.domains.common.datasets.base import Dataset, Valid
 from symbench.domains.common.datasets.wrappers import Every
+from symbench.domains.common.declarations import misdeclared
 from symbench.measure.assemble.data import seed_for
 from symbench.measure.store import content_key
 from symbench.measure.suite import Suite
@@ -45,7 +46,7 @@ class Prepared:
         actions: the action of every leaf of the dataset.
         document: what the cell's key says of the symmetry.
         axes: the named axes of all leaves.
-        turns_about_own: every sample's points turn about their own centroid.
+        turns_about_own: what every sample's points turn about that is of its own, such as their centroid; else None.
         brought: whether code that is not ours takes part.
     """
 
@@ -59,7 +60,7 @@ class Prepared:
     lookup: Lookup
     on_field: Field
     axes: tuple[str, ...]
-    turns_about_own: bool = False
+    turns_about_own: str | None = None
     brought: bool = False
 
     def from_reference(self, g: Tensor) -> Tensor:
@@ -93,15 +94,19 @@ class Prepared:
         """
         field = field.named(self.places)
         if self.turns_about_own and isinstance(field.value, Point):
-            got = f"{field} would have to turn about the centroid of an input"
+            got = f"{field} would have to turn about the {self.turns_about_own} of an input"
             raise ImpossiblePair(Problem("", got, "inputs that are centred, and declared as Point()"))
         for axis in field.axes:
             if self.lookup.leaves.relabels and axis not in self.axes:
                 got = f"{field} is along the axis {axis!r}, which no leaf of the dataset has"
                 raise ImpossiblePair(Problem("", got, one_of(map(repr, self.axes))))
-        return actions.load(
+        action = actions.load(
             self.group, self.entry_group, field, self.options, on=self.on_field, leaf=name, lookup=self.lookup
         )
+        if action.beside:
+            got = f"{field} would have to be moved by the {action.beside[0]!r} of an input"
+            raise ImpossiblePair(Problem("", got, "outputs and targets that move by themselves"))
+        return action
 
 
 def prepare(suite: Suite, name: str, dataset: Dataset, shapes: Mapping[str, tuple[int, ...]]) -> Prepared:
@@ -124,6 +129,7 @@ def _prepared(
 ) -> Prepared:
     entry, where = suite.symmetries[name], suite.where("symmetries", name)
     on_field = dataset.fields[entry.on]
+    _check_declarations(entry.group, dataset, lookup, where)
     moving = lookup.moving(entry.on, on_field)  # the leaf it is on must move
     sizes = dataset.sizes.get(lookup.moved)
     group = groups.load(
@@ -131,7 +137,7 @@ def _prepared(
         entry.options,
         where=suite.where("symmetries", name, "group"),
         folder=suite.folder,
-        places=dict(on_field.lengths(shapes[entry.on])).get(lookup.moved),
+        places=dict(on_field.lengths(shapes[entry.on])).get(lookup.moved or next(iter(on_field.axes), "")),
     )
     _check_options(suite, name, [row for *_, row in moving])
     document: dict[str, Any] = {"group": entry.group, "options": entry.options, "elements": entry.elements}
@@ -146,6 +152,8 @@ def _prepared(
     for leaf, field in dataset.fields.items():
         action = actions.load(group, entry.group, field, entry.options, on=on_field, leaf=leaf, lookup=lookup)
         reason = field.value.misfit(field.value_shape(shapes[leaf])) or action.check(shapes[leaf])
+        lacking = [other for other in action.beside if other not in dataset.fields]
+        reason = f"it takes a leaf {lacking[0]!r} beside it" if lacking and reason is None else reason
         if reason is not None:
             raise ImpossiblePair(Problem(where, f"{entry.group} cannot act on {leaf!r}: {reason}"))
         moved[leaf] = action
@@ -176,18 +184,28 @@ def _prepared(
     return prepared
 
 
-def _turns_about_own(dataset: Dataset, lookup: Lookup, where: str) -> bool:
-    """Whether points turn about the centroid of their sample: of one leaf, and all of whose places are real."""
+def _check_declarations(group: str, dataset: Dataset, lookup: Lookup, where: str) -> None:
+    """Refuse a leaf that would stay where it is, by its declaration, while what it belongs to is moved."""
+    found = misdeclared(dataset.fields, frozenset(each.family for each in lookup.apart or (lookup,)))
+    if found is not None:
+        leaf, row = found
+        got = f"{group} would leave {leaf!r} ({dataset.fields[leaf]}) where it is, and turn {row.beside}"
+        raise ImpossiblePair(Problem(where, got, f"{leaf!r} declared as a {row.value}, which turns with them"))
+
+
+def _turns_about_own(dataset: Dataset, lookup: Lookup, where: str) -> str | None:
+    """What points turn about that is of their sample, all of one leaf: a centroid, all of whose places are real."""
     points = {name: field.value for name, field in dataset.fields.items() if isinstance(field.value, Point)}
-    own = [name for name, value in points.items() if value.centre == "centroid"]
+    own = [name for name, value in points.items() if value.centre != "origin"]
     if not own or Point.kind not in {row.kind for row in lookup.known.values()}:
-        return False
-    ragged = [axis for axis in dataset.fields[own[0]].axes if axis in dataset.sizes]
+        return None
+    centre = points[own[0]].centre
+    ragged = [axis for axis in dataset.fields[own[0]].axes if axis in dataset.sizes and centre == "centroid"]
     if len(points) > 1 or ragged:
         other = f"{ragged[0]} differ in number" if ragged else f"{one_of(points)} would turn about different points"
         expected = "points that are centred, and declared as Point()"
-        raise ImpossiblePair(Problem(where, f"{own[0]!r} turns about its centroid, and {other}", expected))
-    return True
+        raise ImpossiblePair(Problem(where, f"{own[0]!r} turns about its {centre}, and {other}", expected))
+    return centre
 
 
 def _check_options(suite: Suite, name: str, rows: Sequence[actions.ActionRow]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from symbench.algebra.actions.base import KINDS, Action, Kind
+from symbench.algebra.actions.base import KINDS, Action, Kind, ready
 from symbench.algebra.comparison import Comparison
 from symbench.algebra.fields import Category, Classes, Field, MultiLabel
 from symbench.base.code import LONGEST, foreign
@@ -201,12 +201,11 @@ def load_leaves(job: Job, indices: Sequence[int]) -> tuple[dict[str, Tensor], di
         batch = _read(job, indices)
         resized = {name: _brought(job, name, x) for name, x in batch.leaves.items()}
     there = {name: sent(x, job.device) for name, x in resized.items()}
-    leaves = {
-        name: job.prepared.actions[name].prepare(
-            x.to(precision(job, name)) if x.is_floating_point() or _computed(job, name) else x
-        )
+    cast = {
+        name: x.to(precision(job, name)) if x.is_floating_point() or _computed(job, name) else x
         for name, x in there.items()
     }
+    leaves = ready(job.prepared.actions, cast)
     targets = {name: _checked_target(job, name, target) for name, target in batch.targets.items()}
     axes = {name: axes_of(job.dataset.targets[name], "") for name in targets}
     return leaves, {name: without_padding(x, axes[name], leaves) for name, x in targets.items()}

@@ -76,6 +76,10 @@ def _orbit(
 ) -> Orbit:
     actions = {leaf: prepared.actions[leaf] for leaf in takes}
     where = space.suite.where("models", cell.model, key)
+    beside = next((leaf for leaf, action in actions.items() if action.beside), None)
+    if beside is not None:
+        got = f"{beside!r} is moved by {actions[beside].beside[0]!r}, and here each leaf by itself"
+        raise ImpossiblePair(Problem(where, got, "a symmetry that moves every leaf by itself"))
     # a design is spread evenly enough to average over; a choice among its elements would depend on where they begin
     design = prepared.elements if key == "average" else None
     return Orbit.of(prepared.group, actions, prepared.on, of_output, where=where, design=design)

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from symbench.algebra.actions.base import ready
 from symbench.base.environment import hardware
 from symbench.base.errors import ConfigError
 from symbench.base.passes import HARDWARE
@@ -80,8 +81,8 @@ def _shapes(space: Workspace, cell: Cell) -> dict[str, list[int]]:
     """The shape of one sample of each leaf that the model takes, behind what the symmetry's border crops."""
     known = space.data_of(cell.pair.dataset).shapes(canvas(space.suite, cell.pair.symmetry, cell.pair.model))
     actions = space.symmetry_of(cell.pair).actions
-    empty = {leaf: torch.zeros(1, *known[leaf]) for leaf in cell.takes}
-    return {leaf: list(actions[leaf].finish(actions[leaf].prepare(x)).shape[1:]) for leaf, x in empty.items()}
+    empty = ready(actions, {leaf: torch.zeros(1, *known[leaf]) for leaf in actions})
+    return {leaf: list(actions[leaf].finish(empty[leaf]).shape[1:]) for leaf in cell.takes}
 
 
 def lacking(

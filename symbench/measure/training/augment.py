@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from symbench.algebra.actions.base import ready
 from symbench.algebra.fields import Category, Classes, MultiLabel
 from symbench.algebra.groups.base import Group, PermutesPlaces
 from symbench.base.code import foreign
@@ -105,10 +106,9 @@ def shown_under(
 def moved(data: Dataset, leaves: Tensors, symmetry: Prepared, drawn: Tensor) -> Tensors:
     """Leaves ``(n, ...)`` moved by an element each, ``(n, ...)``."""
     actions = symmetry.actions
-    ready = {name: x.double() if symmetry.is_computed(name, data.fields[name]) else x for name, x in leaves.items()}
+    cast = {name: x.double() if symmetry.is_computed(name, data.fields[name]) else x for name, x in leaves.items()}
     return {
-        name: actions[name].finish(actions[name].act(drawn[None], actions[name].prepare(x))[0])
-        for name, x in ready.items()
+        name: actions[name].finish(actions[name].act(drawn[None], x)[0]) for name, x in ready(actions, cast).items()
     }
 
 

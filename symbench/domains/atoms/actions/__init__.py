@@ -1,0 +1,1 @@
+"""How another description of the same atoms changes their leaves."""

@@ -1,0 +1,1 @@
+"""Groups that only give another description of the same atoms."""
