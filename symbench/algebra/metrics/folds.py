@@ -44,12 +44,13 @@ class Each(Piece):
     def __init__(self, values: Any) -> None:
         self.values = np.asarray(values)
         self.count = self.values.shape[-1]
+        self.own = False  # they may be somebody else's
 
     def reserve(self, samples: int) -> None:
         """Make room for so many samples at once: small arrays kept amid large ones would keep their memory too."""
         room = np.empty((*self.values.shape[:-1], samples), self.values.dtype)
         room[..., : self.count] = self.values[..., : self.count]
-        self.values = room
+        self.values, self.own = room, True
 
     def join(self, other: Each) -> None:
         """Put them side by side."""
@@ -61,8 +62,12 @@ class Each(Piece):
         self.count = end
 
     def whole(self, order: Array) -> Array:
-        """Of all samples, in their order."""
-        values: Array = self.values[..., : self.count][..., order]
+        """Of all samples, in their order; once, for they are sorted where they are."""
+        values: Array = self.values[..., : self.count]
+        if not self.own:
+            return values[..., order]
+        for at in np.ndindex(values.shape[:-1]):  # one row more in memory, and not as many again
+            values[at] = values[at][order]
         return values
 
 
