@@ -79,7 +79,7 @@ def test_everything_was_measured(quick: Quick) -> None:
     timed = {name for name, row in METRICS.rows.items() if row.of_passes is not None}
     assert set(undefined["metric"]) <= {
         "worst_of_m", "equivariance_error_float64", "layer_error", *split, *lie, *others, *timed,
-        "training_steps_to_target", "training_peak_memory", "symmetrisation_residual",
+        "training_steps_to_target", "training_peak_memory", "symmetrisation_residual", "rounding_multiple",
         "worst_element_loss", "worst_case_loss", *places,
     }  # fmt: skip
     reasons = (

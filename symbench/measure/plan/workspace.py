@@ -13,7 +13,7 @@ from symbench.base.events import Listener, ignore
 from symbench.base.identity import Reads
 from symbench.domains.common.datasets.base import Aligned, Dataset
 from symbench.domains.common.models import MODELS
-from symbench.domains.common.models.inputs import takes
+from symbench.domains.common.models.inputs import fed
 from symbench.measure import assemble
 from symbench.measure.assemble import Prepared
 from symbench.measure.assemble.model import is_shaped
@@ -156,7 +156,7 @@ class Workspace:
         entry, data = self.suite.models[name], self.data_for(name, dataset)
         fields, known = data.dataset.fields, data.shapes(entry.size)
         row = MODELS.row(entry.use)
-        shapes = {leaf: known[leaf] for leaf in takes(row.inputs, fields, row.optional) or known}
+        shapes = {leaf: known[leaf] for leaf in fed(row, fields) or known}
         if entry.channels is not None:
             images = assemble.normalised_leaves(data.dataset)
             shapes = {leaf: (entry.channels, *s[1:]) if leaf in images else s for leaf, s in shapes.items()}

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
-from ase.calculators.calculator import Calculator, all_changes
+from ase.calculators.calculator import Calculator, all_changes, get_calculator_class
 from data import arrays, structures
 
+from symbench.domains.atoms.models import BESIDE
+from symbench.domains.atoms.models.calculators import AseModel
 from symbench.domains.common.datasets.base import Arrays
+from symbench.fields import Axis, Field, Scalar
 
 
 class Springs(Calculator):  # type: ignore[misc]
@@ -42,3 +46,13 @@ def springs(**options: Any) -> Springs:
 def with_salt() -> Arrays:
     """Metals, and at last a salt of species that EMT does not know."""
     return arrays([*structures("metals")[:2], structures("salt")[0]])
+
+
+class FixedCell(AseModel):
+    """Takes cells that no rotation moves: a mistake that data can make."""
+
+    optional: Mapping[str, Field] = {**BESIDE, "cell": Scalar().over(Axis("lattice"))}
+
+
+def fixed_cell(name: str) -> AseModel:
+    return FixedCell(get_calculator_class(name)())

@@ -24,7 +24,8 @@ class ModelRow(Row):
     Attributes:
         inputs: the fields of the leaves that it takes: of an only one without a name, of several by their names. The
             factory then gets ``shapes``, by the name of each, in place of ``shape``.
-        optional: the fields of leaves that it is handed besides where a dataset has them, by their names.
+        optional: further leaves, by their names, that it takes where the dataset has them; its factory and its module
+            take them as keywords.
         outputs: the field of every output.
         builds_itself: the factory takes the options alone, because it knows its shapes (most plug-ins).
         pads: padding is nothing to it, so that samples of several sizes can be fed to it without their masks.
