@@ -81,6 +81,7 @@ def test_the_last_sizes_are_what_full_runs() -> None:
     assert shapes == {
         "repeat": (256, 1), "re-batch": (256, 1), "precision": (256, 1), "exactness": (64, 3),
         "reference split": (256, 4), "Lie derivative": (64, 1), "layers": (64, 3),
+        "declared action": (64, 3), "declared leaves": (16, 2),
     }  # fmt: skip
 
 
@@ -308,7 +309,7 @@ def test_nothing_but_refusals_is_left_of_a_budget_of_nothing(folder: Folder, sym
     rows = run.store.controls(found.key).to_pandas()
     assert rows.groupby("control").size().to_dict() == {"repeat": 8, "re-batch": 8}
     left_out = {name for name, reason in found.controls.items() if str(reason).startswith(NOT_RUN)}
-    assert left_out == {"precision", "exactness", "geometry"} == set(found.short)
+    assert left_out == {"precision", "exactness", "geometry", "declared action"} == set(found.short)
     assert found.controls["Lie derivative"] == "there is no continuous generator with a derivative"
     frame = run.estimates()
     verdict = frame[frame["metric"] == "equivariance_error_float64"].iloc[0]

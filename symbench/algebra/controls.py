@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 NOT_RUN = "not run for lack of budget"
 """How the reason begins of a control that would apply, and that the suite's budget leaves out."""
+DECLARED, FIXED, LEAVES, LAW = "declared action", "fixed points", "declared leaves", "group law"
+"""The names of controls that explain what others have found."""
 Facts = Mapping[str, float | None]
 """What a control finds, by name; None where there is no such number."""
 

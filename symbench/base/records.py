@@ -36,9 +36,7 @@ class ElementRecord(Record):
     size: float
     weight: float
     parameters: dict[str, float]
-    stratum: str | None = Field(
-        default=None, description="the piece of the group that it is of, where it has several"
-    )
+    stratum: str | None = Field(default=None, description="the piece of the group that it is of, of several")
 
 
 class GeneratorRecord(Record):
@@ -46,6 +44,18 @@ class GeneratorRecord(Record):
 
     label: str
     unit: str
+
+
+class FindingRecord(Record):
+    """What a control found of an output, or of a leaf, beside its rows."""
+
+    control: str
+    output: str | None = Field(default=None, description="null where it is about the whole cell")
+    words: str | None = Field(default=None, description="what is to be told; null where nothing is")
+    best: str | None = Field(default=None, description="which of several it is, where one is beyond doubt")
+    numbers: dict[str, float] = Field(default_factory=dict, description="E of each of them")
+    samples: int
+    elements: int
 
 
 class FileRecord(Record):
@@ -128,9 +138,8 @@ class CellRecord(Sealed):
     lower_precision: dict[str, str] = Field(
         default_factory=dict, description="dtypes below float64 that submodules compute in, where E is not exact"
     )
-    views_file: FileRecord | None = Field(
-        default=None, description="the elements of every sample, where each has its own"
-    )
+    findings: list[FindingRecord] = Field(default_factory=list, description="what controls found, in words")
+    views_file: FileRecord | None = Field(default=None, description="every sample's elements, where each has its own")
     gallery_file: FileRecord | None = Field(
         default=None, description="the samples that break worst, where they are pictures"
     )

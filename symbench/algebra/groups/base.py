@@ -14,6 +14,8 @@ from symbench.base.errors import ConfigError, Problem
 
 ENUMERATE_AT_MOST = 1024
 """Finite groups up to this size are enumerated whole unless the suite asks for fewer elements."""
+SMALL = 64
+"""The most elements of a group that inputs are averaged over."""
 
 
 class Group(ABC):
@@ -93,6 +95,20 @@ class Group(ABC):
         """
         return {}
 
+    def subgroups(self) -> list[Tensor]:
+        """Finite subgroups, each as a batch of all of its elements, the identity first; the largest first.
+
+        Inputs are made symmetric under them: what an equivariant model makes of such an input is symmetric too. A
+        small finite group itself, and what single elements of it generate; of others none, unless they say some.
+        """
+        if self.count is None or not 2 <= self.count <= SMALL:
+            return []
+        every = self.elements()
+        if not product_closed(self, every):
+            return []
+        turns = [cyclic(self, every[number : number + 1]) for number in (1, len(every) - 1)]
+        return [every, *(each for each in turns if 1 < len(each) < len(every))]
+
     def strata(self, g: Tensor) -> list[str] | None:
         """Which piece of the group each element is of, where estimates have to stand apart; None where it is one.
 
@@ -108,6 +124,26 @@ class Group(ABC):
         """
         del g
         return {}
+
+
+def product_closed(group: Group, every: Tensor) -> bool:
+    """Whether all products of some elements ``(k, ...)`` are among them: shifts up to a reach are not."""
+    known = {tuple(row) for row in group.canonical(every).tolist()}
+    products = group.compose(
+        every.repeat_interleave(len(every), 0), every.repeat(len(every), *(1,) * (every.ndim - 1))
+    )
+    return all(tuple(row) in known for row in group.canonical(products).tolist())
+
+
+def cyclic(group: Group, g: Tensor) -> Tensor:
+    """The powers of an element, a batch of one, the identity first; of infinite order, the first of them."""
+    powers, identity = [group.identity()], group.canonical(group.identity())
+    while len(powers) < SMALL:
+        following = group.compose(g, powers[-1])
+        if torch.equal(group.canonical(following), identity):
+            break
+        powers.append(following)
+    return torch.cat(powers)
 
 
 @runtime_checkable

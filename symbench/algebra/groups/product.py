@@ -95,6 +95,14 @@ class Product(Group):
         columns = [part.labels(a) for part, a in zip(self.parts, self.split(g), strict=True)]
         return [", ".join(row) for row in zip(*columns, strict=True)]
 
+    def subgroups(self) -> list[Tensor]:
+        """Those of each factor, the others at their identity."""
+        return [
+            self.join([some if other is part else _identities(other, len(some)) for other in self.parts])
+            for part in self.parts
+            for some in part.subgroups()
+        ]
+
     def strata(self, g: Tensor) -> list[str] | None:
         """The factors' pieces with a comma between, where any has some."""
         pieces = [part.strata(a) for part, a in zip(self.parts, self.split(g), strict=True)]
@@ -105,6 +113,10 @@ class Product(Group):
         """Each factor's own, the other factors acting trivially."""
         pairs = zip(self.parts, self.split(g), strict=True)
         return {f"{part.name} {name}": m for part, a in pairs for name, m in part.irreps(a).items()}
+
+
+def _identities(group: Group, count: int) -> Tensor:
+    return group.identity().repeat(count, *(1,) * group.element_ndim)
 
 
 class PlacesProduct(Product):

@@ -52,6 +52,12 @@ class Symmetric(Group):
             rows = torch.cat([first, rest + (rest >= first)], dim=1)
         return rows
 
+    def subgroups(self) -> list[Tensor]:
+        """The exchange of the first two places, which padding has no part in."""
+        swap = torch.arange(self.n)
+        swap[:2] = torch.tensor([1, 0])
+        return [torch.stack([torch.arange(self.n), swap])] if self.n > 1 else []
+
     def generating(self) -> dict[str, Tensor]:
         """``swap`` of the first two, and ``cycle``, which sends each to the next and the last to the first."""
         if self.count is None:

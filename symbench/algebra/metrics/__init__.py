@@ -219,6 +219,16 @@ METRICS = Table(
         "layer_error": _control(
             "attribution:layer_error", "E of each named layer", "E", "lower", heading="E", role="layer"
         ),
+        "other_action_error": _control(
+            "findings:other_action_error",
+            "E of the action that fits an output best, where the declared one does not: the reason says which",
+            "E", "lower", floor="error", paired=False,
+        ),
+        "fixed_point_error": _control(
+            "findings:fixed_point_error",
+            "how far outputs are from symmetric at symmetric inputs, where one pass tests every element",
+            "E", "lower", floor="error", paired=False,
+        ),
         "excluded_pairs": _row(
             "accuracy:excluded_pairs", "pairs that leave accuracy because the element changes the label",
             "pairs", "neither", role="excluded pairs",

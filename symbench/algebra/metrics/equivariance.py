@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from symbench.algebra.controls import FIXED
 from symbench.algebra.metrics.base import Context, Observed, Value
 from symbench.algebra.metrics.embedding import at_elements, over_elements
 from symbench.algebra.metrics.folds import Each, Folded, Found, Largest, Piece, Total
@@ -78,7 +79,7 @@ def _float64(seen: Context, found: Found) -> list[Value]:
     elif e64 < EXACT:
         verdict = "exact" if e64 == 0 else f"exact: {e32 / e64:.0e} times less than in the suite's dtype"
     elif not _halves(seen) and e64 > floor and 0.5 <= e32 / e64 <= 2:
-        verdict = _geometry(seen, EXACT) or "broken: precision does not matter"
+        verdict = _geometry(seen, EXACT) or _otherwise(seen) or "broken: precision does not matter"
     else:
         verdict = _undetermined(seen)
     return [replace(seen.of_control("float64", Value(e64)), reason=verdict)]
@@ -116,7 +117,7 @@ def _as_it_runs(seen: Context) -> str:
     if error <= single <= HIDDEN:
         verdict = "exact to rounding"
     elif not _halves(seen) and error > max(10 * single, 10 * seen.controls.get("error", 0.0)):
-        verdict = _geometry(seen, single) or "broken: far beyond rounding in float32"
+        verdict = _geometry(seen, single) or _otherwise(seen) or "broken: far beyond rounding in float32"
     else:
         verdict = _undetermined(seen, "rounding in float32 may explain it")
     return f"{verdict}, {AS_IT_RUNS}: {seen.reasons.get('precision', 'it was not tried')}"
@@ -124,6 +125,12 @@ def _as_it_runs(seen: Context) -> str:
 
 def _halves(seen: Context) -> bool:
     return any(dtype != "float32" for dtype in seen.lower.values())
+
+
+def _otherwise(seen: Context) -> str | None:
+    """Broken by what is declared: another action fits, or a leaf or an action is not what it is taken for."""
+    found = next((each.words for each in seen.findings.values() if each.words and each.control != FIXED), None)
+    return None if found is None else f"broken: {found}"
 
 
 def _undetermined(seen: Context, otherwise: str = "is there lower precision inside?") -> str:

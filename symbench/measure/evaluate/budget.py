@@ -51,12 +51,14 @@ class Plan:
         sizes: from the least that says anything to all that ``controls: full`` runs; empty where it does not apply.
         begin: the number of the size that it begins with where the budget allows it.
         must: whether its least size is run whatever the budget.
+        certain: whether it runs in any case, and does not wait for another to find something.
     """
 
     name: str
     sizes: Sequence[Size]
     begin: int = 0
     must: bool = False
+    certain: bool = True
 
 
 @dataclass(frozen=True)

@@ -264,6 +264,7 @@ def _record(
         generators=controls.generators,
         sizes=controls.sizes,
         lower_precision=controls.lower,
+        findings=controls.findings,
         views_file=files.views,
         gallery_file=files.gallery,
         deviations_file=files.deviations,

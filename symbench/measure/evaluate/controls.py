@@ -8,20 +8,21 @@ as the cell's budget allows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import torch
 from torch import Tensor
 
 from symbench.algebra.comparison import squared_distances
-from symbench.algebra.controls import ControlRow, suiting
+from symbench.algebra.controls import DECLARED, FIXED, LAW, LEAVES, ControlRow, suiting
 from symbench.base.errors import CellError, ModelError, Problem
 from symbench.base.events import Listener
 from symbench.domains.common.handling import handling_of
 from symbench.measure.evaluate.brought import facts_by
 from symbench.measure.evaluate.budget import Budget, wider
 from symbench.measure.evaluate.cost import operations_of
+from symbench.measure.evaluate.declared import declared_action
 from symbench.measure.evaluate.exactness import compare_precisions, exact_sizes
 from symbench.measure.evaluate.examined import (
     CLEAR,
@@ -33,8 +34,12 @@ from symbench.measure.evaluate.examined import (
     relative_error,
 )
 from symbench.measure.evaluate.extent import extent_of
+from symbench.measure.evaluate.fixed import fixed_points
+from symbench.measure.evaluate.forward import running
 from symbench.measure.evaluate.job import Job, briefly, sides
+from symbench.measure.evaluate.law import group_law
 from symbench.measure.evaluate.layers import measure_layers
+from symbench.measure.evaluate.leaves import declared_leaves
 from symbench.measure.evaluate.lie import lie_derivatives
 from symbench.measure.evaluate.plans import planned
 from symbench.measure.evaluate.reference import Reference
@@ -48,6 +53,11 @@ REPEATABLE = 1e-2
 to measure. Rounding on any device stays far below."""
 UNSEEN = 1e-4
 """In the same units, a difference that hardly ever changes a prediction, so that few samples tell enough of it."""
+
+EXPLAINING: Mapping[str, Callable[[Examined], str | None]] = {
+    DECLARED: declared_action, FIXED: fixed_points, LEAVES: declared_leaves, LAW: group_law,
+}  # fmt: skip
+"""Controls that say what is wrong where the others find that something is, by name."""
 
 
 def run_controls(job: Job, references: Sequence[Reference], order: Sequence[int], listen: Listener) -> Controls:
@@ -99,7 +109,14 @@ def _attempts(cell: Examined) -> dict[str, Callable[[], str | None]]:
         "reference split": partial(split_by_reference, cell),
         "layers": partial(measure_layers, cell),
         **{name: partial(_of_model, cell, name, row) for name, row in brought},
+        **{name: partial(_explained, cell, control) for name, control in EXPLAINING.items()},
     }
+
+
+def _explained(cell: Examined, control: Callable[[Examined], str | None]) -> str | None:
+    """Moves outputs and leaves by itself, so that actions that code brings may raise in it."""
+    with running(cell.job):
+        return control(cell)
 
 
 def _try(cell: Examined, name: str, control: Callable[[], str | None]) -> None:

@@ -57,9 +57,9 @@ class Errors:
         moved: outputs of the first samples by element.
     """
 
-    def __init__(self, cell: Examined, job: Job) -> None:
+    def __init__(self, cell: Examined, job: Job, moved: dict[int, Outputs] | None = None) -> None:
         self.cell, self.job = cell, job
-        self.moved: dict[int, Outputs] = {}
+        self.moved: dict[int, Outputs] = {} if moved is None else moved
         self.span, self.leaves = (0, 0), dict[str, Tensor]()
 
     def run(self, number: int, count: int) -> None:
@@ -90,13 +90,13 @@ def compare_precisions(cell: Examined) -> str | None:
     A few samples under every element tell whether a model is exact, since it may be broken under any one of them;
     where it is plainly broken already, no more elements are looked at.
     """
-    numbers = spread(_sharp(cell.job, cell.chosen), MOST_ELEMENTS)
+    numbers = spread(sharp(cell.job, cell.chosen), MOST_ELEMENTS)
     if not numbers:
         return "no element is a permutation or exact"
     if len(cell.chosen) < 2:
         return "a single sample has no others"
     sizes = cell.sizes("exactness")
-    runs = {"suite dtype": Errors(cell, cell.job)}
+    runs = {"suite dtype": Errors(cell, cell.job, cell.moved)}
     if cell.doubled[0] is not None:
         runs["float64"] = Errors(cell, cell.doubled[0])
     for size in sizes:
@@ -156,7 +156,7 @@ def _of_output(cell: Examined, runs: Mapping[str, Errors], number: int, count: i
     if not null >= whole / 4:  # these samples happen to be alike
         return None
     rounding = ROUNDING * (reference.square / null) ** 0.5
-    floor = max(10 * _floor(cell, number, whole), rounding if best == "float64" else 10 * rounding)
+    floor = max(10 * floor_of(cell, number, whole), rounding if best == "float64" else 10 * rounding)
     e = error[best]
     if best == "suite dtype":
         return BROKEN if e * part**0.5 >= MARGIN * floor else EXACTLY if e <= rounding / MARGIN else None
@@ -173,7 +173,7 @@ def _root(rows: Sequence[Columns]) -> float:
     return (above / below) ** 0.5 if below > 0 else math.inf
 
 
-def _floor(cell: Examined, number: int, null: float) -> float:
+def floor_of(cell: Examined, number: int, null: float) -> float:
     """Three times what repeating, another batch or float64 changes of an output, in units of the null."""
     name = cell.references[number].task.output
     floors = ("repeat", "re-batch", "precision")
@@ -193,7 +193,7 @@ def exact_sizes(cell: Examined) -> str | None:
     """
     job, exact, sizes = cell.job, cell.best, cell.found.sizes
     errors, handling = (
-        _known_errors(cell.found.tables, cell.references),
+        known_errors(cell.found.tables, cell.references),
         handling_of(job.dataset.fields[job.prepared.on]),
     )
     if handling.resizable and not errors and "exactness" in cell.found.short:
@@ -233,10 +233,10 @@ def exact_sizes(cell: Examined) -> str | None:
 
 def deviates(tables: Sequence[Columns], references: Sequence[Reference]) -> bool:
     """Whether :func:`compare_precisions` found more than rounding for some element, and so something to explain."""
-    return any(error > limit for error, limit in _known_errors(tables, references).values())
+    return any(error > limit for error, limit in known_errors(tables, references).values())
 
 
-def _known_errors(tables: Sequence[Columns], references: Sequence[Reference]) -> dict[int, tuple[float, float]]:
+def known_errors(tables: Sequence[Columns], references: Sequence[Reference]) -> dict[int, tuple[float, float]]:
     """The largest E of the outputs for each element that has been compared, and below what it counts as exact.
 
     In float64, or as the model runs where there are no rows in that.
@@ -253,7 +253,7 @@ def _known_errors(tables: Sequence[Columns], references: Sequence[Reference]) ->
     return found
 
 
-def _sharp(job: Job, samples: Sequence[int]) -> list[int]:
+def sharp(job: Job, samples: Sequence[int]) -> list[int]:
     """The elements of which nothing is lost: an exact model's error is rounding there."""
     return [number for number, kind in enumerate(kinds(job, samples)) if kind in SHARP and number > 0]
 

@@ -16,7 +16,7 @@ from symbench.algebra.controls import NOT_RUN
 from symbench.base.columns import OBSERVATIONS
 from symbench.base.errors import ModelError, Problem
 from symbench.base.events import Advanced, Finished, Listener, Started
-from symbench.base.records import GeneratorRecord
+from symbench.base.records import FindingRecord, GeneratorRecord
 from symbench.measure.evaluate.budget import Share, Size
 from symbench.measure.evaluate.job import Job
 from symbench.measure.evaluate.precision import in_float64
@@ -45,6 +45,7 @@ class Controls:
             not exact.
         taken: the times of passes that were made.
         facts: what controls of domains and plug-ins found of the model.
+        findings: of what the model does instead of what is declared, in words and numbers.
     """
 
     tables: list[Columns] = field(default_factory=list)
@@ -55,6 +56,7 @@ class Controls:
     lower: dict[str, str] = field(default_factory=dict)
     taken: Taken = ()
     facts: dict[str, float | None] = field(default_factory=dict)
+    findings: list[FindingRecord] = field(default_factory=list)
 
     @property
     def rows(self) -> Columns:
@@ -80,6 +82,7 @@ class Examined:
         found: filled in.
         wide: what a float64 pass counts as.
         spent: passes so far, as the budget counts them.
+        moved: outputs of the first control samples by element, in the suite's dtype.
     """
 
     job: Job
@@ -91,6 +94,7 @@ class Examined:
     wide: float
     found: Controls = field(default_factory=Controls)
     spent: float = 0.0
+    moved: dict[int, Outputs] = field(default_factory=dict)
     _doubled: tuple[Job | None, str | None] | None = None
     _wide: Outputs = field(default_factory=dict)
 
@@ -106,8 +110,8 @@ class Examined:
 
     @contextmanager
     def under_way(self, name: str) -> Iterator[None]:
-        """While a control runs: a bar of its own."""
-        sizes = self.shares[name].sizes
+        """While a control runs: a bar of its own. One that asks nothing of the model has no share of the budget."""
+        sizes = self.shares[name].sizes if name in self.shares else ()
         self.listen(Started(f"{self.job.cell.pair}: {name}", math.ceil(sizes[0].passes) if sizes else 0, "passes"))
         try:
             yield
@@ -201,6 +205,14 @@ class Examined:
             more = outputs_of(job, self.chosen[have:count])
             self._wide = joined(self._wide, more)
         return {name: values[:count] for name, values in self._wide.items()}
+
+    def moved_by(self, number: int, count: int) -> Outputs:
+        """The outputs of the first control samples under an element, in the suite's dtype; each is run once."""
+        known = self.moved.get(number, {})
+        have = len(next(iter(known.values()))) if known else 0
+        if have < count:
+            self.moved[number] = joined(known, outputs_of(self.job, self.chosen[have:count], number=number))
+        return {name: values[:count] for name, values in self.moved[number].items()}
 
 
 def joined(known: Outputs, more: Outputs) -> Outputs:

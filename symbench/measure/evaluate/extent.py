@@ -28,6 +28,8 @@ class Extent:
             of the measured one.
         alike: elements of the kind that layers are compared under.
         brought: the controls of domains and plug-ins, with the samples that they show the model.
+        moving: elements besides the identity.
+        subgroups: finite ones that inputs can be made symmetric under.
         wide: what a float64 pass costs.
     """
 
@@ -40,6 +42,8 @@ class Extent:
     scales: Sequence[float] = ()
     alike: int = 0
     brought: Mapping[str, int] = field(default_factory=dict)
+    moving: int = 0
+    subgroups: int = 0
     wide: float = 1.0
 
 
@@ -77,6 +81,8 @@ def extent_of(
         scales=[(size / side) ** 2 for size in sizes] if side else [],
         alike=found.count(min(found, key=KINDS.index)) if found else 0,
         brought={name: row.passes for name, row in suiting(fields).items()},
+        moving=len(found),
+        subgroups=len(prepared.group.subgroups()),
         wide=wide,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from symbench.algebra.controls import DECLARED, FIXED, LEAVES
 from symbench.measure.evaluate.budget import FORWARD, Budget, Plan, Size
 from symbench.measure.evaluate.extent import Extent
 
@@ -16,18 +17,20 @@ GEOMETRY, FEW, CONFIRMED = 6, 1, 4
 """Samples on which other sizes are tried in float64 and beforehand; and how many are expected to come that far."""
 FOLLOWED = 2
 """Samples that are followed through the model to see in which precision it computes."""
+TRIALS = 8
+"""Other ways to declare a leaf that are tried, at most."""
 
 
 def planned(extent: Extent) -> list[Plan]:
     """All controls of a cell, in the order of what they tell."""
-    own = [plan(extent) for plan in PLANS]
-    return [*own, *(Plan(name, [Size(n, 0, extent.wide * n)]) for name, n in extent.brought.items())]
+    brought = [Plan(name, [Size(n, 0, extent.wide * n)]) for name, n in extent.brought.items()]
+    return [*(plan(extent) for plan in PLANS), *brought, *(plan(extent) for plan in EXPLAINING)]
 
 
 def expected(budget: Budget, extent: Extent) -> int:
     """Samples that controls show the model at least, in whatever dtype: all of them where nothing stops early."""
     plain = {plan.name: plan for plan in planned(replace(extent, wide=1.0))}
-    shares = [share for share in budget.shares(planned(extent)).values() if share.sizes]
+    shares = [share for share in budget.shares(planned(extent)).values() if share.sizes and share.plan.certain]
     counts = [plain[s.plan.name].sizes[s.plan.sizes.index(s.sizes[0])].passes for s in shares]
     return round(sum(counts))
 
@@ -117,7 +120,37 @@ def _geometry(extent: Extent) -> Plan:
     return Plan("geometry", sizes if extent.samples > 1 and extent.sharp else [], max(len(sizes) - 1, 0))
 
 
+def _declared(extent: Extent) -> Plan:
+    """Some samples under some elements, of which exactness may have run a part; nothing where that has found none."""
+    elements = min(extent.sharp or extent.moving, MOST_ELEMENTS)
+    if not elements or extent.samples < 2:
+        return Plan(DECLARED, [], certain=False)
+    counts, begin = doubled(8, 16, MOST_SAMPLES, extent.samples)
+    shapes = [(n, min(k, elements)) for n, k in zip(counts, (2, 4, 8, 8, 8), strict=False)]
+    shapes += [(counts[-1], elements)] if shapes[-1][1] < elements else []
+    return Plan(DECLARED, [Size(n, k, n * k) for n, k in shapes], begin, certain=False)
+
+
+def _fixed(extent: Extent) -> Plan:
+    """Once for each sample, however many elements leave it as it is; and their outputs as they are, for the null."""
+    if not extent.subgroups or extent.samples < 2:
+        return Plan(FIXED, [], certain=False)
+    counts, begin = doubled(4, 8, MOST_SAMPLES, extent.samples)
+    return Plan(FIXED, [Size(n, 1, 2 * n * extent.wide) for n in counts], begin, certain=False)
+
+
+def _leaves(extent: Extent) -> Plan:
+    """Every other way to declare a leaf on some samples under two elements, and elements that only permute."""
+    elements = min(extent.sharp, 2)
+    if not elements or extent.samples < 2:
+        return Plan(LEAVES, [], certain=False)
+    count = min(16, extent.samples)
+    return Plan(LEAVES, [Size(count, elements, count * elements * (TRIALS + 2))], certain=False)
+
+
 PLANS: Sequence[Callable[[Extent], Plan]] = (
     _repeat, _rebatch, _precision, _exactness, _split, _lie, _layers, _geometry,
 )  # fmt: skip
 """The controls of every cell, in the order in which the budget is spent."""
+EXPLAINING: Sequence[Callable[[Extent], Plan]] = (_declared, _fixed, _leaves)
+"""What is run of what is left when all others have their share: they look where something is to be explained."""

@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 
+from symbench.algebra.controls import FIXED
 from symbench.algebra.metrics.accuracy import in_bytes
 from symbench.algebra.metrics.base import Context, Observed
 from symbench.algebra.metrics.folds import Each, Folded, Found, Piece, Total
@@ -94,6 +95,8 @@ def with_controls(seen: Kind, rows: pd.DataFrame, record: CellRecord, output: st
         units={g.label: g.unit for g in record.generators},
         sizes=record.sizes,
         lower=record.lower_precision,
+        findings={each.control: each for each in record.findings if each.output in (None, output)},
+        fixed=_fixed(known),
         reasons={name: reason for name, reason in record.controls.items() if reason is not None},
     )
 
@@ -111,6 +114,14 @@ def _split(known: Mapping[str, pd.DataFrame], seen: Context, before: Array | Non
     if survived is not None:
         found["survived"] = _per_sample(back.assign(survived=survived), "survived")
     return found
+
+
+def _fixed(known: Mapping[str, pd.DataFrame]) -> dict[str, Array]:
+    """Of symmetric inputs, per sample."""
+    if FIXED not in known:
+        return {}
+    both = (("deviation", "deviation_sq"), ("unrelated", "unrelated_sq"))
+    return {name: _per_sample(known[FIXED], column) for name, column in both}
 
 
 def _measured(rows: pd.DataFrame, record: CellRecord) -> tuple[str, int, int]:

@@ -51,9 +51,16 @@ def where_exact(group: pd.DataFrame) -> str:
 
 
 def taken(group: pd.DataFrame) -> list[str]:
-    """What was taken for granted of models' outputs, and which controls were cut short; models share a sentence."""
+    """What was found of outputs or taken for granted, and which controls were cut short; models share a sentence.
+
+    What verdicts say is not said again.
+    """
+    known = verdicts(group)
     rows = group[group["remark"].notna()].drop_duplicates(["model", "output"])
     by_words: dict[str, list[str]] = {}
     for row in rows.itertuples():
-        by_words.setdefault(str(row.remark), []).append(str(row.model))
+        said = [line.partition(": broken: ")[2] for line in known if str(row.model) in line]
+        words = "; ".join(part for part in str(row.remark).split("; ") if part not in said)
+        if words:
+            by_words.setdefault(words, []).append(str(row.model))
     return [f"{', '.join(models)}: {words}" for words, models in by_words.items()]

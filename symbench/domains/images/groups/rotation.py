@@ -43,6 +43,10 @@ class SO2(PlaneGroup):
         angles = torch.arange(total, dtype=torch.float64) * 360.0 / total
         return angles, torch.full((total,), 1 / total, dtype=torch.float64)
 
+    def subgroups(self) -> list[Tensor]:
+        """Quarter turns and the half turn, which only permute pixels."""
+        return [torch.arange(0, 360, step, dtype=torch.float64) for step in (90, 180)]
+
     def angles_deg(self, g: Tensor) -> Tensor:
         """The element itself."""
         return g

@@ -43,6 +43,10 @@ class Tilts(SO2):
         weights[[count // 2, count]] = 0.5 / count  # the two ends
         return torch.cat([self.identity(), half, -half]), weights
 
+    def subgroups(self) -> list[Tensor]:
+        """None: quarter turns are of the group, and not of what is asked about."""
+        return []
+
     def parameters(self, g: Tensor) -> list[dict[str, float]]:
         """``angle_deg``, in (-180, 180]."""
         return [{"angle_deg": angle} for angle in wrapped(g).tolist()]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from symbench.domains.points.groups import quaternions
-from symbench.domains.points.groups.rotations import strata_of
+from symbench.domains.points.groups.rotations import signed, strata_of
 from symbench.domains.points.groups.space import EYE, Orthogonal, improper, proper
 from symbench.domains.points.harmonics import wigner
 
@@ -38,8 +38,7 @@ class Octahedral(Finite):
     count = 24
 
     def __init__(self) -> None:
-        signed = _signed_permutations()
-        self.listed = signed[~improper(signed)]
+        self.listed = signed(with_inversion=False)
 
     def generating(self) -> dict[str, Tensor]:
         """``turn``, a quarter about z, and ``cycle``, which takes x to y, y to z and z to x."""
@@ -93,13 +92,6 @@ class Icosahedral(Finite):
     def irreps(self, g: Tensor) -> dict[str, Tensor]:
         """T1 and H, which are D^1 and D^2; not T2, the conjugate of T1, and G."""
         return {"T1": g, "H": wigner(2, g, "standard")}
-
-
-def _signed_permutations() -> Tensor:
-    """All 48, the identity first."""
-    orders = list(itertools.permutations(range(3)))
-    signs = list(itertools.product((1.0, -1.0), repeat=3))
-    return torch.stack([EYE[list(order)] * torch.tensor(sign).double() for order in orders for sign in signs])
 
 
 def _icosians() -> Tensor:

@@ -44,6 +44,10 @@ class Motions(SpaceGroup):
         back = g[..., :3].mT
         return self._joined(back, -(back @ g[..., 3:])[..., 0])
 
+    def subgroups(self) -> list[Tensor]:
+        """Those of the turns, without translations."""
+        return [self._joined(some, torch.zeros(len(some), 3).double()) for some in self.turning.subgroups()]
+
     def linear(self, g: Tensor) -> Tensor:
         """R."""
         return g[..., :3]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor
 
@@ -49,6 +51,11 @@ class SO3(Orthogonal):
             raise ValueError(f"{self.usual}, or none: a design of degree {self.degree} has so many elements")
         return designs.exact_to(self.degree)
 
+    def subgroups(self) -> list[Tensor]:
+        """The rotations of a cube, and the half turn about z."""
+        turn = torch.diag(torch.tensor([-1.0, -1.0, 1.0], dtype=torch.float64))
+        return [signed(with_inversion=False), torch.stack([EYE, turn])]
+
     def exponential(self, x: Tensor) -> Tensor:
         """Turns by ``|x|`` radians about x."""
         return rotations_of(x)
@@ -86,6 +93,11 @@ class O3(SO3):
         weights = [torch.full((half,), 0.5 / half, dtype=torch.float64) for half in halves]
         return torch.cat([found[0], -found[1]]), torch.cat(weights)
 
+    def subgroups(self) -> list[Tensor]:
+        """All symmetries of a cube, and the mirror at the plane of x and y."""
+        mirror = torch.diag(torch.tensor([1.0, 1.0, -1.0], dtype=torch.float64))
+        return [signed(with_inversion=True), torch.stack([EYE, mirror])]
+
     def strata(self, g: Tensor) -> list[str] | None:
         """``proper`` and ``improper``."""
         return strata_of(g)
@@ -102,10 +114,22 @@ def strata_of(matrices: Tensor) -> list[str]:
     return ["improper" if each else "proper" for each in improper(matrices).tolist()]
 
 
+def signed(*, with_inversion: bool) -> Tensor:
+    """The matrices of the group that exchange and negate axes, ``(24, 3, 3)``, or 48; the identity first."""
+    orders = list(itertools.permutations(range(3)))
+    signs = list(itertools.product((1.0, -1.0), repeat=3))
+    found = torch.stack([EYE[list(order)] * torch.tensor(sign).double() for order in orders for sign in signs])
+    return found if with_inversion else found[~improper(found)]
+
+
 class Trivial(SO3):
     """The identity alone: what pure translations do to directions."""
 
     name = "trivial"
+
+    def subgroups(self) -> list[Tensor]:
+        """None: there is but one element."""
+        return []
 
     def sample(self, count: int, *, generator: torch.Generator) -> Tensor:
         """No turn."""
