@@ -16,7 +16,7 @@ NAMED = {
     ("clamped", "turns"): "exact at elements that only exchange and negate axes, and broken at others",
     ("torque", "turns"): "it moves as a PseudoVector, and it is declared as Vector",
     ("still", "turns"): "it moves as if it were left alone",
-    ("cell-not-turned", "turns"): "E vanishes if 'cell' is a Vector: it is declared as Scalar over lattice",
+    ("basis-not-turned", "turns"): "E vanishes if 'basis' is a Vector: it is declared as Scalar over lattice",
     ("mask-not-permuted", "orders"): "E vanishes if 'marks' moves along 'atoms': it is declared along 'slots'",
     ("sides", "turns"): "it moves with its numbers exchanged: 0 to 1 to 0 at inverted",
     ("backwards", "quarter-turns"): "it moves as if by the inverse element",
@@ -73,7 +73,7 @@ def test_symmetric_inputs_tell_in_one_pass(twins: sb.Run) -> None:
     error = rows["estimate"]
     for place in RIGHT - {("edges", "quarter-turns")}:
         assert error[place] < 1e-12, place
-    for name in ("torque", "still", "cell-not-turned"):
+    for name in ("torque", "still", "basis-not-turned"):
         assert error[name, "turns"] > 0.1, name
     assert rows["reason"]["sides", "turns"].startswith("vacuous: no element moves an output")
     assert error["clamped", "turns"] == 0, "clamping keeps zeros: only moved inputs tell"

@@ -29,6 +29,7 @@ def _row(
 TABLE: tuple[Shown, ...] = ("table", "comparison", "baseline")
 _behaviour = partial(_row, unit="share", better="higher", floor="behaviour")
 _control = partial(_row, scope="control", observations=False)
+_found = partial(_control, unit="E", better="lower", floor="error", paired=False)
 _cost = partial(_row, scope="model", observations=False)
 
 METRICS = Table(
@@ -219,16 +220,8 @@ METRICS = Table(
         "layer_error": _control(
             "attribution:layer_error", "E of each named layer", "E", "lower", heading="E", role="layer"
         ),
-        "other_action_error": _control(
-            "findings:other_action_error",
-            "E of the action that fits an output best, where the declared one does not: the reason says which",
-            "E", "lower", floor="error", paired=False,
-        ),
-        "fixed_point_error": _control(
-            "findings:fixed_point_error",
-            "how far outputs are from symmetric at symmetric inputs, where one pass tests every element",
-            "E", "lower", floor="error", paired=False,
-        ),
+        "other_action_error": _found("findings:other_action_error", "E of the best action, if the declared misses"),
+        "fixed_point_error": _found("findings:fixed_point_error", "asymmetry of outputs at symmetric inputs, as E"),
         "excluded_pairs": _row(
             "accuracy:excluded_pairs", "pairs that leave accuracy because the element changes the label",
             "pairs", "neither", role="excluded pairs",

@@ -1,4 +1,4 @@
-"""Crystals in miniature: four atoms in a cell, of which three are real in every other one; vectors with known laws."""
+"""Crystals in miniature: four atoms, of which some are marked, and the vectors of their lattice's basis."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ ATOMS, LATTICE, SLOTS = Axis("atoms"), Axis("lattice"), Axis("slots")
 SAMPLES, COUNT = 24, 4
 
 
-def load(cell: str = "Vector", marked: str = "atoms") -> Arrays:
-    """The right declarations, or the cell as numbers, or marks of atoms along an axis of another name."""
+def load(basis: str = "Vector", marked: str = "atoms") -> Arrays:
+    """The right declarations, or the basis as numbers, or marks of atoms along an axis of another name."""
     generator = torch.Generator().manual_seed(0)
 
     def drawn(*shape: int) -> torch.Tensor:
         return torch.randn(SAMPLES, *shape, generator=generator, dtype=torch.float64)
 
     marks = (torch.rand(SAMPLES, COUNT, generator=generator) < 0.6).double()
-    value = {"Vector": Vector(), "Scalar": Scalar()}[cell]
+    value = {"Vector": Vector(), "Scalar": Scalar()}[basis]
     fields: dict[str, Field] = {
         "positions": Point().over(ATOMS),
-        "cell": value.over(LATTICE),
+        "basis": value.over(LATTICE),
         "marks": Scalar().over({"atoms": ATOMS, "slots": SLOTS}[marked]),
     }
-    leaves = {"positions": drawn(COUNT, 3), "cell": drawn(3, 3), "marks": marks}
+    leaves = {"positions": drawn(COUNT, 3), "basis": drawn(3, 3), "marks": marks}
     return Arrays(leaves, {}, fields=fields, target_fields={})

@@ -66,19 +66,19 @@ class Still(Twin):
 
 
 class Crystal(Twin):
-    """Forces along the vectors of the cell, weighed by how far along each an atom is."""
+    """Forces along the vectors of the basis, weighed by how far along each an atom is."""
 
-    inputs: Mapping[str, Field] = {**INPUTS, "cell": Vector().over(LATTICE)}
+    inputs: Mapping[str, Field] = {**INPUTS, "basis": Vector().over(LATTICE)}
 
-    def forward(self, positions: Tensor, cell: Tensor) -> Tensor:
-        along = torch.einsum("nai,nli->nal", positions, cell)
-        return self.strength * torch.einsum("nal,nli->nai", along.sin(), cell)
+    def forward(self, positions: Tensor, basis: Tensor) -> Tensor:
+        along = torch.einsum("nai,nli->nal", positions, basis)
+        return self.strength * torch.einsum("nal,nli->nai", along.sin(), basis)
 
 
 class Numbers(Crystal):
-    """The same where the cell is declared as numbers."""
+    """The same where the basis is declared as numbers."""
 
-    inputs: Mapping[str, Field] = {**INPUTS, "cell": Scalar().over(LATTICE)}
+    inputs: Mapping[str, Field] = {**INPUTS, "basis": Scalar().over(LATTICE)}
 
 
 class Marked(Twin):
