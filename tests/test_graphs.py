@@ -367,7 +367,12 @@ def test_exact_networks_are_at_the_floor_and_their_expressiveness_stands_beside(
     assert [columns[i] for i in (-1, -3)] == ["%", "%"]
     assert {"pairs", "told", "apart", "merged", "regular"} <= set(" ".join(lines[max(0, at - 3) : at + 1]).split())
     merged = frame[frame["metric"] == "merged_orbits"].set_index("model")["estimate"]
-    assert (merged.drop(["mlp", "mlp-shuffled"]) == 1).all(), "what is told apart beside what is not"
+    assert (merged[[*exact["model"].unique(), "projections"]] == 1).all(), "what is told apart beside what is not"
+    assert 0.1 < merged["signnet"] < 0.9, "eigenvalues that occur several times"
+    assert merged[["raw", "raw-flipped"]].max() < 0.1
+    by_signs = errors[errors["symmetry"].isin(["signs", "bases"])].groupby(["model", "symmetry"])["estimate"].max()
+    assert by_signs[[("signnet", "signs"), ("projections", "signs"), ("projections", "bases")]].max() < 5e-5
+    assert by_signs[[("raw", "signs"), ("raw", "bases"), ("signnet", "bases")]].min() > 1e-4
     assert merged[["mlp", "mlp-shuffled"]].max() < 0.1
     gate = symbench("gate", "--results", small / "results")
     assert gate.code == 0, gate.out

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field as Limits
 
@@ -16,9 +16,11 @@ from symbench.base.registry import Options
 from symbench.domains.common.datasets import DatasetRow, Split
 from symbench.domains.common.datasets.numbers import least_and_most
 from symbench.domains.common.models import ModelRow, Width
+from symbench.domains.common.models.adapters import AdapterRow
 
 NODES, EDGES = Axis("nodes"), Axis("edges")
 FEATURES: Mapping[str, Field] = {"features": Scalar().over(NODES)}
+EDGE_FEATURES: Mapping[str, Field] = {"edge_features": Scalar().over(EDGES)}
 LIST: Mapping[str, Field] = {"edges": Index("nodes").over(EDGES)}
 ENCODINGS: Mapping[str, Field] = {"encodings": Eigenvectors().over(NODES)}
 MATRIX: Mapping[str, Field] = {"adjacency": Scalar().over(NODES, NODES)}
@@ -69,6 +71,36 @@ class OfEigenvectors(Options):
     k: Annotated[int, Limits(ge=1, le=16)]
 
 
+class PygOptions(Options):
+    """``pyg/<NAME>``: what is between nodes and output; ``arguments`` are the network's own, such as ``heads: 4``.
+
+    ``degrees`` is for PNA: how many nodes of the training data have 0, 1, 2 ... neighbours.
+    """
+
+    width: Width = 32
+    depth: Annotated[int, Limits(ge=1, le=20)] = 3
+    readout: Readout = "graph"
+    pooling: Literal["sum", "mean", "max"] = "sum"
+    degrees: Annotated[
+        list[Annotated[int, Limits(ge=0)]], Limits(min_length=2, default_factory=lambda: [0, *[1] * 8])
+    ]
+    arguments: Annotated[dict[str, Any], Limits(default_factory=dict)]
+
+
+class PygDataOptions(Options):
+    """``pyg/<PATH>``: a data set's class, with its ``root``, ``name`` and further ``arguments``.
+
+    A class that knows of no ``split`` is cut in two: every fifth graph of a random order is for testing. ``target``
+    is the attribute that is to be predicted.
+    """
+
+    root: str = "data"
+    name: str | None = None
+    split: Literal["train", "test", "all"] = "all"
+    target: str = "y"
+    arguments: Annotated[dict[str, Any], Limits(default_factory=dict)]
+
+
 class AdjacencyMlpOptions(Options):
     """``adjacency-mlp``: width of the hidden layers; what is returned is of the graph, or of its ``nodes``."""
 
@@ -114,6 +146,30 @@ DATASETS = {
         GRAPHS,
         varying=lambda options: {**GRAPHS, **(ENCODINGS if options["encoding"] else {})},
     ),
+    "pyg/<PATH>": DatasetRow(
+        "symbench.domains.graphs.pyg.data:load",
+        "a data set of PyTorch Geometric, such as pyg/TUDataset with name: MUTAG",
+        PygDataOptions,
+        {**FEATURES, **LIST, **MASKS},
+        aliases=("torch_geometric/<PATH>", "TUDataset", "ZINC", "QM9"),
+    ),
+}
+SEQUENCES = {
+    "graphs": DatasetRow(
+        "symbench.domains.graphs.pyg.data:of_sequence",
+        "a sequence of PyTorch Geometric's graphs",
+        Options,
+        {**FEATURES, **LIST, **MASKS},
+        made_for="torch_geometric",
+    ),
+}
+ADAPTERS = {
+    "pyg": AdapterRow(
+        "symbench.domains.graphs.pyg.networks:Adapted",
+        "modules for PyTorch Geometric",
+        takes=frozenset({"x", "edge_index"}),
+        knows=frozenset({"batch", "edge_attr"}),
+    ),
 }
 MODELS = {
     "gnn": ModelRow(
@@ -135,6 +191,15 @@ MODELS = {
         EncodedGnnOptions,
         {**FEATURES, **ENCODINGS, **LIST, **MASKS},
         aliases=("signnet", "basisnet"),
+    ),
+    "pyg/<NAME>": ModelRow(
+        "symbench.domains.graphs.pyg.networks:Pyg",
+        "a network of PyTorch Geometric with a pooling behind it: GCN, GraphSAGE, GIN, GAT, PNA, EdgeCNN",
+        PygOptions,
+        {**FEATURES, **LIST, **MASKS},
+        source=True,
+        library="torch_geometric",
+        aliases=("torch_geometric/<NAME>", "PyG/<NAME>"),
     ),
     "adjacency-mlp": ModelRow(
         "symbench.domains.graphs.adjacency_mlp:AdjacencyMlp",

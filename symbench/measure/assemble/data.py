@@ -65,22 +65,22 @@ def load_dataset(suite: Suite, name: str, *, split: str | None = None, listen: L
 
 
 def _as_dataset(found: Any, where: str, options: Mapping[str, Any]) -> Dataset:
-    """What code returned; a sequence becomes a dataset with the options of its entry."""
-    usual = of_sequences()
-    if isinstance(found, Dataset):
-        found = checked(found, where)
-        fields = usual.options.model_fields.items()
-        given = [key for key, field in fields if options.get(key, field.default) != field.default]
-        if given:
-            own = {handling_of(field).noun for field in usual.fields.values()}
-            got = f"got {given[0]} for a {type(found).__name__}, which makes its own {one_of(own)}"
-            raise ConfigError(Problem(where, got, usual.summary))
-        return found
+    """What code returned; a sequence becomes a dataset, the usual one with the options of its entry."""
+    usual, row = of_sequences(), of_sequences(found)
     try:
-        made: Dataset = usual.load()(found, where=where, **options)
-        return made
+        if not isinstance(found, Dataset) and row is usual:
+            made: Dataset = usual.load()(found, where=where, **options)
+            return made
+        made = checked(found if isinstance(found, Dataset) else row.load()(found, where=where), where)
     except CellError as error:  # the first sample already cannot be read: nothing to run
         raise ConfigError(error.problems) from error
+    fields = usual.options.model_fields.items()
+    given = [key for key, field in fields if options.get(key, field.default) != field.default]
+    if given:
+        own = {handling_of(field).noun for field in usual.fields.values()}
+        got = f"got {given[0]} for a {type(found).__name__}, which makes its own {one_of(own)}"
+        raise ConfigError(Problem(where, got, usual.summary))
+    return made
 
 
 def output_count(dataset: Dataset, canvas: Canvas | None, where: str) -> int:

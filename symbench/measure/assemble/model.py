@@ -63,7 +63,7 @@ def build_module(
                     module = row.load()(**_sized(row, shapes, outputs), **entry.options, **parameters)
         finally:
             torch.set_default_dtype(default_dtype)  # a model's code may have changed it, for the next one too
-    module = module if isinstance(module, nn.Module) else adapted(module)
+    module = module if code is None and isinstance(module, nn.Module) else adapted(module)
     if not isinstance(module, nn.Module):
         raise ModelError(Problem(name, f"{entry.use} returned a {type(module).__name__}", "a torch.nn.Module"))
     _unfold(module)

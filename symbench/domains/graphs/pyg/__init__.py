@@ -1,0 +1,1 @@
+"""PyTorch Geometric: its networks and data sets, and modules and data sets that users have written for it."""
