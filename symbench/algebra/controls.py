@@ -25,6 +25,12 @@ Facts = Mapping[str, float | None]
 """What a control finds, by name; None where there is no such number."""
 
 
+def _none(count: int) -> Mapping[str, Tensor]:
+    """No samples."""
+    del count
+    return {}
+
+
 @dataclass(frozen=True)
 class Subject:
     """A model on a dataset, as a control meets it: in float64 where it runs in that.
@@ -35,6 +41,7 @@ class Subject:
         shapes: of the dataset's leaves, without the sample axis.
         outputs: the field of every output.
         rounding: the largest relative rounding error of one operation.
+        some: the leaves of so many samples of the dataset, or of all where there are fewer, unmoved.
     """
 
     run: Callable[[dict[str, Tensor]], dict[str, Tensor]]
@@ -42,6 +49,7 @@ class Subject:
     shapes: Mapping[str, tuple[int, ...]]
     outputs: Mapping[str, Field]
     rounding: float
+    some: Callable[[int], Mapping[str, Tensor]] = _none
 
 
 @dataclass(frozen=True)

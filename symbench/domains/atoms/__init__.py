@@ -10,13 +10,16 @@ from typing import Annotated, Literal
 from pydantic import Field as Limits
 
 from symbench.algebra.actions import ActionRow, Family
+from symbench.algebra.controls import ControlRow
 from symbench.algebra.groups import GroupRow
+from symbench.algebra.metrics import MetricRow
 from symbench.base.registry import Options
 from symbench.domains.atoms.datasets import DATASETS
+from symbench.domains.atoms.fields import CRYSTAL_LEAVES
 from symbench.domains.atoms.models import ADAPTERS, MODELS
 from symbench.domains.common.declarations import DeclarationRow
 
-__all__ = ["ACTIONS", "ADAPTERS", "DATASETS", "DECLARATIONS", "FAMILIES", "GROUPS", "MODELS"]
+__all__ = ["ACTIONS", "ADAPTERS", "CONTROLS", "DATASETS", "DECLARATIONS", "FAMILIES", "GROUPS", "METRICS", "MODELS"]
 
 HOME = "symbench.domains.atoms"
 
@@ -63,6 +66,31 @@ DECLARATIONS = {
         families=frozenset({"space", "motions", "spin"}),
         value="Vector",
     ),
+}
+CONTROLS = {
+    "supercell": ControlRow(
+        f"{HOME}.supercell:repeated",
+        "what becomes of energy, forces and stress where the cell is repeated along one of its vectors",
+        suits=CRYSTAL_LEAVES,
+        passes=56,
+    ),
+}
+METRICS = {
+    f"supercell_{name}": MetricRow(
+        f"{HOME}.scores:supercell_{name}",
+        f"largest change of {what} where a crystal's cell is repeated",
+        unit=unit,
+        better="lower",
+        scope="model",
+        heading=f"supercell {name}",
+        shown=(),
+        observations=False,
+    )
+    for name, what, unit in (
+        ("energy", "the energy for each atom", "eV/atom"),
+        ("forces", "a force", "eV/Å"),
+        ("stress", "a component of the stress", "eV/Å^3"),
+    )
 }
 STAYS = frozenset(
     {"Axis", "Index", "Vector", "PseudoVector", "PseudoScalar", "Tensor", "Voigt", "Spherical", "DirectSum", "Spinor"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import torch
 from torch import Tensor
 
@@ -34,10 +36,18 @@ def facts_by(row: ControlRow, name: str, job: Job, exact: Job) -> Facts:
 
 def _subject(job: Job) -> Subject:
     def run(leaves: dict[str, Tensor]) -> dict[str, Tensor]:
-        there = {name: x.to(job.device) for name, x in leaves.items()}
+        actions = job.prepared.actions
+        sent = {name: x.to(job.device) for name, x in leaves.items()}
+        # As actions carry them: what they would leave behind has to be there.
+        beside = {name: [sent[other] for other in actions[name].beside] for name in sent if name in actions}
+        there = {name: actions[name].carried(sent[name], beside[name]) for name in beside}
         count = len(next(iter(there.values())))
         found = [run_model(job, {name: x[some] for name, x in there.items()}) for some in slices(count, job.batch)]
         return {name: torch.cat([each[name] for each in found]) for name in found[0]}
 
+    def some(count: int) -> dict[str, Tensor]:
+        usable = (index for index in range(len(job.dataset)) if index not in job.dataset.unusable)
+        return dict(job.dataset.batch(list(islice(usable, count)), canvas=job.canvas).leaves)
+
     shapes = job.dataset.shapes(canvas=job.canvas)
-    return Subject(run, tuple(job.takes), shapes, job.output_fields, job.rounding)
+    return Subject(run, tuple(job.takes), shapes, job.output_fields, job.rounding, some)
