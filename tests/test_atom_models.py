@@ -259,3 +259,43 @@ def test_cells_that_cannot_be_are_refused() -> None:
         build("distance-net", leaves, cutoff=CUTOFF)(**{**leaves, "cell": flat})
     with pytest.raises(ModelError, match=r"neighbours: an atom has \d+ neighbours .* expected 5 at most. Say neigh"):
         build("distance-net", leaves, cutoff=CUTOFF, neighbours=5)(**leaves)
+
+
+# What energies entail.
+
+
+@pytest.mark.parametrize("name", ["distance-net", "egnn"])
+def test_forces_have_a_symmetric_jacobian_and_vectors_have_none(name: str) -> None:
+    """``dF_i / dx_j = dF_j / dx_i``: a kernel that keeps energies may still get forces wrong."""
+    leaves = {leaf: x[:1, :3] for leaf, x in molecules().items()}
+    others = {leaf: x for leaf, x in leaves.items() if leaf != "positions"}
+
+    def asymmetry(module: nn.Module, output: str) -> float:
+        jacobian = torch.func.jacrev(lambda x: module(positions=x, **others)[output][0])(leaves["positions"])
+        square = jacobian.reshape(9, 9).detach()
+        return float((square - square.T).abs().max() / square.abs().max())
+
+    assert asymmetry(build(name, leaves), "forces") < 1e-12
+    if name == "egnn":
+        assert asymmetry(build(name, leaves, readout="vectors"), "vectors") > 1e-3
+
+
+def test_nothing_pulls_at_a_perfect_crystal() -> None:
+    """Rock salt: every atom is a centre of inversion, so that forces are 0 and stress is a pressure, by symmetry."""
+    corner = torch.tensor([[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]], dtype=torch.float64)
+    edge = 5.64
+    turn = torch.from_numpy(Rotation.from_rotvec([0.3, 0.2, -0.9]).as_matrix())
+    leaves = {
+        "positions": (edge * torch.cat([corner, corner + 0.5]) @ turn.T)[None],
+        "species": torch.tensor([[11] * 4 + [17] * 4]),
+        "cell": (edge * torch.eye(3, dtype=torch.float64) @ turn.T)[None],
+        "periodic": torch.ones(1, 3, dtype=torch.int64),
+    }
+    module = build("distance-net", leaves)
+    found = module(**leaves)
+    assert found["forces"].abs().max() < 1e-12
+    assert torch.allclose(found["stress"][0], found["stress"][0, 0, 0] * torch.eye(3).double(), rtol=0, atol=1e-13)
+    assert found["stress"].abs().max() > 1e-6
+    moved = leaves["positions"].clone()
+    moved[0, 0] += 0.1
+    assert module(**{**leaves, "positions": moved})["forces"].abs().max() > 1e-4

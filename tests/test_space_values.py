@@ -255,6 +255,42 @@ def test_spinors_and_the_vectors_that_they_make(generator: torch.Generator) -> N
     assert not torch.allclose(act.act(g, odd), moved / (1 + moved.abs()), atol=0.1)
 
 
+@pytest.mark.parametrize("wrong", [False, True])
+def test_a_spinor_times_a_vector_is_a_spinor(wrong: bool, generator: torch.Generator) -> None:
+    """``(R x . sigma) U psi = U (x . sigma) psi``, and not where x is turned the other way."""
+    group, act = build("SU2", Spinor().over(ATOMS))
+    vectors = build("SU2", Vector().over(ATOMS))[1]
+    sigma = torch.tensor([[[0, 1], [1, 0]], [[0, -1j], [1j, 0]], [[1, 0], [0, -1]]], dtype=torch.complex128)
+
+    def times(x: Tensor, psi: Tensor) -> Tensor:
+        found = torch.einsum("...i,iab,...b->...a", x.to(sigma), sigma, torch.view_as_complex(psi.contiguous()))
+        return torch.view_as_real(found)
+
+    g, x, psi = group.sample(9, generator=generator), noise(2, 3, 3), noise(2, 3, 2, 2, seed=2)
+    turned = vectors.act(group.inverse(g) if wrong else g, x)
+    error = float((times(turned, act.act(g, psi)) - act.act(g, times(x, psi))).abs().max())
+    assert (error > 0.1) if wrong else (error < 2e-14)
+    twice = times(x, times(x, psi))
+    assert torch.allclose(twice, psi * x.square().sum(-1)[..., None, None], atol=1e-13), "(x . sigma)^2 = |x|^2"
+
+
+def test_what_is_odd_number_by_number_is_right_at_a_full_turn_alone(generator: torch.Generator) -> None:
+    """A network ``h(-psi) = -h(psi)``, without intercepts and with an odd activation, on all numbers of a spinor."""
+    group, act = build("SU2", Spinor().over(ATOMS))
+    torch.manual_seed(0)
+    layers = [torch.nn.Linear(4, 32, bias=False), torch.nn.Tanh(), torch.nn.Linear(32, 4, bias=False)]
+    net, psi = torch.nn.Sequential(*layers).double(), noise(40, 1, 2, 2)
+
+    @torch.no_grad()
+    def h(x: Tensor) -> Tensor:
+        return net(x.flatten(-2)).unflatten(-1, (2, 2))
+
+    assert torch.equal(h(act.act(-group.identity(), psi)), act.act(-group.identity(), h(psi)))
+    g = group.sample(9, generator=generator)
+    deviation = (h(act.act(g, psi)) - act.act(g, h(psi))).square().mean().sqrt()
+    assert deviation / h(psi).square().mean().sqrt() > 0.5
+
+
 def test_points_are_translated_and_vectors_are_not(generator: torch.Generator) -> None:
     group, act = build("E3", Point().over(ATOMS), reach=3.0)
     g, x = group.sample(5, generator=generator), noise(2, 4, 3)
