@@ -312,3 +312,5 @@ def test_a_constant_merges_everything_and_nothing_else_is_counted_as_merged() ->
 def test_a_model_on_matrices_of_its_own_width_is_a_reason() -> None:
     with pytest.raises(ModelError, match="regular graphs: the model takes weights"):
         separate_regular(subject(network("raw"), [*TAKES, "weights"]))
+    with pytest.raises(ModelError, match="regular graphs: the model takes matrices of 9 nodes, expected one for 41"):
+        separate_regular(subject(network("raw"), ["features", "adjacency"]))

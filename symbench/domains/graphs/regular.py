@@ -13,6 +13,7 @@ import numpy as np
 
 from symbench.algebra.controls import Facts, Subject
 from symbench.algebra.statistics import Array
+from symbench.base.errors import ModelError, Problem
 from symbench.domains.graphs.expressiveness import signatures_of, told_apart
 
 NODES = 41
@@ -33,6 +34,9 @@ def separate(subject: Subject) -> Facts:
     Raises:
         ModelError: the model takes other leaves than graphs are shown by, or graphs of its own width alone.
     """
+    if "adjacency" in subject.takes:  # the width of a matrix is built into whatever takes one
+        width = subject.shapes["adjacency"][0]
+        raise ModelError(Problem("regular graphs", f"the model takes matrices of {width} nodes", f"one for {NODES}"))
     shown = [with_skips(NODES, skip) for skip in SKIPS]
     values = signatures_of(shown, subject, NODES, int(shown[0].sum()), "regular graphs")
     apart = told_apart(values, subject.rounding)
