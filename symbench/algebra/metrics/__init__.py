@@ -249,7 +249,7 @@ METRICS = Table(
         ),
         "error_per_place_max": _row(
             "places:error_per_place_max", "largest deviation at any place",
-            "place", "lower", floor="place", paired=False, heading="max per place", shown=("table",),
+            "place", "lower", floor="place", paired=False, shown=(),
         ),
         "cosine_per_place": _row(
             "places:place_cosine",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 from torch import Tensor
@@ -39,9 +39,9 @@ class Handling:
         del side
         return ()
 
-    def rendered(self, sample: Tensor) -> bytes | None:
-        """A sample as a PNG, to be looked at; None where it is nothing to see."""
-        del sample
+    def rendered(self, sample: Tensor, beside: Mapping[str, Tensor] | None = None) -> bytes | None:
+        """A sample as a PNG, with what other leaves it has ``beside``; None where it is nothing to see."""
+        del sample, beside
         return None
 
     def about_failure(self, error: str, shape: tuple[int, ...]) -> str | None:
@@ -63,8 +63,10 @@ def _handling(kind: str) -> Handling | None:
 
 
 def handling_of(field: Field) -> Handling:
-    """What can be done with the values of a field: as its outermost places of a known kind are handled."""
-    return next((known for each in field.places if (known := _handling(each.kind)) is not None), Handling())
+    """What can be done with the values of a field: as its kinds of value and places are handled together, where there
+    is a row for those; else as its outermost places of a known kind."""
+    kinds = (field.key, *(each.kind for each in field.places)) if field.places else ()
+    return next((known for kind in kinds if (known := _handling(kind)) is not None), Handling())
 
 
 def about_failure(error: str, shapes: Sequence[tuple[int, ...]]) -> str | None:

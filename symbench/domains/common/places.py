@@ -1,7 +1,8 @@
 """The kinds of places that domains know how to handle. Needs no torch.
 
 To add one: write a subclass of :class:`~symbench.domains.common.handling.Handling` in the folder of the domain, and
-in its ``__init__.py`` a row of ``PLACES`` under the kind of the places. Of a kind without a row nothing is known, and
+in its ``__init__.py`` a row of ``PLACES`` under the kind of the places, or under the kinds of value and places as a
+field's ``key`` has them, for such values alone. Of a kind without a row nothing is known, and
 nothing is done with it.
 """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Mapping
 
 import torch
 from PIL import Image as Pil
@@ -41,8 +42,9 @@ class Pixels(Handling):
             found |= {below, below + 1, below + power, below + power + 1}
         return sorted(size for size in found if size > 4 and size != side)
 
-    def rendered(self, sample: Tensor) -> bytes | None:
+    def rendered(self, sample: Tensor, beside: Mapping[str, Tensor] | None = None) -> bytes | None:
         """A picture, at most 224 pixels a side; None unless it has 1 or 3 channels."""
+        del beside
         return png(sample)
 
     def about_failure(self, error: str, shape: tuple[int, ...]) -> str | None:

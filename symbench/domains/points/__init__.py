@@ -9,10 +9,12 @@ from pydantic import Field as Limits
 from symbench.algebra.actions import ActionRow, Family
 from symbench.algebra.groups import GroupRow
 from symbench.base.registry import Options
+from symbench.domains.common.places import PlacesRow
 from symbench.domains.points.datasets import DATASETS
+from symbench.domains.points.figures import FIGURES
 from symbench.domains.points.models import MODELS
 
-__all__ = ["ACTIONS", "DATASETS", "FAMILIES", "GROUPS", "MODELS"]
+__all__ = ["ACTIONS", "DATASETS", "FAMILIES", "FIGURES", "GROUPS", "MODELS", "PLACES"]
 
 
 class RotationOptions(Options):
@@ -150,3 +152,8 @@ ACTIONS = dict(
         _row("spin", "Spinor", "linear:Spinors", "spin pairs of complex numbers of spin 1/2"),
     ]
 )
+
+PLACES = {
+    "Point over Axis": PlacesRow("symbench.domains.points.handling:Structure", "points of space", unit="point"),
+}
+"""By kinds of value and places: other values over an axis are nothing to look at."""

@@ -97,7 +97,8 @@ def _row(job: Job, reference: Reference, each: Worst) -> dict[str, Any] | None:
     for name, number in (("before", 0), ("after", each.element)):
         leaves, targets = view_leaves(job, [each.sample], number)
         seen = job.prepared.actions[job.prepared.on].finish(leaves[job.prepared.on])
-        picture = _shown(job).rendered(seen[0])
+        others = {leaf: values[0] for leaf, values in leaves.items() if leaf != job.prepared.on}
+        picture = _shown(job).rendered(seen[0], others)
         if picture is None:
             return None
         row[f"image_{name}"] = picture

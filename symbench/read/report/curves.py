@@ -21,15 +21,24 @@ FEWEST_SIZES = 2
 def sketches(scene: Scene) -> Iterator[Sketch]:
     """A plot for a symmetry whose elements move by different amounts."""
     rows = scene.at_elements
-    data = by_size(rows)
-    data = data.assign(chance=rows["chance"].iloc[0]) if "chance" in rows and len(rows) else data
-    if data["size"].nunique() < FEWEST_SIZES:
-        return
-    accuracy = data[data["metric"] == AT_EACH]
-    spans = span(accuracy) if len(accuracy) else ""
-    alt = f"Accuracy and equivariance error over how far the element moves, one curve for each model. {spans}"
-    figure = figure_of(data, scene.models, scene.unit, scene.metrics)
-    yield Sketch(f"Over the size of the element: {scene.name}", alt, figure, data)
+    for output, mine in by_output(rows):
+        data = by_size(mine)
+        data = data.assign(chance=mine["chance"].iloc[0]) if "chance" in mine and len(mine) else data
+        if data["size"].nunique() < FEWEST_SIZES:
+            continue
+        accuracy = data[data["metric"] == AT_EACH]
+        spans = span(accuracy) if len(accuracy) else ""
+        alt = f"Accuracy and equivariance error over how far the element moves, one curve for each model. {spans}"
+        figure = figure_of(data, scene.models, scene.unit, scene.metrics)
+        title = f"Over the size of the element: {scene.name}{f', {output}' if output else ''}"
+        yield Sketch(title, alt, figure, data, (output,) if output else ())
+
+
+def by_output(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """The rows of each output, by its name where there are several: errors of two are in two units."""
+    if rows.empty or rows["output"].nunique() < 2:
+        return [("", rows)] if len(rows) else []
+    return [(str(name), group) for name, group in rows.groupby("output", sort=False)]
 
 
 def by_size(rows: pd.DataFrame) -> pd.DataFrame:

@@ -112,7 +112,7 @@ def picture(data: bytes, side: int = SIDE) -> Picture | None:
             if max(width, height) <= side:
                 image.verify()
                 return Picture(_url("png", data), width, height, max(width, height) <= 48)
-            small = image.convert("RGB")
+            small = image.convert("RGBA" if "A" in image.getbands() else "RGB")
             small.thumbnail((side, side))
             buffer = BytesIO()
             small.save(buffer, "WEBP", quality=75)

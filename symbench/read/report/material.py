@@ -13,11 +13,11 @@ import pandas as pd
 from symbench.algebra.groups import built_in_family
 from symbench.algebra.metrics import Metrics
 from symbench.algebra.metrics.brought import of_manifest
-from symbench.base.records import CellRecord, CellStatus, Manifest
+from symbench.base.records import CellRecord, CellStatus, ElementRecord, Manifest
 from symbench.measure.store import Store
 from symbench.read.report.outputs import first_trainings, piece, side_by_side
 from symbench.read.report.pieces import Parted, groups_of, parted
-from symbench.read.report.scene import Elements, Scene, Spot, scenes
+from symbench.read.report.scene import Elements, Measured, Scene, Spot, scenes
 from symbench.read.studies import Answer, answers
 
 
@@ -102,7 +102,20 @@ class Material:
 
     def scenes(self) -> Iterator[Scene]:
         """What figures are drawn from."""
-        return scenes(self.shown, self.elements(), self.models, self.metrics)
+        return scenes(self.shown, self.elements(), self.models, self.metrics, self.measured())
+
+    def measured(self) -> dict[Spot, list[Measured]]:
+        """The cells of every symmetry on every dataset, a model once."""
+        found: dict[Spot, list[Measured]] = {}
+        for part in self.parts:
+            for cell in (
+                cell for cell in part.manifest.cells if cell.model in part.names and cell.status != "failed"
+            ):
+                there = found.setdefault((cell.symmetry, cell.dataset), [])
+                name = part.names[cell.model]
+                if all(each.model != name for each in there):
+                    there.append(Measured(name, part.store, cell.key))
+        return found
 
     def elements(self) -> dict[Spot, Elements]:
         """The elements of every symmetry on every dataset, those of all runs together."""
@@ -120,7 +133,7 @@ class Material:
                     spot = place if stratum is None else (piece(place[0], stratum), place[1])
                     rows = pd.DataFrame(
                         [
-                            {"element": e.label, "kind": e.kind, "size": e.size, **e.parameters}
+                            {"element": e.label, "kind": e.kind, "size": e.size, **_piece_of(e), **e.parameters}
                             for e in record.elements
                             if stratum is None or e.stratum == stratum
                         ]
@@ -129,6 +142,10 @@ class Material:
                     rows = pd.concat([first.rows, rows]).drop_duplicates("element", ignore_index=True)
                     found[spot] = replace(first, rows=rows)
         return found
+
+
+def _piece_of(element: ElementRecord) -> dict[str, str]:
+    return {} if element.stratum is None else {"piece": element.stratum}
 
 
 def _in_words(recipe: Mapping[str, Any]) -> str:

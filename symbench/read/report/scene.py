@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import pandas as pd
 
 from symbench.algebra.metrics import Metrics, shown_in
+from symbench.read.estimates import Cells
 from symbench.read.report import chance
 
 Spot = tuple[str, str]
@@ -31,6 +33,21 @@ class Elements:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """A cell, for figures that need its observations.
+
+    Attributes:
+        model: what the report calls it.
+        cells: where its files are.
+        key: its key.
+    """
+
+    model: str
+    cells: Cells
+    key: str
+
+
+@dataclass(frozen=True)
 class Scene:
     """One symmetry on one dataset, for figures.
 
@@ -45,6 +62,7 @@ class Scene:
         report: the estimates of the whole report.
         models: all of the report's, in the order of their looks.
         metrics: that the report knows.
+        measured: the cells behind it; none where it is a piece of a symmetry.
         over: the parameters of the elements that the figure is drawn over, as its row names them.
     """
 
@@ -57,6 +75,7 @@ class Scene:
     report: pd.DataFrame
     models: Sequence[str]
     metrics: Metrics
+    measured: Sequence[Measured] = ()
     over: tuple[str, ...] = ()
 
     @property
@@ -71,7 +90,11 @@ class Scene:
 
 
 def scenes(
-    frame: pd.DataFrame, elements: Mapping[Spot, Elements], models: Sequence[str], metrics: Metrics
+    frame: pd.DataFrame,
+    elements: Mapping[Spot, Elements],
+    models: Sequence[str],
+    metrics: Metrics,
+    measured: Mapping[Spot, Sequence[Measured]] = MappingProxyType({}),
 ) -> Iterator[Scene]:
     """Every symmetry on every dataset, in the order of the report.
 
@@ -80,6 +103,7 @@ def scenes(
         elements: of every (symmetry, dataset), as far as they are known.
         models: all of the report's, in the order of their looks.
         metrics: that the report knows.
+        measured: the cells of every (symmetry, dataset).
     """
     curves = list(shown_in("curve", metrics))
     for (dataset, symmetry), rows in frame[frame["symmetry"].notna()].groupby(["dataset", "symmetry"], sort=False):
@@ -90,7 +114,8 @@ def scenes(
         if not math.isnan(level):
             at_elements = at_elements.assign(chance=level)
         place = (str(symmetry), str(dataset))
-        yield Scene(*place, rows, at_elements, known.unit, known.family, frame, models, metrics)
+        behind = measured.get(place, ())
+        yield Scene(*place, rows, at_elements, known.unit, known.family, frame, models, metrics, behind)
 
 
 NOTHING = Elements(pd.DataFrame({"element": pd.Series(dtype=object), "kind": [], "size": []}))

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -189,16 +188,11 @@ def cell_of(row: object, metric: MetricRow) -> Cell:
         return Cell("–", str(getattr(row, "reason", "")))
     floor = float(getattr(row, "floor", math.nan))
     ends = (None, None) if math.isnan(low) else (low, high)
-    if metric.unit == OWN:
-        show = partial(_with_unit, show, str(getattr(row, "unit", "")))
+    text = f"{show(estimate)} {getattr(row, 'unit', '')}" if metric.unit == OWN else show(estimate)
     if estimate <= floor and getattr(row, "better", "") == "lower":
         words = "not resolved below" if metric.floor == "reference" else "at the floor,"
-        return Cell(show(estimate), f"{words} {show(floor)}", estimate, *ends)
-    return Cell(show(estimate), "" if math.isnan(low) else f"[{show(low)}, {show(high)}]", estimate, *ends)
-
-
-def _with_unit(show: Callable[[float], str], unit: str, value: float) -> str:
-    return f"{show(value)} {unit}"
+        return Cell(text, f"{words} {show(floor)}", estimate, *ends)
+    return Cell(text, "" if math.isnan(low) else f"[{show(low)}, {show(high)}]", estimate, *ends)
 
 
 def _note(over_all: pd.DataFrame, group: pd.DataFrame) -> str:
