@@ -9,7 +9,7 @@ from conftest import ROOT, Case, CaseOf
 
 import symbench as sb
 from symbench.base.records import CellRecord
-from symbench.read.report import tables
+from symbench.read.report import headlines, tables
 
 CASES = ROOT / "tests" / "cases"
 NAMED = {
@@ -64,6 +64,17 @@ def test_verdicts_and_the_report_say_so(twins: sb.Run) -> None:
     for (model, _), words in NAMED.items():
         mine = [line for line in said if line.startswith(f"{model}: ") and words in line]
         assert len(mine) == 1, f"{model} is named once, not {len(mine)} times"
+
+
+def test_the_page_begins_with_it(twins: sb.Run) -> None:
+    frame = twins.estimates()
+    said = [
+        text
+        for text, tone in headlines.of(twins.manifest.cells, frame, tables.boards(frame), [], None)
+        if tone == "bad"
+    ]
+    assert any("clamped under turns" in text and NAMED["clamped", "turns"] in text for text in said)
+    assert sum("is broken: " in text for text in said) == headlines.MOST_CAUSED
 
 
 def test_symmetric_inputs_tell_in_one_pass(twins: sb.Run) -> None:

@@ -79,7 +79,7 @@ def _float64(seen: Context, found: Found) -> list[Value]:
     elif e64 < EXACT:
         verdict = "exact" if e64 == 0 else f"exact: {e32 / e64:.0e} times less than in the suite's dtype"
     elif not _halves(seen) and e64 > floor and 0.5 <= e32 / e64 <= 2:
-        verdict = _geometry(seen, EXACT) or _otherwise(seen) or "broken: precision does not matter"
+        verdict = _geometry(seen, EXACT) or _otherwise(seen) or PLAINLY
     else:
         verdict = _undetermined(seen)
     return [replace(seen.of_control("float64", Value(e64)), reason=verdict)]
@@ -105,6 +105,8 @@ does not run in float64, the reason holds what can be said without that.
 """
 LOSING = ("lossy", "resampled")
 """Kinds of elements under which an exact model has an error."""
+PLAINLY, BEYOND = "broken: precision does not matter", "broken: far beyond rounding in float32"
+"""The verdicts that name no cause."""
 AS_IT_RUNS = "as it runs, without float64"
 """What marks a verdict on a model that does not run in float64."""
 HIDDEN = 1e-2
@@ -117,7 +119,7 @@ def _as_it_runs(seen: Context) -> str:
     if error <= single <= HIDDEN:
         verdict = "exact to rounding"
     elif not _halves(seen) and error > max(10 * single, 10 * seen.controls.get("error", 0.0)):
-        verdict = _geometry(seen, single) or _otherwise(seen) or "broken: far beyond rounding in float32"
+        verdict = _geometry(seen, single) or _otherwise(seen) or BEYOND
     else:
         verdict = _undetermined(seen, "rounding in float32 may explain it")
     return f"{verdict}, {AS_IT_RUNS}: {seen.reasons.get('precision', 'it was not tried')}"
@@ -129,7 +131,10 @@ def _halves(seen: Context) -> bool:
 
 def _otherwise(seen: Context) -> str | None:
     """Broken by what is declared: another action fits, or a leaf or an action is not what it is taken for."""
-    found = next((each.words for each in seen.findings.values() if each.words and each.control != FIXED), None)
+    found = next(
+        (each.words for each in seen.findings.values() if each.words and each.control not in (FIXED, "exactness")),
+        None,
+    )
     return None if found is None else f"broken: {found}"
 
 
@@ -137,7 +142,8 @@ def _undetermined(seen: Context, otherwise: str = "is there lower precision insi
     """With the submodules that compute in lower precision: those in half precision, where there are any."""
     named = [f"{name} ({dtype})" for name, dtype in seen.lower.items() if dtype != "float32" or not _halves(seen)]
     if not named:
-        return f"undetermined: {otherwise}"
+        found = seen.findings.get("exactness")
+        return f"undetermined: {otherwise if found is None else found.words}"
     more = f" and {len(named) - 3} more" if len(named) > 3 else ""
     return f"undetermined: lower precision inside {', '.join(named[:3])}{more}"
 

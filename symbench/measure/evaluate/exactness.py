@@ -23,7 +23,7 @@ from symbench.measure.evaluate.examined import Examined, NoBudget, joined
 from symbench.measure.evaluate.extent import nearest
 from symbench.measure.evaluate.job import Job, kinds, load_leaves, sides
 from symbench.measure.evaluate.plans import FEW, GEOMETRY, MOST_ELEMENTS
-from symbench.measure.evaluate.precision import lower_inside
+from symbench.measure.evaluate.precision import lower_inside, rounded_inputs
 from symbench.measure.evaluate.reference import Reference
 from symbench.measure.evaluate.rows import (
     Columns,
@@ -99,6 +99,7 @@ def compare_precisions(cell: Examined) -> str | None:
     runs = {"suite dtype": Errors(cell, cell.job, cell.moved)}
     if cell.doubled[0] is not None:
         runs["float64"] = Errors(cell, cell.doubled[0])
+    found = None
     for size in sizes:
         found = _look(cell, runs, spread(numbers, size.elements), size.samples, len(numbers))
         if found == BROKEN or (found is not None and size.elements == len(numbers)):
@@ -113,6 +114,8 @@ def compare_precisions(cell: Examined) -> str | None:
                 )
     if deviates(cell.found.tables, cell.references):
         cell.found.lower = lower_inside(cell.best, cell.chosen)
+        if not cell.found.lower and found != BROKEN:
+            cell.found.findings += rounded_inputs(cell.best, cell.chosen)
     return None
 
 

@@ -16,10 +16,12 @@ from torch.utils._pytree import tree_leaves
 
 from symbench.base.code import shortened
 from symbench.base.errors import ModelError
+from symbench.base.records import FindingRecord
 from symbench.domains.common.models.running import named, uncompiled
 from symbench.measure.evaluate.forward import run_model
 from symbench.measure.evaluate.job import Job, load_leaves
 from symbench.measure.evaluate.plans import FOLLOWED
+from symbench.measure.evaluate.rounded import Leaves, format_of, rounding
 
 HALVES = {torch.bfloat16: 8, torch.float16: 11}
 """Formats of half precision, and the bits of their significands."""
@@ -99,7 +101,7 @@ def lower_inside(job: Job, samples: Sequence[int]) -> dict[str, str]:
             outputs = run_model(job, leaves)
     except ModelError:  # it does not run under a dispatch mode
         return {}
-    found, whole = dict(mode.found), type(job.model.module).__name__
+    found, whole = dict(mode.found) or _told_by_numbers(job, leaves, least), type(job.model.module).__name__
     given = [x for x in leaves.values() if x.is_floating_point()]
     for value in outputs.values():
         suspected = half_format(value)
@@ -110,6 +112,31 @@ def lower_inside(job: Job, samples: Sequence[int]) -> dict[str, str]:
     if "" in found and len(found) > 1:
         del found[""]
     return {name or whole: named(dtype) for name, dtype in found.items()}
+
+
+def _told_by_numbers(job: Job, leaves: Leaves, least: float) -> dict[str, torch.dtype]:
+    """The same of what no operator of torch shows: :mod:`symbench.measure.evaluate.rounded`."""
+    if len(next(iter(leaves.values()))) < FOLLOWED or job.device.startswith("mps"):
+        return {}
+    try:
+        with uncompiled(Narrowed):
+            return rounding(job.model.module, lambda x: run_model(job, x), leaves, least)
+    except ModelError:  # it does not take hooks, or numbers in between
+        return {}
+
+
+def rounded_inputs(job: Job, samples: Sequence[int]) -> list[FindingRecord]:
+    """A finding where leaves whose numbers are computed with arrive in a coarser format than the model's, in float64:
+    their error was made before it, and none of the model's submodules has to round.
+    """
+    leaves, fields = load_leaves(job, samples[:FOLLOWED])[0], job.dataset.fields
+    computed = [name for name in job.takes if job.prepared.is_computed(name, fields[name])]
+    known = {name: format_of(leaves[name], torch.finfo(job.dtype).eps) for name in computed}
+    named_ = [f"{name} ({named(dtype)})" for name, dtype in known.items() if dtype is not None]
+    if not named_:
+        return []
+    words = f"no submodule rounds; inputs are already rounded: {', '.join(named_)}"
+    return [FindingRecord(control="exactness", words=words, samples=min(FOLLOWED, len(samples)), elements=1)]
 
 
 class Narrowed(TorchDispatchMode):

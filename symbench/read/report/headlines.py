@@ -16,11 +16,13 @@ from symbench.read.report.pieces import Parted
 from symbench.read.report.places import Places
 from symbench.read.report.ranks import CLEAN, ORBIT, Ranked
 from symbench.read.report.tables import Board, whole
-from symbench.read.report.verdicts import EXACTNESS, unequal, where_exact
+from symbench.read.report.verdicts import EXACTNESS, caused, unequal, where_exact
 
 ENOUGH = 4
 """Sentences, where there is that much to say; the rest stand in the leaderboard."""
 UNEQUAL = "Targets are moved otherwise than outputs, or lengths change, so that losses over the orbit are in doubt"
+MOST_CAUSED = 3
+"""Sentences about models whose fault has a name; the others stand below their tables."""
 NEWS = {"pass": "good", "fail": "bad", "error": "bad"}
 
 
@@ -59,6 +61,7 @@ def of(
     ]
     if wrong:
         found.append((f"{UNEQUAL}: {_some(wrong)}.", "bad"))
+    found += [(f"{text}.", "bad") for text in _caused(frame, places)]
     found += [(f"Under {places.name(*each.place)}, {each.model} {each.text}.", "bad") for each in parted]
     found += _breaks(ranked, places)
     found += _turned(ranked, places)
@@ -164,6 +167,15 @@ def _exact(frame: pd.DataFrame, places: Places) -> list[str]:
             place = places.name(str(symmetry), str(dataset), str(row.output)) + where_exact(group)
             found.setdefault(str(row.model), []).append(place)
     return [f"{model} under {' and '.join(under)}" for model, under in found.items()]
+
+
+def _caused(frame: pd.DataFrame, places: Places) -> list[str]:
+    """What models that are broken do instead of what is declared: in a sentence each, the first of them."""
+    rows = caused(frame).drop_duplicates(["model", "output", "symmetry", "dataset"]).head(MOST_CAUSED)
+    return [
+        f"{row.model} under {places.name(str(row.symmetry), str(row.dataset), str(row.output))} is broken: {row.why}"
+        for row in rows.itertuples()
+    ]
 
 
 def _some(names: Sequence[str], most: int = 6) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from symbench.algebra.metrics import role_of
-from symbench.algebra.metrics.equivariance import AS_IT_RUNS
+from symbench.algebra.metrics.equivariance import AS_IT_RUNS, BEYOND, PLAINLY
 
 EXACTNESS, SUM, PLACE = (role_of(role) for role in ("exactness", "adding up", "worst place"))
 
@@ -19,9 +19,18 @@ def verdicts(group: pd.DataFrame) -> list[str]:
         before, as_it_runs, _ = str(row.reason).partition(AS_IT_RUNS)  # why it does not run in float64 comes last
         words = before + as_it_runs
         words = f"exact in float64{where_exact(group)}" if words.startswith("exact") and not as_it_runs else words
-        words = "broken at any precision" if words == "broken: precision does not matter" else words
+        words = "broken at any precision" if words == PLAINLY else words
         by_words.setdefault(words, []).append(str(row.model))
     return [f"{', '.join(models)}: {words}" for words, models in by_words.items()]
+
+
+def caused(frame: pd.DataFrame) -> pd.DataFrame:
+    """The verdicts on models that are broken by something that controls could name, ``why`` in a column."""
+    rows = frame[
+        (frame["metric"] == EXACTNESS) & frame["reason"].astype("string").str.startswith("broken: ", na=False)
+    ]
+    rows = rows[~rows["reason"].str.startswith((PLAINLY, BEYOND))]
+    return rows.assign(why=[str(text).partition(": ")[2].partition(f", {AS_IT_RUNS}")[0] for text in rows["reason"]])
 
 
 def unequal_sums(over_all: pd.DataFrame) -> list[str]:

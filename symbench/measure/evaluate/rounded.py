@@ -1,0 +1,173 @@
+"""Which submodule rounds: told from its numbers, whatever it runs in.
+
+What computes in NumPy, in onnxruntime, in a custom kernel or in a scripted function shows no operator that casts.
+But an output that is of a coarser format one number and all, of inputs that are not, comes from a cast: numbers that
+are computed in float64 are so by chance once in 2^29 times. Whole numbers and zeros are of every format.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
+
+Leaves = dict[str, Tensor]
+FORMATS = {torch.bfloat16: 8, torch.float16: 11, torch.float32: 24}
+"""Formats below float64, and the bits of their significands, the coarsest first."""
+FEWEST = 3
+"""Different numbers that have to be of a format before it is suspected."""
+OFF = 1e-7
+"""By how much, relative to it, a leaf is changed that is of a coarser format itself: a cast of it would not show."""
+
+
+def format_of(values: Tensor, least: float = 0.0) -> torch.dtype | None:
+    """The coarsest format that all of some numbers are of, though nothing else makes them so round.
+
+    Whole numbers, one-hots, and shares of a power of two are of these formats too: numbers of ``b`` bits on one grid.
+    Numbers of ``b`` bits that each have a grid of their own come from a floating-point format.
+
+    Args:
+        values: any numbers.
+        least: the rounding of the format that they may be of anyway; coarser ones count.
+    """
+    numbers = values.detach().double().abs().flatten().unique()
+    numbers = numbers[torch.isfinite(numbers) & (numbers > 0)]
+    numbers = numbers[numbers != numbers.round()]
+    if len(numbers) < FEWEST:
+        return None
+    significand, exponent = torch.frexp(numbers)
+    scaled = (significand * 2.0**53).long()
+    lowest = exponent - 53 + (scaled & -scaled).double().log2().long()  # of the bits that are set
+    for dtype, bits in FORMATS.items():
+        if torch.finfo(dtype).eps > least and of_format(numbers, dtype):
+            return dtype if int(exponent.max()) - int(lowest.min()) > bits else None
+    return None
+
+
+def of_format(values: Tensor, dtype: torch.dtype) -> bool:
+    """Whether a format holds all of some numbers."""
+    return bool(torch.equal(values.to(dtype).double(), values.double()))
+
+
+def finer(values: Tensor) -> Tensor:
+    """Numbers next to some, in float64, that no coarser format holds: as good an input, in which casts show."""
+    if not values.is_floating_point():
+        return values
+    noise = torch.Generator().manual_seed(0)
+    change = torch.rand(values.shape, generator=noise, dtype=torch.float64).to(values.device)
+    return values.double() * (1 + OFF * (change - 0.5))
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Numbers on their way: what a submodule gave, or was given by the one that calls it.
+
+    Attributes:
+        name: of the submodule that they would have been rounded in.
+        fine: whether its inputs are of no coarser format.
+        numbers: the tensors.
+    """
+
+    name: str
+    fine: bool
+    numbers: tuple[Tensor, ...]
+
+
+class Listening:
+    """Hears what goes into submodules and what comes out.
+
+    Attributes:
+        heard: in the order of the calls.
+    """
+
+    def __init__(self, coarser: torch.dtype) -> None:
+        self.coarser = coarser
+        self.heard: list[Heard] = []
+        self._stack: list[tuple[str, bool]] = []
+
+    @contextlib.contextmanager
+    def to(self, module: nn.Module) -> Iterator[None]:
+        """While a module runs."""
+        handles: list[Any] = []
+        try:
+            for name, each in module.named_modules():
+                if not isinstance(each, torch.jit.ScriptModule):  # takes no hooks
+                    handles.append(each.register_forward_pre_hook(self._before(name), with_kwargs=True))
+                    handles.append(each.register_forward_hook(self._after(name), with_kwargs=True))
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _before(self, name: str) -> Callable[..., None]:
+        def before(_: nn.Module, args: Any, kwargs: Any) -> None:
+            given = _numbers((args, kwargs))
+            fine = any(not of_format(x, self.coarser) for x in given)
+            if self._stack and not fine:  # rounded by the caller, if by anybody
+                self.heard.append(Heard(*self._stack[-1], given))
+            self._stack.append((name, fine))
+
+        return before
+
+    def _after(self, name: str) -> Callable[..., None]:
+        def after(_: nn.Module, __: Any, ___: Any, returned: Any) -> None:
+            self.heard.append(Heard(*self._stack.pop(), _numbers(returned)))
+
+        return after
+
+
+def rounding(
+    module: nn.Module, run: Callable[[Leaves], object], leaves: Leaves, least: float
+) -> dict[str, torch.dtype]:
+    """The submodules that round what depends on the inputs, the innermost of them, with the format.
+
+    Two runs, of the samples in either order: what does not change between them is a table. So are numbers that are
+    all among the weights: a model in float64 has those as float32 had them.
+
+    Args:
+        module: runs within ``run``.
+        run: the model on leaves ``(n, ...)``, in the precision that is asked of it.
+        leaves: of two samples or more.
+        least: the rounding of that precision.
+    """
+    coarser = torch.float32 if least < torch.finfo(torch.float32).eps else torch.bfloat16
+    runs = [Listening(coarser), Listening(coarser)]
+    for each, order in zip(runs, (leaves, {name: x.flip(0) for name, x in leaves.items()}), strict=True):
+        with each.to(module):
+            run({name: finer(x) for name, x in order.items()})
+    found: dict[str, torch.dtype] = {}
+    if [each.name for each in runs[0].heard] != [each.name for each in runs[1].heard]:
+        return found
+    for one, other in zip(runs[0].heard, runs[1].heard, strict=True):
+        for x, y in zip(one.numbers, other.numbers, strict=False):
+            if not one.fine or x.shape != y.shape or _looked_up(module, x[x != y]):
+                continue
+            dtype = format_of(x[x != y], least)
+            if dtype is not None and torch.finfo(dtype).eps > _eps(found.get(one.name)):
+                found[one.name] = dtype
+    return {name: dtype for name, dtype in found.items() if not any(_within(other, name) for other in found)}
+
+
+def _looked_up(module: nn.Module, values: Tensor) -> bool:
+    """Whether all of some numbers are weights of a module, as rows of a code book are."""
+    known = [
+        x.detach().double().flatten() for x in (*module.parameters(), *module.buffers()) if x.is_floating_point()
+    ]
+    return bool(known) and bool(torch.isin(values.double(), torch.cat(known)).all())
+
+
+def _eps(dtype: torch.dtype | None) -> float:
+    return 0.0 if dtype is None else torch.finfo(dtype).eps
+
+
+def _within(inner: str, outer: str) -> bool:
+    return inner != outer and (not outer or inner.startswith(f"{outer}."))
+
+
+def _numbers(values: Any) -> tuple[Tensor, ...]:
+    return tuple(x.detach() for x in tree_leaves(values) if isinstance(x, Tensor) and x.is_floating_point())
