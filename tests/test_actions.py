@@ -100,7 +100,7 @@ def test_resampled_actions_obey_the_law_on_smooth_images(
 
 def test_every_registered_action_is_tested() -> None:
     here = {"turn", "shift", "slide", "move", "zoom", "turn-and-zoom", "patches", "pixels", "rows"}
-    in_test_fields = {"rename", "turn-vectors", "turn-pseudovectors"}
+    in_test_fields = {"rename", "turn-vectors", "turn-pseudovectors", "negate-eigenvectors", "turn-eigenspaces"}
     in_test_space = {name for name, row in ACTIONS.rows.items() if row.family in {"space", "motions", "spin"}}
     in_test_space |= {
         name for name, row in ACTIONS.rows.items() if row.family in {"wraps", "lattices"}

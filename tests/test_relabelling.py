@@ -15,7 +15,7 @@ from symbench.algebra import actions, groups
 from symbench.algebra.actions.base import Action, Move, ready
 from symbench.algebra.groups.base import Group
 from symbench.base.errors import ConfigError, DataError, ImpossiblePair
-from symbench.base.registry import Options
+from symbench.base.registry import Options, checked_options
 from symbench.domains.atoms.actions.relabel import MixVectors, WrapPoints
 from symbench.domains.atoms.fields import ATOMS, CRYSTAL_LEAVES, CRYSTAL_TARGETS
 from symbench.domains.atoms.groups.lattice import Bases, determinant
@@ -347,3 +347,34 @@ def test_no_cell_no_wrapping(case: CaseOf) -> None:
     ran, _ = run(case, WRAP, data="{cell: box}", model="{cell: box}")
     assert ran.code in {2, 3}
     assert "wrap cannot act on 'positions': it takes a leaf 'cell' beside it" in " ".join(ran.err.split())
+
+
+# Translations by several lengths.
+
+
+def test_translations_by_several_lengths_are_as_many_of_each(generator: torch.Generator) -> None:
+    row = groups.GROUPS.row("T3")
+    options = checked_options(row.options, {"reach": [40.0, 1.0, 1000.0]}, "here").model_dump()
+    group = row.load()(**options)
+    g = group.sample(12, generator=generator)
+    assert sorted(group.distance(g).round(decimals=9).tolist()) == [1.0] * 4 + [40.0] * 4 + [1000.0] * 4
+    assert group.strata(g) == ["by 1", "by 40", "by 1000"] * 4
+    assert "by 1, 40, 1000 in turn" in group.law
+    testing.check_group(group, generator=generator)
+    usual = groups.load("T3", {})
+    assert usual.strata(usual.sample(3, generator=generator)) is None
+    for wrong in ([1.0], [1.0, -1.0], 0.0):
+        with pytest.raises(ConfigError, match="reach"):
+            checked_options(row.options, {"reach": wrong}, "here")
+
+
+def test_errors_by_translations_are_printed_apart_by_their_length(case: CaseOf) -> None:
+    net = case("crystals")
+    symmetry = "{group: T3, on: positions, elements: 6, reach: [1.0, 40.0, 1000.0]}"
+    (net.path / "suite.yaml").write_text(SUITE.format(symmetry=symmetry, model="{}", data="{}"))
+    ran = net.run()
+    assert ran.code == 0, ran.err
+    frame = net.frame()
+    chosen = frame[(frame["metric"] == "equivariance_error") & frame["element"].isna() & frame["stratum"].notna()]
+    assert set(chosen["stratum"]) == {"by 1", "by 40", "by 1000"}
+    assert chosen["estimate"].max() < 1e-9

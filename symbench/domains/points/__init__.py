@@ -27,9 +27,18 @@ class RotationOptions(Options):
 
 
 class MotionOptions(Options):
-    """``SE3``, ``E3`` and ``T3``: translations of at most ``reach``, in the unit of the data's lengths."""
+    """``SE3`` and ``E3``: translations of at most ``reach``, in the unit of the data's lengths."""
 
     reach: Annotated[float, Limits(gt=0, le=1e6)] = 1.0
+
+
+class TranslationOptions(Options):
+    """``T3``: translations of at most ``reach``, or by several lengths ``[1, 40, 1000]``, which are printed apart."""
+
+    reach: (
+        Annotated[float, Limits(gt=0, le=1e6)]
+        | Annotated[tuple[Annotated[float, Limits(gt=0, le=1e6)], ...], Limits(min_length=2, strict=False)]
+    ) = 1.0
 
 
 GROUPS = {
@@ -103,7 +112,7 @@ GROUPS = {
     "T3": GroupRow(
         "symbench.domains.points.groups.motions:T3",
         "translations of space",
-        MotionOptions,
+        TranslationOptions,
         "motions",
         aliases=("T(3)", "R3"),
         written="T(3)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import MappingProxyType
 
 import torch
@@ -127,16 +128,40 @@ class E3(SE3):
 
 
 class T3(Motions):
-    """Translations of space."""
+    """Translations of space.
+
+    Args:
+        reach: the longest; or several lengths, which are drawn in turn and printed apart.
+    """
 
     name = "T3"
     size_unit = "length"
     turning = Trivial()
     algebra = SHIFTS
 
-    def __init__(self, reach: float) -> None:
-        super().__init__(reach)
-        self.law = f"uniform on translations in a ball of radius {reach:g}"
+    def __init__(self, reach: float | Sequence[float]) -> None:
+        self.lengths = (reach,) if isinstance(reach, float | int) else tuple(sorted(reach))
+        super().__init__(self.lengths[-1])
+        self.law = f"uniform on translations in a ball of radius {self.reach:g}"
+        if not isinstance(reach, float | int):
+            self.law = f"uniform in direction, by {', '.join(f'{each:g}' for each in self.lengths)} in turn"
+        self._in_turn = not isinstance(reach, float | int)
+
+    def sample(self, count: int, *, generator: torch.Generator) -> Tensor:
+        """From :attr:`law`; translations by several lengths are as many of each as can be."""
+        drawn = super().sample(count, generator=generator)
+        if not self._in_turn:
+            return drawn
+        lengths = torch.tensor(self.lengths, dtype=torch.float64)[torch.arange(count) % len(self.lengths)]
+        direction = torch.nn.functional.normalize(drawn[..., 3], dim=1)
+        return self._joined(drawn[..., :3], lengths[:, None] * direction)
+
+    def strata(self, g: Tensor) -> list[str] | None:
+        """``by 40``, the nearest length, where several are asked for; else None."""
+        if not self._in_turn:
+            return None
+        apart = (self.distance(g)[:, None] - torch.tensor(self.lengths, dtype=torch.float64)).abs()
+        return [f"by {self.lengths[each]:g}" for each in apart.argmin(1).tolist()]
 
     def size(self, g: Tensor) -> Tensor:
         """The distance, in the data's unit of length."""
