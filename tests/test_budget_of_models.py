@@ -17,6 +17,7 @@ from symbench.base.registry import Options
 from symbench.domains.common.datasets import DATASETS
 from symbench.domains.common.models import MODELS, ModelRow, Width
 from symbench.domains.common.models.inputs import takes
+from symbench.domains.graphs import ENCODINGS
 from symbench.face.api import prepare
 from symbench.measure.assemble.width import search
 from symbench.measure.plan import pairs, parse_only
@@ -31,11 +32,13 @@ DATA = {
     "graphs": ("{use: graphs, nodes: [3, 5], samples: 20}", "{group: S, on: features}"),
     "shapes": ("{use: shapes, points: 6, samples: 20}", "{group: SO3, on: positions, elements: 2}"),
     "n-body": ("{use: n-body, samples: 20}", "{group: SO3, on: positions, elements: 2}"),
+    "encoded": ("{use: graphs, nodes: [3, 5], samples: 20, encoding: laplacian}", "{group: signs4, on: encodings}"),
 }
 """Data of four domains, and a symmetry on each."""
 
 
-FIELDS = {name: DATASETS.row(name).fields for name in DATA}
+FIELDS = {name: DATASETS.row(name).fields for name in DATA if name != "encoded"}
+FIELDS["encoded"] = {**FIELDS["graphs"], **ENCODINGS}
 
 
 def written(folder: Folder, models: str) -> Path:

@@ -151,7 +151,7 @@ DATASETS = {
         "a data set of PyTorch Geometric, such as pyg/TUDataset with name: MUTAG",
         PygDataOptions,
         {**FEATURES, **LIST, **MASKS},
-        aliases=("torch_geometric/<PATH>", "TUDataset", "ZINC", "QM9"),
+        aliases=("torch_geometric/<PATH>",),
     ),
 }
 SEQUENCES = {
@@ -199,7 +199,6 @@ MODELS = {
         {**FEATURES, **LIST, **MASKS},
         source=True,
         library="torch_geometric",
-        aliases=("torch_geometric/<NAME>", "PyG/<NAME>"),
     ),
     "adjacency-mlp": ModelRow(
         "symbench.domains.graphs.adjacency_mlp:AdjacencyMlp",
