@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, CaseOf
+from conftest import ROOT, CaseOf, subprocess_symbench
+from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from symbench import open_run
@@ -232,3 +234,72 @@ def test_files_that_a_calculator_reads_are_part_of_what_it_is(case: CaseOf, tmp_
     for stiffness in ("0", "0.5"):
         (atoms.path / "k.txt").write_text(stiffness)
         assert "1 of them to be measured" in atoms.run("--only", "model=own").err
+
+
+@pytest.fixture(scope="module")
+def sevennet() -> Any:
+    """SevenNet-0, whose wheel brings its weights; what it warns of at loading is its own affair."""
+    pytest.importorskip("sevenn", reason="needs the extra molecules")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        leaves = {"positions": torch.zeros(1, 8, 3), "species": torch.ones(1, 8), "cell": torch.zeros(1, 3, 3)}
+        yield built("sevennet", leaves)
+
+
+def turned(x: Tensor, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Vectors under a rotation, and its matrix."""
+    rotation = torch.from_numpy(Rotation.random(random_state=seed).as_matrix())
+    return x @ rotation.T, rotation
+
+
+def test_sevennet_is_counted(sevennet: Any) -> None:
+    assert sum(p.numel() for p in sevennet.networks.parameters()) == 842_623
+    assert list(sevennet.outputs) == ["energy", "forces", "stress"]
+
+
+def test_rotations_of_rock_salt_with_its_cell_and_without(sevennet: Any, code: Any) -> None:
+    leaves = {name: x[:1] for name, x in leaves_of(code.data.load(kind="salt")).items()}
+    moved = dict(leaves)
+    moved["positions"], rotation = turned(leaves["positions"])
+    before, left = sevennet(**leaves), sevennet(**moved)
+    moved["cell"] = leaves["cell"] @ rotation.T
+    after = sevennet(**moved)
+    assert abs(after["energy"] - before["energy"]).item() / 8 < 1e-6, "eV/atom"
+    assert (after["forces"] - before["forces"] @ rotation.T).abs().max() < 1e-5
+    assert (after["stress"] - rotation @ before["stress"] @ rotation.T).abs().max() < 1e-6
+    assert abs(left["energy"] - before["energy"]).item() / 8 > 1, "eV/atom, where the cell stays"
+
+
+def test_molecules_turned_moved_and_mirrored(sevennet: Any, code: Any) -> None:
+    chosen = {name: x[:3] for name, x in leaves_of(code.data.load(kind="molecules")).items()}
+    plain = {**chosen, "cell": torch.zeros(3, 3, 3), "periodic": torch.zeros(3, 3, dtype=torch.int64)}
+    model = type(sevennet)(sevennet.calculator)
+    before, atoms = model(**plain), (chosen["species"] > 0).sum(1, keepdim=True)
+    x, rotation = turned(chosen["positions"])
+    after = model(**{**plain, "positions": x})
+    assert ((after["energy"] - before["energy"]).abs() / atoms).max() < 1e-6
+    assert (after["forces"] - before["forces"] @ rotation.T).abs().max() < 5e-5
+    far = model(**{**plain, "positions": chosen["positions"] + 40})
+    assert (far["forces"] - before["forces"]).abs().max() < 5e-5
+    mirror = torch.tensor([-1.0, 1.0, 1.0]).double()
+    mirrored = model(**{**plain, "positions": chosen["positions"] * mirror})
+    off = (mirrored["forces"] - before["forces"] * mirror).abs().amax((1, 2))
+    assert off[:2].min() > 1e-3, "benzene and ethanol, rattled"
+    assert off[2] < 5e-5, "water is planar: of it a mirror image is a rotation"
+
+
+@pytest.mark.slow
+def test_the_suite_finds_what_sevennet_respects(tmp_path: Path) -> None:
+    pytest.importorskip("sevenn", reason="needs the extra molecules")
+    pytest.importorskip("rdkit", reason="needs the extra molecules")
+    only = "dataset=chiral,symmetry=mirrors"
+    done = subprocess_symbench("run", ROOT / "suites" / "sevennet.yaml", "--only", only, "--results", tmp_path)
+    assert done.returncode == 0, done.stderr
+    said = "sevennet respects SO(3), not O(3): proper elements hold to rounding, improper ones change energy"
+    assert said in " ".join(done.stdout.split())
+    frame = open_run(results=tmp_path).estimates()
+    largest = frame[(frame["metric"] == "absolute_error_max") & frame["stratum"].notna() & frame["element"].isna()]
+    off = largest.set_index(["stratum", "output"])["estimate"]
+    assert 0.5e-3 < off["improper", "energy"] < 4e-3, "1 to 3 meV between mirror images"
+    assert off["proper", "energy"] < 1e-5, "under 0.01 meV"
+    assert off["improper", "forces"] > 100 * off["proper", "forces"]
