@@ -67,7 +67,7 @@ def test_bash_completes() -> None:
         ("symbench run --model p4", ["file,p4", "plain,p4-cnn", "plain,p4-orientation", "plain,p4m-cnn"]),
         ("symbench run --data di", ["file,di", "plain,digits"]),
         ("symbench run --symmetry spatial", ["plain,spatial-grid", "plain,spatial-worst10"]),
-        ("symbench compare --metric worst_c", ["plain,worst_case_accuracy"]),
+        ("symbench compare --metric worst_c", ["plain,worst_case_accuracy", "plain,worst_case_loss"]),
         ("symbench schema gat", ["plain,gate"]),
         ("symbench list pre", ["plain,presets"]),
     ],

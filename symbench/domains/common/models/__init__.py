@@ -36,13 +36,13 @@ class ModelRow(Row):
     """
 
     inputs: tuple[Field, ...] | Mapping[str, Field] = (USUAL,)
-    optional: Mapping[str, Field] = field(default_factory=dict)
+    optional: Mapping[str, Field] = field(default_factory=dict, kw_only=True)
     outputs: Mapping[str, Field] = field(default_factory=lambda: {"logits": Undeclared()})
     builds_itself: bool = False
     pads: bool = False
     source: bool = False
     library: str | None = None
-    complete: bool = False
+    complete: bool = field(default=False, kw_only=True)
     group: str = ""
 
     @property
