@@ -250,7 +250,47 @@ def test_means_over_a_subgroup_are_symmetric(generator: torch.Generator) -> None
     swap = PermutePlaces(Symmetric(4), Options())
     kinds = torch.tensor([[1, 1, 6, 8], [1, 6, 6, 8]])
     leaves = {"x": x[:2], "kinds": kinds[..., None]}
-    found, fixed = symmetric({"x": swap, "kinds": swap}, Symmetric(4).subgroups()[0], leaves)
+    found, fixed = symmetric({"x": swap, "kinds": swap}, Symmetric(4).subgroups()[0], leaves, 1)
     assert fixed.tolist() == [True, False]
     assert torch.allclose(found["x"][:, 0], x[:2, :2].mean(1))
     assert torch.equal(found["x"][:, 2:], x[:2, 2:])
+
+
+def test_symmetric_inputs_are_made_of_few_samples_at_a_time(
+    generator: torch.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One element of one slice is moved at once, and what comes is the mean over all of all."""
+    action = PermutePlaces(Symmetric(4), Options())
+    elements, x = Symmetric(4).elements(), torch.randn(7, 4, 3, generator=generator)
+    kinds = torch.randint(0, 2, (7, 4, 1), generator=generator)
+    mean = torch.stack([action.act(g[None], x.double())[0] for g in elements]).mean(0)
+    same = torch.stack([(action.act(g[None], kinds)[0] == kinds).flatten(1).all(1) for g in elements]).all(0)
+    moved, act = list[int](), PermutePlaces.act
+
+    def counted(this: PermutePlaces, g: Tensor, each: Tensor) -> Tensor:
+        moved.append(len(g) * len(each))
+        return act(this, g, each)
+
+    monkeypatch.setattr(PermutePlaces, "act", counted)
+    found, fixed = symmetric({"x": action, "kinds": action}, elements, {"x": x, "kinds": kinds}, 2)
+    assert max(moved) == 2
+    assert len(elements) == 24
+    assert torch.allclose(found["x"].double(), mean, atol=1e-7)
+    assert fixed.tolist() == same.tolist()
+
+
+def test_a_group_that_knows_no_subgroups_ends_no_cell(quiet: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = list[Group]()
+
+    def subgroups(group: Group) -> list[Tensor]:
+        calls.append(group)
+        raise RuntimeError("nobody has written that")
+
+    lines = SUITE.splitlines(keepends=True)
+    kept = [line for line in lines if not line.startswith(("  swap", "  noise", "  nearly", "  straight"))]
+    quiet.suite.write_text("".join(kept).replace("flips: {group: D1, on: image}, ", ""))
+    monkeypatch.setattr(Group, "subgroups", subgroups)
+    frame = run(quiet)
+    assert pick(frame, "equivariance_error", model="lopsided") > 0.01
+    assert (record(quiet)[0].controls[FIXED] or "").startswith("no finite subgroup is known")
+    assert len(calls) == len(set(calls)), "asked once"

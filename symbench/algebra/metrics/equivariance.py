@@ -142,8 +142,7 @@ def _undetermined(seen: Context, otherwise: str = "is there lower precision insi
     """With the submodules that compute in lower precision: those in half precision, where there are any."""
     named = [f"{name} ({dtype})" for name, dtype in seen.lower.items() if dtype != "float32" or not _halves(seen)]
     if not named:
-        found = seen.findings.get("exactness")
-        return f"undetermined: {otherwise if found is None else found.words}"
+        return f"undetermined: {otherwise}"
     more = f" and {len(named) - 3} more" if len(named) > 3 else ""
     return f"undetermined: lower precision inside {', '.join(named[:3])}{more}"
 

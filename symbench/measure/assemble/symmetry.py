@@ -19,7 +19,7 @@ from symbench.algebra.fields import ANY, Category, Classes, Field, Index, Point,
 from symbench.algebra.groups.base import Elements, Group, choose, undesigned
 from symbench.algebra.groups.views import draw_each
 from symbench.base.code import foreign
-from symbench.base.errors import ConfigError, DataError, ImpossiblePair, Problem, one_of
+from symbench.base.errors import ConfigError, DataError, ImpossiblePair, Problem, SymbenchError, one_of
 from symbench.base.identity import dependencies
 from symbench.domains.common.canvas import Canvas, Frame
 from symbench.domains.common.datasets.base import Dataset, Valid
@@ -75,6 +75,15 @@ class Prepared:
     def places(self) -> str:
         """What places called ``*`` are: those that the symmetry moves, or those of the leaf whose values it moves."""
         return self.lookup.moved or next(iter(self.on_field.axes), ANY)
+
+    @functools.cached_property
+    def subgroups(self) -> list[Tensor]:
+        """The group's finite subgroups; none where code that brings the group has no answer."""
+        try:
+            with foreign(ConfigError, self.entry_group, "listing its subgroups"):
+                return list(self.group.subgroups())
+        except SymbenchError:
+            return []
 
     def is_computed(self, leaf: str, field: Field) -> bool:
         """Whether a leaf's numbers are computed with, so that whole ones would be cut, and coarse ones rounded

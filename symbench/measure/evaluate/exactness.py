@@ -23,7 +23,7 @@ from symbench.measure.evaluate.examined import Examined, NoBudget, joined
 from symbench.measure.evaluate.extent import nearest
 from symbench.measure.evaluate.job import Job, kinds, load_leaves, sides
 from symbench.measure.evaluate.plans import FEW, GEOMETRY, MOST_ELEMENTS
-from symbench.measure.evaluate.precision import lower_inside, rounded_inputs
+from symbench.measure.evaluate.precision import lower_inside
 from symbench.measure.evaluate.reference import Reference
 from symbench.measure.evaluate.rows import (
     Columns,
@@ -113,9 +113,7 @@ def compare_precisions(cell: Examined) -> str | None:
                     table(control, reference.task.output, cell.chosen[: size.samples], number, columns)
                 )
     if deviates(cell.found.tables, cell.references):
-        cell.found.lower = lower_inside(cell.best, cell.chosen)
-        if not cell.found.lower and found != BROKEN:
-            cell.found.findings += rounded_inputs(cell.best, cell.chosen)
+        cell.found.lower = lower_inside(cell.best, cell.chosen, hidden=found != BROKEN)
     return None
 
 

@@ -82,7 +82,7 @@ def extent_of(
         alike=found.count(min(found, key=KINDS.index)) if found else 0,
         brought={name: row.passes for name, row in suiting(fields).items()},
         moving=len(found),
-        subgroups=len(prepared.group.subgroups()),
+        subgroups=len(prepared.subgroups),
         wide=wide,
     )
 

@@ -8,7 +8,8 @@ whatever the model does, of which the control says that it would be vacuous.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -38,7 +39,7 @@ def fixed_points(cell: Examined) -> str | None:
     moving = [reference for reference in cell.references if not isinstance(reference.action, TrivialAction)]
     if not moving:
         return "vacuous: no element moves an output, so that every output is fixed"
-    if not cell.job.prepared.group.subgroups():
+    if not cell.job.prepared.subgroups:
         return "no finite subgroup is known that inputs could be made symmetric under"
     sizes = cell.sizes(FIXED)
     elements, reason = _subgroup(cell, sizes[0].samples)
@@ -64,7 +65,7 @@ def _subgroup(cell: Examined, count: int) -> tuple[Tensor | None, str | None]:
     actions = _actions(cell)
     leaves = _wide(cell, count)
     lossy = True
-    for elements in cell.job.prepared.group.subgroups():
+    for elements in cell.job.prepared.subgroups:
         if any(kind not in SHARP for action in actions.values() for kind in action.kinds(elements)):
             continue
         lossy = False
@@ -88,40 +89,67 @@ def _wide(cell: Examined, count: int) -> Leaves:
 
 
 def mean_over(action: Action, elements: Tensor, x: Tensor) -> Tensor:
-    """``P x``, ``(n, ...)``: the mean of ``h.x`` over all elements ``(m, ...)`` of a finite group."""
-    return action.act(elements, x).mean(0)
+    """``P x``, ``(n, ...)``: the mean of ``h.x`` over all elements ``(m, ...)`` of a finite group, one by one."""
+    total = torch.zeros_like(x)
+    for g in elements.split(1):
+        total += action.act(g, x)[0]
+    return total / len(elements)
+
+
+def _changed(action: Action, elements: Tensor, x: Tensor) -> Tensor:
+    """How far elements move the numbers of each sample at most, or whether any changes whole ones, ``(n,)``."""
+    wide = x.double() if x.is_floating_point() else x
+    most = torch.zeros(len(x), dtype=torch.float64, device=x.device)
+    for g in elements.split(1):
+        after = action.act(g, wide)[0]
+        off = (after - wide).abs() if x.is_floating_point() else after != wide
+        most = torch.maximum(most, off.reshape(len(x), -1).amax(1).to(most))
+    return most
+
+
+def _in_slices(function: Callable[[Tensor], Tensor], x: Tensor, together: int) -> Tensor:
+    """Of some samples at a time: what is moved in float64 is several times a leaf."""
+    return torch.cat([function(some) for some in x.split(together)])
 
 
 def _spread(x: Tensor) -> float:
     return float(x.reshape(len(x), -1).var(0).sum())
 
 
-def symmetric(actions: Mapping[str, Action], elements: Tensor, leaves: Leaves) -> tuple[Leaves, Tensor]:
+def symmetric(
+    actions: Mapping[str, Action], elements: Tensor, leaves: Leaves, together: int
+) -> tuple[Leaves, Tensor]:
     """Leaves that the elements leave as they are, and of which samples they do, bool ``(n,)``.
 
     Numbers are averaged. Whole numbers, such as indices or kinds of atoms, cannot be: samples in which elements
     change them are left out.
+
+    Args:
+        actions: of the leaves that move.
+        elements: all of a finite group, ``(m, ...)``.
+        leaves: ``(n, ...)`` each.
+        together: samples that are moved at a time.
     """
     found, fixed = dict(leaves), torch.ones(len(next(iter(leaves.values()))), dtype=torch.bool)
     for name, action in actions.items():
-        x = leaves[name]
+        x, limit = leaves[name], 0.0
         if x.is_floating_point():
-            found[name] = mean_over(action, elements, x.double()).to(x.dtype)
-            size = found[name].double().abs().amax() + torch.finfo(torch.float64).tiny
-            off = (action.act(elements, found[name].double()) - found[name].double()).abs().amax(0)
-            limit = max(STILL, 8 * torch.finfo(x.dtype).eps)
-            same = off.reshape(len(x), -1).amax(1) <= limit * size
-        else:
-            same = (action.act(elements, x) == x).reshape(len(elements), len(x), -1).all(2).all(0)
-        fixed &= same.cpu()
+            found[name] = _in_slices(partial(_averaged, action, elements), x, together)
+            size = float(found[name].abs().amax()) + torch.finfo(torch.float64).tiny
+            limit = max(STILL, 8 * torch.finfo(x.dtype).eps) * size
+        fixed &= (_in_slices(partial(_changed, action, elements), found[name], together) <= limit).cpu()
     return found, fixed
+
+
+def _averaged(action: Action, elements: Tensor, x: Tensor) -> Tensor:
+    return mean_over(action, elements, x.double()).to(x.dtype)
 
 
 def _rows(cell: Examined, reference: Reference, elements: Tensor, count: int) -> Columns | None:
     """How far ``f(P x)`` is from where elements move it, the mean over them; None without symmetric samples."""
     job, actions = cell.best, _actions(cell)
     leaves, _ = load_leaves(job, cell.chosen[:count])
-    averaged, fixed = symmetric(actions, elements, leaves)
+    averaged, fixed = symmetric(actions, elements, leaves, job.batch)
     kept = fixed.nonzero()[:, 0]
     if len(kept) < 2:
         return None
@@ -129,14 +157,22 @@ def _rows(cell: Examined, reference: Reference, elements: Tensor, count: int) ->
     some = {name: x[kept.to(x.device)] for name, x in averaged.items()}
     values = as_compared(_in_batches(cell, some), reference.task)
     plain = as_compared(cell.unmoved(job, count), reference.task)[kept.to(values.device)]
-    moved = reference.action.act(elements, values)
-    deviation = torch.stack(
-        [reference.comparison.deviation(m[None], values[None], samples)[0] for m in moved]
-    ).mean(0)  # fmt: skip
+    deviation = torch.cat(
+        [_deviation(reference, elements, values[i : i + job.batch], samples[i : i + job.batch])
+         for i in range(0, len(samples), job.batch)]
+    )  # fmt: skip
     nulls = [pairing(x, x, reference.comparison, samples)["unrelated_sq"] for x in (plain, values)]
     null = max(nulls, key=lambda each: float(each.mean()))  # symmetric inputs may be alike, or far out
     columns = {"deviation_sq": deviation.cpu().numpy(), "unrelated_sq": null}
     return table(FIXED, reference.task.output, samples, 0, columns)
+
+
+def _deviation(reference: Reference, elements: Tensor, values: Tensor, samples: Sequence[int]) -> Tensor:
+    """How far each output ``(n, ...)`` is from where elements move it: the mean square over them, ``(n,)``."""
+    total = torch.zeros(len(samples), dtype=torch.float64, device=values.device)
+    for g in elements.split(1):
+        total += reference.comparison.deviation(reference.action.act(g, values), values[None], samples)[0]
+    return total / len(elements)
 
 
 def _in_batches(cell: Examined, leaves: Leaves) -> Outputs:

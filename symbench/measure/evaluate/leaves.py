@@ -194,7 +194,7 @@ def _aligned(cell: Examined, missing: Sequence[Trial]) -> Tensor | None:
     """Some elements under which leaves and outputs only exchange and negate numbers; None where few are known."""
     prepared = cell.job.prepared
     actions = [prepared.actions[name] for name in cell.job.takes] + [each.reference.action for each in missing]
-    for elements in prepared.group.subgroups():
+    for elements in prepared.subgroups:
         bitwise = all(kind == "permutation" for action in actions for kind in action.kinds(elements))
         if bitwise and len(elements) > ALIGNED:
             pieces = prepared.group.strata(elements) or [""] * len(elements)

@@ -16,12 +16,11 @@ from torch.utils._pytree import tree_leaves
 
 from symbench.base.code import shortened
 from symbench.base.errors import ModelError
-from symbench.base.records import FindingRecord
 from symbench.domains.common.models.running import named, uncompiled
 from symbench.measure.evaluate.forward import run_model
 from symbench.measure.evaluate.job import Job, load_leaves
 from symbench.measure.evaluate.plans import FOLLOWED
-from symbench.measure.evaluate.rounded import Leaves, format_of, rounding
+from symbench.measure.evaluate.rounded import Leaves, rounding
 
 HALVES = {torch.bfloat16: 8, torch.float16: 11}
 """Formats of half precision, and the bits of their significands."""
@@ -83,7 +82,7 @@ def _parts(module: nn.Module) -> set[int]:
     return {id(x) for x in (*module.modules(), *module.parameters(), *module.buffers())}
 
 
-def lower_inside(job: Job, samples: Sequence[int]) -> dict[str, str]:
+def lower_inside(job: Job, samples: Sequence[int], *, hidden: bool = True) -> dict[str, str]:
     """The submodules in which a model computes in less than its inputs' precision, or float32's, with the dtype.
 
     Every operator of one forward pass is looked at. What runs elsewhere, as in NumPy or onnxruntime, shows in outputs
@@ -92,6 +91,7 @@ def lower_inside(job: Job, samples: Sequence[int]) -> dict[str, str]:
     Args:
         job: in float64, or as the model runs where it does not run in that.
         samples: the first of them are followed.
+        hidden: whether submodules are looked for whose casts no operator shows, by two more passes.
     """
     leaves, _ = load_leaves(job, samples[:FOLLOWED])
     least = torch.finfo(torch.float64 if job.dtype == torch.float64 else torch.float32).eps
@@ -101,7 +101,9 @@ def lower_inside(job: Job, samples: Sequence[int]) -> dict[str, str]:
             outputs = run_model(job, leaves)
     except ModelError:  # it does not run under a dispatch mode
         return {}
-    found, whole = dict(mode.found) or _told_by_numbers(job, leaves, least), type(job.model.module).__name__
+    found, whole = dict(mode.found), type(job.model.module).__name__
+    if hidden and not found:
+        found = _told_by_numbers(job, leaves, least)
     given = [x for x in leaves.values() if x.is_floating_point()]
     for value in outputs.values():
         suspected = half_format(value)
@@ -123,20 +125,6 @@ def _told_by_numbers(job: Job, leaves: Leaves, least: float) -> dict[str, torch.
             return rounding(job.model.module, lambda x: run_model(job, x), leaves, least)
     except ModelError:  # it does not take hooks, or numbers in between
         return {}
-
-
-def rounded_inputs(job: Job, samples: Sequence[int]) -> list[FindingRecord]:
-    """A finding where leaves whose numbers are computed with arrive in a coarser format than the model's, in float64:
-    their error was made before it, and none of the model's submodules has to round.
-    """
-    leaves, fields = load_leaves(job, samples[:FOLLOWED])[0], job.dataset.fields
-    computed = [name for name in job.takes if job.prepared.is_computed(name, fields[name])]
-    known = {name: format_of(leaves[name], torch.finfo(job.dtype).eps) for name in computed}
-    named_ = [f"{name} ({named(dtype)})" for name, dtype in known.items() if dtype is not None]
-    if not named_:
-        return []
-    words = f"no submodule rounds; inputs are already rounded: {', '.join(named_)}"
-    return [FindingRecord(control="exactness", words=words, samples=min(FOLLOWED, len(samples)), elements=1)]
 
 
 class Narrowed(TorchDispatchMode):

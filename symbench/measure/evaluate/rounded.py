@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -23,6 +24,8 @@ FEWEST = 3
 """Different numbers that have to be of a format before it is suspected."""
 OFF = 1e-7
 """By how much, relative to it, a leaf is changed that is of a coarser format itself: a cast of it would not show."""
+SEARCHED = 2**25
+"""Weights among which numbers are looked for, at most: 270 MB, sorted once in seconds."""
 
 
 def format_of(values: Tensor, least: float = 0.0) -> torch.dtype | None:
@@ -35,9 +38,11 @@ def format_of(values: Tensor, least: float = 0.0) -> torch.dtype | None:
         values: any numbers.
         least: the rounding of the format that they may be of anyway; coarser ones count.
     """
-    numbers = values.detach().double().abs().flatten().unique()
-    numbers = numbers[torch.isfinite(numbers) & (numbers > 0)]
-    numbers = numbers[numbers != numbers.round()]
+    numbers = values.detach().double().abs().flatten()
+    numbers = numbers[torch.isfinite(numbers) & (numbers != numbers.round())]
+    if not any(of_format(numbers, dtype) for dtype in FORMATS if torch.finfo(dtype).eps > least):
+        return None  # as of nearly all numbers, before anything is sorted
+    numbers = numbers.unique()
     if len(numbers) < FEWEST:
         return None
     significand, exponent = torch.frexp(numbers)
@@ -141,24 +146,39 @@ def rounding(
         with each.to(module):
             run({name: finer(x) for name, x in order.items()})
     found: dict[str, torch.dtype] = {}
+    weights = Weights(module)
     if [each.name for each in runs[0].heard] != [each.name for each in runs[1].heard]:
         return found
     for one, other in zip(runs[0].heard, runs[1].heard, strict=True):
         for x, y in zip(one.numbers, other.numbers, strict=False):
-            if not one.fine or x.shape != y.shape or _looked_up(module, x[x != y]):
+            if not one.fine or x.shape != y.shape:
                 continue
             dtype = format_of(x[x != y], least)
-            if dtype is not None and torch.finfo(dtype).eps > _eps(found.get(one.name)):
+            if dtype is None or torch.finfo(dtype).eps <= _eps(found.get(one.name)):
+                continue
+            if not weights.hold(x[x != y]):
                 found[one.name] = dtype
     return {name: dtype for name, dtype in found.items() if not any(_within(other, name) for other in found)}
 
 
-def _looked_up(module: nn.Module, values: Tensor) -> bool:
-    """Whether all of some numbers are weights of a module, as rows of a code book are."""
-    known = [
-        x.detach().double().flatten() for x in (*module.parameters(), *module.buffers()) if x.is_floating_point()
-    ]
-    return bool(known) and bool(torch.isin(values.double(), torch.cat(known)).all())
+class Weights:
+    """The numbers that a module keeps, sorted once, and only if anybody asks."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.kept = [x.detach() for x in (*module.parameters(), *module.buffers()) if x.is_floating_point()]
+
+    @cached_property
+    def ordered(self) -> Tensor:
+        """All of them, float64 on the CPU."""
+        return torch.cat([x.cpu().double().flatten() for x in self.kept]).sort().values
+
+    def hold(self, values: Tensor) -> bool:
+        """Whether all of some numbers are among them, as rows of a code book are; of too many, nobody denies it."""
+        count = sum(x.numel() for x in self.kept)
+        if not 0 < count <= SEARCHED:
+            return count > 0
+        wanted = values.cpu().double().flatten()
+        return bool((self.ordered[torch.searchsorted(self.ordered, wanted).clamp(max=count - 1)] == wanted).all())
 
 
 def _eps(dtype: torch.dtype | None) -> float:
