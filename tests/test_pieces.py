@@ -104,6 +104,13 @@ def test_nothing_is_said_of_what_is_not_told(multiples: dict[str, float], group:
     assert [each.text.startswith(said or "") for each in found] == [True] * (said is not None)
 
 
+@pytest.mark.parametrize(("forces", "said"), [(0.3, True), (3.0, False), (float("nan"), False)])
+def test_a_piece_is_respected_where_all_outputs_are_known_to_be(forces: float, said: bool) -> None:
+    """What is not known of one output is not made up for by what is known of another."""
+    energy, other = rows(proper=0.5, improper=2000.0), rows(proper=forces, improper=2000.0).assign(output="forces")
+    assert bool(list(parted(pd.concat([energy, other]), {"s": "O3"}))) is said
+
+
 def test_headlines_stand_among_what_is_bad() -> None:
     (found,) = parted(rows(proper=0.5, improper=2000.0), {"s": "O3"})
     empty = pd.DataFrame(columns=["symmetry", "dataset", "output", "metric", "element", "elements", "model", "estimate", "reason"])  # fmt: skip

@@ -211,6 +211,7 @@ def test_what_grows_with_nothing_has_no_places() -> None:
         ("eV/Å^3", (1000.0, "meV/Å^3")),
         ("Ha", (1000.0, "mHa")),
         ("eV^2", (1.0, "eV^2")),
+        ("eV**2", (1.0, "eV**2")),
         ("kJ/mol", (1.0, "kJ/mol")),
         ("output", (1.0, "output")),
         ("", (1.0, "")),

@@ -352,6 +352,20 @@ def test_no_cell_no_wrapping(case: CaseOf) -> None:
 # Translations by several lengths.
 
 
+def test_each_length_is_seen_once(case: CaseOf) -> None:
+    """The longest was left out where there were fewer elements than lengths, and nobody heard of it."""
+    ran, _ = run(case, "{group: T3, on: positions, elements: 2, reach: [1, 40, 1000]}")
+    assert ran.code == 2
+    assert "elements: got 2, expected 3 or more. Each piece that is printed apart has to be seen once." in ran.err
+
+
+def test_a_reach_that_is_none_is_said_under_its_own_key(case: CaseOf) -> None:
+    ran, _ = run(case, "{group: T3, on: positions, reach: -1}")
+    assert ran.code == 2
+    assert "reach: got -1, expected a number above 0" in ran.err
+    assert not any(word in ran.err for word in ("constrained", "tuple[", "Input should"))
+
+
 def test_translations_by_several_lengths_are_as_many_of_each(generator: torch.Generator) -> None:
     row = groups.GROUPS.row("T3")
     options = checked_options(row.options, {"reach": [40.0, 1.0, 1000.0]}, "here").model_dump()

@@ -16,7 +16,7 @@ def finer(unit: str) -> tuple[float, str]:
     """
     head = HEAD.match(unit)
     rest = unit[head.end() :] if head is not None else ""
-    if head is None or head[0] not in FINER or rest.lstrip().startswith("^"):
+    if head is None or head[0] not in FINER or rest.lstrip().startswith(("^", "**")):
         return 1.0, unit
     return 1000.0, FINER[head[0]] + rest
 

@@ -29,6 +29,7 @@ class Group(ABC):
         law: what :meth:`sample` draws from: ``Haar``, or a sentence for groups that have no such thing.
         usual: how many elements besides the identity are measured where nobody says and not all are.
         designed: an option asks for a certain :meth:`design`, so that none may be drawn.
+        fewest: elements without which some of its pieces would never be seen.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Group(ABC):
     law: str = "Haar"
     usual: int = 24
     designed: bool = False
+    fewest: int = 1
 
     @abstractmethod
     def identity(self) -> Tensor:

@@ -13,6 +13,8 @@ from symbench.algebra.statistics import Array, Mean, Ratio
 
 DISAGREE = 0.1
 """Relative gap between forward mode and central differences above which the former is not believed."""
+BESIDE = 10.0
+"""Relative gap from which a percentage says no more than that they have nothing to do with one another."""
 ROUNDING = "samples' outputs differ by rounding only"
 
 
@@ -95,7 +97,8 @@ def _lie(seen: Context, name: str, rows: Mapping[str, Array]) -> Value:
     gap = _gap(rows)
     if not gap <= DISAGREE:
         dead = not rows["forward"].any()
-        why = "derivatives do not pass through the model" if dead else f"forward mode is {gap:.0%} off"
+        off = f"{gap:.0%} off" if gap < BESIDE else "far off"
+        why = "derivatives do not pass through the model" if dead else f"forward mode is {off}"
         return Value(None, element=name, reason=f"{why}: central differences stand", unit=unit)
     value = Value.of(Mean(rows["forward"] / rows["dimension"], bounded=False), element=name)
     return replace(value, reason=f"central differences are {gap:.1e} off", unit=unit)

@@ -150,7 +150,7 @@ LARGEST = ("place_mean", "place_largest", "place_worst", "places", "deviation_sq
 def _worst_place(known: Context, found: Found) -> list[Value]:
     above, below = found["worst squares"] * found["many"].mean(), found["unrelated"]
     why = unknown_error(known, float(above.sum()), float(below.mean()))
-    return [why or replace(Value.of(Ratio(above, below, root=True)), reason=_named(found))]
+    return [why or replace(Value.of(Ratio(above, below, root=True)), reason=_named(known, found))]
 
 
 worst_place_error = Folded(_worst_place, (_largest,), LARGEST)
@@ -162,11 +162,10 @@ The reason names the place, from 0, that is worst in half of the samples or more
 
 
 def _worst_share(known: Context, found: Found) -> list[Value]:
-    del known
     if not found["squares"].sum() > 0:
         return [Value(None, reason="nothing deviates")]
     value = Value.of(Ratio(found["worst squares"], found["squares"]))
-    return [replace(value, reason=_named(found), within=(0.0, 1.0))]
+    return [replace(value, reason=_named(known, found), within=(0.0, 1.0))]
 
 
 worst_place_share = Folded(_worst_share, (_largest,), LARGEST)
@@ -174,10 +173,12 @@ worst_place_share = Folded(_worst_share, (_largest,), LARGEST)
 does."""
 
 
-def _named(found: Found) -> str | None:
-    """Which place is the worst of most samples that deviate, in words."""
+def _named(known: Context, found: Found) -> str | None:
+    """Which place is the worst of most samples that deviate, in words; None where rounding decides it."""
     where: Array = found["where"][found["worst squares"] > 0].astype(int)
-    if not len(where) or found["many"].max() < 2:
+    rounding = max(known.controls.get("error", 0.0), known.controls.get("single", 0.0)) ** 2
+    beyond = float(found["squares"].sum()) > rounding * float(found["unrelated"].sum())
+    if not len(where) or found["many"].max() < 2 or not beyond:
         return None
     counts = np.bincount(where)
     share = counts.max() / len(where)

@@ -55,7 +55,7 @@ GROUPS = {
         "other bases of the same lattice: whole-numbered matrices of determinant 1 and -1",
         LatticeOptions,
         "lattices",
-        within={"same hand": "SL3Z"},
+        written="GL(3,Z)",
         aliases=("GL3Z", "GL(3,Z)", "unimodular", "niggli"),
     ),
 }

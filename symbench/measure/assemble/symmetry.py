@@ -240,6 +240,9 @@ def _elements(suite: Suite, name: str, group: Group, seed: int, sizes: Sequence[
     """The elements that the suite asks for; where samples have sizes of their own, they have own elements too."""
     entry = suite.symmetries[name]
     where = suite.where("symmetries", name, "elements")
+    if entry.elements is not None and entry.elements < group.fewest:
+        got, expected = f"got {entry.elements}", f"{group.fewest} or more"
+        raise ConfigError(Problem(where, got, expected, "Each piece that is printed apart has to be seen once."))
     if entry.draw == "per-sample" or sizes is not None:
         if group.designed:
             raise undesigned(group, where)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from pydantic import ValidationError
@@ -38,9 +39,12 @@ EXPECTED = {
     "greater_than_equal": "{ge} or more",
     "less_than": "a number below {lt}",
     "less_than_equal": "{le} or less",
+    "tuple_type": "a list",
     "too_short": "at least {min_length} of them",
 }
 """pydantic's error types in a reader's words; any other type keeps pydantic's message."""
+INSIDE = re.compile(r"\[key\]|str|constrained-\w+|(list|tuple|dict|union)\[.*\]")
+"""What pydantic puts among keys: which of several types it was about to take a value for."""
 
 
 def problems_of(error: ValidationError, source: Document, keys: Path_) -> list[Problem]:
@@ -51,7 +55,7 @@ def problems_of(error: ValidationError, source: Document, keys: Path_) -> list[P
 
 def _problem(details: dict[str, Any], source: Document, keys: Path_) -> Problem:
     """One of pydantic's errors as a problem, with the line of the key that it is about."""
-    steps = [step for step in details["loc"] if step not in {"[key]", "str", "list[str]"}]
+    steps = [step for step in details["loc"] if not (isinstance(step, str) and INSIDE.fullmatch(step))]
     path: Path_ = (*keys, *steps)
     kind, got, ctx = details["type"], details["input"], details.get("ctx", {})
     if kind == "extra_forbidden":

@@ -41,8 +41,8 @@ def groups_of(manifest: Manifest) -> dict[str, str]:
 def parted(frame: pd.DataFrame, groups: Mapping[str, str]) -> Iterator[Parted]:
     """What is found of every model under every symmetry in several pieces, in the order of the run.
 
-    A piece is respected where no output deviates by more than rounding in float32 may come to, and broken where one
-    does so by far; of what lies between nothing is said.
+    A piece is respected where every output is known to deviate by no more than rounding may come to, and broken where
+    one does so by far; of what lies between, and of outputs of which that cannot be told, nothing is said.
 
     Args:
         frame: estimates.
@@ -51,8 +51,8 @@ def parted(frame: pd.DataFrame, groups: Mapping[str, str]) -> Iterator[Parted]:
     mine = frame[frame["stratum"].notna() & frame["symmetry"].notna() & frame["element"].isna()]
     for (model, symmetry, dataset), rows in mine.groupby(["model", "symmetry", "dataset"], sort=False):
         multiples = rows[rows["metric"] == ROUNDING].pivot_table(index="stratum", columns="output", values="estimate")
-        known = {str(piece): row.dropna() for piece, row in multiples.iterrows()}
-        kept = [piece for piece, row in known.items() if len(row) and (row <= 1).all()]
+        known = multiples.reindex(columns=pd.unique(rows["output"].dropna()))  # with those that have no number
+        kept = [str(piece) for piece, row in known.iterrows() if (row <= 1).all()]
         broken = multiples[(multiples > MARGIN).any(axis=1)]
         if kept and not broken.empty:
             words = _words(rows, groups.get(str(symmetry), str(symmetry)), kept, broken)

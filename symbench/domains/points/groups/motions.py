@@ -146,6 +146,7 @@ class T3(Motions):
         if not isinstance(reach, float | int):
             self.law = f"uniform in direction, by {', '.join(f'{each:g}' for each in self.lengths)} in turn"
         self._in_turn = not isinstance(reach, float | int)
+        self.fewest = len(self.lengths)
 
     def sample(self, count: int, *, generator: torch.Generator) -> Tensor:
         """From :attr:`law`; translations by several lengths are as many of each as can be."""
