@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import shutil
 
+import numpy as np
 import pytest
 from conftest import ROOT, Case, CaseOf
 
 import symbench as sb
-from symbench.base.records import CellRecord
+from symbench.algebra.controls import LAW, LEAVES
+from symbench.algebra.metrics.base import Context
+from symbench.algebra.metrics.equivariance import _otherwise
+from symbench.base.records import CellRecord, FindingRecord
+from symbench.read.estimates.floors import found_of
 from symbench.read.report import headlines, tables
 
 CASES = ROOT / "tests" / "cases"
 NAMED = {
     ("clamped", "turns"): "exact at elements that only exchange and negate axes, and broken at others",
+    ("cut", "both"): "exact at elements that only exchange and negate axes, and broken at others",
     ("torque", "turns"): "it moves as a PseudoVector, and it is declared as Vector",
     ("still", "turns"): "it moves as if it were left alone",
     ("basis-not-turned", "turns"): "E vanishes if 'basis' is a Vector: it is declared as Scalar over lattice",
@@ -22,6 +28,8 @@ NAMED = {
     ("backwards", "quarter-turns"): "it moves as if by the inverse element",
     ("unsaid", "quarter-turns"): "it moves with its numbers exchanged: 0 to 1 to 2 to 3 to 0 at 90°",
 }
+UNNAMED = {("anchored", "motions"), ("ordered", "both")}
+"""Broken by translations, and by permutations; exact under turns, those that exchange axes and all others."""
 RIGHT = {
     *((name, where) for name in ("exact", "crystal", "marked") for where in ("turns", "orders")),
     ("axial", "turns"), ("edges", "quarter-turns"),
@@ -45,11 +53,31 @@ def cells(run: sb.Run) -> dict[tuple[str, str], CellRecord]:
 
 def test_every_twin_is_named_and_nobody_else(twins: sb.Run) -> None:
     records = cells(twins)
-    assert set(records) == set(NAMED) | RIGHT
+    assert set(records) == set(NAMED) | UNNAMED | RIGHT
     for place, words in NAMED.items():
         assert any(words in (each.words or "") for each in records[place].findings), place
-    for place in RIGHT:
+    for place in RIGHT | UNNAMED:
         assert all(each.words is None for each in records[place].findings), place
+
+
+def test_what_is_exact_under_turns_is_not_told_of_components(twins: sb.Run) -> None:
+    """The numbers say that it was looked at elements of the same kind; the verdict is that of any broken model."""
+    records = cells(twins)
+    frame = twins.estimates()
+    verdicts = frame[frame["metric"] == "equivariance_error_float64"].set_index(["model", "symmetry"])["reason"]
+    for place in UNNAMED:
+        assert verdicts[place] == "broken: precision does not matter", place
+        (found,) = (each for each in records[place].findings if each.control == LEAVES)
+        assert found.numbers["declared"] > 0.1, place
+        assert found.numbers["at elements that exchange and negate axes"] < 1e-12, place
+        assert found.numbers["at others of their kind"] < 1e-12, place
+
+
+def test_findings_name_their_outputs(twins: sb.Run) -> None:
+    """A verdict is told of its own output alone."""
+    for place, record in cells(twins).items():
+        for each in record.findings:
+            assert each.output in record.outputs, (place, each.control)
 
 
 def test_verdicts_and_the_report_say_so(twins: sb.Run) -> None:
@@ -133,6 +161,23 @@ def test_rows_of_one_kind_turned_the_wrong_way(case: CaseOf) -> None:
     said = " ".join(ran.out.split())
     assert "it moves as if by the inverse element" in said
     assert "the action on output 'forces' is one from the right" in said
+    remarks = net.frame().query("metric == 'equivariance_error' and element.isna()").set_index("output")["remark"]
+    assert "from the right" in remarks["forces"]
+    assert "from the right" not in str(remarks["energy"]), "energy has no action to be wrong"
+
+
+def test_nothing_that_is_found_of_an_output_is_lost(twins: sb.Run) -> None:
+    """Two of one control, and one of another output."""
+    said = [("forces", "one"), ("energy", "two"), (None, "three")]
+    findings = [FindingRecord(control=LAW, output=o, words=w, samples=1, elements=1) for o, w in said]
+    record = next(iter(cells(twins).values())).model_copy(update={"findings": findings})
+    found = found_of(record, "forces")
+    assert [each.words for each in found[LAW]] == ["one", "three"]
+    none = np.zeros(0)
+    seen = Context(
+        samples=none, weights=none, labels=(), kinds=(), null_limit_sq=0.0, controls={}, facts={}, findings=found
+    )
+    assert _otherwise(seen) == "broken: one; three"
 
 
 def test_nothing_is_said_of_files_that_know_no_findings(twins: sb.Run) -> None:

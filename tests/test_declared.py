@@ -25,7 +25,7 @@ from symbench.base.registry import Options
 from symbench.fields import Axis, Image, Point, PseudoVector, Vector, channels
 from symbench.measure.evaluate import alternatives as other
 from symbench.measure.evaluate.alternatives import Pair
-from symbench.measure.evaluate.declared import CHANCE, beyond_chance
+from symbench.measure.evaluate.declared import CHANCE, Judged, beyond_chance
 from symbench.measure.evaluate.fixed import mean_over, symmetric
 
 # Statistics.
@@ -43,6 +43,12 @@ def test_a_plain_difference_is_seen() -> None:
     generator = np.random.default_rng(0)
     assert np.mean([beyond_chance(generator.exponential(size=16) + 0.2) for _ in range(500)]) > 0.9
     assert not beyond_chance(np.ones(3)), "three samples are no evidence"
+
+
+def test_what_fits_but_not_to_rounding_is_said_with_its_number() -> None:
+    assert Judged(1e-15, True, True, "as a PseudoVector").said(1.2) == "it moves as a PseudoVector"
+    words = "it is closer to moving as a PseudoVector (E = 0.31 in place of 1.2)"
+    assert Judged(0.31, False, True, "as a PseudoVector").said(1.2) == words
 
 
 # Single alternatives.
@@ -188,7 +194,7 @@ def test_nothing_is_said_where_nothing_is_known(quiet: Folder) -> None:
     rows = frame[frame["metric"] == "other_action_error"].set_index("model")
     assert rows["reason"]["swap"] == "the declared action fits"
     assert rows["reason"]["noise"] == rows["reason"]["lopsided"] == "no other action fits either"
-    assert not frame["remark"].str.contains("moves", na=False).any()
+    assert not frame["remark"].str.contains("moves|moving", na=False).any()
     # maps of turned images, by hand: P x is the mean of four turns
     mean = torch.stack([torch.rot90(bars().double(), k, (2, 3)) for k in range(4)]).mean(0)
     weight = torch.tensor([[0.0, 1, 0], [1, 4, 2], [0, 1, 0]], dtype=torch.float64)[None, None]

@@ -111,6 +111,16 @@ class Group(ABC):
         turns = [cyclic(self, every[number : number + 1]) for number in (1, len(every) - 1)]
         return [every, *(each for each in turns if 1 < len(each) < len(every))]
 
+    def confined(self, g: Tensor, some: Tensor) -> Tensor:
+        """The elements ``(k, ...)`` with that left out which a subgroup leaves out: other factors, or translations.
+
+        Args:
+            g: elements.
+            some: one of :meth:`subgroups`.
+        """
+        del some
+        return g
+
     def strata(self, g: Tensor) -> list[str] | None:
         """Which piece of the group each element is of, where estimates have to stand apart; None where it is one.
 

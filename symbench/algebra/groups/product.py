@@ -103,6 +103,11 @@ class Product(Group):
             for some in part.subgroups()
         ]
 
+    def confined(self, g: Tensor, some: Tensor) -> Tensor:
+        """Factors that a subgroup leaves at their identity are at it."""
+        pieces = zip(self.parts, self.split(g), self.split(some), strict=True)
+        return self.join([_confined(part, piece, of) for part, piece, of in pieces])
+
     def strata(self, g: Tensor) -> list[str] | None:
         """The factors' pieces with a comma between, where any has some."""
         pieces = [part.strata(a) for part, a in zip(self.parts, self.split(g), strict=True)]
@@ -113,6 +118,11 @@ class Product(Group):
         """Each factor's own, the other factors acting trivially."""
         pairs = zip(self.parts, self.split(g), strict=True)
         return {f"{part.name} {name}": m for part, a in pairs for name, m in part.irreps(a).items()}
+
+
+def _confined(group: Group, g: Tensor, some: Tensor) -> Tensor:
+    none = group.canonical(_identities(group, len(some)))
+    return _identities(group, len(g)) if torch.equal(group.canonical(some), none) else group.confined(g, some)
 
 
 def _identities(group: Group, count: int) -> Tensor:

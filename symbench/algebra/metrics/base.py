@@ -39,7 +39,7 @@ class Context:
         units: of the generators, ``rad``, ``px`` or ``length``.
         sizes: E in float64 by the side of the image; as the model runs, where it does not run in that.
         lower: the submodules that compute in a lower precision, with the dtype, where E is not exact.
-        findings: by control, what it found of the output.
+        findings: by control, all that it found of the output, or of the whole cell.
         fixed: at symmetric inputs, on the control samples: per sample ``deviation`` and ``unrelated``, squared.
         reasons: of every control that could not run.
         facts: of the model: parameters, flops and times.
@@ -70,7 +70,7 @@ class Context:
     units: Mapping[str, str] = field(default_factory=dict)
     sizes: Mapping[int, float] = field(default_factory=dict)
     lower: Mapping[str, str] = field(default_factory=dict)
-    findings: Mapping[str, FindingRecord] = field(default_factory=dict)
+    findings: Mapping[str, Sequence[FindingRecord]] = field(default_factory=dict)
     fixed: Mapping[str, Array] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
     remarks: Mapping[str, str] = field(default_factory=dict)

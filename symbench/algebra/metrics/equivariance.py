@@ -131,11 +131,15 @@ def _halves(seen: Context) -> bool:
 
 def _otherwise(seen: Context) -> str | None:
     """Broken by what is declared: another action fits, or a leaf or an action is not what it is taken for."""
-    found = next(
-        (each.words for each in seen.findings.values() if each.words and each.control not in (FIXED, "exactness")),
-        None,
-    )
-    return None if found is None else f"broken: {found}"
+    for control in seen.findings:
+        if control not in (FIXED, "exactness") and (words := _words(seen, control)):
+            return f"broken: {words}"
+    return None
+
+
+def _words(seen: Context, control: str) -> str:
+    """All that a control has to say."""
+    return "; ".join(each.words for each in seen.findings.get(control, ()) if each.words)
 
 
 def _undetermined(seen: Context, otherwise: str = "is there lower precision inside?") -> str:

@@ -13,9 +13,9 @@ def other_action_error(seen: Context) -> list[Value]:
 
     The reason says which it is, where one is beyond doubt; else the number is that of the declared one.
     """
-    found = seen.findings.get(DECLARED)
-    if found is None:
+    if DECLARED not in seen.findings:
         return [Value(None, reason=seen.reasons.get(DECLARED, "the control did not run"))]
+    (found,) = seen.findings[DECLARED]
     error = found.numbers[found.best or "declared"]
     return [Value(error, found.samples, reason=found.words or "no other action fits either", k=found.elements)]
 
@@ -30,5 +30,6 @@ def fixed_point_error(seen: Context) -> list[Value]:
     if not seen.fixed["unrelated"].mean() > seen.null_limit_sq:
         return [Value(None, reason=ROUNDING)]
     found = Value.of(Ratio(seen.fixed["deviation"], seen.fixed["unrelated"], root=True))
-    tells = f"one pass of each sample tests {seen.findings[FIXED].elements} elements"
-    return [Value(found.estimate, found.n, reason=tells, k=seen.findings[FIXED].elements, sampled=found.sampled)]
+    elements = seen.findings[FIXED][0].elements
+    tells = f"one pass of each sample tests {elements} elements"
+    return [Value(found.estimate, found.n, reason=tells, k=elements, sampled=found.sampled)]

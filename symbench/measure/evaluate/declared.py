@@ -84,7 +84,7 @@ def _finding(cell: Examined, number: int, elements: Sequence[int], count: int) -
     errors = {name: judged.error for name, judged in tried.items() if judged is not None}
     fitting = {name: judged for name, judged in tried.items() if judged is not None and judged.decisive}
     best = _best(fitting, trial.rounding)
-    words = None if best is None else f"it moves {fitting[best].words}"
+    words = None if best is None else fitting[best].said(trial.error)
     return FindingRecord(
         control=DECLARED, output=reference.task.output, words=words, best=best,
         numbers={"declared": trial.error, **errors}, samples=count, elements=len(elements),
@@ -125,13 +125,21 @@ class Judged:
 
     Attributes:
         error: what it leaves, as E.
+        exact: whether no more is left than rounding.
         decisive: it fits, and the declared one does not, beyond chance.
         words: what is said of an output that moves so.
     """
 
     error: float
+    exact: bool
     decisive: bool
     words: str
+
+    def said(self, declared: float) -> str:
+        """That it moves so; or, with the numbers, that this is only nearer than what is declared."""
+        if self.exact:
+            return f"it moves {self.words}"
+        return f"it is closer to moving {self.words} (E = {self.error:.2g} in place of {declared:.2g})"
 
 
 @dataclass(frozen=True)
@@ -198,10 +206,11 @@ class Trial:
         left = self._left(fitted.predict, span)
         error = float((left.mean() / self.null) ** 0.5)
         gain = self.deviation[span] - RATIO * left
-        decisive = self._is_rounding(error) or (left.mean() <= FITS * self.null and beyond_chance(gain))
+        exact = self._is_rounding(error)
+        decisive = exact or (left.mean() <= FITS * self.null and beyond_chance(gain))
         if decisive and fitted.lawful is not None:
             decisive = fitted.lawful([pair.some(span) for pair in self.pairs])
-        return Judged(error, bool(decisive), fitted.words)
+        return Judged(error, exact, bool(decisive), fitted.words)
 
     def _differs(self, predict: Predict, span: slice) -> bool:
         """Whether it says something else than the declared action."""

@@ -29,7 +29,7 @@ def group_law(cell: Examined) -> str | None:
     """A finding for each leaf and output whose action breaks the law; the reason where none can be tried."""
     samples, tried = cell.chosen[:FEW], False
     every = cell.job.prepared.elements.at(samples)
-    for name, action, values in _moved(cell, len(samples)):
+    for name, output, action, values in _moved(cell, len(samples)):
         worst, reversed_ = 0.0, 0.0
         for g, h in _pairs(cell, action, every):
             tried = True
@@ -38,23 +38,26 @@ def group_law(cell: Examined) -> str | None:
         if worst > BROKEN:
             numbers = {"left": worst, "right": reversed_}
             words = _words(name, worst, reversed_)
-            record = FindingRecord(control=LAW, words=words, numbers=numbers, samples=len(samples), elements=PAIRS)
+            record = FindingRecord(
+                control=LAW, output=output, words=words, numbers=numbers, samples=len(samples), elements=PAIRS
+            )
             cell.found.findings.append(record)
     return None if tried else "no two elements lose nothing"
 
 
-def _moved(cell: Examined, count: int) -> Iterator[tuple[str, Action, Tensor]]:
-    """Everything that moves: its name, its action, and values of the first samples, in float64 or whole."""
+def _moved(cell: Examined, count: int) -> Iterator[tuple[str, str | None, Action, Tensor]]:
+    """Everything that moves: its name, its output, its action, and values of the first samples, float64 or whole."""
     leaves, _ = load_leaves(cell.job, cell.chosen[:count])
     for name in cell.job.takes:
         action = cell.job.prepared.actions[name]
         if not isinstance(action, TrivialAction):
             x = leaves[name]
-            yield f"leaf {name!r}", action, x.double() if x.is_floating_point() else x
+            yield f"leaf {name!r}", None, action, x.double() if x.is_floating_point() else x
     for reference in cell.references:
         if not isinstance(reference.action, TrivialAction):
             yield (
                 f"output {reference.task.output!r}",
+                reference.task.output,
                 reference.action,
                 cell.raw[reference.task.output][:count].double(),
             )

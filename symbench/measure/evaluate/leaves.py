@@ -3,7 +3,7 @@
 A crystal's cell that is declared as numbers is not turned with its atoms; a mask along an axis of another name is not
 permuted with them. So where a model is broken, it is shown the same elements with one leaf moved in another way, and
 where its error then vanishes, that is said. Also whether it is exact at those elements that only exchange and negate
-axes: then something is done to each component of a vector by itself.
+axes, and broken at others of their kind: then it treats the axes as special.
 """
 
 from __future__ import annotations
@@ -30,6 +30,11 @@ from symbench.measure.evaluate.rows import Leaves, Outputs, as_compared, outputs
 
 ALIGNED = 4
 """Elements that only exchange and negate axes, under which a broken model is looked at: of every piece of a group."""
+SPECIAL = (
+    "it is exact at elements that only exchange and negate axes, and broken at others, as if the axes were special: "
+    "something is done to each component by itself, or a grid stands behind it"
+)
+"""What is said of an output that is exact at these alone."""
 
 
 @dataclass(frozen=True)
@@ -61,16 +66,20 @@ def declared_leaves(cell: Examined) -> str | None:
     missing = [each for each in trials if each is not None and each.misses]
     if not missing:
         return "the model misses by little"
-    errors: dict[str, float] = {"declared": max(each.error for each in missing)}
-    words = None
+    errors = [{"declared": each.error} for each in missing]
+    mended = None
     for other in islice(others(cell), TRIALS):
         found = _with(cell, other, numbers, missing)
-        if found is not None:
-            errors[other.name] = found[0]
-            words = other.words if found[1] and words is None else words
-    words = words or _by_components(cell, missing, errors)
-    record = FindingRecord(control=LEAVES, words=words, numbers=errors, samples=size.samples, elements=len(numbers))
-    cell.found.findings.append(record)
+        for known, each in zip(errors, found or (), strict=found is not None):
+            known[other.name] = each.error
+        mended = other.words if mended is None and found and all(each.exact for each in found) else mended
+    said = [mended] * len(missing) if mended is not None else _by_components(cell, missing, errors)
+    for trial, words, known in zip(missing, said, errors, strict=True):
+        record = FindingRecord(
+            control=LEAVES, output=trial.reference.task.output, words=words, numbers=known,
+            samples=size.samples, elements=len(numbers),
+        )  # fmt: skip
+        cell.found.findings.append(record)
     return None
 
 
@@ -126,11 +135,9 @@ def _as_kinds(cell: Examined, name: str, field: Field, shape: tuple[int, ...]) -
         yield Other(name, f"{name} as {kind}", action, words)
 
 
-def _with(
-    cell: Examined, other: Other, numbers: Sequence[int], missing: Sequence[Trial]
-) -> tuple[float, bool] | None:
-    """The largest E of the outputs with a leaf declared otherwise, and whether it mends all of them."""
-    count, errors, mended = len(missing[0].deviation), [], []
+def _with(cell: Examined, other: Other, numbers: Sequence[int], missing: Sequence[Trial]) -> list[Trial] | None:
+    """The outputs with a leaf declared otherwise."""
+    count, found = len(missing[0].deviation), []
     try:
         moved = [_outputs(cell, number, count, other) for number in numbers]
     except CellError:  # the model does not take what it would be shown then
@@ -139,10 +146,8 @@ def _with(
         task = trial.reference.task
         both = zip(trial.pairs, moved, strict=True)
         pairs = [replace(pair, moved=as_compared(each, task).double()) for pair, each in both]
-        after = replace(trial, pairs=pairs, deviation=_deviation(cell, trial, pairs, count))
-        errors.append(after.error)
-        mended.append(after.exact)
-    return max(errors), all(mended)
+        found.append(replace(trial, pairs=pairs, deviation=_deviation(cell, trial, pairs, count)))
+    return found
 
 
 def _deviation(cell: Examined, trial: Trial, pairs: Sequence[Pair], count: int) -> np.ndarray:
@@ -168,40 +173,61 @@ def _outputs(cell: Examined, number: int, count: int, other: Other) -> Outputs:
     return outputs_of(cell.job, cell.chosen[:count], change=change)
 
 
-def _by_components(cell: Examined, missing: Sequence[Trial], errors: dict[str, float]) -> str | None:
-    """Whether the model is exact at elements that only exchange and negate axes, where it is broken at others."""
-    job, count = cell.job, len(missing[0].deviation)
-    looked = {kind for kind in kinds(job, cell.chosen)[1:] if kind == "exact"}
-    elements = _aligned(cell, missing)
-    if not looked or elements is None or job.prepared.elements.shared is None:
-        return None
-    found = []
+def _by_components(cell: Examined, missing: Sequence[Trial], errors: Sequence[dict[str, float]]) -> list[str | None]:
+    """For each output whether it is exact at elements that only exchange and negate axes, and broken at others.
+
+    The others have nothing that the first leave out: a model that is broken by translations is exact at both.
+    """
+    job = cell.job
+    nothing: list[str | None] = [None] * len(missing)
+    if "exact" not in kinds(job, cell.chosen)[1:] or job.prepared.elements.shared is None:
+        return nothing
+    chosen = _aligned(cell, missing)
+    if chosen is None:
+        return nothing
+    some, others_ = chosen
+    aligned = _under(cell, missing, some)
+    for known, each in zip(errors, aligned, strict=True):
+        known["at elements that exchange and negate axes"] = each.error
+    if not any(each.exact for each in aligned):
+        return nothing
+    generic = _under(cell, missing, others_)
+    for known, each in zip(errors, generic, strict=True):
+        known["at others of their kind"] = each.error
+    return [SPECIAL if a.exact and g.misses else None for a, g in zip(aligned, generic, strict=True)]
+
+
+def _under(cell: Examined, missing: Sequence[Trial], elements: Tensor) -> list[Trial]:
+    """The outputs under any elements ``(k, ...)``."""
+    count, found = len(missing[0].deviation), []
+    outputs = [_by(cell, g[None], count) for g in elements]
     for trial in missing:
-        task = trial.reference.task
-        moved = [as_compared(_by(cell, g[None], count), task).double() for g in elements]
+        moved = [as_compared(each, trial.reference.task).double() for each in outputs]
         pairs = [replace(trial.pairs[0], g=g[None], moved=each) for g, each in zip(elements, moved, strict=True)]
         found.append(replace(trial, pairs=pairs, deviation=_deviation(cell, trial, pairs, count)))
-    errors["at elements that exchange and negate axes"] = max(each.error for each in found)
-    if not all(each.exact for each in found):
-        return None
-    return (
-        "it is exact at elements that only exchange and negate axes, and broken at others: something is done to each "
-        "component by itself"
-    )
+    return found
 
 
-def _aligned(cell: Examined, missing: Sequence[Trial]) -> Tensor | None:
-    """Some elements under which leaves and outputs only exchange and negate numbers; None where few are known."""
+def _aligned(cell: Examined, missing: Sequence[Trial]) -> tuple[Tensor, Tensor] | None:
+    """Some elements under which leaves and outputs only exchange and negate numbers, and others of their kind.
+
+    None where few are known, or where all of their kind are such.
+    """
     prepared = cell.job.prepared
     actions = [prepared.actions[name] for name in cell.job.takes] + [each.reference.action for each in missing]
+    drawn = prepared.elements.values[spread(sharp(cell.job, cell.chosen), ALIGNED)]
     for elements in prepared.subgroups:
-        bitwise = all(kind == "permutation" for action in actions for kind in action.kinds(elements))
-        if bitwise and len(elements) > ALIGNED:
+        others_ = prepared.group.confined(drawn, elements)
+        if len(elements) > ALIGNED and _bitwise(actions, elements) and not _bitwise(actions, others_):
             pieces = prepared.group.strata(elements) or [""] * len(elements)
             numbers = [[i for i in range(1, len(elements)) if pieces[i] == piece] for piece in dict.fromkeys(pieces)]
             chosen = [i for each in numbers for i in spread(each, max(2, ALIGNED // len(numbers)))]
-            return elements[chosen]
+            return elements[chosen], others_
     return None
+
+
+def _bitwise(actions: Sequence[Action], elements: Tensor) -> bool:
+    return all(kind == "permutation" for action in actions for kind in action.kinds(elements))
 
 
 def _by(cell: Examined, g: Tensor, count: int) -> Outputs:

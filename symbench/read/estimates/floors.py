@@ -15,7 +15,7 @@ from symbench.algebra.metrics.base import Context, Observed
 from symbench.algebra.metrics.folds import Each, Folded, Found, Piece, Total
 from symbench.algebra.metrics.places import unit_of
 from symbench.algebra.statistics import Array
-from symbench.base.records import CellRecord
+from symbench.base.records import CellRecord, FindingRecord
 
 Kind = TypeVar("Kind", bound=Context)
 SINGLE = 30 * 2.0**-23
@@ -95,10 +95,19 @@ def with_controls(seen: Kind, rows: pd.DataFrame, record: CellRecord, output: st
         units={g.label: g.unit for g in record.generators},
         sizes=record.sizes,
         lower=record.lower_precision,
-        findings={each.control: each for each in record.findings if each.output in (None, output)},
+        findings=found_of(record, output),
         fixed=_fixed(known),
         reasons={name: reason for name, reason in record.controls.items() if reason is not None},
     )
+
+
+def found_of(record: CellRecord, output: str) -> dict[str, list[FindingRecord]]:
+    """By control all that was found of an output, or of the whole cell."""
+    found: dict[str, list[FindingRecord]] = {}
+    for each in record.findings:
+        if each.output in (None, output):
+            found.setdefault(each.control, []).append(each)
+    return found
 
 
 def _split(known: Mapping[str, pd.DataFrame], seen: Context, before: Array | None) -> dict[str, Array]:

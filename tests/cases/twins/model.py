@@ -105,3 +105,26 @@ class Sides(Twin):
         x = positions - positions.mean(1, keepdim=True)
         hand = torch.linalg.det(x[:, :3])
         return torch.stack([hand, -hand, 0 * hand - 9], dim=1)
+
+
+class Anchored(Twin):
+    """Springs to the origin: exact under turns, and broken by translations."""
+
+    outputs: Mapping[str, Field] = {"energy": Scalar()}
+
+    def forward(self, positions: Tensor) -> Tensor:
+        return self.strength * positions.square().sum(-1).tanh().sum(1, keepdim=True)
+
+
+class Ordered(Twin):
+    """Distances between atoms, each with a weight of its own: exact under turns, and broken by permutations."""
+
+    outputs: Mapping[str, Field] = {"energy": Scalar()}
+
+    def forward(self, positions: Tensor) -> Tensor:
+        apart = (positions[:, 1:] - positions[:, :-1]).square().sum(-1)
+        return self.strength * (apart * torch.arange(1.0, apart.shape[1] + 1).to(apart)).sum(1, keepdim=True)
+
+
+class Cut(Clamped):
+    """Clamped, in whatever order the atoms come."""

@@ -49,6 +49,11 @@ class Motions(SpaceGroup):
         """Those of the turns, without translations."""
         return [self._joined(some, torch.zeros(len(some), 3).double()) for some in self.turning.subgroups()]
 
+    def confined(self, g: Tensor, some: Tensor) -> Tensor:
+        """The turns alone: no subgroup translates."""
+        del some
+        return self._joined(g[..., :3], torch.zeros_like(g[..., 3]))
+
     def linear(self, g: Tensor) -> Tensor:
         """R."""
         return g[..., :3]
