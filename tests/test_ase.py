@@ -157,9 +157,17 @@ def test_calculators_by_name_and_of_a_file_are_measured(case: CaseOf) -> None:
     assert "nothing to do" in atoms.run().err, "what a calculator is can be known again"
 
 
-def test_a_cell_that_is_not_rotated_is_caught(case: CaseOf) -> None:
+def test_a_cell_that_is_declared_as_numbers_is_refused(case: CaseOf) -> None:
     atoms = case("atoms")
     atoms.edit('"data.py:load"', '"data.py:load", args: {cells: numbers}')
+    ran = atoms.run()
+    assert ran.code == 2
+    assert "would leave 'cell' (Scalar over lattice) where it is, and turn positions" in ran.err
+
+
+def test_a_cell_that_is_not_rotated_is_caught(case: CaseOf) -> None:
+    atoms = case("atoms")
+    atoms.edit('"data.py:load"', '"data.py:load", args: {cells: box}')
     atoms.edit('"calculators.py:springs"', '"calculators.py:fixed_cell", args: {name: emt}')
     assert atoms.run("--only", "model=own").code == 0
     assert atoms.estimate("absolute_error_max", model="own", output="energy") > 1, "eV"

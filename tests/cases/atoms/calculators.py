@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from ase.calculators.calculator import Calculator, all_changes, get_calculator_class
 from data import arrays, structures
+from torch import Tensor
 
 from symbench.domains.atoms.models import BESIDE
 from symbench.domains.atoms.models.calculators import AseModel
@@ -51,7 +52,13 @@ def with_salt() -> Arrays:
 class FixedCell(AseModel):
     """Takes cells that no rotation moves: a mistake that data can make."""
 
-    optional: Mapping[str, Field] = {**BESIDE, "cell": Scalar().over(Axis("lattice"))}
+    optional: Mapping[str, Field] = {
+        **{name: field for name, field in BESIDE.items() if name != "cell"},
+        "box": Scalar().over(Axis("lattice")),
+    }
+
+    def forward(self, positions: Tensor, box: Tensor | None = None, **others: Tensor) -> dict[str, Tensor]:
+        return super().forward(positions, cell=box, **others)
 
 
 def fixed_cell(name: str) -> AseModel:

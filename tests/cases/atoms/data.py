@@ -51,9 +51,11 @@ def arrays(found: list[Any], cells: str = "vectors") -> Arrays:
         leaves["cell"] = torch.from_numpy(np.stack([each.cell.array for each in found]))
         leaves["periodic"] = torch.from_numpy(np.stack([each.pbc for each in found]).astype(np.int64))
         fields |= {
-            "cell": (Scalar() if cells == "numbers" else Vector(unit="Å")).over(LATTICE),
+            "cell": (Vector(unit="Å") if cells == "vectors" else Scalar()).over(LATTICE),
             "periodic": Category().over(LATTICE),
         }
+        if cells == "box":  # under a name that says nothing
+            leaves["box"], fields["box"] = leaves.pop("cell"), fields.pop("cell")
     return Arrays(
         leaves, {}, fields=fields, target_fields={}, sizes={"atoms": sizes} if len(set(sizes)) > 1 else None
     )
