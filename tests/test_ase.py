@@ -311,3 +311,24 @@ def test_the_suite_finds_what_sevennet_respects(tmp_path: Path) -> None:
     assert 0.5e-3 < off["improper", "energy"] < 4e-3, "1 to 3 meV between mirror images"
     assert off["proper", "energy"] < 1e-5, "under 0.01 meV"
     assert off["improper", "forces"] > 100 * off["proper", "forces"]
+
+
+@pytest.mark.slow
+def test_the_suite_of_potentials_gates(tmp_path: Path) -> None:
+    """With few samples and hardly any training: what is exact is so whatever was learnt."""
+    text = (ROOT / "suites" / "potentials.yaml").read_text()
+    for usual, less in (
+        ("samples: 24}\n\nmodels", "samples: 4}\n\nmodels"),
+        ("epochs: 40", "epochs: 1"),
+        ("epochs: 4}", "epochs: 1}"),
+    ):
+        assert usual in text
+        text = text.replace(usual, less)
+    (tmp_path / "potentials.yaml").write_text(text)
+    done = subprocess_symbench("run", tmp_path / "potentials.yaml", "--results", tmp_path / "results")
+    assert done.returncode == 0, done.stderr
+    gated = subprocess_symbench("gate", "--results", tmp_path / "results", "--no-baseline", "pass")
+    assert gated.returncode == 0, gated.stdout
+    frame = open_run(results=tmp_path / "results").estimates()
+    mlp = frame[(frame["model"] == "point-mlp") & (frame["metric"] == "equivariance_error") & frame["element"].isna()]
+    assert mlp[mlp["symmetry"] == "rotations"]["estimate"].max() > 0.1, "else nothing is measured"
