@@ -223,35 +223,34 @@ CONTROLS = {
         passes=80,
     ),
 }
+
+
+def _share(name: str, of: str, heading: str) -> MetricRow:
+    return MetricRow(
+        f"symbench.domains.graphs.scores:{name}",
+        f"share of {of}",
+        unit="share",
+        better="higher",
+        scope="model",
+        heading=heading,
+        shown=(),
+        observations=False,
+    )
+
+
 METRICS = {
-    "separated_pairs": MetricRow(
-        "symbench.domains.graphs.scores:separated_pairs",
-        "share of pairs of non-isomorphic small graphs that the model tells apart",
-        unit="share",
-        better="higher",
-        scope="model",
-        heading="pairs told apart %",
-        shown=(),
-        observations=False,
-    ),
-    "merged_orbits": MetricRow(
-        "symbench.domains.graphs.scores:merged_orbits",
-        "share of small graphs whose drawings, with nodes and edges in other orders, are all the same to the model",
-        unit="share",
-        better="higher",
-        scope="model",
-        heading="merged %",
-        shown=(),
-        observations=False,
-    ),
-    "separated_regular_pairs": MetricRow(
-        "symbench.domains.graphs.scores:separated_regular_pairs",
-        "share of pairs of cycles of 41 nodes with skip links that the model tells apart",
-        unit="share",
-        better="higher",
-        scope="model",
-        heading="regular apart %",
-        shown=(),
-        observations=False,
-    ),
+    name: _share(name, of, heading)
+    for name, of, heading in (
+        ("separated_pairs", "pairs of non-isomorphic small graphs that the model tells apart", "pairs told apart %"),
+        (
+            "merged_orbits",
+            "small graphs whose drawings, with nodes and edges in other orders, are all the same to the model",
+            "merged %",
+        ),
+        (
+            "separated_regular_pairs",
+            "pairs of cycles of 41 nodes with skip links that the model tells apart",
+            "regular apart %",
+        ),
+    )
 }

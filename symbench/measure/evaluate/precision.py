@@ -20,12 +20,10 @@ from symbench.domains.common.models.running import named, uncompiled
 from symbench.measure.evaluate.forward import run_model
 from symbench.measure.evaluate.job import Job, load_leaves
 from symbench.measure.evaluate.plans import FOLLOWED
-from symbench.measure.evaluate.rounded import Leaves, rounding
+from symbench.measure.evaluate.rounded import FORMATS, Leaves, coarsest, of_format, rounding
 
-HALVES = {torch.bfloat16: 8, torch.float16: 11}
+HALVES = {dtype: bits for dtype, bits in FORMATS.items() if torch.finfo(dtype).bits == 16}
 """Formats of half precision, and the bits of their significands."""
-FEWEST = 3
-"""Different numbers that have to be of a format before it is suspected."""
 
 
 def in_float64(job: Job) -> tuple[Job | None, str | None]:
@@ -109,7 +107,7 @@ def lower_inside(job: Job, samples: Sequence[int], *, hidden: bool = True) -> di
         suspected = half_format(value)
         if torch.finfo(value.dtype).eps > least:
             found.setdefault("", value.dtype)
-        elif suspected is not None and not any(_of_format(x, suspected) for x in given):
+        elif suspected is not None and not any(of_format(x, suspected) for x in given):
             found.setdefault("", suspected)
     if "" in found and len(found) > 1:
         del found[""]
@@ -208,21 +206,7 @@ def _pops(stack: list[str]) -> Callable[..., None]:
 def half_format(values: Tensor) -> torch.dtype | None:
     """The format of half precision that all of some numbers are of, though nothing else makes them so round.
 
-    Whole numbers, one-hots, and shares of a power of two are of these formats too: numbers of ``b`` bits on one grid.
-    Numbers of ``b`` bits that each have a grid of their own come from a floating-point format.
+    As :func:`~symbench.measure.evaluate.rounded.format_of`, with the whole numbers among them.
     """
-    numbers = values.double().abs().unique()
-    numbers = numbers[torch.isfinite(numbers) & (numbers > 0)]
-    if len(numbers) < FEWEST:
-        return None
-    significand, exponent = torch.frexp(numbers)
-    scaled = (significand * 2.0**53).long()
-    lowest = exponent - 53 + (scaled & -scaled).double().log2().long()  # of the bits that are set
-    for dtype, bits in HALVES.items():
-        if _of_format(numbers, dtype):
-            return dtype if int(exponent.max()) - int(lowest.min()) > bits else None
-    return None
-
-
-def _of_format(values: Tensor, dtype: torch.dtype) -> bool:
-    return bool(torch.equal(values.to(dtype).double(), values.double()))
+    numbers = values.double().abs().flatten()
+    return coarsest(numbers[torch.isfinite(numbers)], HALVES)

@@ -8,7 +8,7 @@ are computed in float64 are so by chance once in 2^29 times. Whole numbers and z
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -39,19 +39,27 @@ def format_of(values: Tensor, least: float = 0.0) -> torch.dtype | None:
         least: the rounding of the format that they may be of anyway; coarser ones count.
     """
     numbers = values.detach().double().abs().flatten()
-    numbers = numbers[torch.isfinite(numbers) & (numbers != numbers.round())]
-    if not any(of_format(numbers, dtype) for dtype in FORMATS if torch.finfo(dtype).eps > least):
+    coarser = {dtype: bits for dtype, bits in FORMATS.items() if torch.finfo(dtype).eps > least}
+    return coarsest(numbers[torch.isfinite(numbers) & (numbers != numbers.round())], coarser)
+
+
+def coarsest(numbers: Tensor, formats: Mapping[torch.dtype, int]) -> torch.dtype | None:
+    """The first of some formats that all numbers are of, unless they are few or stand on one grid.
+
+    Args:
+        numbers: absolute values, float64, finite.
+        formats: with the bits of their significands, the coarsest first.
+    """
+    found = next((dtype for dtype in formats if of_format(numbers, dtype)), None)
+    if found is None:
         return None  # as of nearly all numbers, before anything is sorted
-    numbers = numbers.unique()
+    numbers = numbers[numbers > 0].unique()
     if len(numbers) < FEWEST:
         return None
     significand, exponent = torch.frexp(numbers)
     scaled = (significand * 2.0**53).long()
     lowest = exponent - 53 + (scaled & -scaled).double().log2().long()  # of the bits that are set
-    for dtype, bits in FORMATS.items():
-        if torch.finfo(dtype).eps > least and of_format(numbers, dtype):
-            return dtype if int(exponent.max()) - int(lowest.min()) > bits else None
-    return None
+    return found if int(exponent.max()) - int(lowest.min()) > formats[found] else None
 
 
 def of_format(values: Tensor, dtype: torch.dtype) -> bool:
