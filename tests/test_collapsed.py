@@ -225,6 +225,22 @@ def test_exact_by_construction_says_of_which_output() -> None:
     assert headlines._exact(rows, Places.of(rows)) == ["m under c4, logits"]
 
 
+def test_a_model_that_is_broken_is_named_where_no_accuracy_tells_of_it() -> None:
+    """Outputs that are numbers have no ranking: a summary said who deviates least, and of nobody that it is broken."""
+    places = ["o3", "se3", "c4", "d4", "shifts", "flips"]
+    rows = pd.DataFrame({
+        "model": ["m"] * len(places) + ["fine"], "dataset": "d", "symmetry": [*places, "o3"], "output": "energy",
+        "elements": "exact", "element": None, "metric": "equivariance_error_float64", "estimate": 0.7,
+        "reason": ["broken: precision does not matter"] * len(places) + ["exact"],
+    })  # fmt: skip
+    at = Places.of(rows)
+    assert headlines._broken(rows, [], at) == ["m under o3 and se3 and c4 and d4 and 2 more"]
+    told = [ranks.Ranked("d", place, "energy", pd.DataFrame()) for place in places[1:]]
+    assert headlines._broken(rows, told, at) == ["m under o3"]
+    caused = rows.assign(reason="broken: it moves as a PseudoVector")
+    assert headlines._broken(caused, [], at) == [], "which has a sentence of its own"
+
+
 # Figures.
 
 

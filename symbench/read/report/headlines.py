@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -16,11 +16,13 @@ from symbench.read.report.pieces import Parted
 from symbench.read.report.places import Places
 from symbench.read.report.ranks import CLEAN, ORBIT, Ranked
 from symbench.read.report.tables import Board, whole
-from symbench.read.report.verdicts import EXACTNESS, caused, unequal, where_exact
+from symbench.read.report.verdicts import EXACTNESS, NO_CAUSE, caused, unequal, where_exact
 
 ENOUGH = 4
 """Sentences, where there is that much to say; the rest stand in the leaderboard."""
 UNEQUAL = "Targets are moved otherwise than outputs, or lengths change, so that losses over the orbit are in doubt"
+MOST_PLACES = 4
+"""Symmetries and data sets that one model is named with; the others stand in the tables."""
 MOST_CAUSED = 3
 """Sentences about models whose fault has a name; the others stand below their tables."""
 NEWS = {"pass": "good", "fail": "bad", "error": "bad"}
@@ -63,6 +65,9 @@ def of(
         found.append((f"{UNEQUAL}: {_some(wrong)}.", "bad"))
     found += [(f"{text}.", "bad") for text in _caused(frame, places)]
     found += [(f"Under {places.name(*each.place)}, {each.model} {each.text}.", "bad") for each in parted]
+    broken = _broken(frame, ranked, places)
+    if broken:
+        found.append((f"Broken far beyond rounding: {_some(broken)}.", "bad"))
     found += _breaks(ranked, places)
     found += _turned(ranked, places)
     exact = _exact(frame, places)
@@ -166,7 +171,29 @@ def _exact(frame: pd.DataFrame, places: Places) -> list[str]:
         for row in rows[rows["reason"].astype("string").str.startswith("exact", na=False)].itertuples():
             place = places.name(str(symmetry), str(dataset), str(row.output)) + where_exact(group)
             found.setdefault(str(row.model), []).append(place)
-    return [f"{model} under {' and '.join(under)}" for model, under in found.items()]
+    return _each_under(found)
+
+
+def _broken(frame: pd.DataFrame, ranked: Sequence[Ranked], places: Places) -> list[str]:
+    """Each model that is broken somewhere without a known cause, where no loss of accuracy tells of it."""
+    told = {(one.symmetry, one.dataset, one.output) for one in ranked}
+    rows = frame[(frame["metric"] == EXACTNESS) & frame["reason"].astype("string").str.startswith(NO_CAUSE, na=False)]
+    found: dict[str, list[str]] = {}
+    for row in rows.drop_duplicates(["model", "output", "symmetry", "dataset"]).itertuples():
+        at = str(row.symmetry), str(row.dataset), str(row.output)
+        if at not in told:
+            found.setdefault(str(row.model), []).append(places.name(*at))
+    return _each_under(found)
+
+
+def _each_under(found: Mapping[str, Sequence[str]]) -> list[str]:
+    """Models, each with the first of the places that something is said of."""
+    return [f"{model} under {' and '.join(_first(under))}" for model, under in found.items()]
+
+
+def _first(under: Sequence[str]) -> list[str]:
+    rest = len(under) - MOST_PLACES
+    return [*under[:MOST_PLACES], *([f"{rest} more"] if rest > 0 else [])]
 
 
 def _caused(frame: pd.DataFrame, places: Places) -> list[str]:

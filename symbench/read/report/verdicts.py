@@ -9,6 +9,9 @@ from symbench.algebra.metrics.equivariance import AS_IT_RUNS, BEYOND, PLAINLY
 
 EXACTNESS, SUM, PLACE = (role_of(role) for role in ("exactness", "adding up", "worst place"))
 
+NO_CAUSE = (PLAINLY, BEYOND)
+"""How verdicts begin on models that are broken, nobody knows by what."""
+
 
 def verdicts(group: pd.DataFrame) -> list[str]:
     """Which models are exact, which are broken and by what; models of one verdict share a sentence."""
@@ -29,7 +32,7 @@ def caused(frame: pd.DataFrame) -> pd.DataFrame:
     rows = frame[
         (frame["metric"] == EXACTNESS) & frame["reason"].astype("string").str.startswith("broken: ", na=False)
     ]
-    rows = rows[~rows["reason"].str.startswith((PLAINLY, BEYOND))]
+    rows = rows[~rows["reason"].str.startswith(NO_CAUSE)]
     return rows.assign(why=[str(text).partition(": ")[2].partition(f", {AS_IT_RUNS}")[0] for text in rows["reason"]])
 
 
