@@ -11,7 +11,7 @@ CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/symbench
 PROJECT := import sys, tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; x = p["optional-dependencies"]
 LIST := $(PROJECT); print("\n".join(p["dependencies"] + x["dev"]))
 # whose tests run where these can be installed
-WHERE_POSSIBLE := molecules graphs
+WHERE_POSSIBLE := molecules graphs volumes documents
 EXTRAS := $(PROJECT); print("\n".join(y for e in sys.argv[1:] for y in x[e]))
 KEY := $(shell { $(PYTHON) -c '$(LIST)' && $(PYTHON) -c '$(EXTRAS)' $(WHERE_POSSIBLE) && $(PYTHON) -c 'import sys; print(sys.version, sys.prefix)'; } 2>/dev/null | sha256sum | cut -c1-16)
 DEPS := $(CACHE)/dependencies-$(KEY)
