@@ -8,6 +8,7 @@ import pyarrow as pa
 
 FLOAT = pa.float64()
 SINGLE = pa.float32()
+LIST = pa.list_(SINGLE)
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,18 @@ COLUMNS = (
     Column("place_largest", FLOAT),
     Column("place_worst", pa.int32()),
     Column("place_cosine", FLOAT),
+    Column("place_right", FLOAT),
+    Column("place_kept", FLOAT),
+    Column("place_swapped", FLOAT),
+    Column("class_hits", LIST),
+    Column("class_said", LIST),
+    Column("class_there", LIST),
+    Column("rim_sq", LIST),
+    Column("object_scores", LIST),
+    Column("object_classes", LIST),
+    Column("object_hits", LIST),
+    Column("object_targets", LIST),
+    Column("objects_kept", FLOAT),
 )
 """The columns of the observations. To add one: write it in a task, put it here, and into ``Observed``."""
 SEEN = tuple(column.name for column in COLUMNS if column.seen)
@@ -83,6 +96,16 @@ An output that stands at places of an axis has how many ``places`` there are in 
 place has several numbers the mean ``place_cosine`` of the two (1 where both are zero, 0 where one is). An extensive
 one has the places that it grows with, and ``place_mean`` is its deviation for each.
 
+Classes at each place of a map, and named points, have ``place_right``, the share of labelled places that are right,
+``place_kept``, the share predicted as the unmoved prediction moved along, and ``place_swapped``: of the places whose
+class an element renames, the share predicted as if it did not. For each class, ``class_hits``, ``class_said`` and
+``class_there`` are over how many labelled places both, the prediction and the label have it. ``rim_sq`` is the mean
+squared deviation of places 0, 1, 2, 3 to 4, 5 to 8, ... and 33 or more from the frame's edge; NaN where there is none.
+
+Boxes about objects have rows of ``object_scores`` and ``object_classes`` (-1: none); ``object_hits`` is a number in
+which bit b is set where the detection is right at an overlap of 0.5 + 0.05 b; ``object_targets`` are the classes of
+the objects that are there, and ``objects_kept`` is how far detections are those of the unmoved sample moved along.
+
 The controls of a cell stand in a file of their own: ``repeat`` and ``re-batch`` (the unmoved samples again),
 ``precision`` (against float64); ``suite dtype`` and ``float64``, what E is made of on the control samples; ``total``,
 ``reference``, ``remainder``, ``two routes`` and ``round trip``, the split of E; ``layer``, with the layer's name as
@@ -98,17 +121,20 @@ SAMPLES = pa.schema(
         pa.field("averaged_prediction", pa.int32()),
         pa.field("loss_of_average", FLOAT),
         pa.field("orbit_variance", FLOAT),
+        pa.field("consensus_agreement", FLOAT),
     ]
 )
 """One row per (output, sample): what needs the outputs of a whole orbit.
 
 Of their mean, with outputs moved back, the prediction and the loss; and the mean squared distance from it, in the
-loss's unit, where that is one of squares. Null where an element loses something when outputs are moved back.
+loss's unit, where that is one of squares. ``consensus_agreement`` is the mean over the orbit of how far predictions are that
+of the mean. Null where an element loses something when outputs are moved back.
 """
 AVERAGED = {
     "averaged_prediction": "averaged",
     "loss_of_average": "loss_of_average",
     "orbit_variance": "orbit_variance",
+    "consensus_agreement": "consensus_agreement",
 }
 """Those that are of orbits' means, each with its attribute of ``symbench.algebra.metrics.base.Observed``."""
 

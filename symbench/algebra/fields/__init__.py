@@ -11,6 +11,7 @@ from symbench.algebra.fields.base import (
     mask_of,
     same_places,
 )
+from symbench.algebra.fields.plane import Boxes, Flow, Framed, Keypoints
 from symbench.algebra.fields.space import DirectSum, PseudoScalar, Spherical, Spinor, Tensor, Voigt, direct_sum
 from symbench.algebra.fields.values import (
     Category,
@@ -39,6 +40,7 @@ __all__ = [
     "OUTPUTS",
     "USUAL",
     "Axis",
+    "Boxes",
     "Category",
     "Channels",
     "Classes",
@@ -47,8 +49,11 @@ __all__ = [
     "Eigenvectors",
     "Embedding",
     "Field",
+    "Flow",
+    "Framed",
     "Grid",
     "Index",
+    "Keypoints",
     "Logits",
     "Mask",
     "MultiLabel",

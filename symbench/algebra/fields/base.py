@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Self
 
 ANY = "*"
 """A name of places that stands for those that the symmetry moves."""
@@ -132,6 +132,10 @@ class Field(ABC):
         """The same values over these places, outside of those that there are already."""
         return Over(self.value, (*places, *self.places))
 
+    def framed(self, shape: Sequence[int]) -> Field:
+        """The same in pixels of an image of this shape, where it is in those of some image without a frame."""
+        return self
+
     def named(self, name: str) -> Field:
         """The same with :data:`ANY` places called by a name."""
         if ANY not in self.axes:
@@ -176,6 +180,15 @@ class Value(Field):
         """None, unless a kind says otherwise."""
         return ()
 
+    def framed(self, shape: Sequence[int]) -> Value:
+        """See :meth:`in_frame`."""
+        return self.in_frame(shape)
+
+    def in_frame(self, shape: Sequence[int]) -> Self:
+        """The same in pixels of an image of this shape, where it is in those of some image; itself where not."""
+        del shape
+        return self
+
     def misfit(self, shape: Sequence[int]) -> str | None:
         """Why numbers with these axes at each place are no such value; None if they can be."""
         del shape
@@ -198,6 +211,10 @@ class Over(Field):
     def places(self) -> tuple[Places, ...]:
         """Outermost first."""
         return self.at
+
+    def framed(self, shape: Sequence[int]) -> Over:
+        """With the value in pixels of an image of this shape."""
+        return replace(self, of=self.of.in_frame(shape))
 
     def __str__(self) -> str:
         return f"{self.of} over {', '.join(map(str, self.at))}"

@@ -163,6 +163,19 @@ class Observed(Context):
         place_largest: the largest of these lengths; None but for outputs at places.
         place_worst: at which place that is, from 0.
         place_cosine: mean cosine of ``f(g.x)`` and ``g.f(x)`` at a place; None of single numbers.
+        place_right: the share of labelled places that are right; None but for classes of places, and named points.
+        place_kept: the share of places predicted as the unmoved prediction moved along; likewise.
+        place_swapped: of places whose class is renamed, the share predicted as if it were not; None where none is.
+        class_hits: how many labelled places both are and are said to be of each class, ``(k, n, classes)``.
+        class_said: how many are said to be of it, likewise.
+        class_there: how many are, likewise.
+        rim_sq: mean squared deviation by the distance from the frame's edge, ``(k, n, bins)``, NaN where no place is.
+        object_scores: of each detection, ``(k, n, most)``; None but for boxes.
+        object_classes: its class, -1 for none, likewise.
+        object_hits: a number whose bit b says whether it is right at an overlap of 0.5 + 0.05 b, likewise.
+        object_targets: the classes of the objects that are there, -1 for none, ``(k, n, targets)``.
+        objects_kept: how far the detections are those of the unmoved sample moved along, from 0 to 1.
+        consensus_agreement: ``(n,)``, how far an orbit's predictions are that of its mean output.
         deviation_sq: ``|f(g.x) - g.f(x)|^2``.
         unrelated_sq: the same to all other samples; NaN for the identity.
         valid: whether the label still holds, bool; pairs where it does not leave accuracy.
@@ -189,6 +202,19 @@ class Observed(Context):
     place_largest: Array | None = None
     place_worst: Array | None = None
     place_cosine: Array | None = None
+    place_right: Array | None = None
+    place_kept: Array | None = None
+    place_swapped: Array | None = None
+    class_hits: Array | None = None
+    class_said: Array | None = None
+    class_there: Array | None = None
+    rim_sq: Array | None = None
+    object_scores: Array | None = None
+    object_classes: Array | None = None
+    object_hits: Array | None = None
+    object_targets: Array | None = None
+    objects_kept: Array | None = None
+    consensus_agreement: Array | None = None
 
     @property
     def predictions(self) -> Array | None:

@@ -15,7 +15,7 @@ from symbench.measure.evaluate.moves import Block
 from symbench.measure.evaluate.reference import Reference
 from symbench.measure.tasks import Views
 
-PREDICTION, LOSS, VARIANCE = AVERAGED
+PREDICTION, LOSS, VARIANCE, CONSENSUS = AVERAGED
 
 
 @dataclass
