@@ -51,7 +51,7 @@ MISUSE: dict[str, tuple[Callable[[], Any], str]] = {
     "an unknown group": (lambda: assert_equivariant(blind, "SO4", IMAGES), "got group 'SO4'.*Did you mean 'SO3'"),
     "a group that is no name": (lambda: assert_equivariant(blind, 4, IMAGES), "group: got 4, expected its name"),  # type: ignore[arg-type]
     "a product that does not act": (lambda: assert_equivariant(blind, "C4 x translations", IMAGES), "no direct product"),
-    "a field by another name": (lambda: assert_equivariant(blind, "C4", IMAGES, {"y": "vector"}), r"outputs\['y'\]: got 'vector', expected Image\(\), Scalar\(\)"),
+    "a field by another name": (lambda: assert_equivariant(blind, "C4", IMAGES, {"y": "vector"}), r"outputs\['y'\]: got 'vector', expected Image\(\), Volume\(\), Scalar\(\)"),
     "a near miss of a field": (lambda: assert_equivariant(blind, "C4", IMAGES, {"y": "scalr"}), "Did you mean 'Scalar'"),
     "a number for a field": (lambda: assert_equivariant(blind, "C4", IMAGES, fields={"x": 3}), r"fields\['x'\]: got 3"),  # type: ignore[dict-item]
     "a field of no input": (lambda: assert_equivariant(blind, "C4", IMAGES, fields={"image": Image()}), "fields: got a field for 'image', expected one of the inputs: x"),
@@ -62,7 +62,9 @@ MISUSE: dict[str, tuple[Callable[[], Any], str]] = {
     "an array": (lambda: assert_equivariant(blind, "C4", IMAGES.numpy()), "input 'x': got a ndarray, expected a tensor"),  # type: ignore[arg-type]
     "samples that differ in number": (lambda: assert_equivariant(lambda a, b: a, "C4", {"a": IMAGES, "b": IMAGES[:3]}), "got 4 samples of 'a', 3 samples of 'b'"),
     "points under turns": (lambda: assert_equivariant(blind, "C4", draw(3, 16, 2)), r"input 'x': the shape \(3, 16, 2\) does not say what it is, expected what C4 acts on: images \(n, c, h, w\)"),
-    "a volume": (lambda: assert_equivariant(blind, "C4", draw(3, 1, 4, 4, 4)), "Volumes cannot be moved yet"),
+    "a volume": (lambda: assert_equivariant(blind, "C4", draw(3, 1, 4, 4, 4)), r"input 'x': C4 cannot act on it: an image has shape \(c, h, w\), got \(1, 4, 4, 4\): volumes are moved by O, Oh and mirrors"),
+    "an image in space": (lambda: assert_equivariant(blind, "Oh", IMAGES), r"input 'x': Oh cannot act on it: Oh moves space, and the 2-D grid 'image' is none: images are moved by D4 and C4"),
+    "a volume under all turns": (lambda: assert_equivariant(blind, "SO3", draw(3, 1, 4, 4, 4)), "SO3 has elements that map no grid to itself: use O, Oh or mirrors"),
     "one axis too few": (lambda: assert_equivariant(lambda x: x, "S6", SIXES), r"\(3, 6\) does not say what it is, expected Nodes\('nodes', Scalar\(\)\) if its second axis"),
     "nothing that moves": (lambda: assert_equivariant(lambda x: x, "S6", SIXES, fields="scalar"), "no input is moved by S6: 'x' is Scalar"),
     "no elements": (lambda: assert_equivariant(blind, "SO2", IMAGES, elements=0, tolerance=1.0), "elements: got 0, expected 1 or more"),

@@ -49,7 +49,7 @@ def test_orders_are_those_of_the_groups(name: str) -> None:
 def test_groups_without_end_have_no_order() -> None:
     assert order_of("SO2") is order_of("C4 x SO2") is order_of("groups.py:SO3") is None
     known = [name for name, row in GROUPS.rows.items() if row.order is not None]
-    assert set(known) == {"S<n>", "C<n>", "D<n>", "O", "Oh", "I", "signs<k>"}
+    assert set(known) == {"S<n>", "C<n>", "D<n>", "O", "Oh", "I", "signs<k>", "mirrors"}
 
 
 @pytest.mark.parametrize(

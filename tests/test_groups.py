@@ -43,6 +43,7 @@ EXAMPLES: dict[str, list[str]] = {
     "signs<k>": ["signs1", "signs4", "signs12"],
     "bases<k>": ["bases1", "bases3"],
     "lattice": ["lattice"],
+    "mirrors": ["mirrors"],
 }
 PRODUCTS = ["C4 x S3", "D4 x scalings", "SO2 x scalings", "S3 x D3", "O x S5", "O3 x S5"]
 NAMES = [name for names in EXAMPLES.values() for name in names] + PRODUCTS

@@ -100,7 +100,8 @@ Classes at each place of a map, and named points, have ``place_right``, the shar
 ``place_kept``, the share predicted as the unmoved prediction moved along, and ``place_swapped``: of the places whose
 class an element renames, the share predicted as if it did not. For each class, ``class_hits``, ``class_said`` and
 ``class_there`` are over how many labelled places both, the prediction and the label have it. ``rim_sq`` is the mean
-squared deviation of places 0, 1, 2, 3 to 4, 5 to 8, ... and 33 or more from the frame's edge; NaN where there is none.
+squared deviation of places 0, 1, 2, 3 to 4, 5 to 8, ... and 33 or more from the frame's edge; NaN where there is
+none.
 
 Boxes about objects have rows of ``object_scores`` and ``object_classes`` (-1: none); ``object_hits`` is a number in
 which bit b is set where the detection is right at an overlap of 0.5 + 0.05 b; ``object_targets`` are the classes of
@@ -127,8 +128,8 @@ SAMPLES = pa.schema(
 """One row per (output, sample): what needs the outputs of a whole orbit.
 
 Of their mean, with outputs moved back, the prediction and the loss; and the mean squared distance from it, in the
-loss's unit, where that is one of squares. ``consensus_agreement`` is the mean over the orbit of how far predictions are that
-of the mean. Null where an element loses something when outputs are moved back.
+loss's unit, where that is one of squares. ``consensus_agreement`` is the mean over the orbit of how far predictions
+are that of the mean. Null where an element loses something when outputs are moved back.
 """
 AVERAGED = {
     "averaged_prediction": "averaged",

@@ -46,6 +46,11 @@ class Places:
         """One, unless a kind says otherwise."""
         return 1
 
+    @property
+    def key(self) -> str:
+        """What models and handling are matched by: the kind, and more where places of one kind are not alike."""
+        return self.kind
+
 
 @dataclass(frozen=True)
 class Axis(Places):
@@ -54,9 +59,16 @@ class Axis(Places):
 
 @dataclass(frozen=True)
 class Grid(Places):
-    """Places at equal distances in space, such as pixels: as many axes as it has dimensions, behind the value's."""
+    """Places at equal distances in space, such as pixels: as many axes as it has dimensions, behind the value's.
+
+    Attributes:
+        size: how many dimensions of space it has.
+        spacing: the distance from one place to the next along each axis, in the order of a tensor's axes; empty where
+            all are alike.
+    """
 
     size: int = 2
+    spacing: tuple[float, ...] = ()
     after: ClassVar[bool] = True
 
     def __str__(self) -> str:
@@ -66,6 +78,11 @@ class Grid(Places):
     def dimensions(self) -> int:
         """Of space."""
         return self.size
+
+    @property
+    def key(self) -> str:
+        """``Grid`` of the plane, ``3-D Grid`` of space: nothing made for the one is for the other."""
+        return self.kind if self.size == 2 else f"{self.size}-D {self.kind}"
 
 
 class Field(ABC):
@@ -89,7 +106,7 @@ class Field(ABC):
     @property
     def key(self) -> str:
         """The kinds of value and places: what a built-in model is matched by, since names of places do not matter."""
-        kinds = ", ".join(each.kind for each in self.places)
+        kinds = ", ".join(each.key for each in self.places)
         return f"{self.value.kind} over {kinds}" if kinds else self.value.kind
 
     @property

@@ -121,6 +121,16 @@ class Group(ABC):
         del some
         return g
 
+    def keeping(self, lengths: Sequence[int], spacing: Sequence[float]) -> Group:
+        """The largest subgroup whose elements map a grid to itself; of a group that moves no grid about, itself.
+
+        Args:
+            lengths: the number of places along each of the grid's axes, in a tensor's order.
+            spacing: the distance from one place to the next along each; empty where all are alike.
+        """
+        del lengths, spacing
+        return self
+
     def strata(self, g: Tensor) -> list[str] | None:
         """Which piece of the group each element is of, where estimates have to stand apart; None where it is one.
 

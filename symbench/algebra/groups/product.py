@@ -108,6 +108,11 @@ class Product(Group):
         pieces = zip(self.parts, self.split(g), self.split(some), strict=True)
         return self.join([_confined(part, piece, of) for part, piece, of in pieces])
 
+    def keeping(self, lengths: Sequence[int], spacing: Sequence[float]) -> Group:
+        """The product of what is left of each factor."""
+        parts = [part.keeping(lengths, spacing) for part in self.parts]
+        return self if parts == list(self.parts) else type(self)(parts)
+
     def strata(self, g: Tensor) -> list[str] | None:
         """The factors' pieces with a comma between, where any has some."""
         pieces = [part.strata(a) for part, a in zip(self.parts, self.split(g), strict=True)]

@@ -65,7 +65,7 @@ def _handling(kind: str) -> Handling | None:
 def handling_of(field: Field) -> Handling:
     """What can be done with the values of a field: as its kinds of value and places are handled together, where there
     is a row for those; else as its outermost places of a known kind."""
-    kinds = (field.key, *(each.kind for each in field.places)) if field.places else ()
+    kinds = (field.key, *(each.key for each in field.places)) if field.places else ()
     return next((known for kind in kinds if (known := _handling(kind)) is not None), Handling())
 
 

@@ -25,8 +25,13 @@ def plain() -> dict[str, Field]:
 def written(shape: tuple[int, ...]) -> str:
     """What code would declare an output ``(n, ...)`` of this shape as, if it moves with the input."""
     brought = (row for row in PLACES.rows.values() if row.field is not None)
-    axes = ((row.word, sum(each.dimensions for each in row.field.places)) for row in brought if row.field is not None)
-    return next((f"{word}()" for word, count in axes if count + 2 == len(shape)), ROWS)
+    words = (row.word for row in brought if row.field is not None and _axes(row.field) == len(shape))
+    return next((f"{word}()" for word in words), ROWS)
+
+
+def _axes(field: Field) -> int:
+    """How many axes a tensor of such numbers has, with those of the samples and of channels."""
+    return 2 + sum(each.dimensions for each in field.places)
 
 
 def field_of(value: Any, where: str) -> Field:
@@ -79,17 +84,17 @@ def _guess(name: str, x: Tensor, group: str, kinds: Collection[str]) -> Field:
         return Scalar()
     rows = Nodes("nodes", Scalar())
     pairs = "Axis" in kinds and x.ndim in {3, 4} and x.shape[1] == x.shape[2]
-    guessed = {3: rows, 4: USUAL}.get(x.ndim)
+    brought = {_axes(row.field): row.field for row in PLACES.rows.values() if row.field is not None}
+    guessed = {3: rows, 4: USUAL, **{n: each for n, each in brought.items() if n > 4}}.get(x.ndim)
     if guessed is not None and guessed.places[0].kind in kinds and not pairs:
         return guessed
     got = f"the shape {tuple(x.shape)} does not say what it is"
-    expected, remedy = f"{ROWS} if its second axis are the nodes, Scalar() if nothing moves it", ""
+    expected = f"{ROWS} if its second axis are the nodes, Scalar() if nothing moves it"
     if pairs:
         expected = f"{ROWS} if only its rows are nodes, Nodes('nodes', {ROWS}) if it is a matrix over pairs of them"
     elif "Axis" not in kinds:
         expected = f"what {group} acts on: {'images (n, c, h, w)' if 'Grid' in kinds else one_of(sorted(kinds))}"
-        remedy = "Volumes cannot be moved yet. " if x.ndim == 5 else ""
-    remedy += f"Say what it is with fields={{{name!r}: ...}}."
+    remedy = f"Say what it is with fields={{{name!r}: ...}}."
     raise ConfigError(Problem(f"input {name!r}", got, expected, remedy))
 
 

@@ -13,6 +13,7 @@ from symbench.algebra.actions.base import SHARP, Action, Kind, TrivialAction
 from symbench.algebra.fields import Field
 from symbench.algebra.groups import GROUPS, PRODUCT, factors
 from symbench.algebra.groups.base import Elements, Group
+from symbench.algebra.groups.keeping import keeping_grids
 from symbench.base.errors import ConfigError, Problem, near_miss, one_of, quoted
 from symbench.face.equivariant.fields import fields_of_inputs, moved_axis
 
@@ -59,7 +60,8 @@ class Setting:
         kinds = {row.kind for row in actions.rows(name, where="group").values()}
         known = fields_of_inputs(leaves, fields, name, kinds)
         _check_options(name, options)
-        built = groups.load(name, options)
+        shapes = {leaf: tuple(x.shape[1:]) for leaf, x in leaves.items()}
+        built, _ = keeping_grids(groups.load(name, options), known, shapes, "inputs")
         bare = cls(name, built, options, action, moved_axis(known, on), known, {})
         moves = {leaf: bare.act(field, f"input {leaf!r}") for leaf, field in known.items()}
         if all(isinstance(move, TrivialAction) for move in moves.values()):
@@ -70,7 +72,7 @@ class Setting:
             if missing:
                 got = f"{name} moves {leaf!r} by {missing[0]!r}, which is no input"
                 raise ConfigError(Problem("fields", got, "both among the inputs"))
-            reason = move.check(tuple(leaves[leaf].shape[1:]))
+            reason = move.check(shapes[leaf])
             if reason is not None:
                 raise ConfigError(Problem(f"input {leaf!r}", f"{name} cannot act on it: {reason}"))
         return replace(bare, moves=moves)

@@ -17,6 +17,7 @@ from symbench.algebra.actions import Lookup
 from symbench.algebra.actions.base import Action
 from symbench.algebra.fields import ANY, Category, Classes, Field, Index, Point, same_places
 from symbench.algebra.groups.base import Elements, Group, choose, undesigned
+from symbench.algebra.groups.keeping import keeping_grids
 from symbench.algebra.groups.views import draw_each
 from symbench.base.code import foreign
 from symbench.base.errors import ConfigError, DataError, ImpossiblePair, Problem, SymbenchError, one_of
@@ -48,6 +49,8 @@ class Prepared:
         axes: the named axes of all leaves.
         turns_about_own: what every sample's points turn about that is of its own, such as their centroid; else None.
         brought: whether code that is not ours takes part.
+        reduced: what is to be said where a subgroup alone maps the grids of all leaves to themselves, and stands for
+            the group; None where all of it does.
     """
 
     group: Group
@@ -62,6 +65,7 @@ class Prepared:
     axes: tuple[str, ...]
     turns_about_own: str | None = None
     brought: bool = False
+    reduced: str | None = None
 
     def from_reference(self, g: Tensor) -> Tensor:
         """What takes the reference view to each view, ``g g_0^-1``, of elements ``(k, ...)`` or ``(k, n, ...)``."""
@@ -149,6 +153,7 @@ def _prepared(
         places=dict(on_field.lengths(shapes[entry.on])).get(lookup.moved or next(iter(on_field.axes), "")),
     )
     _check_options(suite, name, [row for *_, row in moving])
+    group, reduced = keeping_grids(group, dataset.fields, shapes, where)
     document: dict[str, Any] = {"group": entry.group, "options": entry.options, "elements": entry.elements}
     elements = _elements(suite, name, group, seed_for(suite.seed, "elements", content_key(document)), sizes)
     if elements.shared is None and group.strata(group.identity()) is not None:
@@ -185,6 +190,7 @@ def _prepared(
     prepared = Prepared(
         group, elements, entry.on, moved, document, entry.group, dict(entry.options), lookup, on_field, named, about
     )
+    prepared = replace(prepared, reduced=reduced)
     for target, field in dataset.targets.items():
         try:
             prepared.action_on(field, f"target {target}")

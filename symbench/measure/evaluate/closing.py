@@ -270,7 +270,7 @@ def _record(
         deviations_file=files.deviations,
         mode=job.checked.mode,
         facts={**job.facts, **facts, **controls.facts, **job.checked.facts},
-        remarks=remarks | said_of_mode(job),
+        remarks=remarks | said_of_mode(job) | ({"group": job.prepared.reduced} if job.prepared.reduced else {}),
         checkpoint=job.checkpoint,
         training=job.curve,
         environment=job.environment,

@@ -9,7 +9,7 @@ from torch import nn
 
 from symbench.algebra.fields import Category, Field
 from symbench.base.errors import CellError, ConfigError, DataError
-from symbench.base.events import Listener, ignore
+from symbench.base.events import Listener, Note, ignore
 from symbench.base.identity import Reads
 from symbench.domains.common.datasets.base import Aligned, Dataset
 from symbench.domains.common.models import MODELS
@@ -102,6 +102,9 @@ class Workspace:
             data = self.data_of(pair.dataset)
             shapes = data.shapes(assemble.canvas(self.suite, pair.symmetry, pair.model))
             self.prepared[place] = assemble.prepare(self.suite, pair.symmetry, data.dataset, shapes)
+            reduced = self.prepared[place].reduced
+            if reduced is not None and self.planned_here:
+                self.listen(Note(f"{pair.symmetry} on {pair.dataset}: {reduced}", warning=True))
         return self.prepared[place]
 
     def broken_reason(self, cell: Cell) -> CellError | None:

@@ -138,7 +138,7 @@ def _said(estimate: Estimate, record: CellRecord) -> dict[str, Any]:
     if not (estimate.row.role == "deviation" and estimate.primary and estimate.value.element is None):
         return {"task": known.get("task"), "remark": None}
     found = [each.words for each in record.findings if each.words and each.output in (None, estimate.output)]
-    remarks = found + [text for text in (known.get("remark"), record.remarks.get("mode")) if text is not None]
+    remarks = found + [text for text in (known.get("remark"), *map(record.remarks.get, ("group", "mode"))) if text]
     if estimate.output == next(iter(record.outputs)):
         remarks += [f"{control} {words}" for control, words in record.short.items()]
     return {"task": known.get("task"), "remark": "; ".join(remarks) or None}

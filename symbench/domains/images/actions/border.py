@@ -34,7 +34,8 @@ class FramedAction(Action):
     def check(self, shape: tuple[int, ...]) -> str | None:
         """Images, with room for the crop."""
         if len(shape) != 3:
-            return f"an image has shape (c, h, w), got {shape}"
+            other = ": volumes are moved by O, Oh and mirrors" if len(shape) == 4 else ""
+            return f"an image has shape (c, h, w), got {shape}{other}"
         if self.options.border != "crop":
             return None
         side, margin = min(shape[1:]), self.options.margin

@@ -1,0 +1,56 @@
+"""Volumes: numbers over a grid of space, such as scans and simulations, and what only they have."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from symbench.algebra.actions import ActionRow
+from symbench.algebra.groups import GroupRow
+from symbench.base.registry import Options
+from symbench.domains.common.places import PlacesRow
+from symbench.domains.volumes.fields import Volume
+
+__all__ = ["ACTIONS", "GROUPS", "PLACES"]
+
+
+def _some_axes(axes: str) -> str:
+    """Some of the three, each once, in their order."""
+    if not axes or axes != "".join(each for each in "xyz" if each in axes):
+        raise ValueError("some of the axes x, y and z in this order, such as x, xz or xyz")
+    return axes
+
+
+class MirrorsOptions(Options):
+    """``mirrors``: at the planes of which ``axes``; x is to the right, y upwards, z along the slices."""
+
+    axes: Annotated[str, AfterValidator(_some_axes)] = "xyz"
+
+
+GROUPS = {
+    "mirrors": GroupRow(
+        "symbench.domains.volumes.mirrors:Mirrors",
+        "mirrors of space at the planes of its axes",
+        MirrorsOptions,
+        "space",
+        aliases=("flips", "mirror", "flip"),
+        order=lambda options: 2 ** len(options.axes),
+    ),
+}
+
+ACTIONS = {
+    "turn-volumes": ActionRow(
+        "symbench.domains.volumes.actions:TurnVolume",
+        "turn volumes by quarters, and mirror them",
+        Options,
+        "space",
+        "Grid",
+    ),
+}
+
+PLACES = {
+    "3-D Grid": PlacesRow(
+        "symbench.domains.volumes.handling:Voxels", "voxels of a volume", unit="voxel", word="Volume", field=Volume()
+    ),
+}
