@@ -23,7 +23,7 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Literal
 
@@ -42,6 +42,7 @@ from symbench.algebra.statistics import (
     change,
     smallest_detectable_difference,
 )
+from symbench.algebra.statistics.confidence import Law
 from symbench.read.gate import decide
 from symbench.read.gate.decide import Question, decided
 
@@ -172,10 +173,48 @@ class Asked:
     unpaired: Question
 
 
+@dataclass(frozen=True)
+class Remembered:
+    """A law that computes no p value twice: the same match is decided in several scenarios, by several decisions."""
+
+    law: Law
+    above: dict[float, float] = field(default_factory=dict)
+
+    def p_above(self, limit: float) -> float:
+        if limit not in self.above:
+            self.above[limit] = self.law.p_above(limit)
+        return self.above[limit]
+
+    def p_below(self, limit: float) -> float:
+        return self.law.p_below(limit)
+
+
+def remembered(confidence: Confidence) -> Confidence:
+    return confidence if confidence.law is None else replace(confidence, law=Remembered(confidence.law))
+
+
+@cache
+def few(n: int, lost: int, gained: int) -> Confidence:
+    """The change of a share, of n samples of which so many were lost and gained: all else alike adds nothing to it."""
+    before, after = np.ones(n), np.ones(n)
+    after[:lost] = 0
+    before[lost : lost + gained] = 0
+    return remembered(change(Mean(before), Mean(after), -1, seed=0, resamples=REPLICATES))
+
+
+def changed(before: Sampled, after: Sampled, seed: int) -> Confidence:
+    """The change of one match; that of a share once for each number of samples lost and gained."""
+    if isinstance(before, Mean) and isinstance(after, Mean):
+        moved = after.values - before.values
+        if set(np.unique(moved)) <= {-1.0, 0.0, 1.0}:
+            return few(len(moved), int((moved < 0).sum()), int((moved > 0).sum()))
+    worse = -1 if isinstance(before, Mean) else 1
+    return remembered(change(before, after, worse, seed=seed, resamples=REPLICATES))
+
+
 def ask(kind: Kind, world: Table, at: Array, margin: float, seed: int) -> Asked:
     before, after = measured(kind, *draw(world, at))
-    worse = 1 if kind == "E" else -1
-    confidence = change(before, after, worse, seed=seed, resamples=REPLICATES)
+    confidence = changed(before, after, seed)
     error = float(np.hypot(*(one.influence().std(ddof=1) for one in (before, after))) / np.sqrt(N))
     apart = Confidence(
         confidence.estimate, confidence.estimate - 1.96 * error, confidence.estimate + 1.96 * error, N, error
@@ -360,14 +399,6 @@ def test_a_rate_of_seven_in_a_hundred_is_caught(true: float, caught: float) -> N
     raises = np.array([limits(int(one), 2000)[0] > MOST for one in hits])
     rate = float(stats.binom.pmf(hits, 2000, true) @ raises)
     assert rate <= caught if true <= MOST else rate >= caught
-
-
-@cache
-def few(n: int, lost: int, gained: int) -> Confidence:
-    before, after = np.ones(n), np.ones(n)
-    after[:lost] = 0
-    before[lost : lost + gained] = 0
-    return change(Mean(before), Mean(after), -1, seed=0, resamples=REPLICATES)
 
 
 def of_few(n: int, margin: float, gain: float, decision: Callable[[Confidence, float], str]) -> dict[str, float]:
