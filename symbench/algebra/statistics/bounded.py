@@ -62,11 +62,12 @@ class BoundedMeans:
     @classmethod
     def stacked(cls, rows: Sequence[BoundedMeans]) -> BoundedMeans:
         """Several of them as one, to be computed with at once; short rows are filled up with counts of 0."""
-        width = max(row.values.shape[1] for row in rows)
-        values, counts = (
-            np.concatenate([np.pad(getattr(row, name), ((0, 0), (0, width - row.values.shape[1]))) for row in rows])
-            for name in ("values", "counts")
-        )
+        sizes = [row.values.shape for row in rows]
+        values, counts = np.zeros((2, sum(p for p, _ in sizes), max(g for _, g in sizes)))
+        end = 0
+        for row, (p, g) in zip(rows, sizes, strict=True):
+            here, end = slice(end, end + p), end + p
+            values[here, :g], counts[here, :g] = row.values, row.counts
         ends = (np.concatenate([getattr(row, name) for row in rows]) for name in ("lowest", "highest"))
         return cls(values, counts, *ends)
 

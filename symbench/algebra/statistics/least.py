@@ -6,8 +6,9 @@ where its mean is surely above that of the one that looks worst, with an error p
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from scipy import special
@@ -23,6 +24,8 @@ DRAWS, SEED = 10_000, 0
 """Draws of correlated normal scores, always the same ones: a verdict must not depend on a seed of the gate's."""
 AT_ONCE = 100_000
 """Numbers of all elements that are held at once: 0.8 MB."""
+KEPT = 400_000
+"""Scores that are drawn once for all: 3.2 MB of each number of elements, up to 40."""
 RARE = 0.005
 """Below this probability, of which 50 draws speak, Bonferroni's correction is taken."""
 
@@ -131,10 +134,8 @@ class Together:
         # Not Cholesky's factor: with more elements than samples, or two that agree, the matrix is singular, and its
         # least eigenvalues come out as -1e-16.
         values, vectors = np.linalg.eigh(correlation)
-        rng, factors = np.random.default_rng(SEED), (vectors * np.sqrt(values.clip(0))).T
-        scores = np.empty(DRAWS)
-        for some in slices(DRAWS, max(1, AT_ONCE // len(elements))):
-            scores[some] = (rng.standard_normal((some.stop - some.start, len(elements))) @ factors).max(axis=1)
+        factors = (vectors * np.sqrt(values.clip(0))).T
+        scores = np.concatenate([(drawn @ factors).max(axis=1) for drawn in _drawn(len(elements))])
         return cls(len(elements), np.sort(scores))
 
     def each(self, tail: float) -> float:
@@ -285,6 +286,22 @@ def _errors(before: Elements, after: Elements, factor: float) -> Array:
         squares += (b**2).sum(axis=1)[:, None] + (a**2).sum(axis=1) - 2 * b @ a.T
     errors: Array = np.sqrt(squares.clip(0)) / before.samples
     return errors
+
+
+def _drawn(k: int) -> Iterable[Array]:
+    """The independent normal scores of all draws, in blocks ``(m, k)``: the same ones whatever the elements are."""
+    return _kept(k) if DRAWS * k <= KEPT else _blocks_drawn(k)
+
+
+@lru_cache(maxsize=4)  # to draw them takes longer than what is done with them
+def _kept(k: int) -> tuple[Array, ...]:
+    return tuple(_blocks_drawn(k))
+
+
+def _blocks_drawn(k: int) -> Iterator[Array]:
+    rng = np.random.default_rng(SEED)
+    for some in slices(DRAWS, max(1, AT_ONCE // k)):
+        yield rng.standard_normal((some.stop - some.start, k))
 
 
 def _blocks(elements: Elements) -> list[slice]:
