@@ -33,11 +33,12 @@ from symbench.algebra.fields.values import (
     channels,
     classes,
 )
-from symbench.algebra.fields.words import OUTPUTS, USUAL, Nodes, declared, word_of
+from symbench.algebra.fields.words import OUTPUTS, PARTS, USUAL, Nodes, declared, spelt, word_of
 
 __all__ = [
     "ANY",
     "OUTPUTS",
+    "PARTS",
     "USUAL",
     "Axis",
     "Boxes",
@@ -78,5 +79,6 @@ __all__ = [
     "direct_sum",
     "mask_of",
     "same_places",
+    "spelt",
     "word_of",
 ]

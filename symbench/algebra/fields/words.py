@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from symbench.algebra.fields.base import ANY, Axis, Field, Grid
-from symbench.algebra.fields.values import Embedding, Logits, Probabilities, Scalar, Vector
+from symbench.algebra.fields.plane import Boxes, Flow, Keypoints
+from symbench.algebra.fields.values import Embedding, Logits, Probabilities, Scalar, Vector, classes
 
 
 def Nodes(axis: str, value: Field) -> Field:  # noqa: N802  (reads as a type in declarations)
@@ -26,8 +28,37 @@ OUTPUTS: dict[str, Field] = {
     "nodes": Scalar().over(Axis(ANY)),
     "node-vectors": Vector().over(Axis(ANY)),
     "image": Scalar().over(Grid(ANY)),
+    "masks": Logits().over(Grid(ANY)),
+    "flow": Flow().over(Grid(ANY)),
+    "boxes": Boxes(),
+    "keypoints": Keypoints(),
 }
 """What a suite may say of an output, in its words; of values along an axis, along the one that the symmetry moves."""
+
+CLASSES = "classes"
+PARTS: dict[str, tuple[str, ...]] = {
+    CLASSES: ("order", "group"),
+    **dict.fromkeys(OUTPUTS, ()),
+    "boxes": ("classes", "threshold", "hull"),
+    "keypoints": ("pairs", "origin"),
+}
+"""What a suite may say of an output in full: a value, and what it may have said of it. Classes are class scores."""
+
+
+def spelt(value: str, parts: Mapping[str, Any]) -> Field:
+    """The field of a value that a suite says in full, with those of its ``PARTS`` that it says.
+
+    Raises:
+        ValueError: they do not fit one another, such as pairs of one joint.
+    """
+    if value == CLASSES:
+        return classes(parts["order"], group=parts.get("group")) if "order" in parts else Logits()
+    if value == "boxes":
+        return Boxes(**parts)
+    if value == "keypoints":
+        pairs = tuple((first, second) for first, second in parts.get("pairs", ()))
+        return Keypoints(**{**parts, "pairs": pairs})
+    return OUTPUTS[value]
 
 
 def declared(given: object) -> Mapping[str, Field] | None:

@@ -15,6 +15,7 @@ from symbench.measure.assemble.model import (
 from symbench.measure.assemble.origin import origin_document
 from symbench.measure.assemble.running import (
     check_layers,
+    check_outputs,
     dtype_of,
     inputs_of,
     inputs_said,
@@ -31,6 +32,7 @@ __all__ = [
     "built_for_data",
     "canvas",
     "check_layers",
+    "check_outputs",
     "dtype_of",
     "inputs_of",
     "inputs_said",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import nn
 
-from symbench.algebra.fields import OUTPUTS, USUAL, Field, Undeclared, declared, mask_of
+from symbench.algebra.fields import ANY, OUTPUTS, USUAL, Field, Undeclared, declared, mask_of, same_places
 from symbench.base.code import foreign
 from symbench.base.errors import ConfigError, ModelError, Problem, near_miss, one_of
 from symbench.domains.common.models import MODELS
@@ -17,6 +18,9 @@ from symbench.domains.common.models.inputs import fed, said, takes
 from symbench.domains.common.models.layout import Packing, is_packed
 from symbench.domains.common.models.running import dtypes_of, named
 from symbench.measure.suite import ModelEntry, Suite
+from symbench.measure.suite.outputs import OutputOf, field_of
+
+NO_FIELDS: Mapping[str, Field] = MappingProxyType({})
 
 
 def dtype_of(suite: Suite) -> torch.dtype | None:
@@ -45,7 +49,13 @@ def numerics_document(suite: Suite, came_in: str, device: str) -> dict[str, Any]
 
 
 def ready(
-    module: nn.Module, entry: ModelEntry, name: str, *, device: str = "cpu", dtype: torch.dtype | None = None
+    module: nn.Module,
+    entry: ModelEntry,
+    name: str,
+    *,
+    device: str = "cpu",
+    dtype: torch.dtype | None = None,
+    fields: Mapping[str, Field] = NO_FIELDS,
 ) -> Model:
     """The module on the device behind its normalisation, in evaluation mode.
 
@@ -55,6 +65,7 @@ def ready(
         name: its name.
         device: where.
         dtype: what all of it is converted to; None leaves every part in the dtype that it came in.
+        fields: the leaves of the dataset that it meets, which outputs may be declared to stand over.
 
     Raises:
         ModelError: its own code raised, or it declares outputs that cannot be.
@@ -65,22 +76,28 @@ def ready(
             module = module.to(device) if dtype is None else module.to(device, dtype)
         with foreign(ModelError, name, "reading what it declares"):
             module.eval()
-            outputs = outputs_of(entry, module)
+            outputs = outputs_of(entry, module, fields)
     if is_packed(module):
         with foreign(ModelError, name, "reading what it declares"):
             module = Packing(module, declared(getattr(module, "inputs", None)) or {}, outputs).eval()
     return Model(module, outputs, Normalisation(entry.mean, entry.std), name, _about_dtypes(came_in, dtype))
 
 
-def outputs_of(entry: ModelEntry, module: nn.Module) -> Mapping[str, Field]:
-    """The field of every output of a module: as the suite's entry declares them, or else as it does itself."""
+def outputs_of(entry: ModelEntry, module: nn.Module, fields: Mapping[str, Field] = NO_FIELDS) -> Mapping[str, Field]:
+    """The field of every output of a module: as the suite's entry declares them, or else as it does itself.
+
+    Args:
+        entry: the suite's entry.
+        module: built.
+        fields: the leaves of the dataset that it meets, which outputs may be declared to stand over.
+    """
     otherwise = {"logits": Undeclared()} if ":" in entry.use else MODELS.row(entry.use).outputs
     outputs = declared_outputs(module, otherwise)
     if entry.embedding is not None:
         # by the name that the module itself has for what it returns
         open_ = [name for name, field in declared_outputs(module, {}).items() if isinstance(field, Undeclared)]
         return {open_[0] if len(open_) == 1 else "embedding": OUTPUTS["embedding"]}
-    return {own: OUTPUTS[word] for own, word in entry.outputs.items()} or outputs
+    return {own: field_of(given, fields) for own, given in entry.outputs.items()} or outputs
 
 
 def _about_dtypes(came_in: Sequence[torch.dtype], converted: torch.dtype | None) -> str:
@@ -146,3 +163,19 @@ def check_layers(module: nn.Module, suite: Suite, name: str) -> None:
             where = suite.where("models", name, "layers", layer)
             expected = f"a submodule: one of {one_of(known[:12])}{' ...' if len(known) > 12 else ''}"
             raise ConfigError(Problem(where, f"got {layer!r}", expected, near_miss(layer, known)))
+
+
+def check_outputs(suite: Suite, name: str, dataset: str, fields: Mapping[str, Field]) -> None:
+    """Refuse outputs over what the dataset does not have.
+
+    Raises:
+        ConfigError: with the near miss.
+    """
+    known = list(
+        dict.fromkeys([*(leaf for leaf, field in fields.items() if field.places), *same_places(fields.values())])
+    )
+    for output, given in suite.models[name].outputs.items():
+        if isinstance(given, OutputOf) and given.over not in (None, ANY) and given.places(fields) is None:
+            where = suite.where("models", name, "outputs", output, "over")
+            expected = f"a leaf or an axis of {dataset}: {one_of(known)}"
+            raise ConfigError(Problem(where, f"got {given.over!r}", expected, near_miss(given.over or "", known)))

@@ -79,7 +79,8 @@ class Ledger:
             if made_for not in models:
                 if checkpoint is not None:
                     restore(module, checkpoint)
-                model = ready(module, entry, name, device=device, dtype=dtype_of(space.suite))
+                fields = space.data_of(cell.pair.dataset).dataset.fields
+                model = ready(module, entry, name, device=device, dtype=dtype_of(space.suite), fields=fields)
                 models[made_for] = completed(space, model, cell, device)
             at_hand = Loaded(models[made_for], record.checkpoint)
             return why_another(job_of(space, cell, at_hand, self.settings), record.probe)

@@ -91,7 +91,8 @@ def flags(suite: Suite, device: str) -> Iterator[None]:
 
 def completed_for(entry: ModelEntry, dataset: str) -> str:
     """The dataset that a model is completed for, itself or what its entry puts around it; "" where one serves all."""
-    return dataset if built_for_data(entry) or entry.wrappers else ""
+    own = built_for_data(entry) or entry.wrappers or entry.stands_over_data
+    return dataset if own else ""
 
 
 def completed(space: Workspace, model: Model, cell: Cell, device: str) -> Model:

@@ -160,7 +160,8 @@ class Worker:
             if trained is not None:
                 restore(module, trained)
             load_weights(module, suite, name, trust_pickle=self.settings.trust_pickle)
-            model = ready(module, suite.models[name], name, device=device, dtype=dtype_of(suite))
+            fields = self.space.data_of(dataset).dataset.fields
+            model = ready(module, suite.models[name], name, device=device, dtype=dtype_of(suite), fields=fields)
             return completed(self.space, model, cell, device)
 
         return Loaded(build(), checkpoint, facts, build, curve=trained.curve if trained is not None else None)

@@ -59,7 +59,7 @@ def why_unfit(
         DataError: a label cannot be read.
     """
     name = made.name
-    model = assemble.ready(made.module, made.entry, name, device=device, dtype=dtype)
+    model = assemble.ready(made.module, made.entry, name, device=device, dtype=dtype, fields=dataset.fields)
     leaves = _leaves(dataset, shapes, device, dtype or dtypes_of(model.module)[0])
     images = [leaf for leaf in assemble.normalised_leaves(dataset) if leaf in made.takes]
     outputs = model({leaf: leaves[leaf] for leaf in made.takes}, images)

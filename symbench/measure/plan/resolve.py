@@ -171,6 +171,8 @@ def _built(draft: Draft, name: str, mine: Sequence[Pair]) -> dict[str, nn.Module
             plan_training(draft, name)
         else:
             settle_width(draft, name, datasets)
+        for dataset in datasets:
+            assemble.check_outputs(suite, name, dataset, draft.workspace.data_of(dataset).dataset.fields)
         for dataset in datasets if assemble.built_for_data(entry) else datasets[:1]:
             module = _tried(draft, name, dataset, told)
             if module is not None:

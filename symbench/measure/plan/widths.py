@@ -192,7 +192,7 @@ class Counting:
             ModelError: it cannot be run.
         """
         entry, dataset = self.space.suite.models[self.name], self.data.dataset
-        model = assemble.ready(module, entry, self.name, device=device)
+        model = assemble.ready(module, entry, self.name, device=device, fields=dataset.fields)
         taken = assemble.inputs_of(entry, self.name, module, dataset.fields) or tuple(self.shapes)
         images = [leaf for leaf in assemble.normalised_leaves(dataset) if leaf in taken]
         counts: list[int] = []

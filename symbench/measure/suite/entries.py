@@ -32,6 +32,7 @@ from symbench.measure.suite.controls import Controls
 from symbench.measure.suite.devices import DEVICE, IN_WORDS
 from symbench.measure.suite.linear_probe import Asked as LinearProbeOf
 from symbench.measure.suite.numerics import Numerics
+from symbench.measure.suite.outputs import OutputOf, Outputs, document_of
 from symbench.measure.suite.recipe import Recipe
 from symbench.measure.suite.rules import Rule
 from symbench.measure.suite.select import Selector
@@ -93,22 +94,6 @@ def _spelt(word: object) -> object:
 OF_LAYERS = [word for word, field in OUTPUTS.items() if field.value == Scalar()]
 """What a suite may call the field of a layer: whatever stands at its places is taken for numbers."""
 Layers = Annotated[dict[str, Annotated[str, BeforeValidator(_spelt)]], BeforeValidator(_scalars)]
-
-
-def _output(word: object) -> object:
-    """A word for an output, one of those that fields have."""
-    if word not in OUTPUTS:
-        *some, last = map(repr, OUTPUTS)
-        raise PydanticKnownError("literal_error", {"expected": f"{', '.join(some)} or {last}"})
-    return word
-
-
-OUTPUT_NAME = r"^[A-Za-z_]\w{0,63}$"
-Outputs = dict[
-    Annotated[str, Field(pattern=OUTPUT_NAME)],
-    Annotated[str, BeforeValidator(_output)],
-]
-"""What a model returns, by name and in order: the words of ``symbench.algebra.fields.OUTPUTS``."""
 
 
 Side = Annotated[int, Field(ge=1, le=8192)]
@@ -214,7 +199,12 @@ class ModelEntry(Entry):
         """What keys say of the outputs: in their order, by which a tuple is read; nothing where none are declared."""
         if self.embedding is not None:
             return {"embedding": self.embedding}
-        return {"outputs": [list(pair) for pair in self.outputs.items()]} if self.outputs else {}
+        return {"outputs": [[name, document_of(said)] for name, said in self.outputs.items()]} if self.outputs else {}
+
+    @property
+    def stands_over_data(self) -> bool:
+        """Whether what it returns is declared to stand where a dataset's leaves do."""
+        return any(isinstance(said, OutputOf) and said.over is not None for said in self.outputs.values())
 
     @property
     def weights_file(self) -> str | None:

@@ -15,6 +15,7 @@ from symbench.measure.suite.controls import Controls
 from symbench.measure.suite.entries import NAME, PATTERNS, Suite
 from symbench.measure.suite.linear_probe import LinearProbe
 from symbench.measure.suite.numerics import Numerics, Tolerance
+from symbench.measure.suite.outputs import OutputOf
 from symbench.measure.suite.recipe import NESTED
 from symbench.measure.suite.rules import Rule
 from symbench.measure.suite.select import Selector
@@ -103,5 +104,7 @@ def _siblings(path: Path_) -> list[str]:
         return list(Rule.model_fields)
     if path[-2] in {"only", "except"}:
         return list(Selector.model_fields)
+    if len(path) > 2 and path[-3] == "outputs":
+        return list(OutputOf.model_fields)
     nested: dict[str, type[Options]] = {**NESTED, "budget": SizeBudget, "linear_probe": LinearProbe}
     return list(nested[str(path[-2])].model_fields) if path[-2] in nested else []

@@ -145,7 +145,8 @@ def pair(
 def _only(outputs: Mapping[str, Field], free: Sequence[str], wanted: Field) -> str | None:
     """The one free output that a target is for: one that was declared to be so before one that may be."""
     classes = isinstance(wanted.value, CLASSES)
-    scores = (*SCORES, Classes) if isinstance(wanted.value, Classes) else SCORES
+    # classes that are declared to permute are those of the labels, whatever these say of themselves
+    scores = (*SCORES, Classes) if isinstance(wanted.value, (Category, Classes)) else SCORES
     may = (Scalar, Undeclared) if classes or isinstance(wanted.value, Scalar) else (Undeclared,)
 
     def sure(value: Value) -> bool:

@@ -128,7 +128,7 @@ def objective_of(space: Workspace, setting: Setting, module: nn.Module, device: 
     """
     name, recipe, data = setting.name, setting.recipe, setting.data
     entry = space.suite.models[name]
-    model = ready(module, entry, name, device=device)
+    model = ready(module, entry, name, device=device, fields=data.fields)
     taken = inputs_of(entry, name, module, data.fields)
     if taken is None:
         raise ModelError(Problem(name, f"takes none of the leaves {one_of(map(repr, data.fields))} of {recipe.on}"))

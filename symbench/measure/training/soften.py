@@ -98,7 +98,7 @@ def check_outputs(symmetry: Prepared, entry: ModelEntry, module: nn.Module, data
     Raises:
         ConfigError: with the output.
     """
-    for each in pair(outputs_of(entry, module), data.targets, scale="probabilities"):
+    for each in pair(outputs_of(entry, module, data.fields), data.targets, scale="probabilities"):
         target = each.target_field
         if target is None:
             continue
