@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from symbench.algebra.fields import mask_of
+from symbench.algebra.objects import Sets
 from symbench.base.errors import ModelError, Problem
 
 
@@ -77,8 +80,64 @@ class Totals:
     counts: Tensor
 
 
+class Vectors(ABC):
+    """Outputs are vectors, of which there are differences, means and products."""
+
+    vectors: ClassVar[bool] = True
+
+    @abstractmethod
+    def deviation(self, moved: Tensor, expected: Tensor, samples: Sequence[int]) -> Tensor:
+        """:func:`squared_distances`, of what counts."""
+
+    @abstractmethod
+    def counts(self, samples: Sequence[int]) -> Tensor:
+        """How many places each sample has, ``(n,)``."""
+
+    @abstractmethod
+    def folded(self, x: Tensor, samples: Sequence[int]) -> Tensor:
+        """``(k, n, *output)`` to one vector a sample, ``(k, n, d)``."""
+
+    @abstractmethod
+    def mean(self, x: Tensor, samples: Sequence[int]) -> Tensor:
+        """Over the samples of ``(k, n, *output)``: ``(k, *output)``."""
+
+    @abstractmethod
+    def sums(self, moved: Tensor, expected: Tensor, mean: Tensor, samples: Sequence[int]) -> Sums:
+        """Of one block: ``moved`` and ``expected`` ``(k, n, *output)``, ``mean`` of the latter ``(k, *output)``."""
+
+    @abstractmethod
+    def unrelated(self, sums: Sums, dot: Tensor, deviation_sq: Tensor, whole: Totals, own: Tensor) -> Tensor:
+        """See :func:`unrelated`, with ``dot`` of the sum over the cell rather than the mean."""
+
+    def square(self, values: Tensor) -> Tensor:
+        """The squared length of each of ``(n, *output)``: what rounding is relative to, ``(n,)``."""
+        return flat(values.double()[None])[0].square().sum(-1)
+
+    def null(self, values: Tensor) -> float:
+        """The mean squared distance between ``(n, *output)`` of different samples; 0 for a single one."""
+        return float(2 * flat(values[None])[0].var(dim=0, correction=1).sum()) if len(values) > 1 else 0.0
+
+    def among(self, moved: Tensor, expected: Tensor, samples: Sequence[int]) -> Tensor:
+        """``unrelated_sq`` of samples that have no others than one another.
+
+        Args:
+            moved: ``f(g.x)``, ``(k, n, *output)``, float64.
+            expected: ``g.f(x)``, likewise.
+            samples: whose they are.
+
+        Returns:
+            ``(k, n)``; NaN for a single sample.
+        """
+        counts = self.counts(samples).to(moved.device)
+        mean = self.mean(expected, samples)
+        sums = self.sums(moved, expected, mean, samples)
+        dot = torch.einsum("knd,kd->kn", self.folded(expected - mean[:, None], samples), sums.moved_sum)
+        totals = Totals(sums.moved_sq.sum(1), counts)
+        return self.unrelated(sums, dot, self.deviation(moved, expected, samples), totals, counts)
+
+
 @dataclass(frozen=True)
-class Whole:
+class Whole(Vectors):
     """Outputs are compared as they are, with those of other samples: images, class scores, numbers."""
 
     def deviation(self, moved: Tensor, expected: Tensor, samples: Sequence[int]) -> Tensor:
@@ -125,7 +184,7 @@ class Whole:
 
 
 @dataclass(frozen=True)
-class PerPlace:
+class PerPlace(Vectors):
     """Outputs at places of an axis are compared place by place, with places of other samples.
 
     Places of different samples do not correspond, and samples may have different numbers of them: so a place is
@@ -206,7 +265,7 @@ class PerPlace:
         return total / pairs * (summands - 2 * (dot - sums.own_dot))
 
 
-Comparison = Whole | PerPlace
+Comparison = Whole | PerPlace | Sets
 
 
 def outer(masks: Sequence[Tensor]) -> Tensor:

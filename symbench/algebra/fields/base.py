@@ -174,12 +174,14 @@ class Value(Field):
         kind: what actions are looked up by.
         invariant: whether no group whatsoever moves it.
         refers: the names of axes whose places its numbers are.
+        unordered: whether it is a set of objects, rows in any order, which have no differences and no mean.
     """
 
     unit: str | None = field(default=None, kw_only=True)
     per: str | None = field(default=None, kw_only=True)
     kind: ClassVar[str] = "Value"
     invariant: ClassVar[bool] = False
+    unordered: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
         cls.kind = cls.__dict__.get("kind", cls.__name__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from symbench.algebra.fields.base import Value
 from symbench.algebra.fields.values import Vector
@@ -53,6 +53,7 @@ class Boxes(Framed):
         hull: oblique turns, which leave no box parallel to the axes, give the box about the turned one.
     """
 
+    unordered: ClassVar[bool] = True
     classes: int | None = None
     threshold: float = 0.5
     hull: bool = False

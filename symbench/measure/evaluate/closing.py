@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from symbench.algebra.comparison import Sums, Totals
+from symbench.algebra.comparison import Sums, Totals, Vectors
 from symbench.base.columns import AVERAGED, OBSERVATIONS
 from symbench.base.records import CellRecord, ElementRecord, FileRecord, PartRecord, ProbeRecord
 from symbench.measure.evaluate.clock import Clock
@@ -150,7 +150,10 @@ class Whole:
 
 def _totals(
     job: Job, reference: Reference, order: Sequence[int], parts: Sequence[tuple[int, int]], scratch: Scratch
-) -> Whole:
+) -> Whole | None:
+    """None of outputs that have no sums."""
+    if not reference.comparison.vectors:
+        return None
     moved_sum, moved_sq = np.zeros(1), np.zeros(1)
     for first, _ in parts:  # one at a time: each is as large as the elements times the outputs
         kept = scratch.load(scratch.pairing(reference.task.output, first), "moved_sum", "moved_sq")
@@ -162,42 +165,51 @@ def _totals(
 def _unrelated(
     job: Job,
     reference: Reference,
+    comparison: Vectors,
     samples: Sequence[int],
     first: int,
     deviation: np.ndarray,
     whole: Whole,
     scratch: Scratch,
 ) -> np.ndarray:
-    """``unrelated_sq`` of a part of a cell, ``(elements, n)``; the identity's row is NaN."""
+    """``unrelated_sq`` of a part of a cell, of its elements but the identity, ``(elements - 1, n)``."""
     kept = scratch.load(scratch.pairing(reference.task.output, first))
     sums = Sums(**{field.name: torch.from_numpy(kept[field.name])[1:] for field in fields(Sums)})
     values = reference.task.compared(reference.rows(first, first + len(samples), job.exact))
-    offset, comparison = reference.mean.to(job.exact), reference.comparison
+    offset = reference.mean.to(job.exact)
     if reference.in_place:
         centred = comparison.folded((values - offset)[None], samples)[0]
         dot = whole.moved_sum @ centred.T  # one product for all elements
     else:
         elements = job.prepared.elements.values[1:]
         pairs = zip(elements, whole.moved_sum, strict=True)
-        dot = torch.stack([_centred(reference, g[None], values, offset, samples) @ moved for g, moved in pairs])
+        dot = torch.stack(
+            [_centred(reference, comparison, g[None], values, offset, samples) @ moved for g, moved in pairs]
+        )
     own = comparison.counts(samples)
     found = comparison.unrelated(sums, dot.cpu(), torch.from_numpy(deviation[1:]), whole.totals, own)
-    return np.concatenate([np.full((1, len(samples)), np.nan), found.numpy()])
+    return np.asarray(found.numpy())
 
 
-def _centred(reference: Reference, g: Tensor, values: Tensor, offset: Tensor, samples: Sequence[int]) -> Tensor:
+def _centred(
+    reference: Reference, comparison: Vectors, g: Tensor, values: Tensor, offset: Tensor, samples: Sequence[int]
+) -> Tensor:
     """``g.f(x)`` measured from its mean and folded, ``(n, d)``."""
     moved = reference.action.act(g, values) - reference.action.act(g, offset[None])
-    return reference.comparison.folded(moved, samples)[0]
+    return comparison.folded(moved, samples)[0]
 
 
 def _rows(
-    job: Job, reference: Reference, samples: Sequence[int], first: int, whole: Whole, scratch: Scratch
+    job: Job, reference: Reference, samples: Sequence[int], first: int, whole: Whole | None, scratch: Scratch
 ) -> Iterator[dict[str, np.ndarray]]:
     """One part's rows of one output, for a few samples after the others: of these element after element."""
     found = scratch.load(scratch.columns(reference.task.output, first))
-    found["unrelated_sq"] = _unrelated(job, reference, samples, first, found["deviation_sq"], whole, scratch)
-    shape = found["deviation_sq"].shape
+    shape, comparison, deviation = found["deviation_sq"].shape, reference.comparison, found["deviation_sq"]
+    if whole is not None and isinstance(comparison, Vectors):
+        others = _unrelated(job, reference, comparison, samples, first, deviation, whole, scratch)
+    else:
+        others = found["unrelated_sq"][1:]  # of sets it has been measured
+    found["unrelated_sq"] = np.concatenate([np.full((1, len(samples)), np.nan), others])
     found["sample"] = np.broadcast_to(np.array(samples), shape)
     found["element"] = np.broadcast_to(np.arange(shape[0])[:, None], shape)
     for some in tiles_of(*shape):

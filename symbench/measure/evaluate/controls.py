@@ -14,7 +14,6 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from symbench.algebra.comparison import squared_distances
 from symbench.algebra.controls import DECLARED, FIXED, LAW, LEAVES, ControlRow, suiting
 from symbench.base.errors import CellError, ModelError, Problem
 from symbench.base.events import Listener
@@ -44,7 +43,7 @@ from symbench.measure.evaluate.lie import lie_derivatives
 from symbench.measure.evaluate.plans import planned
 from symbench.measure.evaluate.reference import Reference
 from symbench.measure.evaluate.room import out_of_memory
-from symbench.measure.evaluate.rows import Columns, Outputs, as_compared, distances, outputs_of, table
+from symbench.measure.evaluate.rows import Columns, Outputs, as_compared, distances, far, outputs_of, table
 from symbench.measure.evaluate.split import split_by_reference
 from symbench.measure.evaluate.stopwatch import Stopwatch
 
@@ -192,7 +191,7 @@ def _rows(cell: Examined, control: str, before: Outputs, again: Outputs) -> list
         check_alike(reference.task.output, before[reference.task.output], again[reference.task.output])
         new = as_compared(again, reference.task)
         old = as_compared(before, reference.task)[: len(new)]
-        columns = distances(old, new, reference.task)
+        columns = distances(old, new, reference.task, reference.comparison)
         _refuse_if_different(cell.job, control, reference, old, new, null)
         rows.append(table(control, reference.task.output, cell.chosen[: len(new)], 0, columns))
     return rows
@@ -225,7 +224,7 @@ def precision(cell: Examined) -> str | None:
         rows = []
         for reference, values in zip(cell.references, cell.first, strict=True):
             wide = as_compared(outputs, reference.task).to(cell.job.exact)
-            columns = distances(values[: len(samples)], wide, reference.task)
+            columns = distances(values[: len(samples)], wide, reference.task, reference.comparison)
             rows.append(table("precision", reference.task.output, samples, 0, columns))
         if _clear(cell, rows, unseen=None):
             break
@@ -243,8 +242,8 @@ def _of_model(cell: Examined, name: str, row: ControlRow) -> None:
 def _refuse_if_different(
     job: Job, control: str, reference: Reference, values: Tensor, again: Tensor, null: float
 ) -> None:
-    difference = float(squared_distances(again[None], values[None]).mean())
-    size = float(values.reshape(len(values), -1).square().sum(1).mean())
+    difference = float(far(values, again, reference.comparison).mean())
+    size = float(reference.comparison.square(values).mean())
     # a model with almost constant outputs has no null to speak of: then the outputs' own size is the measure
     unit = max(null, (100 * job.rounding) ** 2 * size)
     if difference <= REPEATABLE**2 * unit or difference == 0:

@@ -33,7 +33,6 @@ from symbench.measure.evaluate.rows import (
     outputs_of,
     pairing,
     spread,
-    squares,
     table,
 )
 
@@ -267,7 +266,7 @@ def _may_be_exact(
     for reference, null in zip(references, nulls, strict=True):
         a, b = _pair(job, reference, samples, number, unmoved, moved)
         deviation = float(reference.comparison.deviation(a, b, samples).mean())
-        size = float(squares(as_compared(unmoved, reference.task))["deviation_sq"].mean())
+        size = float(reference.comparison.square(as_compared(unmoved, reference.task)).mean())
         if not deviation <= max((30 * job.rounding) ** 2 * size, PLAINLY**2 * null):
             return False
     return True
@@ -280,7 +279,7 @@ def _error(job: Job, references: Sequence[Reference], samples: Sequence[int], nu
     for reference in references:
         columns = _pairing(job, reference, samples, number, unmoved, moved)
         null = float(columns["unrelated_sq"].mean())
-        size = float(squares(as_compared(unmoved, reference.task))["deviation_sq"].mean())
+        size = float(reference.comparison.square(as_compared(unmoved, reference.task)).mean())
         # in float64 rounding stays far below what is exact; in float32 it may hide an E of 0.01, and no more
         if not null > ((1e4 if job.dtype == torch.float64 else 3e3) * job.rounding) ** 2 * size:
             return None

@@ -152,8 +152,7 @@ class Examined:
     @cached_property
     def nulls(self) -> list[float]:
         """The mean squared distance between the outputs of different control samples, output by output."""
-        centred = [values.reshape(len(values), -1) for values in self.first]
-        return [float(2 * x.var(dim=0, correction=1).sum()) if len(x) > 1 else 0.0 for x in centred]
+        return [r.comparison.null(values) for r, values in zip(self.references, self.first, strict=True)]
 
     @cached_property
     def told_apart(self) -> list[float]:

@@ -14,7 +14,7 @@ from symbench.base.errors import ConfigError, ModelError, Problem
 from symbench.domains.common.models.outputs import tensor_of
 from symbench.measure.evaluate.examined import SURE, Examined, joined, relative_error
 from symbench.measure.evaluate.job import Job, immovable, kinds
-from symbench.measure.evaluate.rows import Columns, Outputs, outputs_of, pairing, spread, squares, table
+from symbench.measure.evaluate.rows import Columns, Outputs, outputs_of, pairing, spread, table
 
 
 class Probe(nn.Module):
@@ -111,10 +111,9 @@ def _rows(
     g = job.prepared.elements.values[number : number + 1]
     for name, action in actions.items():
         expected = unmoved[name] if isinstance(action, TrivialAction) else action.act(g, unmoved[name].double())[0]
-        columns = pairing(
-            moved[name], expected, job.comparison_of(job.layers[name], tuple(unmoved[name].shape[1:])), samples
-        )
-        limit = (100 * job.rounding / 4) ** 2 * float(squares(expected)["deviation_sq"].mean())
+        comparison = job.comparison_of(job.layers[name], tuple(unmoved[name].shape[1:]))
+        columns = pairing(moved[name], expected, comparison, samples)
+        limit = (100 * job.rounding / 4) ** 2 * float(comparison.square(expected).mean())
         if not columns["unrelated_sq"].mean() > limit:
             columns["unrelated_sq"] = np.zeros(len(samples))  # other samples are told apart by rounding only
         yield table("layer", name, samples, number, columns)

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from symbench.algebra.comparison import squared_distances
 from symbench.base.code import shortened
 from symbench.base.errors import CellError, ModelError
 from symbench.base.events import Listener, Note
@@ -26,7 +25,7 @@ from symbench.measure.evaluate.forward import run_model
 from symbench.measure.evaluate.job import Job, briefly, load_leaves, view_leaves
 from symbench.measure.evaluate.precision import copied
 from symbench.measure.evaluate.reference import task_of
-from symbench.measure.evaluate.rows import Leaves, Outputs, as_compared, outputs_of, spread
+from symbench.measure.evaluate.rows import Leaves, Outputs, as_compared, far, outputs_of, spread
 from symbench.measure.evaluate.scratch import Scratch
 from symbench.measure.faster.build import half_of, runner_of
 from symbench.measure.faster.flow import flow_of
@@ -280,16 +279,16 @@ class _Check:
 
     def _of_output(self, task: Task, again: Sequence[Outputs]) -> Distance:
         exact, other = ([as_compared(o, task).double() for o in outputs] for outputs in (self.outputs, again))
-        far = torch.cat([squared_distances(b[None], a[None])[0] for a, b in zip(exact, other, strict=True)])
+        comparison = self.job.comparison_of(task.field, tuple(exact[0].shape[1:]))
+        off = torch.cat([far(a, b, comparison) for a, b in zip(exact, other, strict=True)])
         # of outputs that are nearly constant there is no distance to speak of: then their size is the measure
-        size = float(exact[0].flatten(1).square().sum(1).mean())
-        null = float(2 * exact[0].flatten(1).var(dim=0, correction=1).sum()) if len(self.samples) > 1 else 0.0
+        size, null = float(comparison.square(exact[0]).mean()), comparison.null(exact[0])
         unit = max(null, (100 * self.job.rounding) ** 2 * size, torch.finfo(torch.float64).tiny)
-        furthest = float(far.max()) ** 0.5
+        furthest = float(off.max()) ** 0.5
         changed = [_changed(task, a, b) for a, b in zip(exact, other, strict=True)]
         known = [share for share in changed if share is not None]
         share = sum(known) / len(known) if known else None
-        return Distance(len(far), share, furthest / unit**0.5, furthest)
+        return Distance(len(off), share, furthest / unit**0.5, furthest)
 
 
 def _changed(task: Task, exact: Tensor, other: Tensor) -> float | None:

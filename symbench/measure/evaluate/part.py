@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from symbench.algebra.comparison import Sums
+from symbench.algebra.objects import Sets
 from symbench.base.environment import sent
 from symbench.measure.evaluate.finite import Finite
 from symbench.measure.evaluate.moves import Block
@@ -70,7 +71,7 @@ class Part:
         if reference.by_place is not None:
             for name, values in reference.by_place.columns(moved, expected, self.samples[block.samples]).items():
                 self._column(name, block, values)
-        if self.vectors:
+        if self.vectors and reference.comparison.vectors:
             self._deviate(block, reference.comparison.real_only(moved - expected, self.samples[block.samples]))
         ordered = reference.in_own_order(block.elements, output)
         views = self._views(block, ordered, raw, target)
@@ -80,6 +81,10 @@ class Part:
         moved_target = None if target is None else reference.moved_target(block.elements, target)
         if moved_target is not None:
             self._column("moved_target", block, moved_target)
+        if isinstance(reference.comparison, Sets):
+            for name, values in self._of_sets(reference.comparison, block, output, moved, expected).items():
+                self._column(name, block, values)
+            return  # neither pairs of all samples nor an orbit can be had from sums
         self._sums(block, reference.comparison.sums(moved, expected, mean, self.samples[block.samples]))
         if task.scores or views.target is not None:
             self.orbits.put(block, moved, task.compared(raw), views, valid)
@@ -105,6 +110,17 @@ class Part:
             return Views(output, raw, wanted, real=None if real is None else real.to(output.device))
         own = torch.arange(block.samples.start, block.samples.stop, device=output.device) + self.first
         return Views(output, raw, wanted, self.reference.others(output.device), own)
+
+    def _of_sets(
+        self, comparison: Sets, block: Block, output: Tensor, moved: Tensor, expected: Tensor
+    ) -> dict[str, Tensor]:
+        """What is measured on the spot of outputs that have no sums, against the samples before and behind."""
+        first, last = self.first + block.samples.start, self.first + block.samples.stop
+        around = self.reference.around(first, last, str(output.device))
+        others = [self.reference.pair(block.relative, output, each, block.place)[1] for each in around]
+        alone = moved.new_full(moved.shape[:2], torch.nan)
+        unrelated = comparison.beside(moved, others) if self.reference.count > 1 else alone
+        return {"unrelated_sq": unrelated, **comparison.columns(moved, expected)}
 
     def _column(self, name: str, block: Block, values: Tensor) -> None:
         if name not in self.columns:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from symbench.algebra.comparison import Comparison, PerPlace, Whole, real_places
 from symbench.algebra.fields import Field, Undeclared
+from symbench.algebra.objects import Sets
 from symbench.measure.tasks import Open
 
 
@@ -21,6 +22,8 @@ def comparison_of(field: Field, shape: tuple[int, ...], moved: str, sizes: Mappi
         sizes: by axis, how many places each sample of the dataset has, where samples differ in it.
     """
     axes = axes_of(field, moved)
+    if field.value.unordered and not field.places:
+        return Sets()
     if not axes:
         return Whole()
     return PerPlace(shape[: len(axes)], tuple(sizes.get(axis) for axis in axes))

@@ -143,6 +143,15 @@ class Reference:
         for piece in slices(self.count if count is None else min(count, self.count), PART):
             yield self.rows(piece.start, piece.stop, device)
 
+    def around(self, first: int, last: int, device: str) -> tuple[Tensor, Tensor]:
+        """Outputs of the sample before, and of that behind, each from ``first`` to ``last`` of the order.
+
+        All of one part; the first sample of the cell is behind the last one.
+        """
+        before, behind = (self.rows(i % self.count, i % self.count + 1, device) for i in (first - 1, last))
+        own = self.rows(first, last, device)
+        return torch.cat([before, own[:-1]]), torch.cat([own[1:], behind])
+
     @cached_property
     def _bound(self) -> Bound:
         return Bound(self.action, self.prepared)
@@ -272,7 +281,7 @@ def _reference(job: Job, output: Open, order: Sequence[int], scratch: Scratch) -
         values, samples = task.compared(piece), order[start : start + PART]
         weight = float(comparison.counts(samples).sum() / counts.sum())
         total += comparison.mean(values[None].double(), samples)[0] * weight
-        square += values.square().sum().item()
+        square += comparison.square(values).sum().item()
     remark = task.remark(taken)
     return replace(unmeasured, task=task, mean=total, square=square / len(order), remark=remark)
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from symbench.algebra.comparison import Comparison, Totals, squared_distances
+from symbench.algebra.comparison import Comparison, squared_distances
 from symbench.base.columns import OBSERVATIONS
 from symbench.base.errors import ModelError, Problem
 from symbench.base.slices import slices
@@ -85,19 +85,21 @@ def pairing(moved: Tensor, expected: Tensor, comparison: Comparison, samples: Se
         samples: whose they are.
     """
     a, b = moved.double()[None], expected.double()[None]
-    counts = comparison.counts(samples).to(a.device)
-    mean = comparison.mean(b, samples)
-    deviation = comparison.deviation(a, b, samples)
-    sums = comparison.sums(a, b, mean, samples)
-    dot = torch.einsum("knd,kd->kn", comparison.folded(b - mean[:, None], samples), sums.moved_sum)
-    null = comparison.unrelated(sums, dot, deviation, Totals(sums.moved_sq.sum(1), counts), counts)
-    return {"deviation_sq": deviation[0].cpu().numpy(), "unrelated_sq": null[0].cpu().numpy()}
+    found = {"deviation_sq": comparison.deviation(a, b, samples), "unrelated_sq": comparison.among(a, b, samples)}
+    return {name: values[0].cpu().numpy() for name, values in found.items()}
 
 
-def distances(values: Tensor, again: Tensor, task: Task) -> Columns:
+def distances(values: Tensor, again: Tensor, task: Task, comparison: Comparison) -> Columns:
     """How far outputs ``(n, *output)`` are from others for the same samples, and what classes they predict."""
     columns = {name: column.cpu().numpy() for name, column in task.read(again, values).items()}
-    return {"deviation_sq": squared_distances(again[None], values[None])[0].cpu().numpy(), **columns}
+    return {"deviation_sq": far(values, again, comparison).cpu().numpy(), **columns}
+
+
+def far(values: Tensor, again: Tensor, comparison: Comparison) -> Tensor:
+    """How far outputs ``(n, *output)`` are from others for the same samples, padding and all, squared, ``(n,)``."""
+    if comparison.vectors:
+        return squared_distances(again[None], values[None])[0]
+    return comparison.deviation(again[None], values[None], range(len(values)))[0]
 
 
 def squares(difference: Tensor) -> Columns:

@@ -77,6 +77,8 @@ def _no_reference(cell: Examined, number: int) -> str | None:
     job = cell.job
     if job.prepared.elements.moved_reference:
         return "not attributable: the reference view is moved itself"
+    if not all(reference.comparison.vectors for reference in cell.references):
+        return "not attributable: an output is a set of objects, of which there are no differences to be split"
     g = job.prepared.elements.at(cell.chosen)[number : number + 1]
     actions = [*job.prepared.actions.values(), *(r.action for r in cell.references)]
     if any(action.reference(g) is None for action in actions):
@@ -93,8 +95,9 @@ def _rows(cell: Examined, grown: Mapping[str, Pairs], number: int, count: int) -
     samples = cell.chosen[:count]
     for reference, values in zip(cell.references, cell.first, strict=True):
         name, task = reference.task.output, reference.task
-        again = distances(values[:count], task.compared(grown["round trip"][name][0]), task)
-        yield table("round trip", name, samples, number, again)
+        again = task.compared(grown["round trip"][name][0])
+        trip = distances(values[:count], again, task, reference.comparison)
+        yield table("round trip", name, samples, number, trip)
         if "once" not in grown:
             continue
         (a, b), (a2, b2), (ra, rb) = (grown[mover][name] for mover in MOVERS)

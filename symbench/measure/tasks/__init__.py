@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from symbench.algebra.fields import (
     ANY,
+    Boxes,
     Category,
     Classes,
     Embedding,
@@ -25,6 +26,7 @@ from symbench.algebra.fields import (
 from symbench.measure.tasks.base import Columns, Form, Task, Unfit, Views, fitting, shaped
 from symbench.measure.tasks.binary import Binary
 from symbench.measure.tasks.classification import Classification
+from symbench.measure.tasks.detection import Detection
 from symbench.measure.tasks.embedding import Embedding as EmbeddingTask
 from symbench.measure.tasks.embedding import directions
 from symbench.measure.tasks.multi_label import MultiLabelling
@@ -33,7 +35,7 @@ from symbench.measure.tasks.regression import Regression
 __all__ = ["TASKS", "Columns", "Open", "Task", "Unfit", "Views", "directions", "fitting", "pair", "shaped"]
 
 TASKS: dict[str, type[Task]] = {
-    task.kind: task for task in (Classification, Binary, MultiLabelling, EmbeddingTask, Regression)
+    task.kind: task for task in (Classification, Binary, MultiLabelling, EmbeddingTask, Regression, Detection)
 }
 """The kinds of tasks, by the word that records have for them."""
 SCORES = (Logits, Probabilities)
@@ -91,6 +93,8 @@ class Open:
         if isinstance(self.field, Classes):
             return Classification
         wanted = self.target_field or (None if isinstance(self.field, Scalar) else self.meant)
+        if isinstance(self.field, Boxes) or (isinstance(self.field, Undeclared) and isinstance(wanted, Boxes)):
+            return Detection
         scores = isinstance(self.field, SCORES)
         if isinstance(self.field, (*SCORES, Scalar, Undeclared)):
             if isinstance(wanted, MultiLabel):
