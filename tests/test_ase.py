@@ -18,7 +18,7 @@ from symbench import open_run
 from symbench.base.errors import ModelError
 from symbench.domains.atoms.models.ase import Ase
 from symbench.domains.common.datasets.padding import Padded
-from symbench.domains.common.models.base import Unanswered
+from symbench.domains.common.models.unanswered import Unanswered
 
 pytest.importorskip("ase", reason="needs the extra molecules")
 CASE = ROOT / "tests" / "cases" / "atoms"

@@ -9,8 +9,8 @@ from itertools import permutations
 import numpy as np
 import pytest
 import torch
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
+from pycocotools.coco import COCO  # type: ignore[import-untyped]
+from pycocotools.cocoeval import COCOeval  # type: ignore[import-untyped]
 from torchvision.ops import box_iou
 
 from symbench.algebra.objects import NONE, THRESHOLDS, Sets, apart, are_objects, hits, objects_only, overlaps
@@ -67,15 +67,19 @@ def test_right_detections_are_those_of_pycocotools(seed: int) -> None:
     wanted = some_boxes(9, seed)
     found = shaken(wanted, seed + 100)
     right = hits(found, wanted)
-    assert right.any() and not right.all()
+    assert right.any()
+    assert not right.all()
     assert (right == coco_matches(found, wanted)).all()
 
 
 def test_each_object_is_taken_once_by_the_best_score_and_the_first_of_ties() -> None:
     wanted = np.array([[0, 0, 10, 10, 1, 0.0]])
     found = np.array([[0, 0, 10, 9, 0.5, 0], [0, 0, 10, 10, 0.5, 0], [0, 0, 10, 10, 0.9, 1.0]])
-    assert hits(found, wanted).sum(0).tolist() == [9, 1, 0], "0.9 overlaps up to 0.90; only 0.95 is left to the second"
-    assert not hits(EMPTY, wanted).any() and not hits(found, EMPTY).any()
+    assert hits(found, wanted).sum(0).tolist() == [9, 1, 0], (
+        "0.9 overlaps up to 0.90; only 0.95 is left to the second"
+    )
+    assert not hits(EMPTY, wanted).any()
+    assert not hits(found, EMPTY).any()
 
 
 def test_an_overlap_of_exactly_a_threshold_is_right() -> None:
@@ -117,7 +121,8 @@ def test_sets_are_apart_as_in_a_metric() -> None:
     drawn = [some_boxes(5, seed) for seed in range(6)]
     for order in (1, 2):
         far = np.array([[apart(a, b, order) ** (1 / order) for b in drawn] for a in drawn])
-        assert (np.diag(far) == 0).all() and far == pytest.approx(far.T)
+        assert (np.diag(far) == 0).all()
+        assert far == pytest.approx(far.T)
         assert (far[:, None, :] <= far[:, :, None] + far[None, :, :] + 1e-12).all()
 
 
@@ -127,7 +132,8 @@ def test_the_cost_by_hand() -> None:
     assert apart(one, half) == pytest.approx((0.5 + 1) / 2)
     assert apart(one, half, 2) == pytest.approx((0.25 + 1) / 2)
     assert apart(one, one[::-1]) == 0.0
-    assert apart(one, EMPTY) == 1.0 and apart(EMPTY, EMPTY[:1]) == 0.0
+    assert apart(one, EMPTY) == 1.0
+    assert apart(EMPTY, EMPTY[:1]) == 0.0
     other_class = one[:1] + np.array([0, 0, 0, 0, 0, 1.0])
     assert apart(one[:1], other_class) == 1.0
 

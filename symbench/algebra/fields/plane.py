@@ -51,12 +51,16 @@ class Boxes(Framed):
         threshold: the score from which on a detection counts as one, where outputs are compared with one another.
             Average precision looks at all.
         hull: oblique turns, which leave no box parallel to the axes, give the box about the turned one.
+        most: how many rows there are of a detector that returns as many as it finds.
+        first: the number that such a detector has for the first class: 1 where 0 is the background.
     """
 
     unordered: ClassVar[bool] = True
     classes: int | None = None
     threshold: float = 0.5
     hull: bool = False
+    most: int = 100
+    first: int = 0
 
     def misfit(self, shape: Sequence[int]) -> str | None:
         """Six numbers for each of some rows."""

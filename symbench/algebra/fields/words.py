@@ -39,7 +39,7 @@ CLASSES = "classes"
 PARTS: dict[str, tuple[str, ...]] = {
     CLASSES: ("order", "group"),
     **dict.fromkeys(OUTPUTS, ()),
-    "boxes": ("classes", "threshold", "hull"),
+    "boxes": ("classes", "threshold", "hull", "most", "first"),
     "keypoints": ("pairs", "origin"),
 }
 """What a suite may say of an output in full: a value, and what it may have said of it. Classes are class scores."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from symbench.base.code import foreign
 from symbench.base.errors import ModelError
 from symbench.base.slices import slices
-from symbench.domains.common.models.base import Unanswered
+from symbench.domains.common.models.unanswered import Unanswered
 from symbench.measure.assemble import normalised_leaves
 from symbench.measure.evaluate.finite import Finite
 from symbench.measure.evaluate.job import Job

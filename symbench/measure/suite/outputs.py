@@ -34,7 +34,8 @@ class OutputOf(Options):
 
     ``order`` says for each generator of a group where it sends every class; ``group`` refuses other groups that have
     a generator of that name. ``pairs`` are joints that a mirror exchanges; ``threshold`` is the score from which on
-    a detection counts, ``hull`` allows boxes about turned ones.
+    a detection counts, ``hull`` allows boxes about turned ones, ``most`` is how many rows there are of a detector
+    that returns as many as it finds, and ``first`` the number that it has for the first class.
     """
 
     value: Annotated[str, BeforeValidator(lambda word: _one_of(word, PARTS))]
@@ -44,6 +45,8 @@ class OutputOf(Options):
     classes: Annotated[int, Limits(ge=1)] | None = None
     threshold: Annotated[float, Limits(ge=0, le=1)] | None = None
     hull: bool | None = None
+    most: Annotated[int, Limits(ge=1, le=10_000)] | None = None
+    first: Annotated[int, Limits(ge=0)] | None = None
     pairs: list[list[int]] | None = None
     origin: Literal["corner", "centre"] | None = None
 

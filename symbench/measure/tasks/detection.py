@@ -69,7 +69,7 @@ class Detection(Task):
         self._refuse_inverted(target.double(), f"target {self.target!r}")
 
     def settled(self, outputs: Iterable[Tensor], eps: float) -> Task:
-        """As declared: corners in pixels of the image, whatever the scores.
+        """As declared: corners in units of the frame, whatever the scores.
 
         Raises:
             Unfit: a right edge is left of a left one, or a bottom one above a top one; or all are in [0, 1].
@@ -81,8 +81,9 @@ class Detection(Task):
             edges = rows[rows[..., CLASS] >= 0][..., EDGES]
             seen, largest = seen or len(edges) > 0, max(largest, float(edges.abs().max()) if len(edges) else 0.0)
         if seen and largest <= 1:
-            got = f"output {self.output!r} has edges of boxes in [0, 1] alone, as fractions of the image have"
-            raise Unfit(got, "pixels", "Multiply x by the image's width and y by its height.")
+            got = f"output {self.output!r} has edges of boxes in [0, 1] alone, as parts of an image have"
+            expected = "edges from 0 to the image's width and height"
+            raise Unfit(got, expected, "Multiply x by its width and y by its height.")
         return self
 
     def _refuse_inverted(self, rows: Tensor, what: str) -> None:

@@ -15,9 +15,9 @@ from symbench.base.code import shortened
 from symbench.base.errors import ModelError, Problem
 from symbench.domains.atoms.fields import CRYSTAL_TARGETS
 from symbench.domains.atoms.models import BESIDE, POSITIONS
-from symbench.domains.common.models.base import Unanswered
 from symbench.domains.common.models.program import Program
 from symbench.domains.common.models.running import named
+from symbench.domains.common.models.unanswered import Unanswered
 
 ALWAYS = ("energy", "forces")
 """What is asked of every calculator that knows it."""

@@ -16,6 +16,7 @@ from symbench.base.errors import ModelError, Problem, described
 from symbench.domains.common.handling import about_failure
 from symbench.domains.common.models.outputs import read
 from symbench.domains.common.models.running import Around, Habits, call, own
+from symbench.domains.common.models.unanswered import Unanswered
 
 ABOUT_DTYPES = re.compile(
     r"dtype|scalar type|type .* should be the same|not implemented for '(BF|H|F|D)", re.IGNORECASE
@@ -42,24 +43,6 @@ class Normalisation:
         mean = x.new_tensor(self.mean or [0.0])
         std = x.new_tensor(self.std or [1.0])
         return (x - mean.view(-1, 1, 1)) / std.view(-1, 1, 1)
-
-
-class Unanswered(ModelError):
-    """A model that takes samples one by one has no answer for one of them; the others may be fine.
-
-    Args:
-        row: which of the batch.
-        said: what is wrong, such as what was raised.
-        expected: what would be right.
-    """
-
-    def __init__(self, row: int, said: str, expected: str | None = None) -> None:
-        super().__init__(Problem(f"row {row}", said, expected))
-        self.row, self.said, self.expected = row, said, expected
-
-    def at(self, model: str, sample: str) -> ModelError:
-        """The same of a model and a sample by their names."""
-        return ModelError(Problem(model, f"{sample}: {self.said}", self.expected))
 
 
 @dataclass

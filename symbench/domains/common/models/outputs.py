@@ -10,6 +10,7 @@ from torch import Tensor
 
 from symbench.algebra.fields import Field, Undeclared, word_of
 from symbench.base.errors import ModelError, Problem
+from symbench.domains.common.models.detections import packed
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ def read(returned: Any, declared: Mapping[str, Field], count: int, model: str, n
 
     Mappings (a ``ModelOutput`` of transformers is one), dataclasses and named tuples have names of their own. Tuples
     and lists are read by place, in the order of the declaration, and a tensor by itself is the only output. Where
-    nothing was declared, the only tensor that can be an output is taken, and the first one of a tuple.
+    nothing was declared, the only tensor that can be an output is taken, and the first one of a tuple. Detections
+    become boxes, see :mod:`symbench.domains.common.models.detections`.
 
     Args:
         returned: whatever the module returned.
@@ -44,7 +46,7 @@ def read(returned: Any, declared: Mapping[str, Field], count: int, model: str, n
     Raises:
         ModelError: an output is missing, or cannot be one; with what came back, and the line that would declare it.
     """
-    returned = tensor_of(returned)
+    returned = packed(tensor_of(returned), declared, count, model)
     named = named_outputs(returned, list(declared))
     first = next(iter(declared))
     key = first if isinstance(returned, Mapping) or is_dataclass(returned) else None
