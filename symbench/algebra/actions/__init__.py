@@ -53,6 +53,7 @@ def load(
     from symbench.algebra.actions.compose import composed
     from symbench.algebra.actions.declared import DeclaredAction
     from symbench.algebra.actions.factor import FactorAction
+    from symbench.algebra.actions.names import MoveNames
     from symbench.algebra.groups.product import Product
 
     lookup = lookup or Lookup.of(group_name, on, name)
@@ -65,7 +66,9 @@ def load(
         acting = row.load()
         factor = lookup.factor(row)
         if factor is None or not isinstance(group, Product):
-            parts.append((number, acting.of(group, chosen, part)))
+            action = acting.of(group, chosen, part)
         else:
-            parts.append((number, FactorAction(group, factor, acting.of(group.parts[factor], chosen, part))))
+            action = FactorAction(group, factor, acting.of(group.parts[factor], chosen, part))
+        named = number is not None and field.places[number].after and field.value.names
+        parts.append((number, MoveNames(action) if named else action))
     return composed(field, group.element_ndim, parts)

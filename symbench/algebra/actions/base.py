@@ -113,6 +113,22 @@ class Action(ABC):
         """What is done to every sample after any element, before normalisation: back to its own pixels, a crop."""
         return x
 
+    def inside(self, g: Tensor, like: Tensor) -> Tensor | None:
+        """Which places of moved values come from within the frame, bool ``(k, *grid)``; None where all do.
+
+        Of what lies beyond the frame nothing is known: such places count nowhere.
+
+        Args:
+            g: elements ``(k, ...)``, shared by all samples.
+            like: values ``(n, ...)``; only the shape matters.
+        """
+        del g, like
+        return None
+
+    def of_names(self) -> Action:
+        """The action by which names of classes are weighed: whatever lies beyond the frame has no weight."""
+        return self
+
     def reference(self, g: Tensor, *, steps: int = 1) -> Move | None:
         """The same elements by the reference action, which resampling errors are measured against.
 

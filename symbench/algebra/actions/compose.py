@@ -27,6 +27,11 @@ class Part:
     field: Field
     number: int | None = None
 
+    @property
+    def on_grid(self) -> bool:
+        """Whether these are the places of a grid."""
+        return self.number is not None and self.field.places[self.number].after
+
     def seen(self, x: Tensor) -> tuple[Tensor, Restore]:
         """A tensor ``(n, *axes, *value, *grid)`` as actions on this part take it, and what brings it back.
 
@@ -153,6 +158,11 @@ class FieldAction(Action):
             x = restore(change(action, seen)[None])[0]
         return x
 
+    def inside(self, g: Tensor, like: Tensor) -> Tensor | None:
+        """That of the places on a grid."""
+        grids = [(part, action) for part, action in self.parts if part.on_grid]
+        return next((action.inside(g, part.seen(like)[0]) for part, action in grids), None)
+
     def reference(self, g: Tensor, *, steps: int = 1) -> Move | None:
         """Every part's; None where one of them has none."""
         if any(action.reference(g[:1], steps=steps) is None for _, action in self.parts):
@@ -203,6 +213,7 @@ def composed(field: Field, element_ndim: int, parts: Sequence[tuple[int | None, 
     """The action on a field whose moving parts have these actions; each by the number of its places, or None."""
     if not parts:
         return TrivialAction()
-    if len(parts) == 1 and field.grid is not None and len(field.places) == 1 and parts[0][0] == 0:
+    alone = len(parts) == 1 and parts[0][0] == 0 and not field.value.names  # names stand there without channels
+    if alone and field.grid is not None and len(field.places) == 1:
         return parts[0][1]  # pixels behind channels are what actions on grids take as they come
     return FieldAction(element_ndim, [(Part(field, number), action) for number, action in parts])

@@ -58,9 +58,11 @@ class DeclaredAction(Action):
             return lambda x: times(ready, x.to(ready.dtype))
         images = matrices.argmax(dim=-2)  # of class j: the row in which column j has its 1
 
-        def rename(x: Tensor) -> Tensor:  # (n, 1): indices at one place
+        def rename(x: Tensor) -> Tensor:  # (n, places): an index at each; -1 is none
             wide = images if images.ndim == 3 else images[:, None].expand(-1, len(x), -1)
-            return wide.gather(-1, x.flatten(1).expand(len(wide), -1, -1)).reshape(len(wide), *x.shape)
+            flat = x.flatten(1).expand(len(wide), -1, -1)
+            named = wide.gather(-1, flat.clamp(min=0))
+            return torch.where(flat < 0, flat, named).reshape(len(wide), *x.shape)
 
         return rename
 

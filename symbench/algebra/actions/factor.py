@@ -61,6 +61,14 @@ class FactorAction(Action):
         """The factor's."""
         return self.action.finish(x)
 
+    def inside(self, g: Tensor, like: Tensor) -> Tensor | None:
+        """The factor's."""
+        return self.action.inside(self.own(g), like)
+
+    def of_names(self) -> Action:
+        """The factor's."""
+        return FactorAction(self.group, self.number, self.action.of_names())
+
     def reference(self, g: Tensor, *, steps: int = 1) -> Move | None:
         """The factor's."""
         return self.action.reference(self.own(g), steps=steps)

@@ -173,6 +173,7 @@ class Value(Field):
         per: of an extensive quantity, such as an energy, the axis with whose number of places it grows.
         kind: what actions are looked up by.
         invariant: whether no group whatsoever moves it.
+        names: its whole numbers name classes, of which there is no mean.
         refers: the names of axes whose places its numbers are.
         unordered: whether it is a set of objects, rows in any order, which have no differences and no mean.
     """
@@ -182,6 +183,7 @@ class Value(Field):
     kind: ClassVar[str] = "Value"
     invariant: ClassVar[bool] = False
     unordered: ClassVar[bool] = False
+    names: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
         cls.kind = cls.__dict__.get("kind", cls.__name__)

@@ -21,10 +21,14 @@ class Scalar(Value):
 
 @dataclass(frozen=True)
 class Category(Value):
-    """A class index, int64, that no group moves; as a target it makes the task a classification."""
+    """A class index, int64, that no group moves; as a target it makes the task a classification.
+
+    Over a grid it is a map of classes, in which -1 is a place that counts nowhere.
+    """
 
     classes: int | None = None
     invariant: ClassVar[bool] = True
+    names: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)
@@ -154,6 +158,8 @@ class Classes(Declared):
 
     As outputs these are logits ``(classes,)``, as targets a class index. See :func:`classes`.
     """
+
+    names: ClassVar[bool] = True
 
     @property
     def classes(self) -> int:

@@ -51,6 +51,7 @@ class Prepared:
         brought: whether code that is not ours takes part.
         reduced: what is to be said where a subgroup alone maps the grids of all leaves to themselves, and stands for
             the group; None where all of it does.
+        frame: the shape of the grid that moves, whose pixels values without a frame of their own are told in.
     """
 
     group: Group
@@ -66,6 +67,7 @@ class Prepared:
     turns_about_own: str | None = None
     brought: bool = False
     reduced: str | None = None
+    frame: tuple[int, ...] = ()
 
     def from_reference(self, g: Tensor) -> Tensor:
         """What takes the reference view to each view, ``g g_0^-1``, of elements ``(k, ...)`` or ``(k, n, ...)``."""
@@ -105,7 +107,7 @@ class Prepared:
             ImpossiblePair: nobody says how it moves; or it is along an axis that no leaf has, of which nobody could
                 say whether it is the one that moves; or points would turn about another centre than the input's.
         """
-        field = field.named(self.places)
+        field = field.named(self.places).framed(self.frame)
         if self.turns_about_own and isinstance(field.value, Point):
             got = f"{field} would have to turn about the {self.turns_about_own} of an input"
             raise ImpossiblePair(Problem("", got, "inputs that are centred, and declared as Point()"))
@@ -161,10 +163,12 @@ def _prepared(
         expected = "draw: shared" if sizes is None else "a group in one piece, or samples of one size"
         raise ImpossiblePair(Problem(where, got, expected))
     moved: dict[str, Action] = {}
+    frame = frame_of(on_field, shapes[entry.on])
     names: dict[str, list[list[Any]]] = {}
     rows: list[actions.ActionRow] = []
     for leaf, field in dataset.fields.items():
-        action = actions.load(group, entry.group, field, entry.options, on=on_field, leaf=leaf, lookup=lookup)
+        framed = field.framed(frame)
+        action = actions.load(group, entry.group, framed, entry.options, on=on_field, leaf=leaf, lookup=lookup)
         reason = field.value.misfit(field.value_shape(shapes[leaf])) or action.check(shapes[leaf])
         lacking = [other for other in action.beside if other not in dataset.fields]
         reason = f"it takes a leaf {lacking[0]!r} beside it" if lacking and reason is None else reason
@@ -190,13 +194,18 @@ def _prepared(
     prepared = Prepared(
         group, elements, entry.on, moved, document, entry.group, dict(entry.options), lookup, on_field, named, about
     )
-    prepared = replace(prepared, reduced=reduced)
+    prepared = replace(prepared, reduced=reduced, frame=frame)
     for target, field in dataset.targets.items():
         try:
             prepared.action_on(field, f"target {target}")
         except ConfigError as error:
             raise ImpossiblePair([replace(each, where=each.where or where) for each in error.problems]) from error
     return prepared
+
+
+def frame_of(field: Field, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of the grid that a leaf of this shape stands on; empty where it stands on none."""
+    return shape[len(shape) - field.behind :] if field.behind else ()
 
 
 def _check_declarations(group: str, dataset: Dataset, lookup: Lookup, where: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from copy import copy
 
 import torch
 from torch import Tensor
@@ -13,6 +14,8 @@ from symbench.base.environment import sent
 from symbench.domains.images.actions.options import BorderOptions, ResampleOptions, TurnOptions
 
 IN_PIXELS = "shifts are in the input's pixels"
+EDGE = 1e-6
+"""Of a pixel's weights, what may lie beyond the frame: rounding."""
 
 
 class FramedAction(Action):
@@ -49,6 +52,24 @@ class FramedAction(Action):
         if self.check(shape) is None and self.options.border == "crop":
             return "border: crop says nothing of outputs; use circular or disc"
         return super().immovable(shape, side)
+
+    def inside(self, g: Tensor, like: Tensor) -> Tensor | None:
+        """Where an image of ones that lies in nothing is still one: nothing beyond the edge took part."""
+        if self.options.border == "circular":
+            return None
+        ones = torch.ones(1, 1, *like.shape[-2:], dtype=torch.float64)
+        there = self.of_names().bind(g, ones)(ones)[:, 0, 0] > 1 - EDGE
+        return None if bool(there.all()) else there
+
+    def of_names(self) -> FramedAction:
+        """The same on images that lie in nothing, unless what leaves comes in again; between pixels, bilinear."""
+        circular = self.options.border == "circular"
+        told: dict[str, object] = {} if circular else {"border": "zero", "fill": 0.0, "margin": 0}
+        if isinstance(self.options, ResampleOptions):
+            told["interpolation"] = "bilinear"
+        other = copy(self)
+        other.options = self.options.model_copy(update=told)
+        return other
 
     def prepare(self, x: Tensor) -> Tensor:
         """The disc, and the finer canvas, where chosen."""

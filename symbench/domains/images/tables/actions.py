@@ -6,7 +6,7 @@ from symbench.algebra.actions import ActionRow, Family
 from symbench.base.registry import Options
 from symbench.domains.images.actions.options import ResampleOptions, ShiftOptions, TurnOptions, ZoomOptions
 
-SHIFTS = Family(frozenset({"Axis", "Index", "Vector", "PseudoVector"}))
+SHIFTS = Family(frozenset({"Axis", "Index", "Vector", "PseudoVector", "Flow"}))
 FAMILIES: dict[str, Family] = {
     "plane": Family(),
     "rigid": Family(),
@@ -92,3 +92,39 @@ ACTIONS = {
         "PseudoVector",
     ),
 }
+
+COORDINATES = "symbench.domains.images.actions.coordinates"
+OPTIONS: dict[str, type[Options]] = {
+    "plane": Options,
+    "translations": ShiftOptions,
+    "slides": ResampleOptions,
+    "rigid": ResampleOptions,
+    "scalings": ZoomOptions,
+    "plane x scalings": ZoomOptions,
+}
+"""Of what moves what is told in pixels, by family: those that can bring something from beyond the frame ask how."""
+WORDS = {
+    "plane": "turn",
+    "translations": "shift",
+    "slides": "slide",
+    "rigid": "move",
+    "scalings": "zoom",
+    "plane x scalings": "turn-and-zoom",
+}
+for family, word in WORDS.items():
+    ACTIONS |= {
+        f"{word}-boxes": ActionRow(
+            f"{COORDINATES}:MoveBoxes", "boxes move with the pixels in them", OPTIONS[family], family, "Boxes"
+        ),
+        f"{word}-keypoints": ActionRow(
+            f"{COORDINATES}:MoveKeypoints",
+            "named points move with their pixels; a mirror exchanges left and right",
+            OPTIONS[family],
+            family,
+            "Keypoints",
+        ),
+    }
+    if family not in {"translations", "slides"}:
+        ACTIONS[f"{word}-flow"] = ActionRow(
+            f"{COORDINATES}:TurnFlow", "displacements in pixels, y down", Options, family, "Flow"
+        )
