@@ -118,7 +118,7 @@ def test_a_point_that_leaves_the_frame_is_not_visible() -> None:
 @pytest.mark.parametrize("name", ["SO2", "C8", "SE2", "scalings"])
 def test_a_flow_leads_to_where_points_move(name: str) -> None:
     """A point and the place that its flow leads to, both moved, differ by the moved flow."""
-    options = {
+    options: dict[str, Any] = {
         "border": "zero",
         **({"reach": 1.5} if name == "scalings" else {"reach": 2.0} if name == "SE2" else {}),
     }
