@@ -34,6 +34,21 @@ class Handling:
         del canvas
         return values
 
+    def followed(self, field: Field, target: Tensor, shape: tuple[int, ...], canvas: Canvas | None) -> Tensor:
+        """A target ``(n, ...)`` of samples whose leaf was brought to a canvas, brought along with it.
+
+        Args:
+            field: of the target. What is said of a sample as a whole stays as it is.
+            target: as it belongs to the leaf as it was.
+            shape: of one sample of the leaf as it was.
+            canvas: what it was brought to; None where it stayed.
+
+        Raises:
+            DataError: the target does not belong to such a leaf.
+        """
+        del field, shape, canvas
+        return target
+
     def nearby(self, side: int) -> Sequence[int]:
         """Other sides than this one that are worth a try, to see whether an error is that of the size."""
         del side
@@ -67,6 +82,31 @@ def handling_of(field: Field) -> Handling:
     is a row for those; else as its outermost places of a known kind."""
     kinds = (field.key, *(each.key for each in field.places)) if field.places else ()
     return next((known for kind in kinds if (known := _handling(kind)) is not None), Handling())
+
+
+def brought(
+    leaves: Mapping[str, Tensor],
+    targets: Mapping[str, Tensor],
+    canvas: Canvas | None,
+    *,
+    fields: Mapping[str, Field],
+    target_fields: Mapping[str, Field],
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Leaves brought to a canvas, and targets along with them: each with the leaf at its places, or else the first
+    that can be brought to one.
+
+    Raises:
+        DataError: a target does not belong to its leaf.
+    """
+    resizable = {name: handling for name in leaves if (handling := handling_of(fields[name])).resizable}
+    resized = {name: resizable[name].resized(x, canvas) if name in resizable else x for name, x in leaves.items()}
+    along = {}
+    for name, target in targets.items():
+        field = target_fields[name]
+        leaf = next((leaf for leaf in resizable if fields[leaf].places == field.places), next(iter(resizable), None))
+        shape = () if leaf is None else tuple(leaves[leaf].shape[1:])
+        along[name] = target if leaf is None else resizable[leaf].followed(field, target, shape, canvas)
+    return resized, along
 
 
 def about_failure(error: str, shapes: Sequence[tuple[int, ...]]) -> str | None:

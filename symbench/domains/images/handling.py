@@ -10,8 +10,10 @@ import torch
 from PIL import Image as Pil
 from torch import Tensor
 
+from symbench.algebra.fields import Field
 from symbench.domains.common.canvas import Canvas
 from symbench.domains.common.handling import Handling
+from symbench.domains.images.datasets.following import followed
 from symbench.domains.images.datasets.resize import resize
 
 LARGEST = 224
@@ -32,6 +34,10 @@ class Pixels(Handling):
     def resized(self, values: Tensor, canvas: Canvas | None) -> Tensor:
         """The shorter side is resized and the middle kept."""
         return resize(values, canvas)
+
+    def followed(self, field: Field, target: Tensor, shape: tuple[int, ...], canvas: Canvas | None) -> Tensor:
+        """Maps, boxes and points are resized and cut as their images are."""
+        return followed(field, target, (shape[-2], shape[-1]), canvas)
 
     def nearby(self, side: int) -> list[int]:
         """Those at which strides of powers of two meet both edges alike: 4 either way, and ``m 2^j + 1`` and

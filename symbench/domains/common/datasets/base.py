@@ -18,7 +18,7 @@ from symbench.base.errors import DataError, Problem
 from symbench.base.events import Listener, ignore, never
 from symbench.domains.common.canvas import Canvas
 from symbench.domains.common.datasets.stored import Stored
-from symbench.domains.common.handling import handling_of
+from symbench.domains.common.handling import brought
 
 Valid = Callable[[int, Mapping[str, float]], bool]
 """``(label, element's parameters) -> bool``, parameters as the group names them: ``{"angle_deg": 180.0}``."""
@@ -268,13 +268,11 @@ class Arrays(Dataset):
         return len(next(iter(self.leaves.values())))
 
     def batch(self, indices: Sequence[int], *, canvas: Canvas | None = None) -> Batch:
-        """Rows of the tensors."""
+        """Rows of the tensors; targets that stand on the grid of a leaf are brought to the canvas with it."""
         index = torch.as_tensor(list(indices), dtype=torch.int64)
-        leaves = {
-            name: handling_of(self.fields[name]).resized(values[index], canvas)
-            for name, values in self.leaves.items()
-        }
-        return Batch(leaves, {name: values[index] for name, values in self.target_values.items()})
+        leaves = {name: values[index] for name, values in self.leaves.items()}
+        targets = {name: values[index] for name, values in self.target_values.items()}
+        return Batch(*brought(leaves, targets, canvas, fields=self.fields, target_fields=self.targets))
 
     def stored(self, indices: Sequence[int], *, canvas: Canvas | None = None) -> Stored | None:
         """Rows of the tensors; None of a class that makes its batches in a way of its own."""

@@ -135,15 +135,15 @@ def framed(image: Pil.Image, canvas: Canvas | None) -> np.ndarray:
 
 def _fitted(image: Pil.Image, frame: Frame) -> Pil.Image:
     """An image resized and cropped as a frame says."""
-    short, long = sorted(image.size)
     # A strip of 20,000 x 8 pixels would be resized to 560,000 x 224, of which 224 x 224 are kept.
-    if long > LONG * short and isinstance(frame.resize, int):
-        left, top = ((side - min(side, LONG * short)) // 2 for side in image.size)
-        image = image.crop((left, top, image.width - left, image.height - top))
-    height, width = frame.resized(image.height, image.width)
+    placement = frame.placed(image.height, image.width, LONG)
+    top, left, height, width = placement.cut
+    if (width, height) != image.size:
+        image = image.crop((left, top, left + width, top + height))
+    height, width = placement.size
     if (width, height) != image.size:
         image = image.resize((width, height), Pil.Resampling[frame.interpolation.upper()])
-    top, left = frame.corner(height, width)
+    top, left = placement.corner
     return image.crop((left, top, left + frame.side, top + frame.side))
 
 

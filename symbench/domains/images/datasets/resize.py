@@ -18,11 +18,13 @@ def resize(images: Tensor, canvas: Canvas | None) -> Tensor:
         return images
     height, width = images.shape[-2:]
     frame = Frame.of(canvas)
-    size = frame.resized(height, width)
-    if size != (height, width):
-        images = interpolate(images, size=size, mode=frame.interpolation, antialias=True, align_corners=False)
+    placement = frame.placed(height, width)
+    if placement.size != (height, width):
+        images = interpolate(
+            images, size=placement.size, mode=frame.interpolation, antialias=True, align_corners=False
+        )
         images = images.clamp(0, 1)  # bicubic overshoots, and bilinear makes 1 + 1e-7 of 1
-    top, left = frame.corner(*size)
+    top, left = placement.corner
     return images[..., top : top + frame.side, left : left + frame.side]
 
 
