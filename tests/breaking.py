@@ -55,9 +55,11 @@ def taught(module: nn.Module, images: Tensor, labels: Tensor, *, epochs: int) ->
 
 @torch.no_grad()
 def relative_error(module: nn.Module, x: Tensor, moves: Sequence[Move]) -> float:
-    """sqrt(mean of |f(g x) - f(x)|^2 / mean of |f(x) - f(x')|^2 over pairs of samples)."""
+    """sqrt(mean of |f(g x) - g f(x)|^2 / mean of |f(x) - f(x')|^2 over pairs of samples), where maps move along."""
     x = x.to(next(module.parameters()).dtype)
     unmoved = module(x).double()
-    deviation = torch.stack([(module(move(x)).double() - unmoved).square().sum(1) for move in moves]).mean()
-    pairs = torch.cdist(unmoved, unmoved, compute_mode="donot_use_mm_for_euclid_dist").square()
+    moved = [(module(move(x)).double(), move(unmoved) if unmoved.ndim == 4 else unmoved) for move in moves]
+    deviation = torch.stack([(got - wanted).square().flatten(1).sum(1) for got, wanted in moved]).mean()
+    flat = unmoved.flatten(1)
+    pairs = torch.cdist(flat, flat, compute_mode="donot_use_mm_for_euclid_dist").square()
     return float((deviation / (pairs.sum() / (len(x) * (len(x) - 1)))).sqrt())

@@ -8,13 +8,33 @@ from typing import Any
 import pytest
 import torch
 from breaking import FLIPS, HALF_TURN, QUARTER_TURNS, ROLLS, Move, build, digits, relative_error, taught
+from torch import Tensor
 
 from symbench.domains.common.models import MODELS
 
 D4 = [*QUARTER_TURNS, *FLIPS, lambda x: x.transpose(-1, -2)]
+BY_FOUR: list[Move] = [lambda x: x.roll(4, -1), lambda x: x.roll((-4, 8), (-1, -2))]
 SMALL = {"width": 4}
 FLOORS = {torch.float32: 2e-5, torch.float64: 1e-12}
 """Of E; before training logits differ by a thousandth of their size, so that rounding is large beside it."""
+
+
+def reordered(x: Tensor) -> Tensor:
+    """All pixels in another order."""
+    order = torch.randperm(x.shape[-2] * x.shape[-1], generator=torch.Generator().manual_seed(3))
+    return x.flatten(-2)[..., order].unflatten(-1, x.shape[-2:])
+
+
+def between(x: Tensor) -> Tensor:
+    """Half a pixel to the right: no pixel is left as it was."""
+    return (x + x.roll(1, -1)) / 2
+
+
+def lessons(model: str, side: int) -> tuple[Tensor, Tensor]:
+    """Images, and what they show: of models of maps, at each pixel that is ink."""
+    images, labels = digits(side, 96, split="train")
+    maps = any(field.places for field in MODELS.rows[model].outputs.values())
+    return images, labels[:, None, None] * (images[:, 0] > 0.5) if maps else labels
 
 
 @dataclass(frozen=True)
@@ -39,6 +59,11 @@ CLAIMS = [
     Claim("p4-cnn", (16,), [], QUARTER_TURNS),
     Claim("p4m-cnn", (17, 16, 18), D4, ROLLS),
     Claim("p2mm-cnn", (17, 16, 18), [*FLIPS, *HALF_TURN], QUARTER_TURNS[::2]),
+    Claim("pixel-mlp", (17, 16), [*D4, *ROLLS, reordered], [between]),
+    Claim("circular-fcn", (15, 16), ROLLS, QUARTER_TURNS),
+    Claim("unet", (17, 16), [], [*QUARTER_TURNS, *BY_FOUR]),
+    Claim("unet", (16, 20), BY_FOUR, ROLLS, {"padding": "circular"}),
+    Claim("p4-unet", (17, 16, 18, 19), QUARTER_TURNS, FLIPS),
     Claim("support-cnn", (17, 16), [], QUARTER_TURNS),
     Claim("regular-cnn", (17, 16), QUARTER_TURNS, FLIPS),
     Claim("harmonic-cnn", (17, 16), D4, ROLLS),
@@ -69,7 +94,18 @@ def test_what_is_claimed_is_exact_and_the_rest_is_not(claim: Claim, side: int, d
         if claim.exact:
             assert relative_error(module, images, claim.exact) <= FLOORS[dtype]
         assert relative_error(module, images, claim.broken) > 0.01
-        taught(module, *digits(side, 96, split="train"), epochs=1)
+        taught(module, *lessons(claim.model, side), epochs=1)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_how_far_a_circular_unet_can_be_rolled_follows_from_its_depth(depth: int) -> None:
+    images, _ = digits(16, 8)
+    module = build("unet", (1, 16, 16), width=2, depth=depth, padding="circular").double()
+    for axis in (-2, -1):
+        assert relative_error(module, images, [lambda x, a=axis: x.roll(2**depth, a)]) <= 1e-12
+        for further in (2 ** (depth - 1), 2**depth + 1):
+            assert relative_error(module, images, [lambda x, a=axis, by=further: x.roll(by, a)]) > 1e-6
+        assert relative_error(module, digits(17, 8)[0], [lambda x, a=axis: x.roll(2**depth, a)]) > 1e-6
 
 
 def test_all_of_the_built_in_image_models_are_here() -> None:

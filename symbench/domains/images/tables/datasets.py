@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, model_validator
@@ -27,6 +28,35 @@ class DigitsOptions(Options):
     def _six_of_digits(self) -> DigitsOptions:
         if self.label != "digit" and self.upside_down != "another":
             raise ValueError(f"upside_down is of label: digit, and says nothing of label: {self.label}")
+        return self
+
+
+class ScenesOptions(Options):
+    """``scenes``: one to ``objects`` discs, squares and triangles on a textured ground.
+
+    ``target: masks`` asks which shape each pixel shows, ``boxes`` for boxes about them. ``halves`` asks for the left
+    and the right half of the only triangle, as seen along its tip, which mirrors exchange: of the ``group``, ``D1``
+    or ``D4``. ``keypoints`` asks for its tip and corners. ``pose: random`` turns objects, ``upright`` points
+    triangles up. ``mirrored: true`` makes every image its own mirror image.
+    """
+
+    split: Split = "test"
+    size: Annotated[int, Limits(ge=9, le=1025)] = 33
+    samples: Annotated[int, Limits(ge=1, le=1_000_000)] = 300
+    objects: Annotated[int, Limits(ge=1, le=64)] = 3
+    target: Literal["masks", "halves", "boxes", "keypoints", "all"] = "masks"
+    pose: Literal["upright", "random"] = "upright"
+    mirrored: bool = False
+    group: Literal["D1", "D4"] = "D4"
+    seed: Annotated[int, Limits(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _room(self) -> ScenesOptions:
+        rows = self.objects if self.mirrored else math.isqrt(self.objects - 1) + 1
+        if self.size < LEAST * rows:
+            raise ValueError(f"{self.objects} objects need {LEAST * rows} pixels a side, and size is {self.size}")
+        if self.mirrored and self.pose == "random":
+            raise ValueError("mirrored is of pose: upright, since turned objects are not their own mirror images")
         return self
 
 
@@ -107,11 +137,20 @@ class HuggingfaceOptions(Options):
     download: bool = False
 
 
+LEAST = 9
+"""Pixels a side that an object of scenes has for itself."""
+
 DATASETS = {
     "digits": DatasetRow(
         "symbench.domains.images.datasets.digits:load",
         "scikit-learn's handwritten digits, 33 x 33, 10 classes",
         DigitsOptions,
+    ),
+    "scenes": DatasetRow(
+        "symbench.domains.images.datasets.scenes:load",
+        "shapes on a textured ground, for maps, left and right halves, boxes and points",
+        ScenesOptions,
+        aliases=("synthetic", "segmentation", "shapes2d"),
     ),
     "images": DatasetRow(
         "symbench.domains.images.datasets.images:load",

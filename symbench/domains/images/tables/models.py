@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field as Limits
 from pydantic import model_validator
 
-from symbench.algebra.fields import Field, Logits
+from symbench.algebra.fields import Field, Grid, Logits
 from symbench.base.registry import Options
 from symbench.domains.common.models import ModelRow, Width
 
@@ -84,6 +84,37 @@ class VitOptions(Options):
     encoding: Literal["learned", "sinusoidal", "rotary", "none"] = "learned"
 
 
+class PixelMlpOptions(Options):
+    """``pixel-mlp``: hidden layers and their width."""
+
+    width: Width = 32
+    depth: Annotated[int, Limits(ge=1, le=20)] = 2
+
+
+class CircularFcnOptions(Options):
+    """``circular-fcn``: channels of the first layer; later ones have twice as many."""
+
+    width: Width = 12
+
+
+Halvings = Annotated[int, Limits(ge=1, le=6)]
+
+
+class UnetOptions(Options):
+    """``unet``: channels of the first layer, how often sides are halved, and what lies beyond the border."""
+
+    width: Width = 8
+    depth: Halvings = 2
+    padding: Literal["zeros", "circular"] = "zeros"
+
+
+class P4UnetOptions(Options):
+    """``p4-unet``: channels of the first layer, each at four orientations, and how often sides are halved."""
+
+    width: Width = 4
+    depth: Halvings = 2
+
+
 class LibraryOptions(Options):
     """What models of libraries have in common: ``classes`` in place of the data's, for weights drawn at random."""
 
@@ -123,6 +154,7 @@ class SteerableOptions(Options):
 
 
 CLASSIFIER: Mapping[str, Field] = {"logits": Logits()}
+MAPS: Mapping[str, Field] = {"masks": Logits().over(Grid("image"))}
 
 MODELS = {
     "mlp": ModelRow(
@@ -223,6 +255,35 @@ MODELS = {
         "a vision transformer: with encoding: none exact under permutations of its patches",
         VitOptions,
         aliases=("vision-transformer", "transformer"),
+    ),
+    "pixel-mlp": ModelRow(
+        "symbench.domains.images.models.pixel_mlp:PixelMlp",
+        "maps by 1 x 1 convolutions: exact under every permutation of pixels, and blind to shape",
+        PixelMlpOptions,
+        aliases=("1x1", "conv1x1", "pixelwise"),
+        outputs=MAPS,
+    ),
+    "circular-fcn": ModelRow(
+        "symbench.domains.images.models.circular_fcn:CircularFcn",
+        "maps by circular convolutions without strides: exact under rolls",
+        CircularFcnOptions,
+        aliases=("fcn", "torus-fcn"),
+        outputs=MAPS,
+    ),
+    "unet": ModelRow(
+        "symbench.domains.images.models.unet:Unet",
+        "maps by strided pooling and back: with padding: circular exact under rolls by multiples of 2^depth alone",
+        UnetOptions,
+        aliases=("u-net", "segmenter"),
+        outputs=MAPS,
+    ),
+    "p4-unet": ModelRow(
+        "symbench.domains.images.models.p4_unet:P4Unet",
+        "the same by group convolutions: maps turn with the image, exact under quarter turns on odd and even sizes",
+        P4UnetOptions,
+        aliases=("p4-u-net", "c4-unet"),
+        group="C4",
+        outputs=MAPS,
     ),
     "torchvision/<NAME>": ModelRow(
         "symbench.domains.images.models.torchvision:Torchvision",
