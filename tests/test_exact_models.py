@@ -30,6 +30,11 @@ def between(x: Tensor) -> Tensor:
     return (x + x.roll(1, -1)) / 2
 
 
+def rolled(by: int, axis: int) -> Move:
+    """So many pixels along an axis."""
+    return lambda x: x.roll(by, axis)
+
+
 def lessons(model: str, side: int) -> tuple[Tensor, Tensor]:
     """Images, and what they show: of models of maps, at each pixel that is ink."""
     images, labels = digits(side, 96, split="train")
@@ -102,10 +107,10 @@ def test_how_far_a_circular_unet_can_be_rolled_follows_from_its_depth(depth: int
     images, _ = digits(16, 8)
     module = build("unet", (1, 16, 16), width=2, depth=depth, padding="circular").double()
     for axis in (-2, -1):
-        assert relative_error(module, images, [lambda x, a=axis: x.roll(2**depth, a)]) <= 1e-12
+        assert relative_error(module, images, [rolled(2**depth, axis)]) <= 1e-12
         for further in (2 ** (depth - 1), 2**depth + 1):
-            assert relative_error(module, images, [lambda x, a=axis, by=further: x.roll(by, a)]) > 1e-6
-        assert relative_error(module, digits(17, 8)[0], [lambda x, a=axis: x.roll(2**depth, a)]) > 1e-6
+            assert relative_error(module, images, [rolled(further, axis)]) > 1e-6
+        assert relative_error(module, digits(17, 8)[0], [rolled(2**depth, axis)]) > 1e-6
 
 
 def test_all_of_the_built_in_image_models_are_here() -> None:

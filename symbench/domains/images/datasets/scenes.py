@@ -17,14 +17,14 @@ from symbench.domains.images.fields import Image
 SHAPES = ("disc", "square", "triangle")
 TRIANGLE = SHAPES.index("triangle")
 """The only shape with a direction, and so with a left and a right half: that of its tip."""
-SMALL, LARGE = 0.3, 0.45
-"""Radii of objects in sides of the cell that each stands in, so that no two overlap."""
+SMALL, LARGE = 0.3, 0.4
+"""Radii of objects in sides of the cell that each stands in."""
 LEVELS = 255
 HALVES = {
     "D1": classes({"flip": [0, 2, 1]}, group="D1"),
     "D4": classes({"turn": [0, 1, 2], "flip": [0, 2, 1]}, group="D4"),
 }
-"""Ground, left and right: a turn leaves them what they are, and a mirror makes the left half of a figure its right."""
+"""Ground, left and right: turns leave them what they are, and a mirror makes the left half of a figure its right."""
 SIDES = ((1, 2),)
 """Of the points of a triangle (its tip, its left and its right corner) those that a mirror exchanges."""
 
@@ -76,7 +76,7 @@ def load(
     group: str,
     seed: int,
 ) -> Arrays:
-    """Images of one to ``objects`` discs, squares and triangles, no two of which overlap.
+    """Images of one to ``objects`` discs, squares and triangles, no two of which touch.
 
     All is drawn by additions, products and square roots alone, so that the pixels are the same on every machine.
 
@@ -126,7 +126,7 @@ def _drawn(
     cells = rng.permuted(np.tile(np.arange(rows * columns), (count, 1)), axis=1)[:, :most]
     side = size / rows
     radius = side * (SMALL + (LARGE - SMALL) * rng.random((count, most)))
-    free = (side / 2 - radius)[..., None] * (2 * rng.random((count, most, 2)) - 1)
+    free = (side / 2 - 1 - radius)[..., None] * (2 * rng.random((count, most, 2)) - 1)
     centre = np.stack([cells % columns, cells // columns], axis=-1) * side + (side - 1) / 2 + free
     front = _directions(rng, count, most)
     if not turned:
@@ -185,7 +185,7 @@ def _boxes(drawn: Objects, inside: Array) -> Array:
     size = inside.shape[-1]
     edges = []
     for axis in (-2, -1):  # over rows what there is in each column, and the other way round
-        there = inside.any(axis)
+        there: Array = np.asarray(inside.any(axis))
         edges.append((there.argmax(-1), size - there[..., ::-1].argmax(-1)))
     (left, right), (top, bottom) = edges
     rows = np.stack([left, top, right, bottom, np.ones_like(left), drawn.shape], axis=-1).astype(np.float64)

@@ -41,7 +41,7 @@ class ScenesOptions(Options):
     """
 
     split: Split = "test"
-    size: Annotated[int, Limits(ge=9, le=1025)] = 33
+    size: Annotated[int, Limits(ge=10, le=1025)] = 33
     samples: Annotated[int, Limits(ge=1, le=1_000_000)] = 300
     objects: Annotated[int, Limits(ge=1, le=64)] = 3
     target: Literal["masks", "halves", "boxes", "keypoints", "all"] = "masks"
@@ -137,7 +137,7 @@ class HuggingfaceOptions(Options):
     download: bool = False
 
 
-LEAST = 9
+LEAST = 10
 """Pixels a side that an object of scenes has for itself."""
 
 DATASETS = {
