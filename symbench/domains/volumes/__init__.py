@@ -10,22 +10,17 @@ from symbench.algebra.actions import ActionRow
 from symbench.algebra.groups import GroupRow
 from symbench.base.registry import Options
 from symbench.domains.common.places import PlacesRow
+from symbench.domains.volumes.axes import some_axes
+from symbench.domains.volumes.datasets import DATASETS
 from symbench.domains.volumes.fields import Volume
 
-__all__ = ["ACTIONS", "GROUPS", "PLACES"]
-
-
-def _some_axes(axes: str) -> str:
-    """Some of the three, each once, in their order."""
-    if not axes or axes != "".join(each for each in "xyz" if each in axes):
-        raise ValueError("some of the axes x, y and z in this order, such as x, xz or xyz")
-    return axes
+__all__ = ["ACTIONS", "DATASETS", "GROUPS", "PLACES"]
 
 
 class MirrorsOptions(Options):
     """``mirrors``: at the planes of which ``axes``; x is to the right, y upwards, z along the slices."""
 
-    axes: Annotated[str, AfterValidator(_some_axes)] = "xyz"
+    axes: Annotated[str, AfterValidator(some_axes)] = "xyz"
 
 
 GROUPS = {

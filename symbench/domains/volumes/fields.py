@@ -13,7 +13,12 @@ def Volume(spacing: tuple[float, ...] = ()) -> Field:  # noqa: N802  (reads as a
 
     x is to the right, along w; y is upwards, so that rows h are counted downwards as those of images are; and z rises
     along d. Spacing is that of d, h and w, in any unit; empty where they are alike.
+
+    Raises:
+        ValueError: spacing is not of three axes, or not above 0.
     """
+    if spacing and (len(spacing) != 3 or not all(each > 0 for each in spacing)):
+        raise ValueError(f"got spacing {spacing}, expected three distances above 0, of d, h and w")
     return Scalar().over(Grid(NAME, 3, tuple(spacing)))
 
 
