@@ -15,10 +15,11 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from symbench.algebra.actions.base import Action, TrivialAction
-from symbench.algebra.fields import Field, Over, Value
+from symbench.algebra.actions.declared import representation
+from symbench.algebra.fields import Classes, Field, Over, Value, classes
 from symbench.algebra.groups.base import Group
 from symbench.algebra.groups.product import Product
-from symbench.base.errors import ConfigError
+from symbench.base.errors import ConfigError, ImpossiblePair
 from symbench.measure.assemble import Prepared
 
 MOST_CLASSES = 64
@@ -96,7 +97,7 @@ def alternatives(prepared: Prepared, action: Action, field: Field, shape: tuple[
     """
     yield _plain("trivial", "as if it were left alone", lambda pair: pair.unmoved)
     if not isinstance(action, TrivialAction):
-        yield from _of_elements(prepared.group, action)
+        yield from _of_elements(prepared.group, action, field)
         yield _plain("transposed", "as if by the transposed matrices", lambda pair: _transposed(action, pair))
     yield from _of_kinds(prepared, field, shape)
     if prepared.elements.shared is not None:
@@ -114,19 +115,36 @@ def _plain(name: str, words: str, predict: Predict) -> Alternative:
     return Alternative(name, lambda _: Fitted(predict, words))
 
 
-def _of_elements(group: Group, action: Action) -> Iterator[Alternative]:
+def _of_elements(group: Group, action: Action, field: Field) -> Iterator[Alternative]:
     """By the inverse element; of a product, by an element that one of the factors is left out of, or inverted in."""
 
     def through(change: Callable[[Tensor], Tensor]) -> Predict:
         return lambda pair: action.act(changed(group, pair.g, change), pair.unmoved)[0]
 
-    yield _plain("inverse", "as if by the inverse element", through(group.inverse))
+    yield _plain("inverse", f"as if by the inverse element{_reversed(group, field)}", through(group.inverse))
     if not isinstance(group, Product) or len(action.factors) < 2:
         return
     for number, part in enumerate(group.parts):
         name = part.name
         yield _plain(f"without {name}", f"as if {name} left it alone", through(_without(group, number)))
         yield _plain(f"inverse of {name}", f"as if by the inverse element of {name}", through(_turned(group, number)))
+
+
+def _reversed(group: Group, field: Field) -> str:
+    """Of classes that permute, the order to declare in place of one the wrong way round, where the group has it."""
+    if not isinstance(field.value, Classes):
+        return ""
+    order = {
+        name: [int(row.index(1.0)) for row in matrix]  # row i of the matrix has its 1 at the class that becomes i
+        for name, matrix in field.value.generators
+    }
+    declared, other = representation(group, field.value), None
+    with contextlib.suppress(ImpossiblePair):
+        other = representation(group, classes(order))
+    # in a group that does not commute, inverse generators make no inverse elements
+    if other is not None and all(torch.equal(other[g], matrix.T) for g, matrix in declared.items()):
+        return f", which is order: {{{', '.join(f'{name}: {goes}' for name, goes in order.items())}}}"
+    return ""
 
 
 def changed(group: Group, g: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:

@@ -29,6 +29,9 @@ class _Sums:
     weight: Tensor  # (n,)
     offset: Tensor  # (n, *output)
     squares: Tensor  # (n,)
+    predicted: list[
+        tuple[Tensor, Tensor]
+    ]  # by block: weights (k, n), and classes (k, n, ...) with outputs moved back
 
 
 class Orbits:
@@ -59,14 +62,18 @@ class Orbits:
         """
         if self.sums is None:
             nothing = raw.new_zeros(len(raw))
-            self.sums = _Sums(views, nothing, torch.zeros_like(raw), nothing.clone())
-        offset = self.reference.comparison.real_only(self._back(block, moved) - raw, self.samples[block.samples])
+            self.sums = _Sums(views, nothing, torch.zeros_like(raw), nothing.clone(), [])
+        back = self._back(block, moved)
+        offset = self.reference.comparison.real_only(back - raw, self.samples[block.samples])
         weights = (self.weights[block.place] * valid).to(offset)  # (k, n)
         self.sums.weight += weights.sum(0)
         self.sums.offset += torch.einsum("kn,knd->nd", weights, flat(offset)).view_as(raw)
         squares = self.reference.task.squares(offset, views.real)
         if squares is not None:
             self.sums.squares += (weights * squares).sum(0)
+        predicted = self.reference.task.predicted(back)
+        if predicted is not None:
+            self.sums.predicted.append((weights, predicted))
         if block.place.stop == len(self.weights):
             self._close(block.samples, raw, self.sums)
             self.sums = None
@@ -87,6 +94,7 @@ class Orbits:
         offset = sums.offset / weight.view(-1, *(1,) * (raw.ndim - 1))
         mean = raw + offset
         self._column(PREDICTION, some, task.averaged(mean))
+        self._column(CONSENSUS, some, _agreement(sums.predicted, task.predicted(mean), mean))
         if first.target is None:
             return
         self._column(LOSS, some, task.loss_of(mean[None], first.target[:1], first.real))
@@ -99,3 +107,20 @@ class Orbits:
         if name not in self.columns:
             self.columns[name] = values.new_zeros(len(self.samples))
         self.columns[name][some] = values
+
+
+def _agreement(views: Sequence[tuple[Tensor, Tensor]], consensus: Tensor | None, mean: Tensor) -> Tensor | None:
+    """How far the predictions of an orbit are that of its mean, ``(n,)``: a mean over elements, and over places.
+
+    Where nobody knows what is right, what most views say stands in for it. NaN where there is no such mean.
+    """
+    if consensus is None or not views:
+        return None
+    total = sum(weights.sum(0) for weights, _ in views)
+    same = sum((weights * _share(predicted == consensus)).sum(0) for weights, predicted in views)
+    return torch.where(mean.isfinite().reshape(len(mean), -1).all(1), same / total, torch.nan)  # no element: 0 / 0
+
+
+def _share(same: Tensor) -> Tensor:
+    """Over places, ``(k, n)``."""
+    return same.double().flatten(2).mean(2) if same.ndim > 2 else same.double()

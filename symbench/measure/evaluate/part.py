@@ -79,8 +79,10 @@ class Part:
             self._column(name, block, values)
         self._column("valid", block, valid)
         moved_target = None if target is None else reference.moved_target(block.elements, target)
-        if moved_target is not None:
+        if target is not None and moved_target is not None:
             self._column("moved_target", block, moved_target)
+            renamed = unrenamed(task.predicted(task.compared(output)), target, moved_target)
+            self._column("place_swapped", block, renamed)
         if isinstance(reference.comparison, Sets):
             for name, values in self._of_sets(reference.comparison, block, output, moved, expected).items():
                 self._column(name, block, values)
@@ -147,3 +149,17 @@ class Part:
         there = slice(block.samples.start, min(block.samples.stop, self.deviations.shape[1]))
         if there.start < there.stop:
             self.deviations[block.place, there] = flat[:, : there.stop - there.start]
+
+
+def unrenamed(prediction: Tensor | None, target: Tensor, moved: Tensor) -> Tensor:
+    """1 where a moved sample is taken for what it was before, ``(k, n)``, float64; NaN where its class is the same.
+
+    Args:
+        prediction: of the moved samples, in their own order, ``(k, n)``; None where none is made.
+        target: classes of the samples as they are, ``(n,)``.
+        moved: of the moved ones, ``(k, n)``.
+    """
+    nothing = torch.full(moved.shape, torch.nan, dtype=torch.float64, device=moved.device)
+    if prediction is None:
+        return nothing
+    return torch.where(moved == target, nothing, (prediction == target).double())

@@ -184,6 +184,11 @@ class Task(ABC):
         del values, before
         return {}
 
+    def predicted(self, values: Tensor) -> Tensor | None:
+        """The class of each of ``(..., *output)`` as :meth:`compared`, one for each place that has one; else None."""
+        del values
+        return None
+
     def averaged(self, mean: Tensor) -> Tensor | None:
         """The prediction ``(n,)`` of orbits' mean outputs as :meth:`compared`; None where there is none."""
         del mean

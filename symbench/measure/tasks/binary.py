@@ -52,6 +52,10 @@ class Binary(YesOrNo):
         prediction = likelier(values.reshape(-1), self.scale)
         return {"prediction": prediction, "confidence": torch.where(was == 1, yes, 1 - yes)}
 
+    def predicted(self, values: Tensor) -> Tensor | None:
+        """Yes above one half."""
+        return likelier(values, self.scale)
+
     def averaged(self, mean: Tensor) -> Tensor | None:
         """Yes above one half."""
         return likelier(mean.reshape(-1), self.scale)

@@ -66,9 +66,13 @@ class Classification(Scored):
         confidence = probabilities.gather(-1, before.argmax(-1, keepdim=True))[..., 0]
         return {"prediction": values.argmax(-1), "confidence": confidence}
 
+    def predicted(self, values: Tensor) -> Tensor | None:
+        """The class of the largest."""
+        return values.argmax(-1)
+
     def averaged(self, mean: Tensor) -> Tensor | None:
         """The class of the largest."""
-        return mean.argmax(-1)
+        return self.predicted(mean)
 
     def shown(self, output: Tensor, names: Mapping[int, str]) -> tuple[str | None, float | None]:
         """The class of the largest score."""
