@@ -1,4 +1,4 @@
-"""Classifiers of torchvision."""
+"""Classifiers of torchvision; its detectors are in :mod:`symbench.domains.images.models.detection`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from torchvision import models
 from symbench.base.code import shortened
 from symbench.base.errors import ConfigError, ModelError, Problem, near_miss, one_of
 from symbench.domains.common.models.source import Description, Source, in_proportion, synonyms
+from symbench.domains.images.models.detection import TorchvisionDetector, detectors, weights_called
 
 TOLD_APART = {"crane bird": "crane, crane bird", "maillot tank suit": "maillot, tank suit"}
 """Categories of torchvision's that ImageNet calls by a name which another class has too, with that name."""
@@ -29,6 +30,8 @@ class Torchvision(Source):
 
     def describe(self) -> Description:
         """The preprocessing that belongs to the weights."""
+        if self.name in detectors():
+            return self._detector.describe()
         weights = self._weights()
         if weights is None:
             return Description(channels=3)
@@ -47,7 +50,8 @@ class Torchvision(Source):
 
     def build(self, *, shape: tuple[int, ...], outputs: int) -> nn.Module:
         """The network; torch.hub's cache is asked for weights before the network is."""
-        del shape
+        if self.name in detectors():
+            return self._detector.build(shape=shape, outputs=outputs)
         weights, classes = self._weights(), self.classes or outputs
         sized = {"num_classes": classes} if classes and weights is None else {}
         with warnings.catch_warnings():
@@ -60,21 +64,19 @@ class Torchvision(Source):
                 got, remedy = f"{weights.name} cannot be had: {shortened(error)}", "Are you online?"
                 raise ModelError(Problem(self.where, got, None, remedy)) from error
 
+    @property
+    def _detector(self) -> Source:
+        return TorchvisionDetector(self.where, self.folder, self.size, self.name, self.pretrained, self.classes)
+
     def _weights(self) -> Any:
         """The member of the weights enum that ``pretrained`` names; None for fresh weights."""
-        known = models.list_models(module=models)
+        known = models.list_models(module=models) + detectors()
         if self.name not in known:
             got = f"torchvision has no classifier {self.name!r}"
             raise ConfigError(Problem(self.where, got, f"one of {one_of(known)}", near_miss(self.name, known)))
         if self.pretrained is False:
             return None
-        enum = models.get_model_weights(self.name)
-        wanted = "DEFAULT" if self.pretrained is True else self.pretrained
-        if wanted not in enum.__members__:
-            got = f"{self.name} has no weights {wanted!r}"
-            members = list(enum.__members__)
-            raise ConfigError(Problem(self.where, got, f"one of {one_of(members)}", near_miss(wanted, members)))
-        return enum[wanted]
+        return weights_called(self.name, "DEFAULT" if self.pretrained is True else self.pretrained, self.where)
 
 
 def imagenet_names() -> tuple[tuple[str, ...], ...]:

@@ -287,7 +287,7 @@ MODELS = {
     ),
     "torchvision/<NAME>": ModelRow(
         "symbench.domains.images.models.torchvision:Torchvision",
-        "a classifier of torchvision.models, such as torchvision/resnet18",
+        "a classifier or detector of torchvision.models, such as torchvision/resnet18",
         TorchvisionOptions,
         aliases=(
             "resnet<n>",
