@@ -7,7 +7,8 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from symbench.algebra.fields import Category, Classes, MultiLabel
+from symbench.algebra.fields import Boxes, Category, Classes, MultiLabel
+from symbench.algebra.objects import CLASS
 from symbench.base.code import foreign
 from symbench.base.errors import CellError, ConfigError, DataError, Problem, one_of
 from symbench.base.events import Listener, ignore
@@ -91,12 +92,13 @@ def output_count(dataset: Dataset, canvas: Canvas | None, where: str) -> int:
     name, field = next(iter(dataset.targets.items()))
     if isinstance(field, MultiLabel) and field.labels is not None:
         return field.labels
-    if not isinstance(field, (Category, Classes)):
+    if not isinstance(field, (Category, Classes, Boxes)):
         return int(dataset.batch([0], canvas=canvas).targets[name][0].numel())
     if field.classes is not None:
         return field.classes
     batches = (range(i, min(i + 1024, len(dataset))) for i in range(0, len(dataset), 1024))
-    return 1 + max(int(dataset.batch(indices, canvas=canvas).targets[name].max()) for indices in batches)
+    targets = (dataset.batch(indices, canvas=canvas).targets[name] for indices in batches)
+    return 1 + max(int((each[..., CLASS] if isinstance(field, Boxes) else each).max()) for each in targets)
 
 
 def reading(read: Callable[[], T], where: str) -> T:

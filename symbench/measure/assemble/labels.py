@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
-from symbench.algebra.fields import Category, Classes, MultiLabel
+from symbench.algebra.fields import Boxes, Category, Classes, MultiLabel
 from symbench.base.code import foreign
 from symbench.base.errors import ConfigError, ModelError, Problem, near_miss, one_of, quoted
 from symbench.domains.common.datasets.base import Dataset
@@ -80,7 +80,7 @@ def match_labels(
     if any(isinstance(field, Classes) for field in dataset.targets.values()):
         _refuse_another_order(suite, model, dataset, names)
     several = any(isinstance(field, MultiLabel) for field in dataset.targets.values())
-    if not several and not any(isinstance(field, Category) for field in dataset.targets.values()):
+    if not several and not any(isinstance(field, (Category, Boxes)) for field in dataset.targets.values()):
         return None
     wanted = suite.models[model].labels
     where = suite.where("models", model, *([] if wanted is None else ["labels"]))

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from symbench.algebra.fields import Category, Field, MultiLabel
+from symbench.algebra.fields import Boxes, Category, Field, MultiLabel
+from symbench.algebra.objects import CLASS
 from symbench.base.errors import DataError, Problem
 from symbench.base.events import Listener, ignore, never
 from symbench.domains.common.canvas import Canvas
@@ -182,11 +183,11 @@ class Aligned(Dataset):
     def __init__(self, whole: Dataset, outputs: Sequence[int]) -> None:
         self.whole = whole
         self.outputs = torch.tensor(outputs)
-        kinds = (Category, MultiLabel)
+        kinds = (Category, MultiLabel, Boxes)
         self.label = next(name for name, field in whole.targets.items() if isinstance(field, kinds))
         self.several = isinstance(whole.targets[self.label], MultiLabel)
         self.fields, self.unusable, self.sizes = whole.fields, whole.unusable, whole.sizes
-        self.targets = {**whole.targets, self.label: MultiLabel(None) if self.several else Category(None)}
+        self.targets = {**whole.targets, self.label: _renumbered(whole.targets[self.label])}
         rule, labels = whole.valid, {output: label for label, output in enumerate(outputs)}
         self.valid = None if rule is None else lambda output, element: rule(labels[output], element)
 
@@ -213,13 +214,25 @@ class Aligned(Dataset):
 
     def aligned(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """With the label as the model numbers it."""
+        if isinstance(self.targets[self.label], Boxes):
+            return {**targets, self.label: self._objects(targets[self.label])}
         labels = targets[self.label].long()
         if self.several:
             return {**targets, self.label: labels[:, self.outputs.argsort()]}
+        self._refuse_unnamed(labels)
+        return {**targets, self.label: self.outputs[labels]}
+
+    def _objects(self, rows: Tensor) -> Tensor:
+        """Boxes ``(n, most, 6)`` with the class of each object as the model numbers it."""
+        there = rows[..., CLASS] >= 0
+        self._refuse_unnamed(rows[..., CLASS][there])
+        classes = self.outputs[rows[..., CLASS].long().clamp(min=0)].to(rows.dtype)
+        return torch.cat([rows[..., :CLASS], torch.where(there, classes, rows[..., CLASS])[..., None]], -1)
+
+    def _refuse_unnamed(self, labels: Tensor) -> None:
         if not ((labels >= 0) & (labels < len(self.outputs))).all():
             got = f"labels go from {int(labels.min())} to {int(labels.max())}"
             raise DataError(Problem("labels", got, f"0 to {len(self.outputs) - 1}, as many as classes have names"))
-        return {**targets, self.label: self.outputs[labels]}
 
     def digest(self) -> str:
         """The whole dataset's."""
@@ -228,6 +241,13 @@ class Aligned(Dataset):
     def shapes(self, *, canvas: Canvas | None = None) -> dict[str, tuple[int, ...]]:
         """The whole dataset's."""
         return self.whole.shapes(canvas=canvas)
+
+
+def _renumbered(field: Field) -> Field:
+    """The field of labels, of as many classes as a model has."""
+    if isinstance(field, Boxes):
+        return replace(field, classes=None)
+    return MultiLabel(None) if isinstance(field, MultiLabel) else Category(None)
 
 
 def names_of_outputs(dataset: Dataset) -> dict[int, str]:

@@ -123,6 +123,13 @@ class Queries(nn.Module):
         self.module, self.classes = module, classes
         self.outputs = {"boxes": Boxes(most=max(MOST, queries), classes=classes)}
 
+    @classmethod
+    def of(cls, module: Any) -> Queries:
+        """With the numbers of classes and queries of the module's configuration."""
+        settings = module.config
+        known = (getattr(settings, name, None) for name in ("num_queries", "num_detection_tokens"))
+        return cls(module, int(settings.num_labels), next((number for number in known if number), MOST))
+
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Of images ``(n, c, h, w)`` what every query found, as ``boxes`` ``(n, queries, 6)``."""
         found = self.module(images)

@@ -1,4 +1,4 @@
-"""Image classifiers of transformers, from the hub or from a folder."""
+"""Image classifiers and detectors of transformers, from the hub or from a folder."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from symbench.base.errors import ConfigError, ModelError, Problem, near_miss, on
 from symbench.base.paths import beside, is_folder
 from symbench.domains.common.models.source import Description, Source, in_proportion, synonyms
 from symbench.domains.common.models.weights import reads_pickles_safely
+from symbench.domains.images.models.detection import Queries
 
 PLAIN = tuple(
     f"{name}ImageProcessor"
@@ -48,7 +49,7 @@ PROCESSORS = ("preprocessor_config.json", "processor_config.json")
 
 @dataclass(frozen=True)
 class Huggingface(Source):
-    """``AutoModelForImageClassification``: what is saved in a folder, or ``organisation/name`` of the hub.
+    """``AutoModelForImageClassification`` or ``...ForObjectDetection``: from a folder, or by its name on the hub.
 
     Code that a repository brings along is never run, and pickles are read only by a torch that does it safely.
     """
@@ -75,15 +76,18 @@ class Huggingface(Source):
         """The network, with the weights that are saved or with fresh ones for the data's classes."""
         del shape
         transformers = require("transformers", "huggingface", self.where)
-        factory = transformers.AutoModelForImageClassification
+        detects = self._detects()
+        kind = "ObjectDetection" if detects else "ImageClassification"
+        factory, noun = getattr(transformers, f"AutoModelFor{kind}"), "detector" if detects else "image classifier"
         classes = self.classes or outputs
         with _quiet(transformers):
             if not self.pretrained:
                 settings = self._settings(**({"num_labels": classes} if classes else {}))
                 try:
-                    return factory.from_config(settings, trust_remote_code=False)
+                    fresh = factory.from_config(settings, trust_remote_code=False)
                 except ValueError as error:
-                    raise self._refused("is no image classifier", error) from error
+                    raise self._refused(f"is no {noun}", error) from error
+                return Queries.of(fresh) if detects else fresh
             try:
                 module, report = factory.from_pretrained(
                     self._place(),
@@ -92,15 +96,20 @@ class Huggingface(Source):
                     use_safetensors=None if reads_pickles_safely(torch.__version__) else True,
                 )
             except ValueError as error:
-                raise self._refused("is no image classifier", error) from error
+                raise self._refused(f"is no {noun}", error) from error
             except Exception as error:  # files may be broken in many ways
                 raise self._unavailable(error) from error
         missing = sorted(report["missing_keys"])
         if missing:
             got = f"has no weights for {one_of(missing)}"
             remedy = "Was it saved without its head? Set pretrained: false for fresh weights."
-            raise ConfigError(Problem(self.where, got, "an image classifier with all its weights", remedy))
-        return module
+            raise ConfigError(Problem(self.where, got, f"{noun} with all its weights", remedy))
+        return Queries.of(module) if detects else module
+
+    def _detects(self) -> bool:
+        """Whether what is saved is a detector, by the name of its class."""
+        classes = self._settings().architectures or []
+        return any(str(name).endswith("ForObjectDetection") for name in classes)
 
     def _place(self) -> str:
         """The folder, or the name in the hub."""

@@ -312,7 +312,7 @@ MODELS = {
     ),
     "huggingface/<PATH>": ModelRow(
         "symbench.domains.images.models.huggingface:Huggingface",
-        "an image classifier of transformers, by organisation/name or from a folder",
+        "an image classifier or detector of transformers, by organisation/name or from a folder",
         HuggingfaceOptions,
         aliases=("hf/<PATH>", "transformers/<PATH>"),
         source=True,
