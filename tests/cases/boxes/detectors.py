@@ -1,0 +1,93 @@
+"""Detectors of bright rectangles on black: exact ones, and such as are wrong in one way."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy import ndimage
+from squares import SHADES
+from torch import Tensor, nn
+
+from symbench.fields import Boxes, Keypoints
+
+Found = list[dict[str, Tensor]]
+
+
+class Components(nn.Module):
+    """A box about each connected piece of what is bright, which is exact: its shade is its class."""
+
+    outputs = {"boxes": Boxes(classes=2)}
+
+    def forward(self, images: Tensor) -> Found:
+        """Of images ``(n, c, h, w)`` the detections, one mapping each."""
+        return [self.found(image[0]) for image in images]
+
+    def found(self, image: Tensor) -> dict[str, Tensor]:
+        """Of one channel."""
+        pieces, count = ndimage.label((image > sum(SHADES) / 8).cpu().numpy())
+        rows = [self.row(image, np.argwhere(pieces == number)) for number in range(1, count + 1)]
+        table = torch.stack(rows) if rows else image.new_zeros(0, 6)
+        return {"boxes": table[:, :4], "scores": table[:, 4], "labels": table[:, 5].long()}
+
+    def row(self, image: Tensor, places: np.ndarray) -> Tensor:
+        """Edges, score and class of some pixels ``(m, 2)``."""
+        (top, left), (bottom, right) = places.min(0), places.max(0) + 1
+        shade = float(image[tuple(places[0])])
+        kind = int(abs(shade - SHADES[1]) < abs(shade - SHADES[0]))
+        return image.new_tensor([left, top, right, bottom, 0.9, kind])
+
+
+class Constant(nn.Module):
+    """The same two boxes for every image."""
+
+    outputs = {"boxes": Boxes()}
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Packed rows ``(n, 3, 6)``."""
+        rows = [[0, 0, 8, 8, 0.9, 0], [0, 0, 16, 16, 0.9, 1], [0, 0, 0, 0, 0, -1]]
+        return {"boxes": images.new_tensor(rows).expand(len(images), -1, -1)}
+
+
+class Nothing(Components):
+    """Finds nothing anywhere."""
+
+    def found(self, image: Tensor) -> dict[str, Tensor]:
+        """Three empty tensors."""
+        return {name: each[:0] for name, each in super().found(image).items()}
+
+
+class Plain(Components):
+    """Edges one by one to the right place, but told otherwise than as left, top, right, bottom."""
+
+    told = "yx"
+
+    def found(self, image: Tensor) -> dict[str, Tensor]:
+        """As it is told."""
+        found = super().found(image)
+        low, high = found["boxes"].split(2, 1)
+        found["boxes"] = {
+            "yx": torch.cat([low.flip(1), high.flip(1)], 1),
+            "xywh": torch.cat([low, high - low], 1),
+            "parts": torch.cat([low, high], 1) / len(image),
+            "nan": torch.cat([low, high], 1) * torch.nan,
+        }[self.told]
+        return found
+
+
+class Corners(Components):
+    """The left top corner and the right bottom one of the first object, as named points."""
+
+    outputs = {"points": Keypoints()}
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:  # type: ignore[override]
+        """Points ``(n, 2, 2)``; the image's middle where there is none."""
+        middle = images.new_full((1, 4), len(images[0, 0]) / 2)
+        boxes = [torch.cat([self.found(image[0])["boxes"], middle])[0].view(2, 2) for image in images]
+        return {"points": torch.stack(boxes)}
+
+
+def told(how: str) -> Plain:
+    """A detector whose boxes are told in this way."""
+    found = Plain()
+    found.told = how
+    return found
