@@ -464,7 +464,7 @@ def test_weights_for_other_classes_than_the_data_has(tmp_path: Path, symbench: S
         (only("timm/test_vit", pretrained="c3"), "models.m.pretrained: got 'c3', expected true or false"),
         (only("huggingface/./gone"), "got './gone', expected organisation/name, or a folder at"),
         (only("huggingface/vitt/x/y"), "expected organisation/name, or a folder at"),
-        (only("huggingface/bert"), "models.m.use: bert is no image classifier: ValueError: Unrecognized configuration"),
+        (only("huggingface/bert"), "models.m.use: bert is not an image classifier: ValueError: Unrecognized configuration"),
         (only("huggingface/broken"), "broken cannot be read: OSError: It looks like the config file at"),
         (only("huggingface/unknown"), "unknown cannot be used: ValueError:"),
         (only("huggingface/weightless"), "weightless cannot be read: OSError: Error no file named model.safetensors"),

@@ -176,6 +176,7 @@ class Value(Field):
         names: its whole numbers name classes, of which there is no mean.
         refers: the names of axes whose places its numbers are.
         unordered: whether it is a set of objects, rows in any order, which have no differences and no mean.
+        in_units_of_a_frame: whether its numbers change with the size of an image that they are of.
     """
 
     unit: str | None = field(default=None, kw_only=True)
@@ -183,6 +184,7 @@ class Value(Field):
     kind: ClassVar[str] = "Value"
     invariant: ClassVar[bool] = False
     unordered: ClassVar[bool] = False
+    in_units_of_a_frame: ClassVar[bool] = False
     names: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:

@@ -30,6 +30,7 @@ class Framed(Value):
         frame: height and width of the image that it belongs to; None where that is the one that the symmetry is on.
     """
 
+    in_units_of_a_frame: ClassVar[bool] = True
     frame: tuple[int, int] | None = field(default=None, kw_only=True)
 
     def in_frame(self, shape: Sequence[int]) -> Self:

@@ -206,6 +206,8 @@ def exact_sizes(cell: Examined) -> str | None:
     sizes[side], limit = errors[worst]
     if sizes[side] <= limit:
         return None
+    if any(reference.task.field.value.in_units_of_a_frame for reference in cell.references):
+        return "an output is in units of a frame, which other sizes would change"
     (allowed,) = cell.sizes("geometry")[-1:]
     # float32 on a few samples rules most sizes out at a fraction of the cost
     quick = next((each for each in (job, job.plain) if each.rounding == torch.finfo(torch.float32).eps), exact)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import torch
 from scipy import ndimage
 from squares import SHADES
 from torch import Tensor, nn
 
-from symbench.fields import Boxes, Keypoints
+from symbench.fields import Boxes, Field, Keypoints
 
 Found = list[dict[str, Tensor]]
 
@@ -16,7 +18,7 @@ Found = list[dict[str, Tensor]]
 class Components(nn.Module):
     """A box about each connected piece of what is bright, which is exact: its shade is its class."""
 
-    outputs = {"boxes": Boxes(classes=2)}
+    outputs: ClassVar[dict[str, Field]] = {"boxes": Boxes(classes=2)}
 
     def forward(self, images: Tensor) -> Found:
         """Of images ``(n, c, h, w)`` the detections, one mapping each."""
@@ -40,7 +42,7 @@ class Components(nn.Module):
 class Constant(nn.Module):
     """The same two boxes for every image."""
 
-    outputs = {"boxes": Boxes()}
+    outputs: ClassVar[dict[str, Field]] = {"boxes": Boxes()}
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Packed rows ``(n, 3, 6)``."""
@@ -77,7 +79,7 @@ class Plain(Components):
 class Corners(Components):
     """The left top corner and the right bottom one of the first object, as named points."""
 
-    outputs = {"points": Keypoints()}
+    outputs: ClassVar[dict[str, Field]] = {"points": Keypoints()}
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:  # type: ignore[override]
         """Points ``(n, 2, 2)``; the image's middle where there is none."""

@@ -39,8 +39,10 @@ def packed(returned: Any, declared: Mapping[str, Field], count: int, model: str)
     """
     name = next((name for name, field in declared.items() if isinstance(field, Boxes)), None)
     field = Boxes() if name is None else declared[name]
-    open_ = name is not None or all(isinstance(each, Undeclared) for each in declared.values())
-    if not open_ or not isinstance(field, Boxes):
+    if _is_list(returned) and name is None and not all(isinstance(each, Undeclared) for each in declared.values()):
+        got = f"returned detections of each image, and declares {', '.join(map(str, declared.values()))}"
+        raise ModelError(Problem(model, got, "boxes", "Say outputs: {boxes: boxes} in the model's entry."))
+    if not isinstance(field, Boxes):
         return returned
     if _is_list(returned):
         return {name or "boxes": rows_of(_each(returned, count, model), field, model)}

@@ -78,7 +78,10 @@ class Huggingface(Source):
         transformers = require("transformers", "huggingface", self.where)
         detects = self._detects()
         kind = "ObjectDetection" if detects else "ImageClassification"
-        factory, noun = getattr(transformers, f"AutoModelFor{kind}"), "detector" if detects else "image classifier"
+        factory, noun = (
+            getattr(transformers, f"AutoModelFor{kind}"),
+            "a detector" if detects else "an image classifier",
+        )
         classes = self.classes or outputs
         with _quiet(transformers):
             if not self.pretrained:
@@ -86,7 +89,7 @@ class Huggingface(Source):
                 try:
                     fresh = factory.from_config(settings, trust_remote_code=False)
                 except ValueError as error:
-                    raise self._refused(f"is no {noun}", error) from error
+                    raise self._refused(f"is not {noun}", error) from error
                 return Queries.of(fresh) if detects else fresh
             try:
                 module, report = factory.from_pretrained(
@@ -96,7 +99,7 @@ class Huggingface(Source):
                     use_safetensors=None if reads_pickles_safely(torch.__version__) else True,
                 )
             except ValueError as error:
-                raise self._refused(f"is no {noun}", error) from error
+                raise self._refused(f"is not {noun}", error) from error
             except Exception as error:  # files may be broken in many ways
                 raise self._unavailable(error) from error
         missing = sorted(report["missing_keys"])

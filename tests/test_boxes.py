@@ -1,0 +1,174 @@
+"""Suites of detectors: what an exact one, a constant one and one that finds nothing come to, by hand."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import ROOT, Case, CaseOf
+
+from symbench.algebra.objects import apart
+from symbench.base.records import CellRecord
+from symbench.fields import Boxes
+from symbench.measure.store import Store
+from symbench.measure.tasks import Open, Unfit, Views
+from symbench.measure.tasks.base import Task
+
+ROWS = [[1.0, 1, 4, 3, 0.9, 0], [2, 2, 6, 7, 0.3, 1], [0, 0, 0, 0, 0, -1]]
+
+
+def task(threshold: float = 0.5) -> Task:
+    return Open("boxes", Boxes(threshold=threshold), "boxes", Boxes()).of((3, 6))
+
+
+# The task.
+
+
+def test_outputs_are_compared_from_the_threshold_on() -> None:
+    rows = torch.tensor([ROWS])
+    assert task().compared(rows)[0, :, 5].tolist() == [0, -1, -1]
+    assert task(0.3).compared(rows.double())[0, :, 5].tolist() == [0, 1, -1]
+    assert task().compared(rows).dtype == torch.float64
+
+
+def test_columns_hold_all_detections_and_which_overlaps_are_right() -> None:
+    rows = torch.tensor([[ROWS]])  # (1, 1, 3, 6)
+    wanted = torch.tensor([[[[1.0, 1, 4, 3, 1, 0], [2, 2, 6, 6, 1, 1]]]])
+    columns = task().columns(Views(rows, rows[0], wanted))
+    assert columns["object_scores"][0, 0].tolist() == pytest.approx([0.9, 0.3, 0])
+    assert columns["object_classes"][0, 0].tolist() == [0, 1, -1]
+    assert columns["object_targets"][0, 0].tolist() == [0, 1]
+    assert columns["object_hits"][0, 0].tolist() == [1023, 0b1111111, 0], "16 / 20 is right up to 0.80"
+    unlabelled = task().columns(Views(rows, rows[0]))
+    assert set(unlabelled) == {"object_scores", "object_classes"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (
+            [[3, 1, 1, 4, 0.9, 0]],
+            "has a box (3, 1, 1, 4) whose right or bottom edge comes before its left or top one",
+        ),
+        ([[0.1, 0.1, 0.5, 1, 0.9, 0]], "has edges of boxes in [0, 1] alone, as parts of an image have"),
+    ],
+)
+def test_boxes_told_in_another_way_are_refused(rows: list[list[float]], said: str) -> None:
+    with pytest.raises(Unfit) as caught:
+        task().settled([torch.tensor([rows]).double()], 1e-7)
+    assert said in caught.value.got
+    assert caught.value.remedy
+
+
+def test_targets_inside_out_are_refused() -> None:
+    with pytest.raises(Unfit, match="target 'boxes' has a box"):
+        task().check_target((3, 6), torch.tensor([[[3.0, 1, 1, 4, 1, 0]]]))
+    with pytest.raises(Unfit, match=r"target 'boxes' has shape \(n, 4\)"):
+        task().check_target((3, 6), torch.zeros(2, 4))
+
+
+def test_a_detector_has_no_loss() -> None:
+    with pytest.raises(Unfit, match="which have no loss here") as caught:
+        task().loss(torch.zeros(1, 3, 6), torch.zeros(1, 3, 6))
+    assert caught.value.expected == "a detector that comes trained"
+
+
+def test_objects_are_counted_in_words() -> None:
+    rows = torch.tensor(ROWS)
+    assert task().shown(rows, {}) == ("1 object", None)
+    assert task(0).shown(rows, {}) == ("2 objects", None)
+    assert task(0).shown(rows, {0: "cat", 1: "dog"}) == ("1 cat, 1 dog", None)
+    assert task().shown_target(rows[2:], {0: "cat"}) == "no objects"
+
+
+# Suites.
+
+
+def module_of(file: str) -> Any:
+    path = ROOT / "tests" / "cases" / "boxes" / file
+    spec = importlib.util.spec_from_file_location(f"cases.{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def records(results: Path) -> dict[tuple[str, str], CellRecord]:
+    """The cells of the newest run by model and symmetry."""
+    manifest = json.loads(max((results / "runs").glob("*.json")).read_text())
+    names = {cell["key"]: (cell["model"], cell["symmetry"]) for cell in manifest["cells"]}
+    paths = (results / "cells").rglob("cell.json")
+    found = [CellRecord.model_validate_json(path.read_bytes()) for path in paths]
+    return {names[each.key]: each for each in found if each.key in names}
+
+
+def observed(case: Case, model: str, symmetry: str) -> pd.DataFrame:
+    return Store(case.results).observations(records(case.results)[model, symmetry].key).to_pandas()
+
+
+def turned(rows: np.ndarray, turns: int, flip: bool, side: int = 16) -> np.ndarray:
+    """Boxes of an image that is mirrored from left to right, then turned by quarters against the clock."""
+    found = rows.copy()
+    left, top, right, bottom = found[:, :4].T.copy()
+    if flip:
+        left, right = side - right, side - left
+    for _ in range(turns):
+        left, top, right, bottom = top, side - right, bottom, side - left
+    found[:, :4] = np.stack([left, top, right, bottom], 1)
+    return found
+
+
+def test_a_suite_of_detectors_by_hand(case: CaseOf) -> None:  # one run for all that can be known of it
+    boxes = case("boxes")
+    ran = boxes.run()
+    assert ran.code == 0, ran.err
+    for symmetry in ("turns", "shifts"):
+        assert boxes.estimate("equivariance_error", model="exact", symmetry=symmetry) == 0
+        assert boxes.estimate("absolute_error", model="exact", symmetry=symmetry) == 0
+        # what it says of one sample it says of all: another sample's is as near as its own
+        assert boxes.estimate("equivariance_error", model="constant", symmetry=symmetry) == pytest.approx(1)
+    assert "exact: exact in float64" in ran.out
+    assert "constant: broken at any precision" in ran.out
+
+    exact = observed(boxes, "exact", "turns")
+    assert (exact["objects_kept"] == 1).all()
+    targets = module_of("squares.py").load().batch(range(12)).targets["boxes"].numpy()
+    for row in exact.to_dict(orient="records"):
+        classes = targets[row["sample"]][:, 5]
+        assert sorted(row["object_targets"]) == sorted(classes)
+        there = np.array(row["object_classes"]) >= 0
+        assert there.sum() == (classes >= 0).sum()
+        assert (np.array(row["object_hits"])[there] == 1023).all()
+        assert (np.array(row["object_hits"])[~there] == 0).all()
+
+    constant = observed(boxes, "constant", "turns")
+    said = np.array([[0, 0, 8, 8, 0.9, 0], [0, 0, 16, 16, 0.9, 1]])
+    ways = [turned(said, turns, flip) for flip in (False, True) for turns in range(4)]
+    wanted = sorted(apart(said, way, 2) for way in ways[1:])
+    each = constant[constant["element"] > 0].groupby("element")
+    assert sorted(each["deviation_sq"].mean()) == pytest.approx(wanted)
+    assert sorted(each["unrelated_sq"].mean()) == pytest.approx(wanted)
+    assert sorted(each["objects_kept"].mean()) == pytest.approx(sorted(1 - apart(said, way) for way in ways[1:]))
+
+    frame = boxes.frame()
+    nothing = frame[
+        (frame["metric"] == "equivariance_error") & (frame["model"] == "nothing") & frame["element"].isna()
+    ]
+    assert set(nothing["status"]) == {"undefined"}
+    assert all(nothing["reason"])
+
+    for (model, symmetry), cell in records(boxes.results).items():
+        floors = ("repeat", "re-batch", "precision")
+        assert [cell.controls[name] for name in floors] == [None] * 3
+        assert [each.words for each in cell.findings if each.words and model == "exact"] == []
+        rows = Store(boxes.results).controls(cell.key).to_pandas()
+        assert (rows[rows["control"].isin(floors)]["deviation_sq"] == 0).all(), (model, symmetry)
+        if model == "constant" and symmetry == "turns":
+            assert "in units of a frame" in (cell.controls["geometry"] or "")
