@@ -19,7 +19,7 @@ from symbench.face.api import prepare
 from symbench.measure.engines.messages import Errand, Setup
 from symbench.measure.engines.station import Station, context_of
 from symbench.measure.evaluate import sharing
-from symbench.measure.evaluate.reference import reference_pass
+from symbench.measure.evaluate.first_pass import reference_pass
 from symbench.measure.evaluate.scratch import Scratch
 from symbench.measure.evaluate.sharing import shared_out
 

@@ -92,10 +92,10 @@ def output_count(dataset: Dataset, canvas: Canvas | None, where: str) -> int:
     name, field = next(iter(dataset.targets.items()))
     if isinstance(field, MultiLabel) and field.labels is not None:
         return field.labels
-    if not isinstance(field, (Category, Classes, Boxes)):
+    if not isinstance(field.value, (Category, Classes, Boxes)):
         return int(dataset.batch([0], canvas=canvas).targets[name][0].numel())
-    if field.classes is not None:
-        return field.classes
+    if field.value.classes is not None:
+        return field.value.classes
     batches = (range(i, min(i + 1024, len(dataset))) for i in range(0, len(dataset), 1024))
     targets = (dataset.batch(indices, canvas=canvas).targets[name] for indices in batches)
     return 1 + max(int((each[..., CLASS] if isinstance(field, Boxes) else each).max()) for each in targets)

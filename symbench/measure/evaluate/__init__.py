@@ -18,12 +18,12 @@ from symbench.base.records import ProbeRecord
 from symbench.measure.evaluate.clock import Clock
 from symbench.measure.evaluate.closing import close
 from symbench.measure.evaluate.controls import run_controls
+from symbench.measure.evaluate.first_pass import reference_pass
 from symbench.measure.evaluate.forward import running
 from symbench.measure.evaluate.job import Job, sample_order
 from symbench.measure.evaluate.loop import Loop
 from symbench.measure.evaluate.modes import in_mode, refused
 from symbench.measure.evaluate.probe import SAMPLES, probed, why_another
-from symbench.measure.evaluate.reference import reference_pass
 from symbench.measure.evaluate.scratch import Scratch
 from symbench.measure.evaluate.sharing import shared_out
 from symbench.measure.store import PART, Store

@@ -246,6 +246,11 @@ def _checked_target(job: Job, name: str, target: Tensor) -> Tensor:
                 Problem(where, f"got {target.dtype} of shape {tuple(target.shape)}", "class indices (n,), 0 or more")
             )
         return target.to(torch.int64)
+    if job.dataset.targets[name].value.names:  # at places
+        if target.is_floating_point() or int(target.min()) < -1:
+            got = f"got {target.dtype} of shape {tuple(target.shape)}, at least {int(target.min())}"
+            raise DataError(Problem(where, got, "class indices, 0 or more, and -1 where nothing is labelled"))
+        return target.to(torch.int64)
     if isinstance(job.dataset.targets[name], MultiLabel):
         if target.ndim != 2 or not ((target == 0) | (target == 1)).all():
             got = f"got {target.dtype} of shape {tuple(target.shape)}"

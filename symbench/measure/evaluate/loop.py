@@ -129,7 +129,8 @@ class Loop:
 
     def _valid(self, reference: Reference, block: Block, targets: dict[str, Tensor], count: int) -> Tensor:
         task = reference.task
-        labels = targets[task.target] if task.scores and task.target else None
+        whole = task.target_field is not None and not task.target_field.places
+        labels = targets[task.target] if task.scores and task.target and whole else None
         return sent(torch.from_numpy(self.keeping.of(block.elements, labels, count)), self.job.exact)
 
 

@@ -21,10 +21,10 @@ from symbench.domains.common.models.base import Model
 from symbench.domains.common.models.program import Program
 from symbench.domains.common.models.running import named
 from symbench.measure.evaluate.checked import Checked
+from symbench.measure.evaluate.first_pass import task_of
 from symbench.measure.evaluate.forward import run_model
 from symbench.measure.evaluate.job import Job, briefly, load_leaves, view_leaves
 from symbench.measure.evaluate.precision import copied
-from symbench.measure.evaluate.reference import task_of
 from symbench.measure.evaluate.rows import Leaves, Outputs, as_compared, far, outputs_of, spread
 from symbench.measure.evaluate.scratch import Scratch
 from symbench.measure.faster.build import half_of, runner_of

@@ -71,12 +71,19 @@ class Part:
         if reference.by_place is not None:
             for name, values in reference.by_place.columns(moved, expected, self.samples[block.samples]).items():
                 self._column(name, block, values)
+        if reference.rim is not None:
+            inside = reference.inside(block.relative, block.place)
+            for name, values in reference.rim.columns(moved, expected, inside).items():
+                self._column(name, block, values)
         if self.vectors and reference.comparison.vectors:
             self._deviate(block, reference.comparison.real_only(moved - expected, self.samples[block.samples]))
         ordered = reference.in_own_order(block.elements, output)
         views = self._views(block, ordered, raw, target)
-        for name, values in task.columns(views).items():
+        columns = task.columns(views)
+        for name, values in columns.items():
             self._column(name, block, values)
+        if "place_right" in columns:
+            valid = valid & ~columns["place_right"].isnan()  # no place is labelled
         self._column("valid", block, valid)
         moved_target = None if target is None else reference.moved_target(block.elements, target)
         if target is not None and moved_target is not None:
@@ -109,9 +116,21 @@ class Part:
             wanted = comparison.real_only(action.act(block.elements, exact), samples)
         if not task.looks_around:
             real = comparison.share(samples)
-            return Views(output, raw, wanted, real=None if real is None else real.to(output.device))
+            real = None if real is None else real.to(output.device)
+            return Views(output, raw, wanted, real=real, **self._along(block, raw, target))
         own = torch.arange(block.samples.start, block.samples.stop, device=output.device) + self.first
         return Views(output, raw, wanted, self.reference.others(output.device), own)
+
+    def _along(self, block: Block, raw: Tensor, target: Tensor | None) -> dict[str, Tensor]:
+        """What maps of classes are held against besides: the unmoved prediction, and the target under old names."""
+        names, unrenamed = self.reference.names, self.reference.unrenamed
+        found = {}
+        before = self.reference.task.predicted(raw)
+        if names is not None and before is not None:
+            found["kept"] = names.act(block.relative, before)
+        if unrenamed is not None and target is not None:
+            found["unrenamed"] = unrenamed.act(block.elements, target)
+        return found
 
     def _of_sets(
         self, comparison: Sets, block: Block, output: Tensor, moved: Tensor, expected: Tensor

@@ -1,10 +1,10 @@
-"""The reference pass, mostly the identity: what every deviation is measured from."""
+"""What the first pass found of an output: what every deviation is measured from."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -14,21 +14,14 @@ from symbench.algebra.actions.base import Action, TrivialAction
 from symbench.algebra.comparison import Comparison
 from symbench.algebra.fields import Classes
 from symbench.base.environment import sent
-from symbench.base.errors import ConfigError, Interrupted, ModelError, Problem
-from symbench.base.events import Advanced, Listener, Note
 from symbench.base.slices import slices
 from symbench.measure.assemble import Prepared
 from symbench.measure.evaluate.by_place import ByPlace
-from symbench.measure.evaluate.finite import Finite
-from symbench.measure.evaluate.forward import naming, run_model
-from symbench.measure.evaluate.job import Job, immovable, view_leaves
 from symbench.measure.evaluate.moves import Bound
-from symbench.measure.evaluate.room import with_memory
+from symbench.measure.evaluate.rim import Rim
 from symbench.measure.evaluate.scratch import Scratch
-from symbench.measure.evaluate.sharing import shared_out
-from symbench.measure.evaluate.stopwatch import Stopwatch
-from symbench.measure.store import PART, written
-from symbench.measure.tasks import Open, Task, directions, fitting, pair, shaped
+from symbench.measure.store import PART
+from symbench.measure.tasks import Task, directions
 
 MOST_OTHERS = 4096
 """Unmoved samples among which moved embeddings look for their own. More make recall at 1 lower, so records say how
@@ -51,6 +44,9 @@ class Reference:
         comparison: with the outputs of other samples.
         count: samples in the cell.
         by_place: its places, where it has some or grows with some.
+        rim: its places by their distance from the edge, where they are those of a grid.
+        names: how predicted classes move with their places; None of what is no map of classes.
+        unrenamed: the same, with classes left as they were; None where the group renames none.
         remark: what is to be told of how the output was taken, if it was not declared.
     """
 
@@ -65,7 +61,15 @@ class Reference:
     comparison: Comparison
     count: int
     by_place: ByPlace | None = None
+    rim: Rim | None = None
+    names: Action | None = None
+    unrenamed: Action | None = None
     remark: str | None = None
+
+    @property
+    def compared_shape(self) -> tuple[int, ...]:
+        """Of one output as compared, which may have other numbers than the model returns."""
+        return tuple(self.task.compared(torch.zeros((1, *self.shape))).shape[1:])
 
     @property
     def in_place(self) -> bool:
@@ -91,13 +95,40 @@ class Reference:
             samples, ``(k, *output)``.
         """
         moved, unmoved = self.task.compared(output), self.task.compared(raw)
-        mean = self.mean.to(output.device)
+        alike = self.mean.shape == unmoved.shape[1:]  # on another canvas there is no mean of all
+        mean = self.mean.to(output.device) if alike else unmoved.mean(0)
         if not self.in_place:
             move = self.action.bind(g, unmoved) if place is None else self._bound.to(g, place, unmoved)
-            return moved, move(unmoved), move(mean[None])[:, 0]
+            pair = moved, move(unmoved), move(mean[None])[:, 0]
+            inside = self.inside(g, place, tuple(raw.shape[1:]))
+            if inside is None:
+                return pair
+            return known_of(pair[0], inside), known_of(pair[1], inside), known_of(pair[2][:, None], inside)[:, 0]
         if not isinstance(self.action, TrivialAction):
             moved = self.moved_back(g, moved)
         return moved, unmoved.expand_as(moved), mean.expand(len(g), *mean.shape)
+
+    def inside(self, g: Tensor, place: slice | None = None, shape: tuple[int, ...] | None = None) -> Tensor | None:
+        """Which places of moved outputs come from within the frame, bool ``(k, *grid)``; None where all do.
+
+        Args:
+            g: elements ``(k, ...)``, shared by all samples.
+            place: as in :meth:`pair`.
+            shape: of one output, where that is another than usual.
+        """
+        if self.rim is None or self.in_place:
+            return None
+        like = torch.empty((1, *(shape or self.shape)), device="meta")
+        if place is None:
+            return self.action.inside(g, like)
+        key = (place.start, place.stop)
+        if key not in self._inside:
+            self._inside[key] = self.action.inside(g, like)
+        return self._inside[key]
+
+    @cached_property
+    def _inside(self) -> dict[tuple[int, int], Tensor | None]:
+        return {}
 
     def in_own_order(self, g: Tensor, output: Tensor) -> Tensor:
         """Class scores in the order that classes have for the sample as it is; anything else as it is.
@@ -168,136 +199,7 @@ class Reference:
         return {}
 
 
-def reference_pass(
-    job: Job, order: Sequence[int], scratch: Scratch, listen: Listener, stopped: Callable[[], bool]
-) -> list[Reference]:
-    """Run every sample as it is, part by part, and keep what deviations are measured from.
-
-    Raises:
-        Interrupted: asked to stop; finished parts are kept.
-    """
-    outputs, targets = job.model.outputs, job.dataset.targets
-    found = _Seen(job, pair(outputs, targets, scale=job.scale, meant=job.meant, trained=job.trained))
-    parts = {part.start: part for part in slices(len(order), PART)}
-    finished = partial(scratch.has_reference, [each.output for each in found.outputs])
-
-    def halt() -> None:
-        if stopped():
-            got, remedy = "stopped in the first pass", "The same command resumes."
-            raise Interrupted(Problem(str(job.cell.pair), got, None, remedy))
-
-    for first, done in shared_out(scratch, "reference", list(parts), finished, halt):
-        if not done:
-            with_memory(job, partial(_reference_part, job, found, order, parts[first], scratch))
-        listen(Advanced(parts[first].stop - first))
-    if not job.model.seen.ran:  # an earlier run did all of it
-        run_model(job, view_leaves(job, order[:1])[0])
-    references = [_reference(job, each, order, scratch) for each in found.outputs]
-    for reference in references:
-        if reference.remark is not None:
-            listen(Note(f"{job.cell.pair.model}: {reference.remark}", warning=True))
-    return references
-
-
-@dataclass
-class _Seen:
-    """The outputs as they have been seen so far: the first batch says what each is, all others have to agree."""
-
-    job: Job
-    outputs: Sequence[Open]
-    known: dict[str, tuple[tuple[int, ...], Task]] = field(default_factory=dict)
-
-    def check(self, results: dict[str, Tensor], labels: dict[str, Tensor]) -> None:
-        """Refuse what an output or its target, on the CPU, cannot be, and shapes that differ from batch to batch.
-
-        Raises:
-            ModelError: with the output, its shape and what to do.
-        """
-        for each in self.outputs:
-            shape = tuple(results[each.output].shape[1:])
-            if each.output not in self.known:
-                self.known[each.output] = shape, task_of(self.job, each, shape)
-            first, task = self.known[each.output]
-            if shape != first:
-                got = f"output {each.output!r} has shape {shaped(shape)}"
-                raise ModelError(Problem(self.job.model.name, got, f"{shaped(first)} as in the batches before"))
-            if task.target is not None:
-                with fitting(self.job.model.name):
-                    task.check_target(shape, labels[task.target], self.job.classes)
-
-
-def task_of(job: Job, output: Open, shape: tuple[int, ...]) -> Task:
-    """What an output of this shape is for.
-
-    Raises:
-        ModelError: it cannot be what it is taken for.
-    """
-    with fitting(job.model.name):
-        found = output.of(shape)
-    first = next(iter(job.model.outputs))
-    return replace(found, key=job.model.seen.key) if found.output == first else found
-
-
-def _reference_part(job: Job, found: _Seen, order: Sequence[int], part: slice, scratch: Scratch) -> None:
-    kept: dict[str, list[Tensor]] = {each.output: [] for each in found.outputs}
-    watch, finite = Stopwatch(job.device), Finite(job.model.name)
-    for piece in slices(part.stop - part.start, job.batch):
-        indices = order[part.start + piece.start : part.start + piece.stop]
-        leaves, labels = view_leaves(job, indices)
-        with naming(job, indices):
-            results = run_model(job, leaves, watch, finite)
-        found.check(results, labels)
-        for name, values in kept.items():
-            values.append(results[name].double())
-    finite.settle()
-    for name, values in kept.items():
-        with written(scratch.raw(name, part.start)) as temporary, temporary.open("wb") as file:
-            np.save(file, torch.cat(values).cpu().numpy())
-    scratch.keep_reference(list(kept), part.start, watch.taken)
-
-
-def _reference(job: Job, output: Open, order: Sequence[int], scratch: Scratch) -> Reference:
-    shape = tuple(np.load(scratch.raw(output.output, 0), mmap_mode="r").shape[1:])
-    task = task_of(job, output, shape)
-    action, target_action = _actions(job, task)
-    if isinstance(task.field, Classes) and job.prepared.elements.moved_reference:
-        got = f"output {task.output!r} has classes that permute, and the reference view is moved itself"
-        raise ModelError(Problem(job.model.name, got, "reference: identity"))
-    reason = immovable(job, action, shape, order[0])
-    if reason is not None:
-        got = f"output {task.output!r} of shape {shaped(shape)} cannot be moved as {task.field}: {reason}"
-        raise ModelError(Problem(job.model.name, got, None, _unmoved(task)))
-    comparison = job.comparison_of(task.field, shape)
-    nothing, places = torch.zeros(shape), job.by_place(task, comparison)
-    unmeasured = Reference(
-        task, scratch, shape, nothing, 0.0, action, target_action, job.prepared, comparison, len(order), places
-    )
-    with fitting(job.model.name):
-        task = task.settled(unmeasured.pieces(job.exact), job.rounding)
-    taken = job.model.seen.remark if output.output == next(iter(job.model.outputs)) else None
-    total, square = torch.zeros(shape, dtype=torch.float64, device=job.exact), 0.0
-    counts = comparison.counts(order)
-    for start, piece in zip(range(0, len(order), PART), unmeasured.pieces(job.exact), strict=True):
-        values, samples = task.compared(piece), order[start : start + PART]
-        weight = float(comparison.counts(samples).sum() / counts.sum())
-        total += comparison.mean(values[None].double(), samples)[0] * weight
-        square += comparison.square(values).sum().item()
-    remark = task.remark(taken)
-    return replace(unmeasured, task=task, mean=total, square=square / len(order), remark=remark)
-
-
-def _actions(job: Job, task: Task) -> tuple[Action, Action | None]:
-    """How the group moves the output and the target."""
-    try:
-        target = None
-        if task.target_field is not None:
-            target = job.prepared.action_on(task.target_field, f"target {task.target}")
-        # classes that permute are read in the order of the unmoved sample, where targets stay
-        target = TrivialAction() if isinstance(task.field, Classes) else target
-        return job.prepared.action_on(task.field, f"output {task.output}"), target
-    except ConfigError as error:
-        raise ModelError(Problem(job.model.name, f"output {task.output!r}: {error}", None, _unmoved(task))) from error
-
-
-def _unmoved(task: Task) -> str:
-    return f"Say {task.declaration('scalar')} in the model's entry if no group moves it."
+def known_of(values: Tensor, inside: Tensor) -> Tensor:
+    """Values ``(k, n, ..., *grid)`` with zeros at places that come from beyond the frame; inside ``(k, *grid)``."""
+    wide = inside.to(values.device).view(len(inside), *(1,) * (values.ndim - inside.ndim), *inside.shape[1:])
+    return values * wide

@@ -21,7 +21,7 @@ from torch import Tensor
 from symbench.algebra.actions.base import Action, TrivialAction
 from symbench.measure.evaluate.examined import SURE, Examined, relative_error
 from symbench.measure.evaluate.job import Job, kinds
-from symbench.measure.evaluate.reference import Reference
+from symbench.measure.evaluate.reference import Reference, known_of
 from symbench.measure.evaluate.rows import (
     Columns,
     Leaves,
@@ -167,7 +167,10 @@ def _deviations(cell: Examined, span: slice, number: int, mover: Mover) -> Pairs
     found = {}
     for reference, values in zip(cell.references, cell.first, strict=True):
         name, task = reference.task.output, reference.task
-        found[name] = (task.compared(moved[name]), mover(reference.action, g, values[span]))
+        a, b, inside = task.compared(moved[name]), mover(reference.action, g, values[span]), reference.inside(g)
+        if inside is not None:
+            a, b = known_of(a[None], inside)[0], known_of(b[None], inside)[0]
+        found[name] = a, b
     return found
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from symbench.algebra import controls
+from symbench.algebra.actions.base import SHARP
+from symbench.domains.common.datasets.base import Dataset
 from symbench.measure import assemble
 from symbench.measure.assemble.labels import Labels, match_labels
-from symbench.measure.assemble.model import check_images, framing
+from symbench.measure.assemble.model import check_images, framing, row_of
 from symbench.measure.assemble.running import numerics_document
 from symbench.measure.plan.document import Cell
 from symbench.measure.plan.draft import Draft
@@ -16,9 +18,12 @@ from symbench.measure.plan.pairs import Pair
 from symbench.measure.plan.wrapping import wrapper_document
 from symbench.measure.store import content_key
 from symbench.measure.suite import ModelEntry
+from symbench.measure.suite.outputs import field_of
 
 VERSIONS = {"evaluate": 3, "averages": 2, "controls": 1, "order": 1}
 """Raised when the numbers of an evaluation change: part of every key."""
+ON_GRIDS = {"inside": 1}
+"""The same of outputs on a grid under elements that lose places: what comes from beyond the frame counts nowhere."""
 OF_FACTORS = {"factors": 1}
 """The same of cells whose product has Lie derivatives along its factors' generators."""
 
@@ -66,7 +71,7 @@ def cell_of(draft: Draft, pair: Pair) -> Cell:
         "controls": suite.controls.document(),
         "seed": suite.seed,
         "limit": space.plan.limit,
-        "versions": VERSIONS | _of_factors(prepared),
+        "versions": VERSIONS | _of_factors(prepared) | _on_grids(entry, data.dataset, prepared),
         **({"labels": labels.outputs} if labels is not None and labels.outputs is not None else {}),
         **({"brought": brought} if brought else {}),
         **entry.declared_outputs,
@@ -79,6 +84,17 @@ def cell_of(draft: Draft, pair: Pair) -> Cell:
 def _of_factors(prepared: assemble.Prepared) -> dict[str, int]:
     action = prepared.actions[prepared.on]
     return OF_FACTORS if action.factors and action.generators() else {}
+
+
+def _on_grids(entry: ModelEntry, dataset: Dataset, prepared: assemble.Prepared) -> dict[str, int]:
+    """Of what the suite, the built-in model and the data say of outputs."""
+    row = row_of(entry)
+    said = [field_of(given, dataset.fields) for given in entry.outputs.values()]
+    fields = [*said, *(row.outputs.values() if row is not None else ()), *dataset.targets.values()]
+    shared = prepared.elements.shared
+    if shared is None or not any(field.grid is not None for field in fields):
+        return {}
+    return {} if set(prepared.actions[prepared.on].kinds(shared)) <= set(SHARP) else ON_GRIDS
 
 
 def _labels(draft: Draft, pair: Pair) -> Labels | None:

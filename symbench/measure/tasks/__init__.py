@@ -16,8 +16,10 @@ from symbench.algebra.fields import (
     Classes,
     Embedding,
     Field,
+    Keypoints,
     Logits,
     MultiLabel,
+    Over,
     Probabilities,
     Scalar,
     Undeclared,
@@ -29,13 +31,25 @@ from symbench.measure.tasks.classification import Classification
 from symbench.measure.tasks.detection import Detection
 from symbench.measure.tasks.embedding import Embedding as EmbeddingTask
 from symbench.measure.tasks.embedding import directions
+from symbench.measure.tasks.keypoints import Points
 from symbench.measure.tasks.multi_label import MultiLabelling
 from symbench.measure.tasks.regression import Regression
+from symbench.measure.tasks.segmentation import Segmentation
 
 __all__ = ["TASKS", "Columns", "Open", "Task", "Unfit", "Views", "directions", "fitting", "pair", "shaped"]
 
 TASKS: dict[str, type[Task]] = {
-    task.kind: task for task in (Classification, Binary, MultiLabelling, EmbeddingTask, Regression, Detection)
+    task.kind: task
+    for task in (
+        Classification,
+        Binary,
+        MultiLabelling,
+        EmbeddingTask,
+        Regression,
+        Detection,
+        Segmentation,
+        Points,
+    )
 }
 """The kinds of tasks, by the word that records have for them."""
 SCORES = (Logits, Probabilities)
@@ -70,24 +84,58 @@ class Open:
         Raises:
             Unfit: they cannot be what they are taken for.
         """
-        kind, undeclared = self._kind(shape), isinstance(self.field, Undeclared)
-        moved = self.target_field is not None and not self.target_field.is_invariant
-        permuting = isinstance(self.target_field, Classes) and isinstance(self.field, SCORES)
-        assumed = undeclared or (isinstance(self.field, Scalar) and kind.scores)
+        kind, undeclared = self._kind(shape), isinstance(self.field.value, Undeclared)
+        assumed = undeclared or (isinstance(self.field.value, Scalar) and kind.scores)
         found = kind(
             self.output,
-            self.target_field if ((undeclared and moved) or permuting) and self.target_field else self.field,
+            self._field(kind),
             self.target,
-            self.target_field,
+            self._target_field(kind),
             self.scale,
-            "probabilities" if isinstance(self.field, Probabilities) else "logits",
+            "probabilities" if isinstance(self.field.value, Probabilities) else "logits",
             "assumed" if assumed else "declared",
             self.trained,
         )
         found.check(shape)
         return found
 
+    def _field(self, kind: type[Task]) -> Field:
+        """The output's: as declared, or that of its target where that moves and nothing is, or classes permute."""
+        wanted, value = self.target_field, self.field.value
+        if wanted is None:
+            return self.field
+        if kind is Segmentation:
+            places = self.field.places or wanted.places
+            if isinstance(wanted.value, Classes) and not isinstance(value, Classes):
+                return Over(wanted.value, places)
+            return self.field if isinstance(value, (*SCORES, Classes)) else Over(Logits(), places)
+        permuting = isinstance(wanted, Classes) and isinstance(self.field, SCORES)
+        moved = isinstance(value, Undeclared) and not wanted.is_invariant
+        return wanted if permuting or moved else self.field
+
+    def _target_field(self, kind: type[Task]) -> Field | None:
+        """The target's; the classes of a map permute as those of the output do."""
+        wanted = self.target_field
+        if kind is Segmentation and wanted is not None and isinstance(self.field.value, Classes):
+            return Over(self.field.value, wanted.places)
+        return wanted
+
+    def _is_map(self) -> bool:
+        """Whether it holds classes at each place of a grid, by what is said of it or of its target."""
+        of = (*SCORES, Classes)
+        if self.field.grid is not None and isinstance(self.field.value, of):
+            return True
+        wanted = self.target_field
+        named = wanted is not None and wanted.grid is not None and wanted.value.names
+        return named and isinstance(self.field.value, (*of, Undeclared, Scalar))
+
     def _kind(self, shape: tuple[int, ...]) -> type[Task]:
+        if self._is_map():
+            return Segmentation
+        if isinstance(self.field, Keypoints) or (
+            isinstance(self.field, Undeclared) and isinstance(self.target_field, Keypoints)
+        ):
+            return Points
         if isinstance(self.field, Embedding):
             return EmbeddingTask
         if isinstance(self.field, Classes):

@@ -54,6 +54,9 @@ class Views:
         others: of an embedding, the directions of unmoved samples, ``(m, d)`` of length 1.
         own: which of these are the samples themselves, ``(n,)``; m or more where they are not among them.
         real: the share of the output's places that are no padding, ``(n,)``; None where there is none.
+        kept: of maps of classes, what is predicted of the unmoved samples, moved along, ``(k, n, *grid)``; -1 where
+            nothing is known.
+        unrenamed: the target with its places moved and its classes left as they were; None where no class is renamed.
     """
 
     output: Tensor
@@ -62,6 +65,8 @@ class Views:
     others: Tensor | None = None
     own: Tensor | None = None
     real: Tensor | None = None
+    kept: Tensor | None = None
+    unrenamed: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -183,6 +188,11 @@ class Task(ABC):
         """What outputs as :meth:`compared`, ``(n, *output)``, predict; ``before`` is the reference's likewise."""
         del values, before
         return {}
+
+    @property
+    def renames(self) -> bool:
+        """Whether it holds maps of classes that the group may permute."""
+        return False
 
     def predicted(self, values: Tensor) -> Tensor | None:
         """The class of each of ``(..., *output)`` as :meth:`compared`, one for each place that has one; else None."""

@@ -1,0 +1,77 @@
+"""Maps of classes on small random images: a network that looks at single pixels, and others that look around."""
+
+import torch
+from torch import Tensor, nn
+
+from symbench.domains.common.datasets.base import Arrays
+from symbench.fields import Category, Grid, Image, classes
+
+SAMPLES, SIDE = 10, 8
+
+
+def pixels() -> Tensor:
+    return torch.rand(SAMPLES, 2, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+
+
+def labels() -> Tensor:
+    found = (3 * pixels()[:, 0]).long().clamp(max=2)
+    found[0, :2] = -1  # nobody knows
+    return found
+
+
+def data() -> Arrays:
+    fields = {"image": Image()}
+    return Arrays(
+        {"image": pixels()},
+        {"mask": labels()},
+        fields=fields,
+        target_fields={"mask": Category(3).over(Grid("image"))},
+    )
+
+
+def halves() -> Arrays:
+    """Mirror-symmetric images whose left half is of class 0 and whose right half is of class 1."""
+    x = pixels()
+    sides = torch.zeros(SAMPLES, SIDE, SIDE, dtype=torch.int64)
+    sides[:, :, SIDE // 2 :] = 1
+    field = classes({"flip": [1, 0]}).over(Grid("image"))
+    return Arrays(
+        {"image": x + x.flip(-1)}, {"side": sides}, fields={"image": Image()}, target_fields={"side": field}
+    )
+
+
+def unnamed_halves() -> Arrays:
+    """The same, where nobody says that a mirror exchanges them."""
+    found = halves()
+    found.targets = {"side": Category(2).over(Grid("image"))}
+    return found
+
+
+class Pixelwise(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(2, 3, 1, bias=False)
+        nn.init.normal_(self.layer.weight, generator=torch.Generator().manual_seed(1))
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.layer(image)
+
+
+class Around(nn.Module):
+    """Three by three pixels count, with zeros beyond the frame or with what is on the other side."""
+
+    def __init__(self, padding: str = "zeros") -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(2, 3, 3, padding=1, padding_mode=padding, bias=False)  # type: ignore[arg-type]
+        nn.init.normal_(self.layer.weight, generator=torch.Generator().manual_seed(2))
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.layer(image)
+
+
+class Sides(nn.Module):
+    """Says left on the left and right on the right, as displayed."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        right = torch.linspace(-1, 1, image.shape[-1], dtype=image.dtype).expand_as(image[:, 0]) * 9
+        return torch.stack([-right, right], 1)

@@ -1,0 +1,250 @@
+"""Maps of classes: columns against loops over pixels, and who is exact where."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from cases.maps.model import SIDE, Around, Pixelwise, Sides, data, halves, labels, pixels
+from conftest import CaseOf
+from torch import Tensor, nn
+
+from symbench import Run, run
+from symbench.algebra.fields import Category, Classes, Field, Grid, Keypoints, Logits, Over, Scalar, Undeclared
+from symbench.measure.evaluate.rim import Rim
+from symbench.measure.store import Store
+from symbench.measure.tasks import Open, Unfit, Views
+
+MAP = Grid("image")
+MASKS = Category(3).over(MAP)
+
+
+def rows(results: Path, model: str, symmetry: str, dataset: str | None = None) -> pd.DataFrame:
+    """The observations of a cell, sorted by element and sample."""
+    store = Store(results)
+    (cell,) = [
+        c
+        for c in store.manifest().cells
+        if (c.model, c.symmetry) == (model, symmetry) and dataset in {None, c.dataset}
+    ]
+    files = sorted(store.cell_folder(cell.key).glob("observations-*.parquet"))
+    frame = pd.concat([pd.read_parquet(file) for file in files])
+    return frame.sort_values(["element", "sample"]).reset_index(drop=True)
+
+
+def shifted(x: Tensor, down: int, right: int, fill: float) -> Tensor:
+    """By whole places of the last two axes, pixel by pixel."""
+    found = torch.full_like(x, fill)
+    for row in range(SIDE):
+        for column in range(SIDE):
+            if 0 <= row - down < SIDE and 0 <= column - right < SIDE:
+                found[..., row, column] = x[..., row - down, column - right]
+    return found
+
+
+def offsets(results: Path, symmetry: str) -> list[tuple[int, int]]:
+    store = Store(results)
+    cell = next(c for c in store.manifest().cells if c.symmetry == symmetry)
+    record = store.cell(cell.key)
+    assert record is not None
+    return [(round(e.parameters["dy_px"]), round(e.parameters["dx_px"])) for e in record.elements]
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    results = tmp_path_factory.mktemp("maps")
+    return run(Path(__file__).parent / "cases" / "maps" / "suite.yaml", results=results)
+
+
+def estimate(ran: Run, metric: str, model: str, symmetry: str) -> float:
+    """Over all elements."""
+    frame = ran.estimates()
+    chosen = frame[(frame["metric"] == metric) & (frame["model"] == model) & (frame["symmetry"] == symmetry)]
+    (value,) = chosen[chosen["element"].isna()]["estimate"].unique()
+    return float(value)
+
+
+def test_what_is_counted_under_shifts_is_what_a_loop_over_pixels_counts(ran: Run) -> None:
+    """Places from beyond the frame count nowhere: not in E, not as right, not among the classes."""
+    x, y, net = pixels(), labels(), Around().eval()
+    with torch.no_grad():
+        before = net(x).double().softmax(1)
+    found: Any = rows(ran.store.root, "around", "shifts").set_index(["element", "sample"])
+    deviations, nulls = [], []
+    for element, (down, right) in enumerate(offsets(ran.store.root, "shifts")):
+        with torch.no_grad():
+            after = net(shifted(x, down, right, 0.0)).double().softmax(1)
+        inside = shifted(torch.ones(SIDE, SIDE), down, right, 0.0) > 0
+        expected, truth = shifted(before, down, right, 0.0), shifted(y, down, right, -1)
+        unmoved = shifted(before.argmax(1), down, right, -1)
+        for sample in range(len(x)):
+            row, said = found.loc[(element, sample)], after[sample].argmax(0)
+            real = truth[sample] >= 0
+            assert row["place_right"] == pytest.approx(float((said == truth[sample])[real].double().mean()))
+            assert row["place_kept"] == pytest.approx(float((said == unmoved[sample])[inside].double().mean()))
+            log = after[sample].log().gather(0, truth[sample].clamp(min=0)[None])[0]
+            assert row["loss"] == pytest.approx(-float(log[real].mean()), rel=1e-5)
+            for kind in range(3):
+                both = (said == kind) & (truth[sample] == kind)
+                assert row["class_hits"][kind] == int(both.sum())
+                assert row["class_said"][kind] == int(((said == kind) & real).sum())
+                assert row["class_there"][kind] == int((truth[sample] == kind).sum())
+            off = (after[sample] - expected[sample]).square().sum(0) * inside
+            assert row["deviation_sq"] == pytest.approx(float(off.sum()), rel=1e-4, abs=1e-12)
+            for distance, mean in enumerate(row["rim_sq"][:4]):
+                where = torch.zeros(SIDE, SIDE, dtype=torch.bool)
+                where[distance : SIDE - distance, distance : SIDE - distance] = True
+                where[distance + 1 : SIDE - distance - 1, distance + 1 : SIDE - distance - 1] = False
+                assert mean == pytest.approx(float(off[where & inside].mean()), rel=1e-4, abs=1e-12)
+            if element:
+                others = [j for j in range(len(x)) if j != sample]
+                pairs = [(after[sample] - expected[j]) * inside for j in others]
+                pairs += [(after[j] - expected[sample]) * inside for j in others]
+                nulls.append(float(torch.stack(pairs).square().sum((1, 2, 3)).mean()))
+                deviations.append(float(off.sum()))
+    error = estimate(ran, "equivariance_error", "around", "shifts")
+    assert error == pytest.approx((sum(deviations) / sum(nulls)) ** 0.5, rel=1e-4)
+
+
+def test_networks_are_exact_where_their_construction_says_so(ran: Run) -> None:
+    """1 x 1 always, by whole pixels; circular filters under rolls; none of the others anywhere."""
+    for model, symmetry, exact in (
+        ("pixelwise", "quarters", True),
+        ("pixelwise", "rolls", True),
+        ("pixelwise", "shifts", True),
+        ("around", "rolls", False),
+        ("around", "shifts", False),
+        ("circular", "rolls", True),
+        ("circular", "shifts", False),
+        ("circular", "quarters", False),
+    ):
+        error = estimate(ran, "equivariance_error", model, symmetry)
+        assert (error < 1e-6) == exact, (model, symmetry, error)
+        assert exact or error > 0.05
+    inner = rows(ran.store.root, "circular", "shifts")
+    bins = np.array(inner[inner["element"] > 0]["rim_sq"].tolist())
+    assert (bins[:, 2:4] < 1e-12).all()  # two from the edge nothing knows of it
+    assert np.nanmean(bins[:, 0]) > 1e-3
+
+
+def test_a_consensus_of_views_needs_no_labels(ran: Run) -> None:
+    """The share of views' predictions that are those of the mean of all views, moved back: against a loop."""
+    x, net = pixels(), Around().eval()
+    with torch.no_grad():
+        back = torch.stack([net(x.rot90(k, (-2, -1))).double().softmax(1).rot90(-k, (-2, -1)) for k in range(4)])
+    agreeing = (back.argmax(2) == back.mean(0).argmax(1)).double().mean((0, 2, 3))
+    store = Store(ran.store.root)
+    cell = next(c for c in store.manifest().cells if (c.model, c.symmetry) == ("around", "quarters"))
+    table = store.samples(cell.key).to_pandas().sort_values("sample")
+    np.testing.assert_allclose(table["consensus_agreement"], agreeing, rtol=1e-9)
+    lossy = next(c for c in store.manifest().cells if (c.model, c.symmetry) == ("around", "shifts"))
+    assert store.samples(lossy.key).to_pandas()["consensus_agreement"].isna().all()
+
+
+def test_a_mirror_without_a_swap_has_nothing_right_and_with_one_all(case: CaseOf) -> None:
+    """Of mirror-symmetric images with left and right labels."""
+    made = case("maps")
+    found = made.symbench("run", made.path / "halves.yaml", "--results", made.results)
+    assert found.code == 0, found.err
+    for dataset, dice, swapped in (("named", [1.0, 1.0], 0.0), ("unnamed", [0.0, 0.0], None)):
+        moved = rows(made.results, "sides", "mirror", dataset).query("element == 1")
+        hits, said, there = (np.array(moved[f"class_{name}"].tolist()).sum(0) for name in ("hits", "said", "there"))
+        assert (2 * hits / (said + there)).tolist() == dice
+        assert moved["place_swapped"].isna().all() if swapped is None else (moved["place_swapped"] == swapped).all()
+    assert torch.equal(Sides()(halves().leaves["image"]).argmax(1), halves().target_values["side"])
+
+
+class Unswapped(nn.Module):
+    """Says of every image what its sides were before any mirror: it reads them in the pixels, of which 1 is left."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        return torch.stack([9 * image[:, 0], 9 * (1 - image[:, 0])], 1)
+
+
+def test_what_is_said_as_if_nothing_were_renamed_is_counted() -> None:
+    task = Open("side", Logits().over(MAP), "side", halves().targets["side"]).of((2, SIDE, SIDE))
+    assert isinstance(task.field.value, Classes)
+    target = halves().target_values["side"]
+    image = (1.0 - target[:, None]).flip(-1)
+    renamed, unrenamed = target, target.flip(-1)
+    output = Unswapped()(image)
+    columns = task.columns(Views(output[None], output, renamed[None], unrenamed=unrenamed[None]))
+    assert columns["place_swapped"].tolist() == [[1.0] * len(target)]
+    assert columns["place_right"].tolist() == [[0.0] * len(target)]
+
+
+@pytest.mark.parametrize("output", [Undeclared(), Logits().over(MAP), Scalar().over(MAP)])
+def test_scores_at_places_are_known_by_their_labels(output: Field) -> None:
+    task = Open("logits", output, "mask", MASKS).of((3, SIDE, SIDE))
+    assert task.kind == "segmentation"
+    assert task.field == Over(Logits(), (MAP,))
+    with torch.no_grad():
+        scores = Pixelwise()(pixels())
+    wanted = torch.nn.functional.cross_entropy(scores, labels(), ignore_index=-1)
+    torch.testing.assert_close(task.loss(scores, labels()), wanted)
+
+
+def test_a_single_score_is_that_of_the_second_class() -> None:
+    task = Open("logits", Logits().over(MAP), "mask", Category(2).over(MAP)).of((1, 2, 2))
+    scores, wanted = torch.tensor([[[[2.0, -1.0], [0.5, -3.0]]]]), torch.tensor([[[1, 1], [0, -1]]])
+    columns = task.columns(Views(scores[None], scores, wanted[None]))
+    assert columns["place_right"].item() == pytest.approx(1 / 3)
+    real = torch.nn.functional.binary_cross_entropy_with_logits(scores.flatten()[:3], wanted.flatten()[:3].float())
+    assert columns["loss"].item() == pytest.approx(real.item(), rel=1e-6)
+    assert task.loss(scores, wanted).item() == pytest.approx(real.item(), rel=1e-6)
+    assert columns["class_there"].tolist() == [[[1.0, 2.0]]]
+
+
+def test_samples_without_a_label_say_nothing() -> None:
+    task = Open("logits", Logits().over(MAP), "mask", MASKS).of((3, 2, 2))
+    scores, nothing = torch.randn(1, 3, 2, 2), torch.full((1, 2, 2), -1)
+    columns = task.columns(Views(scores[None], scores, nothing[None]))
+    assert columns["place_right"].isnan().all()
+    assert columns["class_there"].sum() == 0
+    assert task.loss(scores, nothing) == 0
+
+
+def test_maps_of_another_size_than_their_labels_are_refused() -> None:
+    task = Open("logits", Logits().over(MAP), "mask", MASKS).of((3, 4, 4))
+    with pytest.raises(Unfit, match="has 4 x 4 places"):
+        task.check_target((3, 4, 4), labels())
+    with pytest.raises(Unfit, match="label is 2"):
+        task.check_target((2, SIDE, SIDE), labels())
+    with pytest.raises(Unfit, match=r"has shape \(n, 3\)"):
+        Open("logits", Logits().over(MAP), "mask", MASKS).of((3,))
+
+
+def test_points_are_right_within_a_tenth_of_their_extent() -> None:
+    task = Open("joints", Undeclared(), "joints", Keypoints()).of((3, 2))
+    assert task.kind == "keypoints"
+    target = torch.tensor([[[0.0, 0.0, 1.0], [20.0, 10.0, 1.0], [90.0, 90.0, 0.0]]])
+    said = torch.tensor([[[1.0, 1.0], [20.0, 12.5], [0.0, 0.0]]])
+    columns = task.columns(Views(said[None], said, target[None]))
+    assert columns["place_right"].item() == 0.5  # near enough is within 2 of 20
+    assert columns["loss"].item() == pytest.approx((2 + 6.25) / 2)
+    assert task.loss(said, target).item() == pytest.approx((2 + 6.25) / 2)
+
+
+def test_the_distance_from_the_edge_is_that_to_the_nearest_side() -> None:
+    bins = Rim((5, 9)).bins.view(5, 9)
+    assert bins[2].tolist() == [0, 1, 2, 2, 2, 2, 2, 1, 0]
+    assert bins[0].tolist() == [0] * 9
+    assert Rim((80, 80)).bins.view(80, 80)[40].tolist()[:41] == [
+        0,
+        1,
+        2,
+        3,
+        3,
+        *[4] * 4,
+        *[5] * 8,
+        *[6] * 16,
+        *[7] * 8,
+    ]
+
+
+def test_data_declares_what_is_not_labelled() -> None:
+    assert int(data().target_values["mask"].min()) == -1
