@@ -29,6 +29,8 @@ WRITERS = {
     "measure/evaluate/modes.py": {"changed_predictions", "largest_deviation"},
     "measure/tasks/base.py": {"loss"},
     "read/report/trainings.py": {"accuracy", "loss"},
+    "measure/tasks/keypoints.py": {"loss"},
+    "measure/tasks/segmentation.py": {"loss"},
     "measure/tasks/multi_label.py": {"loss"},
     "measure/tasks/regression.py": {"loss"},
     "measure/tasks/scores.py": {"loss"},
