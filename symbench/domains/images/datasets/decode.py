@@ -119,6 +119,23 @@ def decode(data: bytes, channels: int) -> Pil.Image:
         return flat if turn is None else flat.transpose(turn)
 
 
+def stored(data: bytes) -> np.ndarray:
+    """The numbers of an image as they are stored, the right way up: ``(h, w)``, places in the palette where it has
+    one; or ``(h, w, 3)``, uint8, of colours.
+
+    Raises:
+        Unreadable: it is no image, or is damaged.
+    """
+    DECODED.count()
+    with _opened(data) as image:
+        turn = TURNS.get(_orientation(image))
+        image.load()
+        whole = image.mode in {"1", "L", "P", "I"} or image.mode.startswith("I;16")
+        flat = image if whole else image.convert("RGB")
+        numbers = np.asarray(flat if turn is None else flat.transpose(turn))
+        return numbers if numbers.ndim == 3 else numbers.astype(np.int64)
+
+
 def framed(image: Pil.Image, canvas: Canvas | None) -> np.ndarray:
     """Pixels ``(c, side, side)``, uint8: what torchvision's Resize and CenterCrop make of a PIL image.
 

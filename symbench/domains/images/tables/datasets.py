@@ -126,6 +126,29 @@ class ArraysOptions(Options):
     range: Range | None = None
 
 
+Byte = Annotated[int, Limits(ge=0, le=255)]
+Colour = Annotated[tuple[Byte, Byte, Byte], BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v)]
+Names = list[str]
+
+
+class MasksOptions(Options):
+    """``masks``: folders of images and of masks of the same names, whose pixels are classes.
+
+    ``classes`` are their names, or how many there are; ``colours`` says which colour is which instead. ``ignore`` is
+    the number, or the colour, of what counts nowhere. ``ending`` is what masks' names have behind the images'.
+    """
+
+    root: str
+    images: str = "images"
+    masks: str | None = "masks"
+    classes: Annotated[int, Limits(ge=1)] | Names | None = None
+    colours: dict[str, Colour] | None = None
+    ignore: Annotated[int, Limits(ge=0)] | Colour | None = 255
+    ending: str = ""
+    channels: Channels = 3
+    split: Split = "test"
+
+
 class HuggingfaceOptions(Options):
     """``huggingface``: a folder that Hugging Face's ``datasets`` saved, or the name of a dataset in its cache."""
 
@@ -169,6 +192,12 @@ DATASETS = {
         "images in a .npz, .npy or .safetensors file",
         ArraysOptions,
         aliases=("npz", "npy", "numpy", "array", "tensor", "tensors", "safetensors"),
+    ),
+    "masks": DatasetRow(
+        "symbench.domains.images.datasets.masks:load",
+        "folders of images and of masks of the same names",
+        MasksOptions,
+        aliases=("segmentation", "mask", "label-maps", "pairs"),
     ),
     "huggingface": DatasetRow(
         "symbench.domains.images.datasets.huggingface:load",
