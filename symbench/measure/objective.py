@@ -39,6 +39,7 @@ class Objective:
         labelled: whether outputs are to meet the targets; else they are embeddings, and no target is looked at.
         weights: what the loss of a target is multiplied by; 1 for those that are not named.
         per: the axis by whose places a target and its output are divided, sample by sample.
+        dice: what the soft Dice loss of maps of classes is multiplied by, beside their cross-entropy.
 
     Raises:
         ModelError: no output meets a target.
@@ -55,9 +56,10 @@ class Objective:
         labelled: bool = True,
         weights: Mapping[str, float] = NOTHING,
         per: Mapping[str, str] = NOTHING,
+        dice: float = 0.0,
     ) -> None:
         self.model, self.data, self.takes = model, data, takes
-        self.weights, self.per = weights, per
+        self.weights, self.per, self.dice = weights, per, dice
         self.images = [name for name in normalised_leaves(data) if name in takes]
         self.device, self.dtype = device, dtypes_of(model.module)[0]
         self.labelled = labelled
@@ -148,9 +150,15 @@ class Objective:
         over, shape = count.to(output.dtype), (-1, *(1,) * (output.ndim - 1))
         return output / over.view(shape), target / over.view(-1, *(1,) * (target.ndim - 1))
 
-    def right(self, outputs: Tensors, targets: Mapping[str, Tensor]) -> int | None:
-        """How many samples of a batch the first task that tells classes has right; None where none of them does."""
+    def right(self, outputs: Tensors, targets: Mapping[str, Tensor]) -> float | None:
+        """How many samples of a batch the first task that tells classes has right; None where none of them does.
+
+        Of maps of classes it is the sum of what share of each sample's labelled places is right.
+        """
         for task in self.tasks:
+            share = task.right_share(outputs[task.output].detach(), targets[task.target or ""])
+            if share is not None:
+                return float(share.sum())
             predicted = task.averaged(task.compared(outputs[task.output].detach())) if task.scores else None
             if predicted is not None:
                 return int((predicted == targets[task.target or ""].to(predicted.device)).sum())
@@ -199,7 +207,10 @@ class Objective:
             output, target = outputs[task.output], targets[task.target or ""]
             task.check_target(tuple(output.shape[1:]), target)
             output, target = self.divided(task, output, target, leaves)
-            loss = task.loss(*self.unpadded(task, output, target, masks))
+            output, target = self.unpadded(task, output, target, masks)
+            loss = task.loss(output, target)
+            if self.dice and (overlap := task.overlap_loss(output, target)) is not None:
+                loss = loss + self.dice * overlap
             losses.append(self.weights.get(task.target or "", 1.0) * loss)
         return torch.stack(losses).sum()
 

@@ -105,7 +105,7 @@ def _check_samples(draft: Draft, name: str, recipe: Recipe, data: Data) -> None:
     except DataError as error:
         raise ConfigError(error.problems) from error
     target = next(iter(data.dataset.targets.values()), None)
-    if recipe.target is not None and not isinstance(target, (Category, Classes)):
+    if recipe.target is not None and (target is None or not isinstance(target.value, (Category, Classes))):
         got = f"got a share of right answers for a target that is {target}"
         remedy = "Take target out: the curve has the validation loss of each epoch."
         raise ConfigError(Problem(suite.where("models", name, "train", "target"), got, "a target of classes", remedy))
@@ -126,6 +126,10 @@ def _check_loss(recipe: Recipe, data: Data, where: Callable[..., str]) -> None:
     if targets and not any(weights.get(target, 1.0) for target in targets):
         got = f"got 0 for each target of {recipe.on}, so that there is nothing to learn"
         raise ConfigError(Problem(where("loss_weights"), got, "a number above 0 for one of them"))
+    maps = any(field.grid is not None and isinstance(field.value, (Category, Classes)) for field in targets.values())
+    if "dice" in recipe.model_fields_set and not maps:
+        got = f"got dice for {recipe.on}, whose targets are no maps of classes"
+        raise ConfigError(Problem(where("dice"), got, None, "Take dice out."))
     axes = dict.fromkeys(axis for field in data.dataset.fields.values() for axis in field.axes)
     for target, axis in per.items():
         if axis not in axes:

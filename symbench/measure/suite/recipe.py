@@ -87,6 +87,9 @@ class Recipe(Options):
     nothing is said: ``loss_weights: {energy: 1, forces: 10}``. ``loss_per: {energy: atoms}`` divides a target, and
     what the model says of it, by how many places of that axis each sample has, so that large ones do not count most.
 
+    Where classes stand at the places of a map, ``dice`` times the soft Dice loss is added to their cross-entropy,
+    which alone would learn the ground first: 1 where nothing is said, and ``dice: 0`` is cross-entropy alone.
+
     ``together: 5`` trains five replicas in one pass, the one of seed 7 with those of the seeds 5, 6, 8 and 9: see
     :attr:`block`. Each has the weights, batches and draws that it would have alone, and other rounding.
     """
@@ -111,6 +114,7 @@ class Recipe(Options):
     target: Annotated[float, Field(gt=0, le=1)] | None = None
     loss_weights: dict[str, Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]] | None = None
     loss_per: dict[str, str] | None = None
+    dice: Annotated[float, Field(ge=0, le=1000)] = 1.0
     together: Annotated[int, Field(ge=2, le=1000)] | None = None
     self_supervised: SelfSupervised | None = None
 
@@ -165,6 +169,7 @@ OF_STEPS = frozenset(
         "target",
         "loss_weights",
         "loss_per",
+        "dice",
         "together",
         "self_supervised",
     }
@@ -251,8 +256,8 @@ def _without_labels(recipe: Recipe, where: Callable[..., str]) -> Iterator[Probl
     if recipe.augment is not None:
         got = "got augment for a training without labels, whose views are drawn by self_supervised"
         yield Problem(where("augment"), got, "one of them", "Take augment out, or name its symmetry under views:.")
-    for key in ("loss_weights", "loss_per"):
-        if getattr(recipe, key) is not None:
+    for key in ("loss_weights", "loss_per", "dice"):
+        if key in recipe.model_fields_set and getattr(recipe, key) is not None:
             got = f"got {key} for a training without labels, whose loss is of no target"
             yield Problem(where(key), got, None, f"Take {key} out.")
     if recipe.target is not None:

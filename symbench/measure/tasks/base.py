@@ -133,6 +133,19 @@ class Task(ABC):
         del output, target
         raise Unfit(f"output {self.output!r} is taken for a task that has no loss: {self.kind}", "one with a target")
 
+    def overlap_loss(self, output: Tensor, target: Tensor) -> Tensor | None:
+        """The soft Dice loss of a batch of maps of classes, as :meth:`loss`; None of anything else."""
+        del output, target
+        return None
+
+    def right_share(self, output: Tensor, target: Tensor) -> Tensor | None:
+        """What share of the labelled places of each sample is right, ``(n,)``, of maps of classes; None of others.
+
+        0 where no place is labelled.
+        """
+        del output, target
+        return None
+
     def loss_of(self, values: Tensor, target: Tensor, real: Tensor | None) -> Tensor | None:
         """The column ``loss`` of outputs as :meth:`compared`, ``(k, n)``; None where there is no such column.
 

@@ -13,6 +13,7 @@ from torch.nn.functional import cross_entropy, nll_loss
 from symbench.algebra.fields import Classes
 from symbench.measure.tasks.base import NO_NAMES, Columns, Unfit, Views, shaped
 from symbench.measure.tasks.classification import Classification
+from symbench.measure.tasks.dice import dice_loss
 from symbench.measure.tasks.scored import refuse_beyond
 from symbench.measure.tasks.scores import log_of, tolerance
 
@@ -114,6 +115,17 @@ class Segmentation(Classification):
             return cross_entropy(output, target, ignore_index=UNKNOWN)
         logs = output.clamp(min=torch.finfo(output.dtype).tiny).log()
         return nll_loss(logs, target, ignore_index=UNKNOWN)
+
+    def overlap_loss(self, output: Tensor, target: Tensor) -> Tensor | None:
+        """Soft Dice, over labelled places."""
+        single, logits = output.shape[1] == 1, self.form == "logits"
+        found = (output.sigmoid() if single else output.softmax(1)) if logits else output
+        return dice_loss(torch.cat([1 - found, found], 1) if single else found, target, UNKNOWN)
+
+    def right_share(self, output: Tensor, target: Tensor) -> Tensor | None:
+        """Of the labelled places."""
+        right = (self.predicted(output) == target).double()
+        return over_places(right[None], (target != UNKNOWN)[None], nothing=0.0)[0]
 
     def read(self, values: Tensor, before: Tensor) -> Columns:
         """How far the predicted maps are those of before."""

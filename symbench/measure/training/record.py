@@ -61,7 +61,7 @@ class Progress:
     seconds: float = 0.0
     peak: int | None = None
     total: float = 0.0
-    right: int | None = 0
+    right: float | None = 0
     counted: int = 0
     curve: list[Point] = field(default_factory=list)
     best: float | None = None
@@ -69,7 +69,7 @@ class Progress:
     to_target: int | None = None
     ended: bool = False
 
-    def add(self, loss: float, right: int | None, count: int) -> None:
+    def add(self, loss: float, right: float | None, count: int) -> None:
         """A batch of ``count`` samples, by its mean loss."""
         self.steps += 1
         self.shown += count

@@ -142,6 +142,7 @@ def objective_of(space: Workspace, setting: Setting, module: nn.Module, device: 
         labelled=labelled,
         weights=recipe.loss_weights or {},
         per=recipe.loss_per or {},
+        dice=recipe.dice,
     )
     module.train()  # as it was made ready, it was set to be measured
     return objective

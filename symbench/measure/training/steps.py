@@ -95,7 +95,7 @@ def validated(setting: Setting, session: Session) -> tuple[float, float | None] 
     if not len(held):
         return None
     total = 0.0
-    right: int | None = 0
+    right: float | None = 0
     generator = torch.Generator().manual_seed(setting.drawing)
     size = max(AT_ONCE, setting.recipe.batch) if setting.contrast is None else setting.recipe.batch
     module.eval()

@@ -167,6 +167,7 @@ def _in_words(recipe: Mapping[str, Any]) -> str:
     text += f", softened by {soften['symmetry']}" if soften else ""
     if weights := recipe.get("loss_weights"):
         text += f", losses of {' and '.join(f'{name} times {weight:g}' for name, weight in weights.items())}"
+    text += f", {recipe['dice']:g} times the Dice loss" if "dice" in recipe else ""
     return f"{text}, {recipe['together']} replicas together" if "together" in recipe else text
 
 
