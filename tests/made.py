@@ -12,7 +12,7 @@ import pandas as pd
 from PIL import Image
 
 from symbench.algebra.statistics import Array
-from symbench.base.columns import OBSERVATIONS
+from symbench.base.columns import GALLERY, OBSERVATIONS
 from symbench.base.records import CellRecord, CellStatus, ElementRecord, GateRecord, Manifest, MatchRecord, PartRecord
 from symbench.measure.store import (
     Store,
@@ -223,6 +223,7 @@ def _pictures(store: Store, key: str, elements: Elements, count: int, names: Seq
     record = store.cell(key)
     assert record is not None
     file = write_gallery(store.cell_folder(key), {
+        **{name: [None] * count for name in GALLERY.names},
         "rank": list(range(count)), "sample": [7 * i for i in range(count)],
         "element": [elements[-1 - i % (len(elements) - 1)].label for i in range(count)], "target": classes,
         "before": classes, "after": [*classes[1:], names[-1]], "confidence_before": [0.98] * count,

@@ -165,6 +165,7 @@ DEVIATIONS = pa.schema(
 their products."""
 
 
+DRAWN = ("before", "moved", "after", "apart")
 GALLERY = pa.schema(
     [
         pa.field("rank", pa.int32(), nullable=False),
@@ -178,10 +179,17 @@ GALLERY = pa.schema(
         pa.field("deviation", pa.float64(), nullable=False),
         pa.field("image_before", pa.binary(), nullable=False),
         pa.field("image_after", pa.binary(), nullable=False),
+        pa.field("right_before", pa.float64()),
+        pa.field("right_after", pa.float64()),
+        pa.field("kept", pa.float64()),
+        *(pa.field(f"drawn_{which}", pa.binary()) for which in DRAWN),
     ]
 )
 """The samples of a cell that break worst, the worst first: classes by name where they have one, pixels as PNG.
 
 ``before`` and ``after`` are the predictions of the sample as it is and at its worst ``element``; the confidences are
-those of the prediction beside them.
+those of the prediction beside them. Of what stands at places, or is a set, there are the shares of it that are
+``right`` and that are ``kept``, and pictures with it ``drawn`` over the image: the label, or the prediction where
+there is none, of the sample as it is (``before``); the prediction of that one moved along (``moved``); that of the
+moved sample (``after``); and where these last two differ (``apart``).
 """

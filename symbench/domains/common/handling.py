@@ -59,6 +59,21 @@ class Handling:
         del sample, beside
         return None
 
+    def drawn(self, sample: Tensor, value: Tensor, field: Field, other: Tensor | None = None) -> bytes | None:
+        """A sample with what is said of it over it, or with where two such values differ, as a PNG.
+
+        Args:
+            sample: as in :meth:`rendered`.
+            value: of classes at places, the index of each, -1 where nothing is known; of anything else, itself.
+            field: of what is said.
+            other: another such value.
+
+        Returns:
+            None where that cannot be drawn.
+        """
+        del sample, value, field, other
+        return None
+
     def about_failure(self, error: str, shape: tuple[int, ...]) -> str | None:
         """What to do about a model that raised this on samples ``(n, ...)`` of this shape; None if nobody knows."""
         del error, shape

@@ -13,6 +13,7 @@ from torch import Tensor
 from symbench.algebra.fields import Field
 from symbench.domains.common.canvas import Canvas
 from symbench.domains.common.handling import Handling
+from symbench.domains.images import drawing
 from symbench.domains.images.datasets.following import followed
 from symbench.domains.images.datasets.resize import resize
 
@@ -52,6 +53,10 @@ class Pixels(Handling):
         """A picture, at most 224 pixels a side; None unless it has 1 or 3 channels."""
         del beside
         return png(sample)
+
+    def drawn(self, sample: Tensor, value: Tensor, field: Field, other: Tensor | None = None) -> bytes | None:
+        """Classes as colours, boxes as outlines, points as marks."""
+        return drawing.drawn(sample, value, field, other)
 
     def about_failure(self, error: str, shape: tuple[int, ...]) -> str | None:
         """The model may want other images than it was given."""

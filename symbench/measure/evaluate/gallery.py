@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from symbench.base.columns import GALLERY
 from symbench.domains.common.handling import Handling, handling_of
@@ -16,6 +18,8 @@ from symbench.measure.evaluate.reference import Reference
 
 SHOWN = 5
 """Samples of a cell that are kept."""
+KEPT = ("place_kept", "objects_kept")
+"""The columns of how far a prediction is the unmoved one, moved along."""
 
 
 @dataclass(frozen=True)
@@ -27,19 +31,22 @@ class Worst:
         element: its number.
         broken: how badly; more is worse.
         deviation: ``|f(g.x) - g.f(x)|``.
+        shares: of its places, or of its set, as the gallery's columns call them: right and kept; NaN for none.
     """
 
     sample: int
     element: int
     broken: float
     deviation: float
+    shares: Mapping[str, float] = field(default_factory=dict)
 
 
 def worst_of(columns: Mapping[str, np.ndarray], samples: Sequence[int], rounding: float = 0.0) -> list[Worst]:
     """The worst samples of a part, each at its worst element.
 
     A prediction that was right and is wrong comes before one that only changed, and that before one that stayed;
-    among these the largest loss of confidence in the unmoved prediction, or the largest deviation, comes first.
+    among these the largest loss of confidence in the unmoved prediction, or the largest deviation, comes first. Of
+    maps and sets it is the share that is no longer right, and then that which was not kept.
 
     Args:
         columns: of the part's rows, ``(elements, n)``; the reference view first.
@@ -47,20 +54,48 @@ def worst_of(columns: Mapping[str, np.ndarray], samples: Sequence[int], rounding
         rounding: deviations up to this are none.
     """
     deviation = np.sqrt(columns["deviation_sq"])
-    score = deviation / (1 + deviation)
+    score = np.where(columns["valid"].astype(bool), _broken(columns, deviation), -1.0)
+    score[0] = -np.inf
+    element = score.argmax(axis=0)
+    place = np.arange(len(samples))
+    shares = _shares(columns, element)
+    found = zip(samples, element, score[element, place], deviation[element, place], strict=True)
+    everything = [
+        Worst(int(i), int(k), float(s), float(d), {name: float(each[n]) for name, each in shares.items()})
+        for n, (i, k, s, d) in enumerate(found)
+    ]
+    return worst_first(worst for worst in everything if worst.deviation > rounding)
+
+
+def _broken(columns: Mapping[str, np.ndarray], deviation: np.ndarray) -> np.ndarray:
+    """How badly each sample is broken at each element, ``(elements, n)``."""
+    score: np.ndarray = deviation / (1 + deviation)
     if "confidence" in columns:
         score = (columns["confidence"][0] - columns["confidence"] + 1) / 2
+    for name in KEPT:
+        if name in columns:
+            score = np.nan_to_num(1 - columns[name].astype(np.float64)) + score / 1000
+    if "place_right" in columns:
+        right = columns["place_right"].astype(np.float64)
+        score = score + 2.0 * np.nan_to_num(right[0] - right).clip(min=0)
     if "prediction" in columns:
         score = score + 2.0 * (columns["prediction"] != columns["prediction"][0])
     if "correct" in columns:
         score = score + 4.0 * ((columns["correct"][0] > columns["correct"]) & columns["valid"].astype(bool))
-    score = np.where(columns["valid"].astype(bool), score, -1.0)
-    score[0] = -np.inf
-    element = score.argmax(axis=0)
-    place = np.arange(len(samples))
-    found = zip(samples, element, score[element, place], deviation[element, place], strict=True)
-    everything = [Worst(int(i), int(k), float(s), float(d)) for i, k, s, d in found]
-    return worst_first(worst for worst in everything if worst.deviation > rounding)
+    return score
+
+
+def _shares(columns: Mapping[str, np.ndarray], element: np.ndarray) -> dict[str, np.ndarray]:
+    """What is right and kept of each sample, ``(n,)``, at its element."""
+    place = np.arange(len(element))
+    found: dict[str, np.ndarray] = {}
+    for name in KEPT:
+        if name in columns:
+            found["kept"] = columns[name][element, place]
+    if "place_right" in columns:
+        right = columns["place_right"]
+        found |= {"right_before": right[0], "right_after": right[element, place]}
+    return found
 
 
 def worst_first(found: Iterator[Worst] | Sequence[Worst]) -> list[Worst]:
@@ -93,20 +128,51 @@ def _shown(job: Job) -> Handling:
 
 
 def _row(job: Job, reference: Reference, each: Worst) -> dict[str, Any] | None:
-    row: dict[str, Any] = {"element": _label(job, each), "target": None}
+    row: dict[str, Any] = dict.fromkeys(GALLERY.names)
+    row |= {"element": _label(job, each)}
+    row |= {name: None if np.isnan(share) else share for name, share in each.shares.items()}
+    task, seen = reference.task, []
     for name, number in (("before", 0), ("after", each.element)):
         leaves, targets = view_leaves(job, [each.sample], number)
-        seen = job.prepared.actions[job.prepared.on].finish(leaves[job.prepared.on])
+        image = job.prepared.actions[job.prepared.on].finish(leaves[job.prepared.on])[0]
         others = {leaf: values[0] for leaf, values in leaves.items() if leaf != job.prepared.on}
-        picture = _shown(job).rendered(seen[0], others)
+        picture = _shown(job).rendered(image, others)
         if picture is None:
             return None
         row[f"image_{name}"] = picture
-        task = reference.task
-        if task.target is not None:
-            row["target"] = task.shown_target(targets[task.target][0], job.classes)
-        row[name], row[f"confidence_{name}"] = task.shown(run_model(job, leaves)[task.output][0], job.classes)
-    return row
+        label = None if task.target is None else targets[task.target]
+        if label is not None:
+            row["target"] = task.shown_target(label[0], job.classes)
+        output = run_model(job, leaves)[task.output]
+        row[name], row[f"confidence_{name}"] = task.shown(output[0], job.classes)
+        seen.append((image, output, label))
+    return row | _drawn(job, reference, each, seen)
+
+
+def _drawn(
+    job: Job, reference: Reference, each: Worst, seen: Sequence[tuple[Tensor, Tensor, Tensor | None]]
+) -> dict[str, bytes | None]:
+    """The output over the image before and after, moved along, and where the last two differ."""
+    (image, before, label), (moved, after, _) = seen
+    over = partial(_shown(job).drawn, field=reference.task.field)
+    said, got = _said(reference, before), _said(reference, after)
+    as_it_was = over(image, said[0] if label is None else label[0])
+    if as_it_was is None:
+        return {}
+    g = job.prepared.elements.at([each.sample])[each.element][None]
+    wanted = (reference.names or reference.action).act(g, said)[0, 0]
+    return {
+        "drawn_before": as_it_was,
+        "drawn_moved": over(moved, wanted),
+        "drawn_after": over(moved, got[0]),
+        "drawn_apart": over(moved, wanted, other=got[0]),
+    }
+
+
+def _said(reference: Reference, output: Tensor) -> Tensor:
+    """What is drawn of an output ``(n, ...)``: the class of each place of a map, else as it is compared."""
+    maps = reference.task.predicted(output)
+    return reference.task.compared(output) if maps is None else maps
 
 
 def _label(job: Job, each: Worst) -> str:

@@ -17,7 +17,9 @@ from symbench.read.numbers import percent, scientific
 SIDE, SMALL_SIDE = 112, 72
 """Pictures are made no larger than this, in pixels; the smaller one where there are many."""
 IN_ALL, EACH = 240, 5
-"""Samples on one page, if every cell is to have one, and of one cell."""
+"""Samples on one page, if every cell is to have one, and of one cell; of those that are drawn, half as many."""
+VIEWS = {"before": "as it was", "moved": "as moved", "after": "as predicted", "apart": "where they differ"}
+"""What the page calls the pictures with outputs over them."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Broken:
     right_after: bool | None
     image_before: Picture | None
     image_after: Picture | None
+    shares: list[tuple[str, str]]
+    drawn: list[tuple[str, Picture | None]]
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,8 @@ def walls(sources: Sequence[tuple[Store, Manifest, dict[str, str]]]) -> list[Wal
                 table = store.gallery(cell.key)
                 if table is not None and len(table):
                     tables[place] = table
-    each = min(EACH, max(1, IN_ALL // max(len(tables), 1)))
+    four = any(_is_drawn(table) for table in tables.values())
+    each = min(EACH, max(1, IN_ALL // (2 if four else 1) // max(len(tables), 1)))
     side = SIDE if each > 1 else SMALL_SIDE
     found = []
     for (model, dataset, symmetry), table in tables.items():
@@ -97,7 +102,29 @@ def _broken(row: dict[str, Any], side: int) -> Broken:
         right_after=row["after"] == row["target"] if known and row["after"] is not None else None,
         image_before=picture(row["image_before"], side),
         image_after=picture(row["image_after"], side),
+        shares=_shares(row),
+        drawn=[
+            (said, picture(row[f"drawn_{which}"], side))
+            for which, said in VIEWS.items()
+            if row.get(f"drawn_{which}") is not None
+        ],
     )
+
+
+def _shares(row: dict[str, Any]) -> list[tuple[str, str]]:
+    """How much of a map or a set is right as it is and moved, and how much is as the prediction that moved along."""
+    right = [row.get(f"right_{when}") for when in ("before", "after")]
+    known = {
+        "right": " → ".join(_sure(share) for share in right) if None not in right else "",
+        "as moved": _sure(row.get("kept")),
+    }
+    return [(said, text) for said, text in known.items() if text]
+
+
+def _is_drawn(table: Any) -> bool:
+    """Whether there are pictures with outputs over them; files of older runs have no such columns."""
+    name = f"drawn_{next(iter(VIEWS))}"
+    return name in table.column_names and table[name].null_count < len(table)
 
 
 def _sure(confidence: float | None) -> str:

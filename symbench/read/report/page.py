@@ -118,6 +118,7 @@ def render(
         faults=attribution,
         walls=_by_place(walls),
         walls_open=len(walls) <= WALLS_OPEN,
+        any_drawn=any(each.drawn for wall in walls for each in wall.samples),
         costs=costs(frame, material),
         speed=speed.sheet(material),
         gate=None if gate is None else _gate(gate),
