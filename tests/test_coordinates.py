@@ -4,12 +4,14 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from symbench.algebra import actions, groups
 from symbench.algebra.actions.base import Action
-from symbench.algebra.fields import Boxes, Category, Field, Flow, Grid, Keypoints, Scalar, classes
+from symbench.algebra.fields import Boxes, Category, Field, Flow, Grid, Keypoints, Logits, Scalar, classes
 from symbench.algebra.groups.base import Group
+from symbench.base.errors import ConfigError
+from symbench.testing import assert_equivariant
 
 IMAGE = Scalar().over(Grid("image"))
 MAPS = Category(3).over(Grid("image"))
@@ -142,6 +144,8 @@ def test_oblique_turns_of_boxes_are_refused_or_give_the_box_about_them() -> None
     turned = hull.act(group.elements()[1:2], box)[0, 0, 0]
     half = 2 * 2**0.5  # of the diagonal of a square of 4
     torch.testing.assert_close(turned[:4], torch.tensor([6.5 - half, 6.5 - half, 6.5 + half, 6.5 + half]).double())
+    assert "larger" in str(hull.remark)
+    assert acting("C4", Boxes(hull=True), border="zero")[1].remark is None
     assert hull.kinds(group.elements())[:3] == ["permutation", "lossy", "permutation"]
 
 
@@ -188,3 +192,25 @@ def test_classes_of_places_are_renamed_where_they_come_to_stand() -> None:
     assert torch.equal(mirrored, renamed.flip(-1))
     logits = torch.randn(2, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(6))
     assert torch.equal(action.act(group.elements(), logits)[1], logits[:, [0, 2, 1]].flip(-1))
+
+
+def test_layers_are_tested_on_maps_points_and_flow_and_sets_are_not() -> None:
+    x = torch.rand(3, 1, SIDE, SIDE, generator=torch.Generator().manual_seed(7))
+    scores = Logits().over(Grid("image"))
+    pixelwise = nn.Conv2d(1, 2, 1)
+    for group, options in (("D4", {}), ("translations", {"reach": 2, "border": "zero"})):
+        assert_equivariant(
+            pixelwise, group, x, outputs=scores, options=options, tolerance=1e-9, gradients=not options
+        )
+    with pytest.raises(AssertionError, match="most of it at"):
+        assert_equivariant(nn.Conv2d(1, 2, 3, padding=1), "D4", x, outputs=scores)
+
+    def brightest(image: Tensor) -> Tensor:
+        place = image.flatten(1).argmax(1)
+        return torch.stack([place % SIDE + 0.5, place // SIDE + 0.5], dim=-1).to(image.dtype)[:, None]
+
+    assert_equivariant(brightest, "D4", x, outputs=Keypoints())
+    with pytest.raises(AssertionError, match="f\\(g.x\\)"):
+        assert_equivariant(brightest, "D4", x, outputs=Keypoints(origin="centre"))
+    with pytest.raises(ConfigError, match="a set in any order"):
+        assert_equivariant(lambda image: image.new_zeros(len(image), 2, 6), "D4", x, outputs=Boxes())

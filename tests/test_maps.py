@@ -248,3 +248,14 @@ def test_the_distance_from_the_edge_is_that_to_the_nearest_side() -> None:
 
 def test_data_declares_what_is_not_labelled() -> None:
     assert int(data().target_values["mask"].min()) == -1
+
+
+def test_elements_of_each_sample_that_lose_places_are_refused(case: CaseOf) -> None:
+    made = case("maps")
+    made.edit("reach: 1, border: zero}", "reach: 1, border: zero, draw: per-sample, elements: 2}")
+    found = made.run("--only", "symmetry=shifts,model=pixelwise")
+    assert found.code == 3
+    assert "lose other places of it, expected elements that all samples share" in " ".join(found.err.split())
+    made.edit("border: zero, draw", "border: circular, draw")
+    assert made.run("--only", "symmetry=shifts,model=pixelwise").code == 0
+    assert made.estimate("equivariance_error", symmetry="shifts") < 1e-6

@@ -51,6 +51,7 @@ class Action(ABC):
             map of another size is not moved; None where they are none.
         moves_values: it computes with what stands at the places, rather than moving it about.
         factors: the numbers of a product's factors that move anything here; empty where the whole group does.
+        remark: what is to be said wherever its values are compared; None where there is nothing.
         beside: the names of other leaves of the same sample that it computes with, such as a crystal's cell. Values
             are then :meth:`carried` with them before anything else, and :meth:`finish` leaves them behind.
     """
@@ -59,6 +60,11 @@ class Action(ABC):
     moves_values = False
     factors: frozenset[int] = frozenset()
     beside: tuple[str, ...] = ()
+
+    @property
+    def remark(self) -> str | None:
+        """Nothing, unless an action says otherwise."""
+        return None
 
     @classmethod
     def of(cls, group: Any, options: Any, part: Places | Value) -> Action:

@@ -99,6 +99,11 @@ class FieldAction(Action):
         self.factors = frozenset[int]().union(*of) if all(of) else frozenset()
         self.beside = tuple(name for _, action in parts for name in action.beside)
 
+    @property
+    def remark(self) -> str | None:
+        """Every part's."""
+        return "; ".join(said for _, action in self.parts if (said := action.remark) is not None) or None
+
     def check(self, shape: tuple[int, ...]) -> str | None:
         """Every part has to fit; what computes with other leaves moves values along one axis, and nothing else."""
         field = self.parts[0][0].field

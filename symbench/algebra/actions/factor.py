@@ -29,6 +29,11 @@ class FactorAction(Action):
         self.beside = action.beside
         self.factors = frozenset({number})
 
+    @property
+    def remark(self) -> str | None:
+        """The factor's."""
+        return self.action.remark
+
     def own(self, g: Tensor) -> Tensor:
         """The factor's part of the product's elements."""
         return self.group.split(g)[self.number]

@@ -135,6 +135,10 @@ class Field(ABC):
         """What is left at each place of the shape of one sample."""
         return tuple(shape[self.before : len(shape) - self.behind])
 
+    def grid_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """How many places the grid has along each axis, of one sample's shape; empty where there is no grid."""
+        return tuple(shape[len(shape) - self.behind :]) if self.behind else ()
+
     @property
     def grid(self) -> Grid | None:
         """The grid that it stands on, if it does."""

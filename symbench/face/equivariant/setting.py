@@ -39,6 +39,7 @@ class Setting:
     on: Field
     fields: Mapping[str, Field]
     moves: Mapping[str, Action]
+    frame: tuple[int, ...] = ()
 
     @classmethod
     def of(
@@ -62,7 +63,9 @@ class Setting:
         _check_options(name, options)
         shapes = {leaf: tuple(x.shape[1:]) for leaf, x in leaves.items()}
         built, _ = keeping_grids(groups.load(name, options), known, shapes, "inputs")
-        bare = cls(name, built, options, action, moved_axis(known, on), known, {})
+        frames = (field.grid_shape(shapes[leaf]) for leaf, field in known.items())
+        frame = next((each for each in frames if each), ())
+        bare = cls(name, built, options, action, moved_axis(known, on), known, {}, frame)
         moves = {leaf: bare.act(field, f"input {leaf!r}") for leaf, field in known.items()}
         if all(isinstance(move, TrivialAction) for move in moves.values()):
             got = f"no input is moved by {name}: {', '.join(f'{leaf!r} is {field}' for leaf, field in known.items())}"
@@ -84,7 +87,8 @@ class Setting:
             ConfigError: there is none.
         """
         try:
-            return actions.load(self.group, self.name, field, self.options, on=self.on, name=self.action)
+            framed = field.framed(self.frame)
+            return actions.load(self.group, self.name, framed, self.options, on=self.on, name=self.action)
         except ConfigError as error:
             raise ConfigError(
                 [replace(problem, where=problem.where or where) for problem in error.problems]

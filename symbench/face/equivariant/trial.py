@@ -89,6 +89,9 @@ class Trial:
 
     def _move(self, name: str, output: Output) -> Action:
         """The action on an output, checked against its shape."""
+        if output.field.value.unordered:
+            got = f"is {output.field}, a set in any order, and outputs are compared number by number here"
+            raise ConfigError(Problem(f"output {name!r}", got, "a suite, which compares sets of objects"))
         action = self.setting.act(output.field, f"output {name!r}")
         self._check_numbers(f"output {name!r}", output.value, action)
         moved = [leaf for leaf, move in self.setting.moves.items() if not isinstance(move, TrivialAction)]
@@ -122,7 +125,12 @@ class Trial:
             got = f"the model calls other submodules for f(g.x): {sorted(outputs.keys() ^ self.reference.keys())}"
             raise ConfigError(Problem("modules", got, "the same for every input"))
         for name, output in outputs.items():
-            yield name, output.value, self.moves[name].act(g[None], self.reference[name].value)[0]
+            action, before = self.moves[name], self.reference[name].value
+            moved, expected = output.value, action.act(g[None], before)[0]
+            inside = action.inside(g[None], before)
+            if inside is not None:  # nothing is known of what comes from beyond the frame
+                moved, expected = moved * inside[0].to(moved.device), expected * inside[0].to(expected.device)
+            yield name, moved, expected
 
     def _directions(self, seed: int) -> dict[str, Tensor]:
         """For every floating-point output of the model, a direction to differentiate along."""

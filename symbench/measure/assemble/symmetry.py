@@ -163,7 +163,7 @@ def _prepared(
         expected = "draw: shared" if sizes is None else "a group in one piece, or samples of one size"
         raise ImpossiblePair(Problem(where, got, expected))
     moved: dict[str, Action] = {}
-    frame = frame_of(on_field, shapes[entry.on])
+    frame = on_field.grid_shape(shapes[entry.on])
     names: dict[str, list[list[Any]]] = {}
     rows: list[actions.ActionRow] = []
     for leaf, field in dataset.fields.items():
@@ -201,11 +201,6 @@ def _prepared(
         except ConfigError as error:
             raise ImpossiblePair([replace(each, where=each.where or where) for each in error.problems]) from error
     return prepared
-
-
-def frame_of(field: Field, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape of the grid that a leaf of this shape stands on; empty where it stands on none."""
-    return shape[len(shape) - field.behind :] if field.behind else ()
 
 
 def _check_declarations(group: str, dataset: Dataset, lookup: Lookup, where: str) -> None:

@@ -145,7 +145,8 @@ def _reference(job: Job, output: Open, order: Sequence[int], scratch: Scratch) -
         weight = float(comparison.counts(samples).sum() / counts.sum())
         total += comparison.mean(values[None].double(), samples)[0] * weight
         square += comparison.square(values).sum().item()
-    remark = task.remark(taken)
+    said = [each for each in (task.remark(taken), action.remark) if each is not None]
+    remark = "; ".join(said) or None
     return replace(unmeasured, task=task, mean=total, square=square / len(order), remark=remark)
 
 
@@ -162,7 +163,7 @@ def _on_grid(job: Job, known: Reference) -> dict[str, Any]:
         got = f"output {task.output!r} stands on a grid, and every sample's own elements lose other places of it"
         remedy = "Say draw: shared in the symmetry's entry, or border: circular."
         raise ModelError(Problem(job.model.name, got, "elements that all samples share", remedy))
-    found: dict[str, Any] = {"rim": Rim(known.shape[len(known.shape) - field.behind :])}
+    found: dict[str, Any] = {"rim": Rim(field.grid_shape(known.shape))}
     if task.predicted(torch.zeros((1, *known.shape))) is not None:
         along = Over(Category(), field.places)
         found["names"] = job.prepared.action_on(Over(field.value, field.places) if task.renames else along)

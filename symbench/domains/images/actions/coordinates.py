@@ -169,6 +169,13 @@ class MoveBoxes(InFrame):
             )
         return None
 
+    @property
+    def remark(self) -> str | None:
+        """That boxes grow where they are turned obliquely."""
+        if not (self.value.hull and self._is_oblique()):
+            return None
+        return "boxes under oblique turns are those about the turned ones, which are larger (hull: true)"
+
     def _is_oblique(self) -> bool:
         return any(turns is None or not bool(exact(turns).all()) for turns in turns_of(self.group))
 
