@@ -40,10 +40,36 @@ def drawn(task: str, seed: int = 3) -> dict[str, Array]:
     if task == "multi-label":
         there = np.broadcast_to(rng.random((N, LABELS)) < 0.4, (K, N, LABELS))
         return {**shared, "label_scores": rng.normal(size=(K, N, LABELS)).astype("f4"), "label_targets": there}
+    if task == "segmentation":
+        return {**shared, **_maps(rng)}
+    if task == "detection":
+        return {**shared, **_boxes(rng)}
     prediction = np.where(rng.random((K, N)) < 0.6, target, rng.integers(CLASSES, size=(K, N)))
     right = {"correct": prediction == target, "target": np.broadcast_to(target, (K, N))}
     known = {} if task == "unlabelled" else right
     return {**shared, **known, "prediction": prediction, "confidence": rng.random((K, N))}
+
+
+def _maps(rng: np.random.Generator) -> dict[str, Array]:
+    """Of maps, some without a labelled place."""
+    there, said = rng.integers(9, size=(2, K, N, LABELS))
+    hits = np.minimum(there, rng.integers(5, size=there.shape))
+    labelled = rng.random((K, N)) < 0.9
+    counts = {"class_hits": hits, "class_there": there, "class_said": np.maximum(said, hits)}
+    shares = {"place_kept": rng.random((K, N)), "place_swapped": np.where(labelled, rng.random((K, N)), np.nan)}
+    rim = np.where(np.arange(8) < 5, rng.random((K, N, 8)).astype("f4"), np.nan)
+    right = np.where(labelled, rng.random((K, N)), np.nan)
+    return {**counts, **shares, "place_right": right, "places": np.full((K, N), 81.0), "rim_sq": rim}
+
+
+def _boxes(rng: np.random.Generator) -> dict[str, Array]:
+    """Of boxes, rows of which some are none."""
+    shape = (K, N, 4)
+    return {
+        "object_scores": rng.random(shape).astype("f4").round(1), "object_classes": rng.integers(-1, 2, size=shape),
+        "object_hits": rng.integers(1024, size=shape), "object_targets": rng.integers(-1, 2, size=(K, N, 3)),
+        "objects_kept": rng.random((K, N)),
+    }  # fmt: skip
 
 
 class Pieces:
@@ -78,6 +104,7 @@ class Pieces:
         averages = None if prediction is None else prediction[1][self.order]
         columns = {"output": ["out"] * N, "sample": 10 * self.order}
         averaged = {"averaged_prediction": averages, "loss_of_average": self.loss, "orbit_variance": self.loss}
+        averaged["consensus_agreement"] = None if self.loss is None else self.loss / (1 + self.loss)
         return pa.table(columns | {k: pa.array([None] * N if v is None else v) for k, v in averaged.items()})
 
     @property
@@ -113,16 +140,20 @@ def table(task: str) -> Observed:
     columns["valid"] = columns["valid"] == 1
     if task == "multi-label":
         columns["correct"] = ((columns["label_scores"] > 0) == columns["label_targets"]).mean(axis=-1)
+    if task == "segmentation":
+        right = columns["place_right"]
+        columns |= {"correct": np.nan_to_num(right), "valid": columns["valid"] & ~np.isnan(right)}
     known = reading(task, N).context
     beside = {name: getattr(known, name) for name in ("samples", "weights", "labels", "kinds", "strata", "task")}
     averaged = columns["prediction"][1] if "prediction" in columns else None
     half = columns["loss"][0] / 2 if "loss" in columns else None
-    means = {"averaged": averaged, "loss_of_average": half, "orbit_variance": half}
+    agreement = None if half is None else half / (1 + half)
+    means = {"averaged": averaged, "loss_of_average": half, "orbit_variance": half, "consensus_agreement": agreement}
     made: dict[str, Any] = {**columns, **beside, **means}
     return Observed(**made, null_limit_sq=1e-12, controls={}, facts={})
 
 
-TASKS = ["classification", "unlabelled", "multi-label", "embedding", "regression"]
+TASKS = ["classification", "unlabelled", "multi-label", "embedding", "regression", "segmentation", "detection"]
 CHOICES: dict[str, Any] = {
     "all": lambda seen: seen,
     "of one kind": lambda seen: seen.only("resampled"),

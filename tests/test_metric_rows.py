@@ -14,7 +14,7 @@ from symbench.algebra.metrics.rows import MetricRow, Role
 
 PACKAGE = ROOT / "symbench"
 WRITERS = {
-    "base/columns.py": {"loss", "parameters"},
+    "base/columns.py": {"loss", "parameters", "consensus_agreement"},
     "face/history.py": {"flops"},
     "measure/training/checkpoints.py": {
         "training_seconds", "training_samples", "training_steps", "training_steps_to_target", "training_flops",

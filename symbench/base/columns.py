@@ -82,6 +82,7 @@ COLUMNS = (
 )
 """The columns of the observations. To add one: write it in a task, put it here, and into ``Observed``."""
 SEEN = tuple(column.name for column in COLUMNS if column.seen)
+LISTS = tuple(column.name for column in COLUMNS if pa.types.is_list(column.type))
 
 OBSERVATIONS = pa.schema([column.field for column in COLUMNS])
 """One row per (control, output, sample, element). ``control`` is null for the measurement itself.

@@ -1,4 +1,7 @@
-"""How often the model is right, over the orbit. Of several labels, the share of a sample's labels that are right."""
+"""How often the model is right, over the orbit.
+
+Of several labels, or of the places of a map, the share of a sample's that are right.
+"""
 
 from __future__ import annotations
 
@@ -136,6 +139,8 @@ def _counted(seen: Observed, found: Found) -> Mapping[str, Piece] | Value:
         return NO_LABELS
     if seen.label_scores is not None:
         return Value(None, reason="samples are not right or wrong as a whole: they have several labels")
+    if seen.place_right is not None:
+        return Value(None, reason="samples are not right or wrong as a whole: they have several places")
     k = seen.valid[1:].sum(axis=0)
     right = (seen.correct[1:] * seen.valid[1:]).sum(axis=0)  # K - s_i
     with np.errstate(invalid="ignore"):
@@ -152,7 +157,7 @@ def _worst_of_m(known: Context, found: Found) -> list[Value]:
     return [Value.of(Mean(found["shares"], found["enough"]))]
 
 
-worst_of_m = Folded(_worst_of_m, (_counted,), (*RIGHT, "label_scores"))
+worst_of_m = Folded(_worst_of_m, (_counted,), (*RIGHT, "label_scores", "place_right"))
 """``mean_i C(K - s_i, m) / C(K, m)`` for m = 5, s_i of the K moved copies of sample i being wrong.
 
 The same adversary with m draws without repetition: comparable between different K. K counts the elements that keep
@@ -162,7 +167,7 @@ the sample's label.
 
 def _averaged(seen: Observed, found: Found) -> Mapping[str, Piece] | Value:
     del found
-    if seen.target is None and seen.label_targets is None:
+    if seen.target is None and seen.label_targets is None and seen.place_right is None:
         return NO_LABELS
     if seen.averaged is None or seen.target is None:
         return Value(None, reason="averages are over all elements of a cell, and of class scores")
@@ -175,7 +180,7 @@ def _averaged_accuracy(known: Context, found: Found) -> list[Value]:
     return [mean_of_some(found["right"], found["some"])]
 
 
-averaged_accuracy = Folded(_averaged_accuracy, (_averaged,), ("target", "valid", "label_targets"))
+averaged_accuracy = Folded(_averaged_accuracy, (_averaged,), ("target", "valid", "label_targets", "place_right"))
 """Accuracy of the output averaged over the orbit (test-time averaging): what symmetrising would buy.
 
 Averaged over the elements that keep the label.
@@ -184,12 +189,18 @@ Averaged over the elements that keep the label.
 
 def _excluded(seen: Observed, found: Found) -> Mapping[str, Piece] | Value:
     del found
-    return NO_LABELS if seen.correct is None else {"pairs": Total((~seen.valid[seen.weights > 0]).sum())}
+    if seen.correct is None:
+        return NO_LABELS
+    left_out = ~seen.valid if seen.place_right is None else ~seen.valid & ~np.isnan(seen.place_right)
+    return {"pairs": Total(left_out[seen.weights > 0].sum())}
 
 
 def _excluded_pairs(known: Context, found: Found) -> list[Value]:
     return [Value(float(found["pairs"]), n=known.n)]
 
 
-excluded_pairs = Folded(_excluded_pairs, (_excluded,), RIGHT)
-"""How many (sample, element) pairs leave accuracy, because the element changes the label (6 and 9)."""
+excluded_pairs = Folded(_excluded_pairs, (_excluded,), (*RIGHT, "place_right"))
+"""How many (sample, element) pairs leave accuracy, because the element changes the label (6 and 9).
+
+Maps without a labelled place leave it too, and are not counted here.
+"""

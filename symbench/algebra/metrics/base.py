@@ -45,7 +45,9 @@ class Context:
         facts: of the model: parameters, flops and times.
         remarks: what is said of facts, by their names.
         passes: throughput passes of the model on this dataset, those of one hardware.
-        task: ``classification``, ``binary``, ``multi-label``, ``embedding`` or ``regression``.
+        task: ``classification``, ``binary``, ``multi-label``, ``embedding``, ``regression``, ``segmentation``,
+            ``detection`` or ``keypoints``.
+        classes: what classes are called, by their numbers; empty where nobody said.
         classes_move: the group permutes the classes.
         cell_samples: how many samples the whole cell has, where these are some of them.
         unit: of the output; ``output`` where it is declared to have none.
@@ -76,6 +78,7 @@ class Context:
     remarks: Mapping[str, str] = field(default_factory=dict)
     passes: Sequence[PassRecord] = ()
     task: str = "classification"
+    classes: Sequence[str] = ()
     classes_move: bool = False
     cell_samples: int | None = None
     unit: str = "output"
@@ -222,6 +225,15 @@ class Observed(Context):
         if self.label_scores is not None:
             return (self.label_scores > 0).astype(np.float64)
         return None if self.prediction is None else self.prediction[..., None]
+
+    @property
+    def kept(self) -> Array | None:
+        """The share of what is predicted of each moved sample that is as it was unmoved, ``(k - 1, n)``."""
+        predictions = self.predictions
+        if predictions is None:
+            return None if self.place_kept is None else self.place_kept[1:]
+        found: Array = (predictions[1:] == predictions[0]).mean(axis=-1)
+        return found
 
     def element(self, k: int, *names: str) -> Observed:
         """The observations of one element, ``(1, n)``."""

@@ -1,4 +1,4 @@
-"""Whether predictions stay the same, right or wrong. Of several labels, the share of them that do."""
+"""Whether predictions stay the same, right or wrong. Of several labels or places, the share of them that do."""
 
 from __future__ import annotations
 
@@ -12,25 +12,39 @@ from symbench.algebra.metrics.folds import Each, Folded, Found, Piece, Total
 from symbench.algebra.statistics import Array, Mean, Ratio
 
 NO_CLASSES = Value(None, reason="no class predictions")
-PREDICTED = ("prediction", "label_scores")
+OF_PLACES = Value(None, reason="predictions are of places, and not of samples")
+PREDICTED = ("prediction", "label_scores", "place_kept")
 
 
 def _kept(seen: Observed, found: Found) -> Mapping[str, Piece] | Value:
     """For each sample the share of elements under which it is predicted as it is unmoved."""
     del found
-    predictions = seen.predictions
-    return NO_CLASSES if predictions is None else {"same": Each(same(predictions).mean(axis=0))}
+    if seen.kept is None:
+        return NO_CLASSES
+    means, some = mean_of_known(seen.kept)
+    return {"same": Each(means), "comparable": Each(some)}
 
 
-def same(predictions: Array) -> Array:
-    """The share of what is predicted that is as it was unmoved, ``(k - 1, n)``, of ``(k, n, labels)``."""
-    found: Array = (predictions[1:] == predictions[0]).mean(axis=-1)
-    return found
+def mean_of_known(values: Array) -> tuple[Array, Array]:
+    """The mean over elements of what is a number, for each sample of ``(k, n)``, and whether there is any: an element
+    may leave no place of a sample in its frame."""
+    known = ~np.isnan(values)
+    means: Array = np.where(known, values, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    some: Array = np.asarray(known.any(axis=0))
+    return means, some
+
+
+def _known(values: Array, some: Array) -> Value:
+    """The mean over the samples of which something can be compared."""
+    return Value.of(Mean(values, None if some.all() else some)) if some.any() else NOTHING_LEFT
+
+
+NOTHING_LEFT = Value(None, reason="elements leave no place in its frame")
 
 
 def _consistency(known: Context, found: Found) -> list[Value]:
     del known
-    return [Value.of(Mean(found["same"]))]
+    return [_known(found["same"], found["comparable"])]
 
 
 consistency = Folded(_consistency, (_kept,), PREDICTED)
@@ -39,7 +53,7 @@ consistency = Folded(_consistency, (_kept,), PREDICTED)
 
 def _flip_rate(known: Context, found: Found) -> list[Value]:
     del known
-    return [Value.of(Mean(1 - found["same"]))]
+    return [_known(1 - found["same"], found["comparable"])]
 
 
 flip_rate = Folded(_flip_rate, (_kept,), PREDICTED)
@@ -53,9 +67,10 @@ def _right(seen: Observed, found: Found) -> Mapping[str, Piece] | Value:
 
 def _consistency_correct(known: Context, found: Found) -> list[Value]:
     del known
-    if not found["right"].any():
+    right = found["right"] & found["comparable"]
+    if not right.any():
         return [Value(None, reason="no sample is right as it is")]
-    return [Value.of(Mean(found["same"], found["right"]))]
+    return [Value.of(Mean(found["same"], right))]
 
 
 consistency_correct = Folded(_consistency_correct, (_kept, _right), (*PREDICTED, "correct"))
@@ -94,13 +109,18 @@ def _by_label(seen: Observed, found: Found) -> Mapping[str, Piece] | Value:
     """The same, samples of one label being a group."""
     del found
     if seen.prediction is None:
-        return NO_CLASSES if seen.label_scores is None else Value(None, reason="samples have several labels")
+        return _unpredicted(seen) if seen.label_scores is None else Value(None, reason="samples have several labels")
     return NO_LABELS if seen.target is None else _reference(seen, seen.target[0])
 
 
 def _reference(seen: Observed, group: Array) -> Mapping[str, Piece] | Value:
     predictions = seen.predictions
-    return NO_CLASSES if predictions is None else {"reference": Each(predictions[0].T), "group": Each(group)}
+    return _unpredicted(seen) if predictions is None else {"reference": Each(predictions[0].T), "group": Each(group)}
+
+
+def _unpredicted(seen: Observed) -> Value:
+    """Why no class is predicted of samples."""
+    return NO_CLASSES if seen.place_kept is None else OF_PLACES
 
 
 def _kinds(found: Found) -> Found:
@@ -142,7 +162,7 @@ def _in_groups(seen: Observed, found: Found, group: Array) -> Mapping[str, Piece
     """What chance is made of: how frequent what is predicted of a sample moved is among the samples of its group as
     they are, ``(labels, n)``; how often each kind is predicted of moved samples; and how often predictions change."""
     if (predictions := seen.predictions) is None:
-        return NO_CLASSES
+        return _unpredicted(seen)
     at, known = _kinds_of(found, predictions[1:], group)
     return {
         "frequency": Each(np.where(known, found["shares"][at], 0.0).mean(axis=0).T),

@@ -11,11 +11,14 @@ Better = Literal["higher", "lower", "neither"]
 Scope = Literal["symmetry", "control", "model"]
 Floor = Literal["error", "deviation", "behaviour", "reference", "place"]
 Scale = Literal["percent", "fraction", "scientific", "count", "seconds", "rate", "memory"]
-Shown = Literal["table", "ranking", "glance", "curve", "comparison", "baseline", "costs", "split", "generators"]
+Shown = Literal[
+    "table", "ranking", "glance", "curve", "comparison", "baseline", "costs", "split", "generators", "classes"
+]  # fmt: skip
 Role = Literal[
     "as it is", "orbit mean", "worst case", "worst element", "each element", "chance", "predicted classes",
     "retrieval", "deviation", "exactness", "the model's share", "resampling's share", "layer", "excluded pairs",
     "size", "operations", "time", "speed", "ceiling", "adding up", "rounding", "worst place",
+    "overlap at each element", "worst overlap", "precision at each element", "worst precision", "rim", "inside",
 ]  # fmt: skip
 """What sentences and figures of their own are made from, each the part of one metric."""
 
@@ -66,6 +69,7 @@ class MetricRow(Row):
             ``ranking``: models are ordered by the first of these that their outputs have. ``glance``: likewise the
             number of the page's first table. ``curve``: a panel over the size of elements. ``comparison``: of two
             runs. ``baseline``: the JSON that reviewers see. ``costs``, ``split``, ``generators``: these tables.
+            ``classes``: the table of single classes.
         role: which part it has in the report's own sentences and figures.
         per_element: it has estimates for single elements or generators only, so that a rule without ``element:``
             takes all of them.

@@ -15,15 +15,17 @@ from symbench.algebra.statistics.single import mean
 
 @dataclass(frozen=True)
 class LargestMean(Sampled):
-    """The largest of several means of values that nothing bounds.
+    """The largest of several means of values that nothing bounds, or 1 minus it.
 
     Attributes:
         values: ``(k, n)``; those that do not count are not looked at.
         valid: bool ``(k, n)``: the samples that count for each; each element has one.
+        complement: 1 minus the largest: the least of several Dice scores, of which values are what is lost.
     """
 
     values: Array
     valid: Array
+    complement: bool = False
 
     @classmethod
     def of(cls, values: Array, valid: Array) -> LargestMean:
@@ -48,7 +50,8 @@ class LargestMean(Sampled):
     @property
     def estimate(self) -> float:
         """The value."""
-        return float(self.numbers.mean(axis=1).max())
+        largest = float(self.numbers.mean(axis=1).max())
+        return 1 - largest if self.complement else largest
 
     @property
     def samples(self) -> int:
@@ -62,15 +65,21 @@ class LargestMean(Sampled):
 
     def interval(self, *, seed: int, level: float = LEVEL, resamples: int = RESAMPLES) -> Interval:
         """See :func:`largest_mean`."""
-        return largest_mean(self.numbers, seed=seed, level=level, resamples=resamples)
+        found = largest_mean(self.numbers, seed=seed, level=level, resamples=resamples)
+        if not self.complement:
+            return found
+        low, high = (None if end is None else 1 - end for end in (found.high, found.low))
+        return Interval(self.estimate, low, high, found.n)
 
     def scaled(self, factor: float) -> tuple[Sampled, float]:
         """See :meth:`Sampled.scaled`; factors are not negative."""
-        return LargestMean(self.values * factor, self.valid), 0.0
+        more = factor - 1 if self.complement else 0.0  # factor (1 - m) = (1 - factor m) + (factor - 1)
+        return LargestMean(self.values * factor, self.valid, self.complement), more
 
     def influence(self) -> Array:
         """How much each sample moves the value, times n: that of the worst mean, by the envelope theorem."""
-        return Mean(self.numbers[self.worst], bounded=False).influence()
+        influence = Mean(self.numbers[self.worst], bounded=False).influence()
+        return -influence if self.complement else influence
 
 
 def largest_mean(values: Array, *, seed: int, level: float = LEVEL, resamples: int = RESAMPLES) -> Interval:

@@ -22,6 +22,7 @@ from symbench.measure.evaluate.examined import Controls
 from symbench.measure.evaluate.gallery import Worst, rendered, worst_first, worst_of
 from symbench.measure.evaluate.job import Job, kinds, kinds_of
 from symbench.measure.evaluate.modes import said_of_mode
+from symbench.measure.evaluate.named import named_classes
 from symbench.measure.evaluate.part import DEVIATIONS
 from symbench.measure.evaluate.reference import Reference
 from symbench.measure.evaluate.rows import one_each
@@ -335,6 +336,7 @@ def describe_output(job: Job, reference: Reference, order: Sequence[int]) -> dic
     return {
         **reference.task.describe(),
         **({"remark": reference.remark} if reference.remark is not None else {}),
+        **named_classes(job, reference),
         **({"others": len(reference.others(job.exact))} if reference.task.looks_around else {}),
         **(
             {"by_place": reference.by_place.describe(reference.by_place.at.counts(order))}

@@ -70,8 +70,9 @@ def with_controls(seen: Kind, rows: pd.DataFrame, record: CellRecord, output: st
             came["place"] = unit_of(seen)[0] * came["deviation"] / seen.per_sample ** (1 if seen.extensive else 0.5)
         if null > 0:
             came["error"] = 3 * (largest / null) ** 0.5
-    changed = [_changed(seen, known[name], before) for name in ("repeat", "re-batch") if name in known]
-    if changed and before is not None:
+    kept = [_as_before(seen, known[name], before) for name in ("repeat", "re-batch") if name in known]
+    changed = [float(1 - np.nanmean(each)) for each in kept if each is not None]
+    if changed:
         came["behaviour"] = max(changed)
     for control, name in (("suite dtype", "e32"), ("float64", "e64")):
         if control in known and known[control]["unrelated_sq"].mean() > 0:
@@ -174,12 +175,6 @@ def _layers(known: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, Array]]:
     return found
 
 
-def _changed(seen: Context, rows: pd.DataFrame, before: Array | None) -> float:
-    """The share of control samples whose prediction is not that of the identity pass."""
-    kept = _as_before(seen, rows, before)
-    return 0.0 if kept is None else float(1 - kept.mean())
-
-
 def _as_before(seen: Context, rows: pd.DataFrame, before: Array | None) -> Array | None:
     """Of each row of a control the share of what is predicted that the identity pass predicts too, ``(rows,)``.
 
@@ -188,6 +183,8 @@ def _as_before(seen: Context, rows: pd.DataFrame, before: Array | None) -> Array
         rows: of a control.
         before: what the identity pass predicts, ``(labels, n)``; None where it predicts no classes.
     """
+    if rows["place_kept"].notna().any():  # of places, which the control compared itself
+        return rows["place_kept"].to_numpy(dtype=np.float64)
     several = seen.task == "multi-label"
     column = "label_scores" if several else "prediction"
     if before is None or rows[column].isna().any():

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from symbench.algebra.fields import Classes
 from symbench.algebra.metrics.base import Context, Observed
 from symbench.algebra.statistics import Array
-from symbench.base.columns import AVERAGED, SEEN
+from symbench.base.columns import AVERAGED, LISTS, SEEN
 from symbench.base.passes import PassRecord
 from symbench.base.records import CellRecord
 
@@ -103,6 +103,7 @@ class Reading:
             facts=record.facts,
             remarks=record.remarks,
             task=output["task"],
+            classes=tuple(output.get("classes", ())),
             classes_move=output.get("field") == Classes.kind,
             cell_samples=record.samples,
             unit=output.get("unit", "output"),
@@ -131,7 +132,7 @@ class Reading:
 
     def _read(self, names: Sequence[str]) -> list[str]:
         """Those of the columns that hold anything, and what the others are made from or go with."""
-        labels = {"label_scores", "label_targets"} if "correct" in names else set()
+        labels = {"label_scores", "label_targets", "place_right"} if {"correct", "valid"} & set(names) else set()
         return [name for name in SEEN if name in self._held and name in {*names, *labels, "valid", "deviation_sq"}]
 
     def _tile(self, table: pa.Table, names: Sequence[str]) -> Observed:
@@ -147,7 +148,7 @@ class Reading:
             )
         if not (sample.reshape(shape) == sample[: shape[1]]).all():
             raise AssertionError(f"{self.record.key}: elements of other samples")
-        arrays = {name: _array(table[name], order, shape) for name in self._read(names)}
+        arrays = {name: _array(table[name], order, shape, self._lengths.get(name)) for name in self._read(names)}
         return self._observed(sample[: shape[1]], arrays)
 
     def _observed(self, samples: Array, arrays: Mapping[str, Array]) -> Observed:
@@ -160,9 +161,11 @@ class Reading:
         scores, targets = known["label_scores"], known["label_targets"]
         if scores is not None and targets is not None:  # of several labels: the share that is right
             known["correct"] = ((scores > 0) == targets).mean(axis=-1)
+        known["valid"] = known["valid"] == 1
+        if (right := known["place_right"]) is not None:  # a map without a labelled place is neither right nor wrong
+            known["correct"], known["valid"] = np.nan_to_num(right), known["valid"] & ~np.isnan(right)
         every, averaged = self._orbits
         known |= {name: values[np.searchsorted(every, samples)] for name, values in averaged.items()}
-        known["valid"] = known["valid"] == 1
         beside = {name: value for name, value in vars(self.context).items() if name != "samples"}
         return Observed(**known, **beside, samples=samples)
 
@@ -180,15 +183,20 @@ class Reading:
         return self._block[2].element(k - self._block[1])
 
     @cached_property
-    def _labels(self) -> int:
-        """How many labels a sample has, where it has several."""
-        table = next(iter(self.cells.tiles(self.record.key, self.output, ["label_scores"])))
-        return len(table["label_scores"][0]) if "label_scores" in self._held else 0
+    def _lengths(self) -> dict[str, int]:
+        """How long the lists of each column are that holds lists: all of one are of one length."""
+        lists = [name for name in LISTS if name in self._held]
+        found = dict[str, int]()
+        for table in self.cells.tiles(self.record.key, self.output, lists) if lists else ():
+            known = {name: pc.max(pc.list_value_length(table[name])).as_py() for name in lists}
+            found |= {name: length for name, length in known.items() if length is not None}
+            if len(found) == len(lists):
+                break
+        return found
 
     def _width(self, names: Sequence[str]) -> int:
         """The numbers that stand under the names for one sample and element."""
-        read = self._read(names)
-        return len(read) + (self._labels * len(read) if {"label_scores", "label_targets"} & set(read) else 0)
+        return sum(self._lengths.get(name, 1) for name in self._read(names))
 
     def blocks(self, names: Sequence[str], width: int) -> Iterator[Observed]:
         """So many elements after the others, each with all samples in ascending order."""
@@ -221,11 +229,12 @@ def outputs_of(cells: Cells, record: CellRecord) -> Iterator[Reading]:
         yield Reading(cells, record, output)
 
 
-def _array(column: pa.ChunkedArray, order: Array | None, shape: tuple[int, int]) -> Array:
-    """A column as float64 ``(k, n)``, or ``(k, n, labels)`` where it holds lists; NaN where nothing is in it."""
-    if pa.types.is_list(column.type):
+def _array(column: pa.ChunkedArray, order: Array | None, shape: tuple[int, int], length: int | None) -> Array:
+    """A column as float64 ``(k, n)``, or ``(k, n, length)`` where it holds lists; NaN where nothing is in it."""
+    if length is not None:
+        values: Array = np.full((len(column), length), np.nan)
         flat = column.combine_chunks().flatten().cast(pa.float64()).to_numpy(zero_copy_only=False)
-        values: Array = flat.reshape(len(column), -1)
+        values[pc.is_valid(column).to_numpy()] = flat.reshape(-1, length)
     else:
         values = column.cast(pa.float64()).to_numpy()
     return (values if order is None else values[order]).reshape(*shape, *values.shape[1:])
