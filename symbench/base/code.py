@@ -21,7 +21,7 @@ from typing import Any
 
 from symbench.base.errors import ConfigError, Problem, SymbenchError, described, near_miss, quoted
 from symbench.base.identity import LOADED_AS, source_files
-from symbench.base.identity.origins import file_of
+from symbench.base.identity.origins import made_from
 from symbench.base.paths import beside, is_file
 
 LONGEST = 300
@@ -182,10 +182,8 @@ class Code:
 def _load_file(file: Path) -> ModuleType:
     """Run a file as a module. Its folder stays on the path, for imports that come as late as ``forward``."""
     sources = source_files(file)
-    files = set(sources.values())
-    for name, module in list(sys.modules.items()):  # an edited neighbour, or one of the same name elsewhere
-        if name in sources or file_of(module) in files:
-            del sys.modules[name]
+    for name in made_from(sources.values()).union(sources):  # an edited neighbour, or one of the same name elsewhere
+        sys.modules.pop(name, None)
     folder = str(file.parent)
     if folder in sys.path:
         sys.path.remove(folder)

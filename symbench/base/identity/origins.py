@@ -11,6 +11,7 @@ import re
 import stat
 import sys
 import sysconfig
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -110,9 +111,33 @@ def installed(top: str) -> Distribution | None:
 
 def file_of(module: object) -> Path | None:
     """The file that a loaded module was made from; None where there is none, as for namespaces and lazy ones."""
+    name = _named(module)
+    return Path(name).resolve() if name is not None and Path(name).is_absolute() else None
+
+
+def made_from(files: Iterable[Path]) -> set[str]:
+    """The names of the loaded modules that were made from one of these files, by whatever path."""
+    # by what the system tells files by: to resolve the paths of thousands of modules takes a third of a second
+    numbers = {_number(str(file)) for file in files} - {None}
+    return {name for name, module in list(sys.modules.items()) if _number(_named(module)) in numbers}
+
+
+def _named(module: object) -> str | None:
+    """The path that a module says it was made from."""
     # vars() and not getattr: a module with a ``__getattr__`` of its own answers what it likes, or imports something.
     name = vars(module).get("__file__") if hasattr(module, "__dict__") else None
-    return Path(name).resolve() if isinstance(name, str) and Path(name).is_absolute() else None
+    return name if isinstance(name, str) else None
+
+
+def _number(file: str | None) -> tuple[int, int] | None:
+    """By what the system tells a file from others, whatever paths lead to it; None where there is none."""
+    if file is None or not os.path.isabs(file):  # noqa: PTH117
+        return None
+    try:
+        status = os.stat(file)  # noqa: PTH116
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino
 
 
 @functools.cache
@@ -155,8 +180,8 @@ def _loaded_files(site: Path, path: tuple[str, ...], modules: tuple[str, ...]) -
     prefixes = (f"{site}/", *(f"{folder}/" for folder in path if folder and Path(folder).resolve() == site))
     files: dict[str, None] = {}
     for module in map(sys.modules.get, modules):
-        file = vars(module).get("__file__") if hasattr(module, "__dict__") else None
-        if isinstance(file, str) and file.startswith(prefixes):
+        file = _named(module)
+        if file is not None and file.startswith(prefixes):
             below = next(file.removeprefix(prefix) for prefix in prefixes if file.startswith(prefix))
             files[below] = None
     return list(files)
