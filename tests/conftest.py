@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import shutil
@@ -65,6 +66,13 @@ def _private_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         del os.environ["SYMBENCH_CACHE_DIR"]
     else:
         os.environ["SYMBENCH_CACHE_DIR"] = before
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _libraries_are_no_garbage() -> None:
+    """All is imported by now: what runs collect of their own is looked for among what they made, and not in that."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
