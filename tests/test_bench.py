@@ -123,7 +123,7 @@ def test_a_part_that_is_not_there_is_a_sentence() -> None:
 @pytest.mark.slow
 def test_the_case_for_a_gpu_runs_on_a_processor(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "bench.gpu", "--device", "cpu", "--samples", "8", "--elements", "3"]
-    command += ["--side", "33", "--batch", "4"]
+    command += ["--side", "33", "--batch", "4", "--seconds", "0.1"]
     done = subprocess.run(command, cwd=ROOT / "tests", capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("resnet18 at 33, 8 x 3 rotations: ") == 4

@@ -34,7 +34,7 @@ from symbench.measure.store import PART
 GIB = 1 << 30
 START_UP = 6.0
 """Seconds that a process may take before it measures anything, where the case is so small that they count."""
-ROUNDS, ROUND_SECONDS = 3, 4.0
+ROUNDS = 3
 FOUND = "found.json"
 SUITE = """\
 version: 1
@@ -60,6 +60,7 @@ class Case:
         whole: the limit of the whole run; None where it is too short to tell.
         loop: the limit of the element loop, likewise.
         free: seconds of the whole run that are not counted.
+        seconds: how long each round of bare passes takes.
     """
 
     samples: int
@@ -71,6 +72,7 @@ class Case:
     whole: float | None = None
     loop: float | None = None
     free: float = 0.0
+    seconds: float = 4.0
 
     def __str__(self) -> str:
         size = f"{self.samples:,} x {self.elements} rotations"
@@ -136,7 +138,7 @@ def bare(case: Case) -> float:
         module(images)
         synchronise(case.device)
         start, count = time.perf_counter(), 0
-        while time.perf_counter() - start < ROUND_SECONDS:
+        while time.perf_counter() - start < case.seconds:
             for _ in range(8):
                 module(images)
             synchronise(case.device)
@@ -224,7 +226,7 @@ def covered(spans: Sequence[tuple[float, float]]) -> float:
     return total
 
 
-OPTIONS = {"samples": int, "elements": int, "side": int, "model": str, "batch": int, "device": str}
+OPTIONS = {"samples": int, "elements": int, "side": int, "model": str, "batch": int, "device": str, "seconds": float}
 
 
 def main() -> None:
