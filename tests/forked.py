@@ -7,6 +7,7 @@ for a pipe that nobody reads, ``closed``, or ``full`` for a disk that is.
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import os
@@ -65,6 +66,8 @@ def child(arguments: list[str], streams: dict[str, str], folder: str, *, taken: 
 
 
 def main() -> None:
+    gc.collect()
+    gc.freeze()  # what all forks share is not looked through by each of them, nor copied
     print("ready", flush=True)
     for line in sys.stdin:
         asked: dict[str, Any] = json.loads(line)
