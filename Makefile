@@ -21,7 +21,8 @@ STAMP := $(VENV)/.installed-$(KEY)-$(shell sha256sum pyproject.toml | cut -c1-8)
 
 WORKERS ?= 2
 # one thread each: more would wait for one another
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+# and files in the order of tests/conftest.py, not those with most tests first
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # groups and actions, numbers and statistics, suites and the store: what needs no run
 QUICK := architecture actions groups similarity lie metrics label_metrics statistics bounded tasks targets suite store \

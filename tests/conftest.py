@@ -38,6 +38,17 @@ MAY_SKIP = (
 """Reasons for which a test may be skipped in CI. Any other fails the run."""
 
 
+LONGEST = ("quick", "operating", "coverage", "devices", "browser", "exact_models", "readme", "margins", "throughput")
+"""Files of tests that take longest and come first: one that is begun last keeps one process busy alone. The README's
+commands wait for the quick suite, and so do not follow it at once."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take longest come first, the others as they are."""
+    order = {f"test_{name}": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Fail a CI run in which something was skipped that is not on the list."""
     del config
