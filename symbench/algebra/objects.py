@@ -12,7 +12,6 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 EDGES, SCORE, CLASS = slice(0, 4), 4, 5
@@ -89,6 +88,8 @@ def apart(some: np.ndarray, others: np.ndarray, order: int = 1) -> float:
         others: ``(l, 6)``.
         order: 1: the mean cost; 2: the mean square, whose root is rounding where the two are equal but for that.
     """
+    from scipy.optimize import linear_sum_assignment  # a quarter of a second that few runs need
+
     a, b = (rows[rows[:, CLASS] >= 0] for rows in (some, others))
     larger = max(len(a), len(b))
     if not larger or not min(len(a), len(b)):

@@ -15,7 +15,7 @@ from itertools import combinations
 from typing import Literal, get_args
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from symbench.algebra.statistics.bootstrap import MOST_DEFINED, RESAMPLES, quantiles
 from symbench.algebra.statistics.interval import LEVEL, Array, Interval
@@ -90,7 +90,7 @@ def two_level(
     tail = (1 - level) / 2
     limits = quantiles(known["both"] - theta, tail, 1 - tail)
     seen = float(known["both"].var())
-    wider = (total / seen) ** 0.5 * stats.t.isf(tail, degrees) / stats.norm.isf(tail) if seen > 0 else 1.0
+    wider = (total / seen) ** 0.5 * special.stdtrit(degrees, tail) / special.ndtri(tail) if seen > 0 else 1.0
     # Never narrower than the draws: with an interaction of replicas and samples these hold more than both margins.
     low, high = theta + limits * max(1.0, float(wider))
     return Spread(Interval(theta, float(low), float(high), n), between**0.5, within**0.5, float(degrees))
@@ -188,7 +188,7 @@ def _limits(theta: float, drawn: Array, of_members: Varied, of_cells: float, n: 
         ends = theta if whole == 0 and n >= FEWEST_SAMPLES else None
         return Interval(theta, ends, ends, n)
     degrees = whole**2 / (of_members.variance**2 / of_members.degrees + by_sample**2 / (n - 1))
-    half = float(stats.t.isf((1 - level) / 2, degrees)) * whole**0.5
+    half = -float(special.stdtrit(degrees, (1 - level) / 2)) * whole**0.5
     return Interval(theta, theta - half, theta + half, n)
 
 

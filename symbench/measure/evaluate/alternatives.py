@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from symbench.algebra.actions.base import Action, TrivialAction
@@ -264,6 +263,8 @@ def _permutations(group: Group, pairs: Sequence[Pair]) -> Fitted | None:
 
 def _assigned(pair: Pair) -> Tensor:
     """Which number of ``f(x)`` stands at each place of ``f(g.x)``, ``(d,)``."""
+    from scipy.optimize import linear_sum_assignment  # a quarter of a second that few runs need
+
     a, b = (values.detach().cpu().double() for values in (pair.moved, pair.unmoved))
     cost = (a[:, :, None] - b[:, None, :]).square().sum(0)
     return torch.from_numpy(linear_sum_assignment(cost.numpy())[1]).long()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy import stats
+from scipy import special
 
 from symbench.algebra.controls import DECLARED
 from symbench.base.records import FindingRecord
@@ -240,4 +240,4 @@ def beyond_chance(gain: np.ndarray) -> bool:
     if (gain > 0).all() and 0.5**n <= CHANCE:
         return True
     spread_of = float(gain.std(ddof=1)) / n**0.5
-    return float(gain.mean()) > float(stats.t.ppf(1 - CHANCE, n - 1)) * spread_of
+    return float(gain.mean()) > float(special.stdtrit(n - 1, 1 - CHANCE)) * spread_of
