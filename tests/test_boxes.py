@@ -172,3 +172,25 @@ def test_a_suite_of_detectors_by_hand(case: CaseOf) -> None:  # one run for all 
         assert (rows[rows["control"].isin(floors)]["deviation_sq"] == 0).all(), (model, symmetry)
         if model == "constant" and symmetry == "turns":
             assert "in units of a frame" in (cell.controls["geometry"] or "")
+
+
+def test_a_detector_of_torchvision_in_words(case: CaseOf) -> None:
+    boxes = case("boxes")
+    ran = boxes.symbench("run", boxes.path / "rcnn.yaml", "--results", boxes.results)
+    assert ran.code == 0, ran.err
+    assert "is taken for" not in ran.err, "that it returns boxes is known of its kind"
+    assert "rcnn: broken at any precision" in ran.out
+    assert "FLOPs without torchvision::nms, torchvision::roi_align, which torch cannot count" in ran.out
+    ((names, cell),) = records(boxes.results).items()
+    assert names == ("rcnn", "turns")
+    described = cell.outputs["boxes"]
+    assert described["measured_on"] == "sets of objects scored 0.5 or more"
+    rows = observed(boxes, "rcnn", "turns")
+    classes = np.stack(rows["object_classes"].tolist())
+    assert classes.shape == (4 * 8, 100)
+    assert set(np.unique(classes)) <= {-1, 0, 1}, "its labels are 1 and 2, and 0 is the background"
+    assert (classes >= 0).any()
+    assert boxes.estimate("equivariance_error", model="rcnn") > 0
+    assert (rows[rows["element"] == 0]["objects_kept"] == 1).all()
+    reported = boxes.symbench("report", "--results", boxes.results)
+    assert reported.code == 0, reported.err

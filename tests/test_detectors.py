@@ -14,10 +14,11 @@ from torchvision.models.detection.ssd import SSDHead
 
 from symbench.algebra.objects import NONE
 from symbench.base.errors import ConfigError, ModelError
+from symbench.domains.common.models.adapters import adapted
 from symbench.domains.common.models.base import Model
 from symbench.domains.common.models.detections import packed
 from symbench.domains.common.models.unanswered import Unanswered
-from symbench.domains.images.models.detection import Detector, Queries, TorchvisionDetector, detectors
+from symbench.domains.images.models.detection import Queries, TorchvisionDetector, detectors
 from symbench.fields import Boxes, Field, Keypoints, Undeclared
 
 BOXES = {"boxes": Boxes(most=3)}
@@ -116,10 +117,12 @@ def test_detectors_of_torchvision_return_what_they_return_by_themselves(name: st
             if hasattr(head, threshold):
                 setattr(head, threshold, 0.0)
     images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
-    wrapped = Detector(module).eval()
-    rows = Model(wrapped, wrapped.outputs)({"image": images})["boxes"]
     with torch.no_grad():
         own = module(list(images))
+    names = set(module.state_dict())
+    wrapped: Any = adapted(module)
+    assert set(wrapped.state_dict()) == names
+    rows = Model(wrapped, wrapped.outputs)({"image": images})["boxes"]
     assert any(len(each["boxes"]) for each in own)
     for mine, theirs in zip(rows, own, strict=True):
         real = theirs["labels"] > 0  # random weights may find the background too
@@ -137,7 +140,7 @@ def test_a_detector_of_torchvision_by_name() -> None:
     )
     built: Any = source.build(shape=(3, 32, 32), outputs=0)
     assert built.outputs == {"boxes": Boxes(most=100, first=1)}
-    assert built.module.head.classification_head.num_classes == 3, "two, and the background"
+    assert built.head.classification_head.num_classes == 3, "two, and the background"
     assert {"fasterrcnn_resnet50_fpn", "ssd300_vgg16", "retinanet_resnet50_fpn"} <= set(detectors())
     with pytest.raises(ConfigError, match="fcos_resnet50_fpn has no weights 'BEST', expected one of COCO_V1"):
         TorchvisionDetector("m", source.folder, None, "fcos_resnet50_fpn", "BEST", None).describe()

@@ -7,12 +7,13 @@ from symbench.domains.images.tables.figures import FIGURES
 from symbench.domains.images.tables.folders import FOLDERS
 from symbench.domains.images.tables.groups import GROUPS
 from symbench.domains.images.tables.labels import LABELS
-from symbench.domains.images.tables.models import MODELS
+from symbench.domains.images.tables.models import ADAPTERS, MODELS
 from symbench.domains.images.tables.places import PLACES
 from symbench.domains.images.tables.presets import PRESETS
 
 __all__ = [
     "ACTIONS",
+    "ADAPTERS",
     "DATASETS",
     "FAMILIES",
     "FIELDS_OF_VERSION_1",

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import detection, get_model, get_model_weights, list_models
 
-from symbench.algebra.fields import Boxes
+from symbench.algebra.fields import Boxes, declared
 from symbench.base.code import shortened
 from symbench.base.errors import ConfigError, ModelError, Problem, near_miss, one_of
 from symbench.domains.common.models.source import Description, Source, synonyms
@@ -25,21 +25,23 @@ FIRST = 1
 """torchvision's label of the first class; 0 is the background."""
 
 
-class Detector(nn.Module):
-    """A detector that takes a list of images, as those of torchvision do, and returns what it found in each.
+def detector(module: nn.Module) -> nn.Module:
+    """A detector that takes a list of images, as those of torchvision do: the same module, given a batch of them.
 
-    Args:
-        module: called with a list of ``(c, h, w)``.
+    It declares its ``outputs`` unless it does so itself: labels from 1, as torchvision counts. Its weights keep their
+    names.
     """
+    module.register_forward_pre_hook(_listed)
+    if declared(getattr(module, "outputs", None)) is None:
+        module.outputs = {"boxes": Boxes(most=max(MOST, _most_of(module)), first=FIRST)}  # type: ignore[assignment]
+    return module
 
-    def __init__(self, module: nn.Module) -> None:
-        super().__init__()
-        self.module = module
-        self.outputs = {"boxes": Boxes(most=max(MOST, _most_of(module)), first=FIRST)}
 
-    def forward(self, images: Tensor) -> Any:
-        """Of images ``(n, c, h, w)`` one mapping each, with boxes, scores and labels."""
-        return self.module(list(images))
+def _listed(module: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A batch of images as a list of them."""
+    del module
+    images, *others = given
+    return (list(images) if isinstance(images, Tensor) else images, *others)
 
 
 def _most_of(module: nn.Module) -> int:
@@ -79,9 +81,9 @@ class TorchvisionDetector(Source):
             warnings.filterwarnings("ignore", "The default weight initialization of", FutureWarning)
             if weights is None:
                 sized = {"num_classes": classes + FIRST} if classes else {}
-                return Detector(get_model(self.name, weights=None, weights_backbone=None, **sized))
+                return detector(get_model(self.name, weights=None, weights_backbone=None, **sized))
             try:
-                return Detector(get_model(self.name, weights=weights, progress=sys.stderr.isatty()))
+                return detector(get_model(self.name, weights=weights, progress=sys.stderr.isatty()))
             except (OSError, RuntimeError) as error:
                 got, remedy = f"{weights.name} cannot be had: {shortened(error)}", "Are you online?"
                 raise ModelError(Problem(self.where, got, None, remedy)) from error

@@ -11,6 +11,7 @@ from pydantic import model_validator
 from symbench.algebra.fields import Field, Grid, Logits
 from symbench.base.registry import Options
 from symbench.domains.common.models import ModelRow, Width
+from symbench.domains.common.models.adapters import AdapterRow
 
 
 class MlpOptions(Options):
@@ -156,6 +157,13 @@ class SteerableOptions(Options):
 CLASSIFIER: Mapping[str, Field] = {"logits": Logits()}
 MAPS: Mapping[str, Field] = {"masks": Logits().over(Grid("image"))}
 
+ADAPTERS = {
+    "detector": AdapterRow(
+        "symbench.domains.images.models.detection:detector",
+        "detectors like those of torchvision, which take a list of images and, to learn, targets",
+        takes=frozenset({"images", "targets"}),
+    ),
+}
 MODELS = {
     "mlp": ModelRow(
         "symbench.domains.images.models.mlp:Mlp",
