@@ -13,8 +13,9 @@ from symbench.domains.common.places import PlacesRow
 from symbench.domains.volumes.axes import some_axes
 from symbench.domains.volumes.datasets import DATASETS
 from symbench.domains.volumes.fields import Volume
+from symbench.domains.volumes.models import MODELS
 
-__all__ = ["ACTIONS", "DATASETS", "GROUPS", "PLACES"]
+__all__ = ["ACTIONS", "DATASETS", "GROUPS", "MODELS", "PLACES"]
 
 
 class MirrorsOptions(Options):
