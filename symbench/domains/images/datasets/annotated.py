@@ -9,7 +9,7 @@ from typing import Self
 
 import numpy as np
 
-from symbench.base.errors import DataError, Problem
+from symbench.base.errors import ConfigError, DataError, Problem
 from symbench.base.events import Listener, ignore, never
 from symbench.domains.common.canvas import Canvas
 from symbench.domains.common.datasets.base import Batch, Dataset
@@ -43,6 +43,9 @@ class Annotated(Dataset):
             annotations: by the name of the target, of as many samples.
             classes: the names of the classes.
             remarks: what people should be told about them.
+
+        Raises:
+            ConfigError: none of them can be used.
         """
         self.pictures = pictures
         self.annotations = annotations
@@ -51,6 +54,11 @@ class Annotated(Dataset):
         self.classes = classes
         self.unusable = ChainMap(pictures.facts.reasons, *(each.reasons for each in annotations.values()))
         self._said = list(remarks)
+        if len(self.unusable) == len(pictures):
+            index = min(self.unusable)
+            some = f"{short(self.called(index))} ({self.unusable[index]})"
+            got = f"none of {len(pictures):,} pictures can be used, such as {some}"
+            raise ConfigError(Problem(pictures.where, got, "at least one"))
 
     def __len__(self) -> int:
         return len(self.pictures)

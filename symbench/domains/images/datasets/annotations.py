@@ -77,27 +77,45 @@ class Annotation(ABC):
 class Rows(Annotation):
     """Some rows of numbers for each picture: its boxes, its points."""
 
-    def __init__(self, field: Field, values: np.ndarray, sizes: np.ndarray, key: str) -> None:
+    def __init__(
+        self,
+        field: Field,
+        rows: Sequence[Sequence[Sequence[float]]],
+        sizes: np.ndarray,
+        key: str,
+        *,
+        most: int,
+        none: Sequence[float],
+        reasons: dict[int, str] | None = None,
+    ) -> None:
         """Take the rows as they belong to the pictures as they are.
 
         Args:
             field: of the target.
-            values: ``(n, rows, numbers)``.
+            rows: of each picture, at most ``most``.
             sizes: ``(n, 2)``, width and height of each picture.
             key: SHA-256 of all that they follow from.
+            most: how many rows each sample has.
+            none: the row that stands for none.
+            reasons: why samples cannot be used.
         """
-        self.field, self.values, self.sizes, self.key = field, torch.from_numpy(values), sizes, key
-        self.reasons = {}
+        self.field, self.sizes, self.key = field, sizes, key
+        self.rows = [np.asarray(some, dtype=np.float64).reshape(-1, len(none)) for some in rows]
+        self.none = np.tile(np.asarray(none, dtype=np.float64), (most, 1))
+        self.reasons = {} if reasons is None else reasons
 
     def batch(self, rows: np.ndarray, canvas: Canvas | None) -> Tensor:
-        """Rows ``(n, rows, numbers)``, sample by sample, since pictures have sizes of their own."""
-        if canvas is None:
-            return self.values[rows]
+        """Rows ``(n, most, numbers)``, float64, sample by sample, since pictures have sizes of their own."""
         each = [
-            followed(self.field, self.values[index][None], (int(height), int(width)), canvas, longest=LONG)[0]
+            followed(self.field, self._of(index)[None], (height, width), canvas, longest=LONG)
             for index, (width, height) in zip(rows.tolist(), self.sizes[rows].tolist(), strict=True)
         ]
-        return torch.stack(each)
+        return torch.cat(each)
+
+    def _of(self, index: int) -> Tensor:
+        """The rows of a picture as it is, ``(most, numbers)``."""
+        found = self.rows[index]
+        return torch.from_numpy(np.concatenate([found, self.none[len(found) :]]))
 
 
 class Maps(Annotation):

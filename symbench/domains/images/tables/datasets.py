@@ -149,6 +149,20 @@ class MasksOptions(Options):
     split: Split = "test"
 
 
+class CocoOptions(Options):
+    """``coco``: images with boxes, outlines or joints in a JSON file of COCO's format.
+
+    ``most`` is how many objects an image may have; as many as the file needs where it is not said.
+    """
+
+    path: str
+    images: str
+    target: Literal["boxes", "masks", "keypoints", "all"] = "boxes"
+    most: Annotated[int, Limits(ge=1)] | None = None
+    channels: Channels = 3
+    split: Split = "test"
+
+
 class HuggingfaceOptions(Options):
     """``huggingface``: a folder that Hugging Face's ``datasets`` saved, or the name of a dataset in its cache."""
 
@@ -198,6 +212,12 @@ DATASETS = {
         "folders of images and of masks of the same names",
         MasksOptions,
         aliases=("segmentation", "mask", "label-maps", "pairs"),
+    ),
+    "coco": DatasetRow(
+        "symbench.domains.images.datasets.coco:load",
+        "images with boxes, outlines or joints in a JSON file of COCO's format",
+        CocoOptions,
+        aliases=("json", "detection", "instances", "keypoints"),
     ),
     "huggingface": DatasetRow(
         "symbench.domains.images.datasets.huggingface:load",
