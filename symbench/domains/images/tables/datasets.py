@@ -163,6 +163,21 @@ class CocoOptions(Options):
     split: Split = "test"
 
 
+class VocOptions(Options):
+    """``voc``: a folder as PASCAL VOC has it: pictures, lists of them, boxes in XML and masks.
+
+    ``list`` is ``val``, and ``train`` for training, where it is not said; ``classes`` VOC's own 20.
+    """
+
+    root: str
+    target: Literal["boxes", "masks", "all"] = "boxes"
+    list: str | None = None
+    classes: Names | None = None
+    most: Annotated[int, Limits(ge=1)] | None = None
+    channels: Channels = 3
+    split: Split = "test"
+
+
 class HuggingfaceOptions(Options):
     """``huggingface``: a folder that Hugging Face's ``datasets`` saved, or the name of a dataset in its cache."""
 
@@ -218,6 +233,12 @@ DATASETS = {
         "images with boxes, outlines or joints in a JSON file of COCO's format",
         CocoOptions,
         aliases=("json", "detection", "instances", "keypoints"),
+    ),
+    "voc": DatasetRow(
+        "symbench.domains.images.datasets.voc:load",
+        "a folder as PASCAL VOC has it, with boxes, masks or both",
+        VocOptions,
+        aliases=("pascal", "pascal-voc", "VOC2012", "VOC2007", "xml"),
     ),
     "huggingface": DatasetRow(
         "symbench.domains.images.datasets.huggingface:load",
