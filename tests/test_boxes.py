@@ -187,7 +187,7 @@ def test_a_detector_of_torchvision_in_words(case: CaseOf) -> None:
     assert described["measured_on"] == "sets of objects scored 0.5 or more"
     rows = observed(boxes, "rcnn", "turns")
     classes = np.stack(rows["object_classes"].tolist())
-    assert classes.shape == (4 * 8, 100)
+    assert classes.shape == (8 * 8, 100)
     assert set(np.unique(classes)) <= {-1, 0, 1}, "its labels are 1 and 2, and 0 is the background"
     assert (classes >= 0).any()
     assert boxes.estimate("equivariance_error", model="rcnn") > 0
