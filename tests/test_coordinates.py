@@ -214,3 +214,25 @@ def test_layers_are_tested_on_maps_points_and_flow_and_sets_are_not() -> None:
         assert_equivariant(brightest, "D4", x, outputs=Keypoints(origin="centre"))
     with pytest.raises(ConfigError, match="a set in any order"):
         assert_equivariant(lambda image: image.new_zeros(len(image), 2, 6), "D4", x, outputs=Boxes())
+
+
+@pytest.mark.parametrize("field", [Boxes(), Keypoints(origin="centre"), MAPS])
+def test_quarter_turns_make_a_rectangle_of_a_rectangle(field: Field) -> None:
+    """Four of them are none; a box that is drawn, and a point on its pixel, stay what they are."""
+    group, action = acting("C4", field, (6, 10), border="zero")
+    quarter, back = group.elements()[1:2], group.elements()[3:4]
+    turned = acting("C4", field, (10, 6), border="zero")[1]
+    if isinstance(field, Boxes):
+        x: Tensor = some_boxes(4, 6, 10)
+        drawings = torch.stack([drawn(each, 6, 10) for each in x])
+        there = torch.stack([drawn(each, 10, 6) for each in action.act(quarter, x)[0]])
+        assert torch.equal(there, drawings.rot90(1, (-2, -1)))
+    elif isinstance(field, Keypoints):
+        x = torch.tensor([[[9.0, 0.0], [3.0, 5.0]]])
+        assert action.act(quarter, x)[0, 0].tolist() == [[0.0, 0.0], [5.0, 6.0]]
+    else:
+        x = torch.randint(-1, 3, (2, 6, 10), generator=torch.Generator().manual_seed(8))
+        assert torch.equal(action.act(quarter, x)[0], x.rot90(1, (-2, -1)))
+    assert torch.equal(turned.act(back, action.act(quarter, x)[0])[0], x)
+    oblique = acting("C8", field, (6, 10), border="zero", hull=True)[1]
+    assert "square" in str(oblique.check((6, 10) if field is MAPS else tuple(x.shape[1:])))

@@ -39,8 +39,8 @@ class Attends(nn.Module):
 
 SIXES = draw(3, 6)
 MISUSE: dict[str, tuple[Callable[[], Any], str]] = {
-    "a rectangle": (lambda: assert_equivariant(blind, "C4", draw(3, 1, 12, 8)), "input 'x': C4 cannot act on it: turning needs a square image, got 12 x 8"),
-    "maps that are no square": (lambda: assert_equivariant(lambda x: x[..., :4], "C4", IMAGES, "image"), "output 'output': C4 cannot move it: turning needs a square image, got 9 x 4"),
+    "a rectangle": (lambda: assert_equivariant(blind, "C8", draw(3, 1, 12, 8)), "input 'x': C8 cannot act on it: turning by other angles than quarters needs a square image, got 12 x 8"),
+    "maps that are no square": (lambda: assert_equivariant(lambda x: x[..., :4], "C4", IMAGES, "image"), "output 'output': C4 cannot move it: its sides would be exchanged, and those of the input are not: a square is needed"),
     "logits as maps": (lambda: assert_equivariant(blind, "C4", IMAGES, "image"), "an image has shape"),
     "a missing option": (lambda: assert_equivariant(blind, "translations", IMAGES), "group translations: the option 'reach' is missing. Say reach: in a suite, or options={'reach': ...}"),
     "a missing option of the action": (lambda: assert_equivariant(blind, "translations", IMAGES, options={"reach": 2}), "action 'shift': the option 'border' is missing"),

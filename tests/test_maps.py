@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from cases.maps.model import SIDE, Around, Pixelwise, Sides, data, halves, labels, pixels
+from cases.maps.model import SIDE, Around, Pixelwise, Sides, data, halves, labels, oblong, pixels
 from conftest import CaseOf
 from torch import Tensor, nn
 
@@ -259,3 +259,46 @@ def test_elements_of_each_sample_that_lose_places_are_refused(case: CaseOf) -> N
     made.edit("border: zero, draw", "border: circular, draw")
     assert made.run("--only", "symmetry=shifts,model=pixelwise").code == 0
     assert made.estimate("equivariance_error", symmetry="shifts") < 1e-6
+
+
+def test_quarter_turns_of_rectangles_are_shown_to_models_that_take_both_shapes(case: CaseOf) -> None:
+    """What is counted, against a loop over all of D4; and who is exact."""
+    made = case("maps")
+    made.suite.write_text((made.path / "oblong.yaml").read_text())
+    assert made.run().code == 0
+    assert made.estimate("equivariance_error", model="isotropic") < 1e-6
+    assert made.estimate("equivariance_error", model="around") > 0.5
+    x, y, net = oblong().leaves["image"], oblong().target_values["mask"], Around().eval()
+    found: Any = rows(made.results, "around", "all").set_index(["element", "sample"])
+    store = Store(made.results)
+    record = store.cell(store.manifest().cells[0].key)
+    assert record is not None
+    with torch.no_grad():
+        before = net(x).double().softmax(1)
+    shapes = set()
+    for element, known in enumerate(record.elements):
+        turns, mirrored = round(known.parameters["angle_deg"] / 90), known.parameters["mirror"] == 1
+
+        def moved(z: Tensor, turns: int = turns, mirrored: bool = mirrored) -> Tensor:
+            return (z.flip(-1) if mirrored else z).rot90(turns, (-2, -1))
+
+        with torch.no_grad():
+            after = net(moved(x)).double().softmax(1)
+        shapes.add(tuple(after.shape[-2:]))
+        right = (after.argmax(1) == moved(y)).double().mean((1, 2))
+        kept = (after.argmax(1) == moved(before.argmax(1))).double().mean((1, 2))
+        off = (after - moved(before)).square().sum((1, 2, 3))
+        edge = torch.ones(after.shape[-2:], dtype=torch.bool)
+        edge[1:-1, 1:-1] = False
+        rim = (after - moved(before)).square().sum(1)[:, edge].mean(1)
+        for sample in range(len(x)):
+            row = found.loc[(element, sample)]
+            assert row["place_right"] == pytest.approx(float(right[sample]))
+            assert row["place_kept"] == pytest.approx(float(kept[sample]))
+            assert row["deviation_sq"] == pytest.approx(float(off[sample]), rel=1e-4, abs=1e-10)
+            assert row["rim_sq"][0] == pytest.approx(float(rim[sample]), rel=1e-4, abs=1e-10)
+    assert shapes == {(6, 10), (10, 6)}
+    made.edit("group: D4, on: image", "group: D4, on: image, draw: per-sample, elements: 2")
+    refused = made.run()
+    assert refused.code in {2, 3}
+    assert "exchanges the sides of 'image'" in refused.err + refused.out

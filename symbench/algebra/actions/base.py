@@ -21,6 +21,9 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 SHARP: tuple[Kind, ...] = ("permutation", "exact")
 """Those of which nothing is lost: an exact model's error is rounding under them, and only under them."""
 
+SIDES = "its sides would be exchanged, and those of the input are not: a square is needed"
+"""Why an output cannot be moved that is a rectangle where the input is none."""
+
 Move = Callable[[Tensor], Tensor]
 """``(n, ...) -> (k, n, ...)``: elements bound to one shape and device, with their grids and tables built."""
 
@@ -100,6 +103,14 @@ class Action(ABC):
         if reason is None and self.in_input_units and shape[-1] != side:
             return f"{self.in_input_units}, of {side} a side, and it has {shape[-1]}"
         return reason
+
+    def exchanges(self, g: Tensor, shape: tuple[int, ...]) -> list[bool]:
+        """Which elements ``(k, ...)`` make values of this shape, without the sample axis, ones of another shape.
+
+        Those are moved apart from the others: a table of both has no one shape.
+        """
+        del shape
+        return [False] * len(g)
 
     def carried(self, x: Tensor, beside: Sequence[Tensor]) -> Tensor:
         """Values ``(n, ...)`` with what they are moved by, in one tensor; as they are where there is nothing.

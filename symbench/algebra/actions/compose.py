@@ -163,6 +163,11 @@ class FieldAction(Action):
             x = restore(change(action, seen)[None])[0]
         return x
 
+    def exchanges(self, g: Tensor, shape: tuple[int, ...]) -> list[bool]:
+        """Those of any part."""
+        each = [action.exchanges(g, part.shape(shape)) for part, action in self.parts]
+        return [any(some) for some in zip(*each, strict=True)]
+
     def inside(self, g: Tensor, like: Tensor) -> Tensor | None:
         """That of the places on a grid."""
         grids = [(part, action) for part, action in self.parts if part.on_grid]

@@ -66,6 +66,10 @@ class FactorAction(Action):
         """The factor's."""
         return self.action.finish(x)
 
+    def exchanges(self, g: Tensor, shape: tuple[int, ...]) -> list[bool]:
+        """The factor's."""
+        return self.action.exchanges(self.own(g), shape)
+
     def inside(self, g: Tensor, like: Tensor) -> Tensor | None:
         """The factor's."""
         return self.action.inside(self.own(g), like)

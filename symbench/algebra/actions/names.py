@@ -42,6 +42,10 @@ class MoveNames(Action):
         """As of any values."""
         return self.action.kinds(g)
 
+    def exchanges(self, g: Tensor, shape: tuple[int, ...]) -> list[bool]:
+        """As of any values."""
+        return self.action.exchanges(g, shape)
+
     def inside(self, g: Tensor, like: Tensor) -> Tensor | None:
         """As of any values."""
         return self.action.inside(g, like)

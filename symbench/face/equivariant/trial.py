@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor
 
-from symbench.algebra.actions.base import Action, TrivialAction, ready
+from symbench.algebra.actions.base import SIDES, Action, TrivialAction, ready
 from symbench.algebra.fields import Field
 from symbench.algebra.groups.base import Elements
 from symbench.base.errors import ConfigError, Problem
@@ -96,11 +96,18 @@ class Trial:
         self._check_numbers(f"output {name!r}", output.value, action)
         moved = [leaf for leaf, move in self.setting.moves.items() if not isinstance(move, TrivialAction)]
         side = self._seen(self.ready)[moved[0]].shape[-1]
-        reason = action.immovable(tuple(output.value.shape[1:]), side)
+        shape = tuple(output.value.shape[1:])
+        reason = action.immovable(shape, side) or (SIDES if self._exchanges_alone(action, shape) else None)
         if reason is not None:
             got = f"{self.setting.name} cannot move it: {reason}"
             raise ConfigError(Problem(f"output {name!r}", got, f"an output that is {output.field}"))
         return action
+
+    def _exchanges_alone(self, action: Action, shape: tuple[int, ...]) -> bool:
+        """Whether an output would get another shape where no input does."""
+        g = self.chosen.values
+        inputs = ((move, tuple(self.ready[leaf].shape[1:])) for leaf, move in self.setting.moves.items())
+        return any(action.exchanges(g, shape)) and not any(any(move.exchanges(g, own)) for move, own in inputs)
 
     def _check_numbers(self, where: str, x: Tensor, move: Action) -> None:
         """Refuse to resample whole numbers."""

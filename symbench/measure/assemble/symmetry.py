@@ -174,6 +174,10 @@ def _prepared(
         reason = f"it takes a leaf {lacking[0]!r} beside it" if lacking and reason is None else reason
         if reason is not None:
             raise ImpossiblePair(Problem(where, f"{entry.group} cannot act on {leaf!r}: {reason}"))
+        every = group.elements() if elements.shared is None and group.count else group.identity()
+        if any(action.exchanges(every, shapes[leaf])):
+            got = f"every sample has elements of its own, and {entry.group} exchanges the sides of {leaf!r}"
+            raise ImpossiblePair(Problem(where, got, "draw: shared, or square images"))
         moved[leaf] = action
         used = list(lookup.parts(leaf, field))
         rows += [row for *_, row in used]

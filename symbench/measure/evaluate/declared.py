@@ -19,9 +19,9 @@ from scipy import special
 from symbench.algebra.controls import DECLARED
 from symbench.base.records import FindingRecord
 from symbench.measure.evaluate.alternatives import Alternative, Pair, Predict, alternatives, by
-from symbench.measure.evaluate.exactness import deviates, floor_of, known_errors, sharp
+from symbench.measure.evaluate.exactness import deviates, floor_of, known_errors, sharp_in_shape
 from symbench.measure.evaluate.examined import Examined
-from symbench.measure.evaluate.job import kinds
+from symbench.measure.evaluate.job import exchanging, kinds
 from symbench.measure.evaluate.plans import MOST_ELEMENTS
 from symbench.measure.evaluate.reference import Reference
 from symbench.measure.evaluate.rows import as_compared, pairing, spread
@@ -67,7 +67,9 @@ def _fits_already(cell: Examined) -> bool:
 
 def _moving(cell: Examined) -> list[int]:
     """The elements that are looked at: of which nothing is lost where there are such, else all."""
-    return sharp(cell.job, cell.chosen) or list(range(1, len(kinds(cell.job, cell.chosen))))
+    apart = exchanging(cell.job)
+    every = range(1, len(kinds(cell.job, cell.chosen)))
+    return sharp_in_shape(cell.job, cell.chosen) or [number for number in every if not (apart and apart[number])]
 
 
 def _finding(cell: Examined, number: int, elements: Sequence[int], count: int) -> FindingRecord | None:

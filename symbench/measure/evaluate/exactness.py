@@ -21,7 +21,7 @@ from symbench.base.errors import CellError, DataError, ModelError, Problem
 from symbench.domains.common.handling import handling_of
 from symbench.measure.evaluate.examined import Examined, NoBudget, joined
 from symbench.measure.evaluate.extent import nearest
-from symbench.measure.evaluate.job import Job, kinds, load_leaves, sides
+from symbench.measure.evaluate.job import Job, exchanging, kinds, load_leaves, sides
 from symbench.measure.evaluate.plans import FEW, GEOMETRY, MOST_ELEMENTS
 from symbench.measure.evaluate.precision import lower_inside
 from symbench.measure.evaluate.reference import Reference
@@ -258,6 +258,12 @@ def known_errors(tables: Sequence[Columns], references: Sequence[Reference]) -> 
 def sharp(job: Job, samples: Sequence[int]) -> list[int]:
     """The elements of which nothing is lost: an exact model's error is rounding there."""
     return [number for number, kind in enumerate(kinds(job, samples)) if kind in SHARP and number > 0]
+
+
+def sharp_in_shape(job: Job, samples: Sequence[int]) -> list[int]:
+    """Those of them that leave the shape of every input as it is."""
+    apart = exchanging(job)
+    return [number for number in sharp(job, samples) if not (apart and apart[number])]
 
 
 def _may_be_exact(

@@ -68,6 +68,8 @@ def _subgroup(cell: Examined, count: int) -> tuple[Tensor | None, str | None]:
     for elements in cell.job.prepared.subgroups:
         if any(kind not in SHARP for action in actions.values() for kind in action.kinds(elements)):
             continue
+        if any(any(actions[name].exchanges(elements, tuple(x.shape[1:]))) for name, x in leaves.items()):
+            continue  # no rectangle is left as it is by a quarter turn
         lossy = False
         if any(_spread(mean_over(actions[name], elements, x)) > ONE * _spread(x) for name, x in leaves.items()):
             return elements, None

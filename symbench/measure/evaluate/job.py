@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from symbench.algebra.actions.base import KINDS, Action, Kind, ready
+from symbench.algebra.actions.base import KINDS, SIDES, Action, Kind, ready
 from symbench.algebra.comparison import Comparison
 from symbench.algebra.fields import Category, Classes, Field, MultiLabel
 from symbench.base.code import LONGEST, foreign
@@ -290,7 +290,11 @@ def sides(job: Job, sample: int) -> tuple[int, int]:
 
 def immovable(job: Job, action: Action, shape: tuple[int, ...], sample: int) -> str | None:
     """Why an output or a layer of this shape cannot be moved along with the input; None if it can."""
-    return action.immovable(shape, sides(job, sample)[1] if action.in_input_units else 0)
+    reason = action.immovable(shape, sides(job, sample)[1] if action.in_input_units else 0)
+    shared = job.prepared.elements.shared
+    if reason is None and shared is not None and any(action.exchanges(shared, shape)) and not exchanging(job):
+        return SIDES
+    return reason
 
 
 def kinds(job: Job, samples: Sequence[int]) -> list[Kind]:
@@ -314,3 +318,14 @@ def kinds_of(job: Job, g: Tensor) -> list[Kind]:
 def _kinds(prepared: Prepared, g: Tensor) -> list[Kind]:
     each = [action.kinds(g) for action in prepared.actions.values()]
     return [max(several, key=KINDS.index) for several in zip(*each, strict=True)]
+
+
+def exchanging(job: Job) -> tuple[bool, ...]:
+    """Which elements make inputs of another shape, quarter turns of a rectangle; empty where none does."""
+    shared, actions = job.prepared.elements.shared, job.prepared.actions
+    if shared is None:
+        return ()
+    shapes = job.dataset.shapes(canvas=job.canvas)
+    each = [action.exchanges(shared, shapes[leaf]) for leaf, action in actions.items() if leaf in shapes]
+    found = tuple(any(some) for some in zip(*each, strict=True))
+    return found if any(found) else ()

@@ -22,7 +22,7 @@ from symbench.base.errors import CellError, ConfigError
 from symbench.base.records import FindingRecord
 from symbench.measure.evaluate.alternatives import Pair, by, other_kinds
 from symbench.measure.evaluate.declared import Trial, pairs_of
-from symbench.measure.evaluate.exactness import deviates, sharp
+from symbench.measure.evaluate.exactness import deviates, sharp_in_shape
 from symbench.measure.evaluate.examined import Examined
 from symbench.measure.evaluate.job import kinds
 from symbench.measure.evaluate.plans import TRIALS
@@ -61,7 +61,7 @@ def declared_leaves(cell: Examined) -> str | None:
     if any(each.control == DECLARED and each.words for each in cell.found.findings):
         return "what moves otherwise is an output"
     (size,) = cell.sizes(LEAVES)[-1:]
-    numbers = spread(sharp(cell.job, cell.chosen), size.elements)
+    numbers = spread(sharp_in_shape(cell.job, cell.chosen), size.elements)
     trials = [_trial(cell, number, numbers, size.samples) for number in range(len(cell.references))]
     missing = [each for each in trials if each is not None and each.misses]
     if not missing:
@@ -215,7 +215,7 @@ def _aligned(cell: Examined, missing: Sequence[Trial]) -> tuple[Tensor, Tensor] 
     """
     prepared = cell.job.prepared
     actions = [prepared.actions[name] for name in cell.job.takes] + [each.reference.action for each in missing]
-    drawn = prepared.elements.values[spread(sharp(cell.job, cell.chosen), ALIGNED)]
+    drawn = prepared.elements.values[spread(sharp_in_shape(cell.job, cell.chosen), ALIGNED)]
     for elements in prepared.subgroups:
         others_ = prepared.group.confined(drawn, elements)
         if len(elements) > ALIGNED and _bitwise(actions, elements) and not _bitwise(actions, others_):

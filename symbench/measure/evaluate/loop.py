@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -16,7 +16,7 @@ from symbench.base.events import Advanced, Listener
 from symbench.base.slices import slices
 from symbench.measure.evaluate.finite import Finite
 from symbench.measure.evaluate.forward import naming, run_model
-from symbench.measure.evaluate.job import Job, load_leaves
+from symbench.measure.evaluate.job import Job, exchanging, load_leaves
 from symbench.measure.evaluate.moves import Block, Blocks, Moves
 from symbench.measure.evaluate.part import Part
 from symbench.measure.evaluate.reference import Reference
@@ -70,6 +70,7 @@ class Loop:
         prepared, finite = job.prepared, Finite(job.model.name)
         elements = prepared.elements.at(samples)
         blocks = Blocks(elements, prepared.from_reference(elements), per_sample=prepared.elements.shared is None)
+        blocks = replace(blocks, apart=exchanging(job))
         weights = prepared.elements.weights
         keeps = job.replica and span.start == 0
         parts = [Part(r, weights, span.start, samples, job.exact, finite, vectors=keeps) for r in self.references]
@@ -109,23 +110,23 @@ class Loop:
             for block in blocks.all(piece, together):
                 with naming(job, samples[piece]):
                     outputs = run_model(job, self.moves.of(block, leaves), finite=finite, kept=leaves)
-                self._check(outputs)
+                self._check(outputs, block.relative)
                 yield block.place, outputs
                 steps.on(len(block.elements) * (piece.stop - piece.start))
 
         for place, outputs in gathered(passes()):
             yield _Views(blocks.block(place, piece), outputs, raw, there, valid)
 
-    def _check(self, outputs: Outputs) -> None:
+    def _check(self, outputs: Outputs, elements: Tensor) -> None:
         """Raises:
         ModelError: the shape of one is not that of the reference pass.
         """
         for reference in self.references:
             name = reference.task.output
-            shape = tuple(outputs[name].shape[1:])
-            if shape != reference.shape:
+            shape, wanted = tuple(outputs[name].shape[1:]), reference.shape_under(elements)
+            if shape != wanted:
                 got = f"output {name!r} has shape {shape} for moved inputs"
-                raise ModelError(Problem(self.job.model.name, got, f"{reference.shape}, as for unmoved ones"))
+                raise ModelError(Problem(self.job.model.name, got, f"{wanted}, as for unmoved ones"))
 
     def _valid(self, reference: Reference, block: Block, targets: dict[str, Tensor], count: int) -> Tensor:
         task = reference.task
@@ -162,6 +163,9 @@ def gathered(passes: Iterable[tuple[slice, Outputs]]) -> Iterator[tuple[slice, O
     """
     first, kept = 0, list[Outputs]()
     for place, outputs in passes:
+        if kept and any(kept[0][name].shape[1:] != x.shape[1:] for name, x in outputs.items()):
+            yield slice(first, place.start), _joined(kept)
+            kept = []
         first = first if kept else place.start
         kept.append(outputs)
         if sum(x.numel() for each in kept for x in each.values()) >= ENOUGH:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -41,11 +42,13 @@ class Blocks:
         elements: of the whole part, ``(k, ...)`` or ``(k, n, ...)``.
         relative: what takes the reference view to each.
         per_sample: whether every sample has its own.
+        apart: which elements make samples of another shape, and so pass by themselves; empty where none does.
     """
 
     elements: Tensor
     relative: Tensor
     per_sample: bool
+    apart: tuple[bool, ...] = ()
 
     def block(self, place: slice, samples: slice) -> Block:
         """These elements of these samples."""
@@ -56,7 +59,17 @@ class Blocks:
     def all(self, samples: slice, together: int) -> Iterator[Block]:
         """Every element but the reference view on these samples, at most ``together`` elements at once."""
         for chunk in slices(len(self.elements) - 1, together):
-            yield self.block(slice(chunk.start + 1, chunk.stop + 1), samples)
+            for first, last in self._alike(chunk.start + 1, chunk.stop + 1):
+                yield self.block(slice(first, last), samples)
+
+    def _alike(self, first: int, last: int) -> Iterator[tuple[int, int]]:
+        """Stretches of the elements from the first to the last that make samples of one shape."""
+        if not self.apart:
+            yield first, last
+            return
+        for _, some in groupby(range(first, last), key=lambda number: self.apart[number]):
+            numbers = list(some)
+            yield numbers[0], numbers[-1] + 1
 
 
 class Moves:

@@ -71,6 +71,12 @@ class Reference:
         """Of one output as compared, which may have other numbers than the model returns."""
         return tuple(self.task.compared(torch.zeros((1, *self.shape))).shape[1:])
 
+    def shape_under(self, g: Tensor) -> tuple[int, ...]:
+        """Of one output under elements, all of which exchange the sides of a rectangle or none of which does."""
+        if self.in_place or self.rim is None or not all(self.action.exchanges(g, self.shape)):
+            return self.shape
+        return tuple(self.action.act(g[:1], torch.empty((1, *self.shape))).shape[2:])
+
     @property
     def in_place(self) -> bool:
         """Whether outputs are compared where the unmoved ones are: they do not move, or are moved back."""

@@ -38,8 +38,10 @@ class Rim:
             inside: which places count, ``(k, *grid)``; None where all do.
         """
         k, n = moved.shape[:2]
-        squares = (moved - expected).square().reshape(k, n, -1, len(self.bins)).sum(2)
-        bins = torch.nn.functional.one_hot(self.bins, len(FROM)).to(squares)  # (places, bins)
+        grid = moved.shape[moved.ndim - len(self.grid) :]
+        at = self.bins if grid == self.grid else Rim(tuple(grid)).bins  # quarter turns exchange its sides
+        squares = (moved - expected).square().reshape(k, n, -1, len(at)).sum(2)
+        bins = torch.nn.functional.one_hot(at, len(FROM)).to(squares)  # (places, bins)
         if inside is None:
             return {"rim_sq": squares @ bins / bins.sum(0)}
         chosen = inside.flatten(1).to(squares)  # (k, places)

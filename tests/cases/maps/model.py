@@ -75,3 +75,23 @@ class Sides(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         right = torch.linspace(-1, 1, image.shape[-1], dtype=image.dtype).expand_as(image[:, 0]) * 9
         return torch.stack([-right, right], 1)
+
+
+def oblong() -> Arrays:
+    """Images of 6 x 10 pixels."""
+    x = torch.rand(SAMPLES, 2, 6, 10, generator=torch.Generator().manual_seed(9))
+    y = (3 * x[:, 1]).long().clamp(max=2)
+    fields = {"image": Image()}
+    return Arrays({"image": x}, {"mask": y}, fields=fields, target_fields={"mask": Category(3).over(Grid("image"))})
+
+
+class Isotropic(nn.Module):
+    """A filter that all of D4 leaves as it is, on images of any shape."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        around = torch.tensor([[0.5, 1.0, 0.5], [1.0, -2.0, 1.0], [0.5, 1.0, 0.5]])
+        self.register_buffer("filters", torch.stack([around, -around, 2 * around])[:, None].repeat(1, 2, 1, 1))
+
+    def forward(self, image: Tensor) -> Tensor:
+        return nn.functional.conv2d(image, self.get_buffer("filters").to(image.dtype), padding=1)

@@ -94,12 +94,12 @@ class InFrame(Action):
         if self.border == "crop":
             return "border: crop says nothing of what is told in pixels of the whole frame; use zero"
         height, width = self.value.frame
-        if height != width and self._exchanges_axes():
-            return f"turning needs a square frame, got {height} x {width}"
+        if height != width and self._is_oblique():
+            return f"turning by other angles than quarters needs a square frame, got {height} x {width}"
         return self.value.misfit(shape[1:])
 
-    def _exchanges_axes(self) -> bool:
-        return any(turns is None or bool((turns[:, 0, 1] != 0).any()) for turns in turns_of(self.group))
+    def _is_oblique(self) -> bool:
+        return any(turns is None or not bool(exact(turns).all()) for turns in turns_of(self.group))
 
     def kinds(self, g: Tensor) -> list[Kind]:
         """Bit for bit where axes are only exchanged and negated and nothing can leave the frame; what shifts and
@@ -134,7 +134,13 @@ class InFrame(Action):
         between = (1,) * (points.ndim - 2)
         from_middle = (points.double() - middle)[None]
         turned = (a.view(*a.shape[:2], *between, 2, 2) @ from_middle[..., None])[..., 0]
-        return turned + t.view(*t.shape[:2], *between, 2) + middle
+        there = (t + framed(a, middle)).view(*t.shape[:2], *between, 2)
+        return turned + there
+
+
+def framed(a: Tensor, sides: Tensor) -> Tensor:
+    """Width and height ``(2,)`` of the frame behind each map, ``(k, n, 2)``: quarter turns exchange them."""
+    return torch.where(exact(a)[..., None], a.abs() @ sides, sides)
 
 
 def leaving(a: Tensor, t: Tensor) -> Tensor:
@@ -176,9 +182,6 @@ class MoveBoxes(InFrame):
             return None
         return "boxes under oblique turns are those about the turned ones, which are larger (hull: true)"
 
-    def _is_oblique(self) -> bool:
-        return any(turns is None or not bool(exact(turns).all()) for turns in turns_of(self.group))
-
     def moved(self, a: Tensor, t: Tensor, x: Tensor) -> Tensor:
         """The box about its moved corners, within the frame."""
         rows, frame = x[:, 0], self.frame.to(x.device)  # (n, most, 6)
@@ -187,7 +190,8 @@ class MoveBoxes(InFrame):
         there = self.points(a, t, corners, frame / 2)  # (k, n, most, 4, 2)
         low, high = there.amin(-2), there.amax(-2)
         cut = leaving(a, t)[..., None, None]
-        low, high = (torch.where(cut, torch.minimum(each.clamp(min=0), frame), each) for each in (low, high))
+        beyond = framed(a, frame)[:, :, None]
+        low, high = (torch.where(cut, torch.minimum(each.clamp(min=0), beyond), each) for each in (low, high))
         gone = (rows[..., CLASS] < 0)[None] | (cut[..., 0] & ~(high > low).all(-1))
         beside = rows[..., SCORE:].double().expand(len(a), *rows.shape[:2], 2)
         found = torch.cat([low, high, beside], dim=-1)
@@ -212,7 +216,7 @@ class MoveKeypoints(InFrame):
         if self.border == "circular":
             there = torch.where((t != 0)[..., None, :], torch.remainder(there + first, frame) - first, there)
         visible = rows[..., 2:].double().expand(len(a), *rows.shape[:2], rows.shape[-1] - 2)
-        inside = ((there + first >= 0) & (there + first <= frame)).all(-1, keepdim=True)
+        inside = ((there + first >= 0) & (there + first <= framed(a, frame)[:, :, None])).all(-1, keepdim=True)
         visible = torch.where(leaving(a, t)[..., None, None] & ~inside, torch.zeros_like(visible), visible)
         found = torch.cat([there, visible], dim=-1)
         swapped = found[..., self._partners(rows.shape[1], x.device), :]

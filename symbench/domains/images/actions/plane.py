@@ -60,18 +60,21 @@ class TurnImage(FramedAction):
         if reason is not None:
             return reason
         _, height, width = shape
-        if height != width and not self._keeps_axes():
-            return f"turning needs a square image, got {height} x {width}"
+        if height != width and not self._keeps_frames():
+            return f"turning by other angles than quarters needs a square image, got {height} x {width}"
         if min(height, width) < 2:
             return f"turning needs at least 2 x 2 pixels, got {height} x {width}"
         return None
 
-    def _keeps_axes(self) -> bool:
-        """Whether no element exchanges rows and columns, as with flips and half turns."""
-        if self.group.count is None:
-            return False
-        matrices = self.group.matrices(self.group.elements())
-        return bool((matrices[:, 0, 1] == 0).all())
+    def _keeps_frames(self) -> bool:
+        """Whether every element makes a rectangle of a rectangle: flips, half turns, and quarter turns."""
+        return self.group.count is not None and bool(exact(self.group.matrices(self.group.elements())).all())
+
+    def exchanges(self, g: Tensor, shape: tuple[int, ...]) -> list[bool]:
+        """Quarter turns make rows of the columns of a rectangle."""
+        if shape[-1] == shape[-2]:
+            return [False] * len(g)
+        return swapping(self.group.matrices(g)).tolist()
 
     def kinds(self, g: Tensor) -> list[Kind]:
         """``permutation`` where the matrix holds only 0 and +-1."""
@@ -149,6 +152,11 @@ def exact(matrices: Tensor) -> Tensor:
     return ((matrices == 0) | (matrices.abs() == 1)).all(dim=(-1, -2))
 
 
+def swapping(matrices: Tensor) -> Tensor:
+    """Which matrices make rows of columns, ``(*batch,)`` bool, of those that only exchange and negate axes."""
+    return matrices[..., 0, 0] == 0
+
+
 class Exchanged:
     """Images with rows and columns exchanged: half of the exact elements begin so, one after the other, and the work
     is done once for as long as the images themselves are there, unchanged."""
@@ -169,6 +177,8 @@ class Exchanged:
 
 def exact_or(oblique: Reader, matrices: Tensor, exactly: Tensor, exchanged: Exchanged) -> Move:
     """A move by index operations where an element allows it, and by resampling where not.
+
+    Elements that exchange the sides of a rectangle are moved apart from those that do not.
 
     Args:
         oblique: what resamples; its numbers count the elements that are not exact.
@@ -193,7 +203,7 @@ def exact_or(oblique: Reader, matrices: Tensor, exactly: Tensor, exchanged: Exch
             return grouped(each, keys, one_each).unflatten(0, (len(matrices), len(x)))
         if len(items) == 1 and not which:
             return turn(x, items[0], exchanged)[None]
-        out = x.new_empty(len(matrices), *x.shape)
+        out = x.new_empty(len(matrices), *(x.mT if bool(swapping(items[0])) else x).shape)
         for place, matrix in enumerate(items):
             if place in which:
                 out[place] = oblique(x, which[place])
