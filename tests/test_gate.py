@@ -405,8 +405,8 @@ def test_the_same_weights_on_other_terms_come_to_the_same_verdict(
 
     scene.promote(skew=2.0)
     threads, other = torch.get_num_threads(), scene.path / "other"
-    for name in ("symbench.measure.evaluate", "symbench.measure.evaluate.reference"):
-        monkeypatch.setattr(f"{name}.PART", 64)
+    for name in ("evaluate", "evaluate.first_pass", "evaluate.reference"):
+        monkeypatch.setattr(f"symbench.measure.{name}.PART", 64)
     try:
         torch.set_num_threads(1)
         ran = scene.symbench("run", scene.suite, "--results", other, "--batch-size", "7")
