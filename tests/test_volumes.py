@@ -17,6 +17,8 @@ from symbench.algebra.fields import Field, classes
 from symbench.algebra.groups.base import Group
 from symbench.algebra.groups.keeping import keeping_grids
 from symbench.base.errors import ConfigError, ImpossiblePair
+from symbench.base.registry import checked_options
+from symbench.domains.common.datasets import DATASETS
 from symbench.domains.points.groups.finite import Part
 from symbench.domains.points.groups.rotations import signed
 from symbench.domains.points.groups.space import EYE
@@ -264,6 +266,33 @@ def test_left_and_right_are_exchanged_by_the_mirror_of_their_axis() -> None:
     assert torch.equal(moved["mirror z"], x.flip(-3))
     assert torch.equal(moved["mirror x"], x[:, [0, 2, 1]].flip(-1))
     assert torch.equal(moved["mirror x and z"], x[:, [0, 2, 1]].flip((-1, -3)))
+
+
+@pytest.mark.parametrize("swapped", [True, False], ids=["with a swap", "without it"])
+def test_a_symmetric_volume_is_right_with_the_swap_and_wrong_on_both_sides_without_it(swapped: bool) -> None:
+    """The label map of a mirror-symmetric volume, moved by the mirror, against itself: Dice 1, or 0 on both classes."""
+    options = {"samples": 4, "label": "sides", "symmetric": True, **({"mirrors": "x"} if swapped else {})}
+    row = DATASETS.row("organs")
+    data = row.load()(**checked_options(row.options, options, "data").model_dump())
+    maps, volumes = data.batch(range(4)).targets["label"], data.batch(range(4)).leaves["volume"]
+    group, on_volume = build("mirrors", Volume(), axes="x")
+    act = actions.load(group, "mirrors", data.targets["label"], {"axes": "x"}, on=Volume())
+    mirror = group.elements()[1:]
+    assert torch.equal(on_volume.act(mirror, volumes)[0], volumes)
+    moved = act.act(mirror, maps)[0]
+    for side in (1, 2):
+        both = ((moved == side) & (maps == side)).sum()
+        dice = 2 * both / ((moved == side).sum() + (maps == side).sum())
+        assert dice == (1.0 if swapped else 0.0)
+    assert torch.equal(moved == 0, maps == 0)
+
+
+def test_places_without_a_class_keep_none_when_they_are_mirrored() -> None:
+    field = classes(SWAP).over(Grid("volume", 3))
+    group, _ = build("mirrors", Volume(), axes="x")
+    maps = torch.tensor([-1, 0, 1, 2]).view(1, 1, 1, 4)
+    act = actions.load(group, "mirrors", field, {"axes": "x"}, on=Volume())
+    assert act.act(group.elements()[1:], maps).flatten().tolist() == [1, 2, 0, -1]
 
 
 # Networks.

@@ -21,7 +21,7 @@ from symbench.base.registry import checked_options
 from symbench.domains.common.datasets import DATASETS
 from symbench.domains.common.datasets.base import Dataset
 from symbench.domains.common.handling import handling_of
-from symbench.fields import Grid, Image, Scalar, Volume
+from symbench.fields import Grid, Image, Logits, Scalar, Volume
 
 RNG = np.random.default_rng(0)
 
@@ -256,5 +256,11 @@ def test_the_middle_slice_is_shown() -> None:
     assert pixels.shape == (4, 6)
     assert (pixels == 255).nonzero() == (1, 4)
     assert handling.rendered(torch.zeros(2, 5, 4, 6)) is None
+    maps = torch.zeros(5, 4, 6, dtype=torch.int64)
+    maps[2, 1, 4] = 1
+    over = handling.drawn(volume, maps, Logits().over(Grid("volume", 3)))
+    flat = handling_of(Image()).drawn(volume[:, 2] / 80, maps[2], Logits().over(Grid("image")))
+    assert over is not None
+    assert over == flat
     assert handling_of(Image()).noun == "pixels"
     assert handling.noun == handling_of(Scalar().over(Grid("other", 3))).noun == "voxels"

@@ -79,6 +79,36 @@ class Pixels(Handling):
         )
 
 
+class Frames(Pixels):
+    """Videos ``(frames, c, h, w)`` of numbers in [0, 1]: what is done with images is done with each frame."""
+
+    noun = "pixels of frames"
+
+    def resized(self, values: Tensor, canvas: Canvas | None) -> Tensor:
+        """Every frame alike."""
+        return super().resized(values.flatten(0, 1), canvas).unflatten(0, values.shape[:2])
+
+    def rendered(self, sample: Tensor, beside: Mapping[str, Tensor] | None = None) -> bytes | None:
+        """The middle frame."""
+        return super().rendered(sample[len(sample) // 2], beside)
+
+    def drawn(self, sample: Tensor, value: Tensor, field: Field, other: Tensor | None = None) -> bytes | None:
+        """Nothing is drawn over frames."""
+        del sample, value, field, other
+        return None
+
+    def about_failure(self, error: str, shape: tuple[int, ...]) -> str | None:
+        """The model may want other videos than it was given."""
+        if len(shape) != 5 or not ABOUT_SHAPES.search(error):
+            return None
+        return f"It was given videos of {shape[1]} frames, {shape[3]} x {shape[4]} pixels and {shape[2]} channels."
+
+    def about_turning(self, name: str, shape: tuple[int, ...]) -> str | None:
+        """Nothing is known of it."""
+        del name, shape
+        return None
+
+
 def png(image: Tensor) -> bytes | None:
     """A picture ``(c, h, w)`` in [0, 1] as PNG, at most 224 pixels a side; None unless it has 1 or 3 channels."""
     if image.ndim != 3 or image.shape[0] not in (1, 3):

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from symbench.algebra.fields import Field, Grid
 from symbench.domains.common.handling import Handling
+from symbench.domains.images import drawing
 from symbench.domains.images.handling import png
 
 ABOUT_SHAPES = re.compile(r"shape|size|channel|dimension|depth|height|width|kernel|reshape|view", re.IGNORECASE)
@@ -30,9 +32,15 @@ class Voxels(Handling):
         del beside
         if sample.ndim != 4:
             return None
-        slice_ = sample[:, sample.shape[1] // 2].float()
-        low, high = slice_.min(), slice_.max()
-        return png((slice_ - low) / (high - low).clamp(min=1e-12))
+        return png(middle(sample))
+
+    def drawn(self, sample: Tensor, value: Tensor, field: Field, other: Tensor | None = None) -> bytes | None:
+        """Classes of the middle slice as colours."""
+        if field.grid is None or field.grid.size != 3 or sample.ndim != 4 or field.behind != len(field.places) + 2:
+            return None
+        flat = field.value.over(Grid(field.grid.name))
+        among = None if other is None else other[..., other.shape[-3] // 2, :, :]
+        return drawing.drawn(middle(sample), value[..., value.shape[-3] // 2, :, :], flat, among)
 
     def about_failure(self, error: str, shape: tuple[int, ...]) -> str | None:
         """The model may want other volumes than it was given."""
@@ -50,3 +58,10 @@ class Voxels(Handling):
             f"Volume() says that the voxels of {name!r} move and its {shape[1]} channels do not. Components of "
             'vectors do: Vector().over(Grid("volume", 3)) says so.'
         )
+
+
+def middle(volume: Tensor) -> Tensor:
+    """The middle slice along z of ``(c, d, h, w)``, its numbers stretched over [0, 1]; ``(c, h, w)``."""
+    found = volume[:, volume.shape[1] // 2].float()
+    low, high = found.min(), found.max()
+    return (found - low) / (high - low).clamp(min=1e-12)

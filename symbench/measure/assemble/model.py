@@ -177,7 +177,7 @@ def check_images(
     """
     entry = suite.models[model]
     for leaf in normalised_leaves(dataset):
-        there = shapes[leaf][0]
+        there = shapes[leaf][dataset.fields[leaf].before]
         if entry.channels is not None and there not in {1, entry.channels}:
             where = suite.where("models", model, "channels")
             got = f"got {entry.channels} for images of {there} channels"

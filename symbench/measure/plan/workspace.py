@@ -162,7 +162,10 @@ class Workspace:
         shapes = {leaf: known[leaf] for leaf in fed(row, fields) or known}
         if entry.channels is not None:
             images = assemble.normalised_leaves(data.dataset)
-            shapes = {leaf: (entry.channels, *s[1:]) if leaf in images else s for leaf, s in shapes.items()}
+            before = {leaf: fields[leaf].before for leaf in shapes if leaf in images}
+            shapes |= {
+                leaf: (*shapes[leaf][:n], entry.channels, *shapes[leaf][n + 1 :]) for leaf, n in before.items()
+            }
         if entry.embedding is not None:
             return shapes, entry.embedding
         # a library's model has classes of its own, for data that has none

@@ -27,6 +27,7 @@ from symbench.domains.images.datasets.facts import remembered_sha256
 from symbench.domains.images.datasets.naming import unused
 from symbench.domains.images.datasets.pixels import FULL, Range, Use, as_tensor, to_unit
 from symbench.domains.images.datasets.resize import fits, resize
+from symbench.domains.images.datasets.videos import VideoArray
 from symbench.domains.images.fields import Image
 
 CHANNELS = (1, 3)
@@ -111,9 +112,10 @@ def load(
     labels: str | None,
     layout: str,
     range: Range | None = None,
+    frames: bool = False,
     folder: Path = Path(),
     where: str = "",
-) -> ImageArray:
+) -> Dataset:
     """The images of an array file.
 
     Args:
@@ -125,6 +127,7 @@ def load(
             of several labels ``(n, labels)``; without it there are none.
         layout: ``nchw``, ``nhwc``, or ``auto``: the axis that is 1 or 3 long holds the channels.
         range: what black and white are stored as, of any numbers.
+        frames: whether they are videos: images with an axis of frames behind that of the samples.
         folder: what a relative ``path`` starts from.
         where: the suite's key, for messages.
 
@@ -138,11 +141,31 @@ def load(
         pixels = _chosen(arrays, images, file, where)
         targets = None if labels is None else _labels(_chosen(arrays, labels, file, where), len(pixels), where)
         _check_numbers(pixels, range, where)
-        last = _channels_last(pixels, layout, where)
+        each = _frames(pixels, where) if frames else 0
+        last = _channels_last(pixels[:, 0] if frames else pixels, layout, where)
         said = f"{_file_digest(file)} {images} {labels} {last}" + ("" if range is None else f" {range}")
+        said += f" {each} frames" if frames else ""
         digest = hashlib.sha256(said.encode()).hexdigest()
     remarks = unused("labels", "labels", arrays, where) if labels is None else []
+    if frames:
+        end_to_end = pixels.reshape(-1, *pixels.shape[2:])
+        whole = ImageArray(
+            end_to_end, None, channels_last=last, digest=digest, where=f"{where}, frames end to end", span=range
+        )
+        return VideoArray(whole, each, None if targets is None else of_array(targets, where))
     return ImageArray(pixels, targets, channels_last=last, digest=digest, where=where, span=range, remarks=remarks)
+
+
+def _frames(videos: np.ndarray, where: str) -> int:
+    """How many frames each video has.
+
+    Raises:
+        ConfigError: the array holds no videos.
+    """
+    if videos.ndim not in {4, 5} or 0 in videos.shape:
+        got = f"videos have shape {videos.shape}"
+        raise ConfigError(Problem(where, got, "(n, frames, c, h, w), (n, frames, h, w, c) or (n, frames, h, w)"))
+    return int(videos.shape[1])
 
 
 def _file_digest(path: Path) -> str:

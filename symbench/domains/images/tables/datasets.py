@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from symbench.base.registry import Options
 from symbench.domains.common.datasets import DatasetRow, Split
+from symbench.domains.images.fields import Image, Video
 
 
 class DigitsOptions(Options):
@@ -116,7 +117,10 @@ class CsvOptions(Options):
 
 
 class ArraysOptions(Options):
-    """``arrays``: images, and labels if there are any, in a ``.npz``, ``.npy`` or ``.safetensors`` file."""
+    """``arrays``: images, and labels if there are any, in a ``.npz``, ``.npy`` or ``.safetensors`` file.
+
+    ``frames: true`` says that they are videos, of which each is images ``(frames, ...)`` one after the other.
+    """
 
     path: str
     split: Split = "test"
@@ -124,6 +128,7 @@ class ArraysOptions(Options):
     labels: str | None = None
     layout: Layout = "auto"
     range: Range | None = None
+    frames: bool = False
 
 
 Byte = Annotated[int, Limits(ge=0, le=255)]
@@ -220,6 +225,7 @@ DATASETS = {
         "symbench.domains.images.datasets.arrays:load",
         "images in a .npz, .npy or .safetensors file",
         ArraysOptions,
+        varying=lambda options: {"image": Video() if options.get("frames") else Image()},
         aliases=("npz", "npy", "numpy", "array", "tensor", "tensors", "safetensors"),
     ),
     "masks": DatasetRow(

@@ -9,4 +9,5 @@ PLACES = {
     "Grid": PlacesRow(
         "symbench.domains.images.handling:Pixels", "pixels of an image", unit="pixel", word="Image", field=Image()
     ),
+    "Scalar over Axis, Grid": PlacesRow("symbench.domains.images.handling:Frames", "pixels of frames", unit="pixel"),
 }
