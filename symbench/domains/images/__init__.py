@@ -2,12 +2,14 @@
 
 from symbench.domains.images.fields import Image
 from symbench.domains.images.tables.actions import ACTIONS, FAMILIES
+from symbench.domains.images.tables.brought import BROUGHT
 from symbench.domains.images.tables.datasets import DATASETS, SEQUENCES
 from symbench.domains.images.tables.figures import FIGURES
 from symbench.domains.images.tables.folders import FOLDERS
 from symbench.domains.images.tables.groups import GROUPS
 from symbench.domains.images.tables.labels import LABELS
-from symbench.domains.images.tables.models import ADAPTERS, MODELS
+from symbench.domains.images.tables.models import ADAPTERS
+from symbench.domains.images.tables.models import MODELS as OWN
 from symbench.domains.images.tables.places import PLACES
 from symbench.domains.images.tables.presets import PRESETS
 
@@ -27,5 +29,6 @@ __all__ = [
     "SEQUENCES",
 ]
 
+MODELS = {**OWN, **BROUGHT}
 FIELDS_OF_VERSION_1 = {"Image": str(Image())}
 """What records of schema version 1 call its fields."""

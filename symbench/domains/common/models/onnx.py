@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from symbench.base.code import require, shortened
 from symbench.base.errors import ConfigError, ModelError, Problem
 from symbench.base.paths import sha256_file
+from symbench.domains.common.models.outputs import InOrder
 from symbench.domains.common.models.program import Batches, FileSource, Program
 from symbench.domains.common.models.running import named
 from symbench.domains.common.models.source import Description
@@ -77,16 +78,15 @@ class OnnxModule(Program):
         self.channels_last = _channels_last(shape)
 
     def call(self, x: Tensor) -> Any:
-        """Run the program; the outputs by name where one is called logits."""
+        """Run the program; its outputs come in order, and have names as well."""
         images = x.movedim(1, -1) if self.channels_last else x
         given = {self.session.get_inputs()[0].name: images.detach().cpu().contiguous().numpy()}
         returned = [torch.from_numpy(each).to(x.device) for each in self.session.run(None, given)]
-        names = [each.name for each in self.session.get_outputs()]
-        return dict(zip(names, returned, strict=True)) if "logits" in names else tuple(returned)
+        return InOrder(returned, [each.name for each in self.session.get_outputs()])
 
     def __deepcopy__(self, memo: dict[int, Any]) -> OnnxModule:
         del memo
-        return OnnxModule(self.session, self.name)  # a session has no state that a copy could change
+        return type(self)(self.session, self.name)  # a session has no state that a copy could change
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> OnnxModule:
         """Refuse to be converted: what the program computes in was fixed when it was exported."""

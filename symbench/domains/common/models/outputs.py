@@ -13,6 +13,25 @@ from symbench.base.errors import ModelError, Problem
 from symbench.domains.common.models.detections import packed
 
 
+class InOrder(tuple[Any, ...]):
+    """Outputs in order that have names as well, of whatever letters: what programs in files return.
+
+    They are read by name where one of those that are declared is among them, and else by place.
+    """
+
+    names: tuple[str, ...]
+
+    def __new__(cls, values: Sequence[Any], names: Sequence[str]) -> InOrder:
+        """The outputs with the name of each."""
+        made = super().__new__(cls, values)
+        made.names = tuple(names)
+        return made
+
+    def goes_by(self, declared: Sequence[str]) -> bool:
+        """Whether one of these is a name of its own."""
+        return any(name in self.names for name in declared)
+
+
 @dataclass(frozen=True)
 class Returned:
     """What came back: the declared outputs by name, and a remark where something was left aside.
@@ -46,6 +65,8 @@ def read(returned: Any, declared: Mapping[str, Field], count: int, model: str, n
     Raises:
         ModelError: an output is missing, or cannot be one; with what came back, and the line that would declare it.
     """
+    if isinstance(returned, InOrder) and returned.goes_by(list(declared)):
+        returned = dict(zip(returned.names, returned, strict=True))
     returned = packed(tensor_of(returned), declared, count, model)
     named = named_outputs(returned, list(declared))
     first = next(iter(declared))

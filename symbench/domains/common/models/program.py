@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from symbench.base.errors import ConfigError, Problem
 from symbench.base.paths import sha256_file
+from symbench.domains.common.models.outputs import InOrder
 from symbench.domains.common.models.source import Description, Source
 
 
@@ -69,7 +70,8 @@ def _joined(returned: Sequence[Any], sizes: Sequence[int], count: int) -> Any:
     if isinstance(first, Mapping):
         return {key: _joined([each[key] for each in returned], sizes, count) for key in first}
     if isinstance(first, (list, tuple)):
-        return tuple(_joined(values, sizes, count) for values in zip(*returned, strict=True))
+        parts = [_joined(values, sizes, count) for values in zip(*returned, strict=True)]
+        return InOrder(parts, first.names) if isinstance(first, InOrder) else tuple(parts)
     return first
 
 

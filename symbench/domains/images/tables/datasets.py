@@ -61,6 +61,14 @@ class ScenesOptions(Options):
         return self
 
 
+class PagesOptions(Options):
+    """``pages``: ``samples`` pages of text, ``size`` pixels a side."""
+
+    split: Split = "test"
+    samples: Annotated[int, Limits(ge=1, le=100_000)] = 100
+    size: Annotated[int, Limits(ge=64, le=2048)] = 256
+
+
 def _rising(value: object) -> object:
     """A list of two numbers, the second the larger, as a pair."""
     pair = tuple(value) if isinstance(value, (list, tuple)) else ()
@@ -202,6 +210,12 @@ DATASETS = {
         "symbench.domains.images.datasets.digits:load",
         "scikit-learn's handwritten digits, 33 x 33, 10 classes",
         DigitsOptions,
+    ),
+    "pages": DatasetRow(
+        "symbench.domains.images.datasets.pages:load",
+        "pages of text, drawn; the label says by how many quarter turns each was turned clockwise",
+        PagesOptions,
+        aliases=("documents", "text", "scans"),
     ),
     "scenes": DatasetRow(
         "symbench.domains.images.datasets.scenes:load",
