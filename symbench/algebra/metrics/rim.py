@@ -22,7 +22,7 @@ NO_RIM = Value(None, reason="the output stands at no places of a frame, or was m
 READ = ("rim_sq", "places", "unrelated_sq", "deviation_sq")
 
 
-def _by_distance(seen: Observed, found: Found) -> Mapping[str, Piece] | Value:
+def by_distance(seen: Observed, found: Found) -> Mapping[str, Piece] | Value:
     """Of each distance and sample the mean squared deviation over elements, ``(bins, n)``, with whether there is any
     place; and the mean squared distance of unrelated places."""
     del found
@@ -70,8 +70,8 @@ def _inner_error(known: Context, found: Found) -> list[Value]:
     return _error(known, found, np.arange(len(DISTANCES)) >= min(INNER, innermost))
 
 
-rim_error = Folded(_rim_error, (_by_distance,), READ)
+rim_error = Folded(_rim_error, (by_distance,), READ)
 """The root of the mean squared deviation of places at most 4 px from the edge over that of unrelated places."""
-inner_error = Folded(_inner_error, (_by_distance,), READ)
+inner_error = Folded(_inner_error, (by_distance,), READ)
 """The same of places more than 16 px from the edge, or in a smaller frame those that are farthest from it: where it
 is at the floor and ``rim_error`` is not, padding is to blame, as far as the model's reach does not hold all."""

@@ -6,7 +6,16 @@ from dataclasses import KW_ONLY, dataclass
 
 from symbench.base.registry import Row
 
-CLASSES = ("classification", "binary", "multi-label")
+CLASSES = ("classification", "binary", "multi-label", "segmentation", "keypoints")
+"""Tasks whose outputs are right or wrong."""
+MOVED = ("segmentation", "detection", "keypoints")
+"""Tasks of maps, boxes and points, which move with the sample."""
+SINGLE_SAMPLES = (
+    "Left, a dot is a sample, by the mean and the largest deviation over its orbit; on the grey line it "
+    "deviates alike at all elements. Right, the worst samples, a line each over the elements by their sizes. "
+    "Numbers are those of the samples in their dataset."
+)
+"""What to know of a figure of single samples."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +31,8 @@ class FigureRow(Row):
         over: the parameters of the elements that it is drawn over; the scene tells the function.
         rank: lower ones stand before others on the page.
         tasks: of the outputs, one of which there must be; empty for any.
+        multiples: what elements are called whose parameters ``over`` are all multiples of a whole number, with braces
+            for that number, where a model may be exact under these alone; empty where there is no sense in that.
     """
 
     _: KW_ONLY
@@ -32,6 +43,7 @@ class FigureRow(Row):
     tasks: tuple[str, ...] = ()
     over: tuple[str, ...] = ()
     rank: int = 1
+    multiples: str = ""
 
     def suits(self, family: str | None, tasks: frozenset[str]) -> bool:
         """Whether it is for a symmetry of this family, and outputs of these tasks."""

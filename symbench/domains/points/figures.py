@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from symbench.domains.common.figures import FigureRow
+from symbench.domains.common.figures import SINGLE_SAMPLES, FigureRow
 
 SPACE = ("space", "motions")
 
@@ -24,8 +24,6 @@ FIGURES = {
     "orbits": FigureRow(
         "symbench.read.report.orbits:sketches", "single samples over their orbits, the worst by number",
         section="orbits", heading="Single samples", families=(*SPACE, "spin"), rank=2,
-        text="Left, a dot is a sample, by the mean and the largest deviation over its orbit; on the grey line it "
-        "deviates alike at all elements. Right, the worst samples, a line each over the elements by their sizes. "
-        "Numbers are those of the samples in their dataset.",
+        text=SINGLE_SAMPLES,
     ),
 }  # fmt: skip

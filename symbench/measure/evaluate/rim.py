@@ -30,7 +30,8 @@ class Rim:
         return torch.bucketize(nearest, torch.tensor(FROM), right=True) - 1
 
     def columns(self, moved: Tensor, expected: Tensor, inside: Tensor | None) -> dict[str, Tensor]:
-        """The mean squared deviation of the places of each bin, ``rim_sq`` ``(k, n, bins)``; NaN where none is.
+        """The mean squared deviation of the places of each bin, ``rim_sq`` ``(k, n, bins)``, NaN where none is; and
+        how many ``places`` there are in all, ``(k, n)``.
 
         Args:
             moved: ``f(g.x)``, ``(k, n, ..., *grid)``, float64.
@@ -43,6 +44,7 @@ class Rim:
         squares = (moved - expected).square().reshape(k, n, -1, len(at)).sum(2)
         bins = torch.nn.functional.one_hot(at, len(FROM)).to(squares)  # (places, bins)
         if inside is None:
-            return {"rim_sq": squares @ bins / bins.sum(0)}
+            return {"rim_sq": squares @ bins / bins.sum(0), "places": bins.sum().expand(k, n)}
         chosen = inside.flatten(1).to(squares)  # (k, places)
-        return {"rim_sq": (squares * chosen[:, None]) @ bins / (chosen @ bins)[:, None]}
+        found = {"rim_sq": (squares * chosen[:, None]) @ bins / (chosen @ bins)[:, None]}
+        return {**found, "places": chosen.sum(1, keepdim=True).expand(k, n)}

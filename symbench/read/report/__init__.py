@@ -17,7 +17,7 @@ from symbench.base.records import CompareRecord, GateRecord, Manifest
 from symbench.measure.store import Store, write_text
 from symbench.read.compare import compare
 from symbench.read.pairing.runs import Recorded
-from symbench.read.report import faults, latex, markdown, pairs, tables
+from symbench.read.report import classes, faults, latex, markdown, pairs, tables
 from symbench.read.report import material as materials
 from symbench.read.report.material import Material
 from symbench.read.report.pieces import with_parted
@@ -143,11 +143,12 @@ def _write(material: Material, folder: Path, formats: Sequence[str], gate: GateR
     comparisons = compared(material) if {"html", "md", "csv"} & set(formats) else []
     costs = tables.costs(frame, material.metrics)
     boards, split = tables.boards(frame, material.metrics), faults.boards(material.shown)
+    by_class = classes.boards(material.shown, material.metrics, classes.MAPS)
     boards = with_parted(boards, material.parted)
     if "html" in formats:
         texts["report.html"] = page.render(material, drawn, gate, comparisons)
     if "md" in formats:
-        texts["report.md"] = markdown.render(material, boards, split, costs, drawn, comparisons)
+        texts["report.md"] = markdown.render(material, boards, [*by_class, *split], costs, drawn, comparisons)
     if "csv" in formats:
         texts["estimates.csv"] = csv_safe(frame).to_csv(index=False)
         for number, record in enumerate(comparisons):
@@ -157,7 +158,7 @@ def _write(material: Material, folder: Path, formats: Sequence[str], gate: GateR
         documents = [document(part.store, part.manifest, part.frame) for part in material.parts]
         texts["estimates.json"] = json.dumps(together(documents), allow_nan=False, indent=1) + "\n"
     if "latex" in formats:
-        own = {f"{latex.name(board)}.tex": latex.table(board) for board in [*boards, *split, costs]}
+        own = {f"{latex.name(board)}.tex": latex.table(board) for board in [*boards, *by_class, *split, costs]}
         texts |= own | {"tables.tex": latex.whole(list(own))}
     for name, text in texts.items():
         write_text(folder / name, text)

@@ -9,11 +9,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from symbench.algebra.metrics import MetricRow, Metrics, role_of, shown_in
+from symbench.algebra.metrics import METRICS, MetricRow, Metrics, role_of, shown_in
 from symbench.read.report.scene import Scene
 from symbench.read.report.style import Sketch, chance_line, gid, legend, legend_inches, look, span
 
 AT_EACH = role_of("each element")
+EACH = (role_of("overlap at each element"), role_of("precision at each element"), AT_EACH)
+"""What is drawn over single elements, the first that there is."""
 AXES = {"moved": "places moved"}
 FEWEST_SIZES = 2
 
@@ -32,6 +34,14 @@ def sketches(scene: Scene) -> Iterator[Sketch]:
         figure = figure_of(data, scene.models, scene.unit, scene.metrics)
         title = f"Over the size of the element: {scene.name}{f', {output}' if output else ''}"
         yield Sketch(title, alt, figure, data, (output,) if output else ())
+
+
+def at_each(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """The rows of what is drawn over single elements, and what that is called; chance is that of accuracy."""
+    metric = next((name for name in EACH if (rows["metric"] == name).any()), AT_EACH)
+    mine = rows[rows["metric"] == metric]
+    name = METRICS.rows[metric].label.partition(",")[0]
+    return mine if metric == AT_EACH else mine.drop(columns="chance", errors="ignore"), name
 
 
 def by_output(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:

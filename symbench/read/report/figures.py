@@ -33,6 +33,12 @@ FIGURES = Table(
             "are the Pareto front: no other model is better at no more cost. Models that are no better than chance, "
             "the dotted line, are left out of it.",
         ),
+        "rim": FigureRow(
+            "symbench.read.report.rim:sketches", "E of maps by the distance from the edge of the frame",
+            section="rim", heading="From the edge of the frame", rank=2,
+            text="E of the places at each distance, a line for each model. What deviates at the edge alone is "
+            "padding, as far as the model's reach does not hold all of the frame.",
+        ),
         "attribution": FigureRow(
             "symbench.read.report.shares:sketches", "the model's share of E and resampling's", section="attribution"
         ),

@@ -16,6 +16,7 @@ from symbench.algebra.metrics.brought import of_manifest
 from symbench.base.records import CellRecord, CellStatus, ElementRecord, Manifest
 from symbench.measure.store import Store
 from symbench.read.report.outputs import first_trainings, piece, side_by_side
+from symbench.read.report.partly import at_the_edge, stepped
 from symbench.read.report.pieces import Parted, groups_of, parted
 from symbench.read.report.scene import Elements, Measured, Scene, Spot, scenes
 from symbench.read.studies import Answer, answers
@@ -70,8 +71,8 @@ class Material:
 
     @cached_property
     def parted(self) -> list[Parted]:
-        """The models that respect some pieces of a group alone."""
-        return list(parted(self.frame, self.groups))
+        """The models that respect some elements of a group alone, or the inside of the frame."""
+        return [*parted(self.frame, self.groups), *stepped(self.frame, self.elements()), *at_the_edge(self.frame)]
 
     @cached_property
     def shown(self) -> pd.DataFrame:

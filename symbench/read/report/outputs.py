@@ -9,6 +9,9 @@ FAMILIES = {
     "binary": "class scores",
     "multi-label": "class scores",
     "embedding": "embedding",
+    "segmentation": "class maps",
+    "detection": "boxes",
+    "keypoints": "points",
 }
 """By task, what outputs of several names are called together."""
 

@@ -21,7 +21,7 @@ from symbench.base.records import CompareRecord, GateRecord
 from symbench.read.estimates import NOT_YET
 from symbench.read.gate.words import sentence, waits
 from symbench.read.numbers import scientific
-from symbench.read.report import chance, faults, gallery, headlines, pairs, ranks, sheets, speed, tables
+from symbench.read.report import chance, classes, faults, gallery, headlines, pairs, ranks, sheets, speed, tables
 from symbench.read.report.drawing import STUDIES, TRAINING, Drawn
 from symbench.read.report.figures import FigureRow, in_order
 from symbench.read.report.inline import Inliner
@@ -57,6 +57,7 @@ BEFORE = {
     "comparison-0": "Comparison",
     "leaderboard": "Leaderboard",
     "robustness": "Ranks",
+    "classes": "Classes",
 }
 AFTER = {
     "attribution": "Whose fault", "gallery": "Gallery", TRAINING: "Training", "cost": "Cost", "gate": "Gate",
@@ -80,12 +81,14 @@ def render(
     boards = with_parted(tables.boards(frame, material.metrics), material.parted)
     ranked = ranks.of(tables.whole(frame))
     attribution = sheets.of_boards("attribution-table", "attribution", faults.boards(frame), models)
+    by_class = sheets.of_boards("classes-table", "classes", classes.boards(frame, material.metrics), models)
     walls = gallery.walls([(part.store, part.manifest, part.names) for part in material.parts])
     failed = [(c.model, c.dataset, c.symmetry, c.reason or "") for c in material.cells if c.status == "failed"]
     filled, own = {figure.section for figure in drawn}, figure_sections()
     there = {
-        "comparison-0": comparisons, "robustness": ranked, "attribution": attribution or "attribution" in filled,
-        "gallery": walls, "studies": material.answers, "gate": gate, "failed": failed,
+        "comparison-0": comparisons, "robustness": ranked, "classes": by_class,
+        "attribution": attribution or "attribution" in filled, "gallery": walls, "studies": material.answers,
+        "gate": gate, "failed": failed,
         **{name: name in filled for name in (TRAINING, *own)},
     }  # fmt: skip
     sections = BEFORE | {name: row.heading for name, row in own.items()} | AFTER
@@ -116,6 +119,7 @@ def render(
         figures=figures,
         figure_sections=own,
         faults=attribution,
+        by_class=by_class,
         walls=_by_place(walls),
         walls_open=len(walls) <= WALLS_OPEN,
         any_drawn=any(each.drawn for wall in walls for each in wall.samples),

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from symbench.read.report.curves import AT_EACH
+from symbench.read.report.curves import at_each
 from symbench.read.report.scene import Scene
 from symbench.read.report.style import Sketch, chance_line, gid, legend, legend_inches, look, span
 
@@ -19,12 +19,12 @@ FEWEST_ANGLES = 8
 
 def sketches(scene: Scene) -> Iterator[Sketch]:
     """A plot for a symmetry whose elements are rotations, and enough of them."""
-    data = scene.at_elements[scene.at_elements["metric"] == AT_EACH]
+    data, what = at_each(scene.at_elements)
     (angle,) = scene.over
     if "mirror" in data or angle not in data or data[angle].nunique() < FEWEST_ANGLES:
         return
-    title = f"Accuracy over angle: {scene.name}"
-    alt = f"Polar plot of accuracy against the angle of rotation, one curve for each model. {span(data)}"
+    title = f"{what[:1].upper()}{what[1:]} over angle: {scene.name}"
+    alt = f"Polar plot of {what} against the angle of rotation, one curve for each model. {span(data)}"
     yield Sketch(title, alt, figure_of(data, angle, scene.models), data)
 
 

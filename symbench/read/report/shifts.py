@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from symbench.read.report.curves import AT_EACH
+from symbench.read.report.curves import at_each
 from symbench.read.report.scene import Scene
 from symbench.read.report.style import MANY, PAPER, Sketch, chance_line, gid, span
 
@@ -19,11 +19,11 @@ QUARTERS = [0, 0.25, 0.5, 0.75, 1]
 
 def sketches(scene: Scene) -> Iterator[Sketch]:
     """A heat map for a symmetry whose elements are shifts in the plane by whole pixels."""
-    data = scene.at_elements[scene.at_elements["metric"] == AT_EACH]
+    data, what = at_each(scene.at_elements)
     if data.empty or not set(scene.over) <= set(data) or not _on_grid(data[list(scene.over)]):
         return
-    title = f"Accuracy over shifts: {scene.name}"
-    alt = f"Heat maps of accuracy over vertical and horizontal shifts, one for each model. {span(data)}"
+    title = f"{what[:1].upper()}{what[1:]} over shifts: {scene.name}"
+    alt = f"Heat maps of {what} over vertical and horizontal shifts, one for each model. {span(data)}"
     yield Sketch(title, alt, figure_of(data, scene.over, scene.models), data)
 
 

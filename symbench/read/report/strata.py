@@ -104,12 +104,12 @@ def _finish(axes: Any, values: pd.Series, row: MetricRow, metric: str, rows: pd.
     axes.grid(axis="y")
     axes.set_axisbelow(True)
     if row.better == "lower":
-        _error_scale(axes, values)
+        error_scale(axes, values)
     else:
         axes.set_ylim(0, 103 if row.written_as == "percent" else None)
 
 
-def _error_scale(axes: Any, values: pd.Series) -> None:
+def error_scale(axes: Any, values: pd.Series) -> None:
     """From 0, or along the logarithm where errors span much; below a millionth of the largest all are drawn there."""
     positive = values[values > 0]
     if len(positive) and positive.max() > 30 * positive.min():

@@ -75,11 +75,25 @@ CLEAN, WORST, RETRIEVAL, DEVIATION, EXCLUDED, LAYER, SHARE, OPERATIONS, TIME, SP
         "the model's share", "operations", "time", "speed",
     )
 )  # fmt: skip
+LEAST = (
+    (role_of("worst overlap"), role_of("overlap at each element"), "has a Dice of"),
+    (role_of("worst precision"), role_of("precision at each element"), "has an AP of"),
+    (WORST, CLEAN, "is right on"),
+)
+"""What sentences tell of the worst element, the first that there is: that, the same unmoved, and the verb."""
+SHARES = {"multi-label": "% of labels", "keypoints": "% of points"}
+"""By task, what the share that is right is of."""
 OWN = "place"
 """The unit of metrics whose estimates say their own, which then stands beside the number."""
 NOTES = {
     "binary": "one number for two classes, predicted above a probability of one half",
     "multi-label": "accuracy and consistency are over the labels of each sample, and F1 is over all labels together",
+    "segmentation": "Dice is over the labelled places of all samples together, the mean over classes; accuracy and "
+    "consistency are over the places of each",
+    "detection": "AP is COCO's, the mean over overlaps of 0.50 to 0.95 and over classes; agreement is with the boxes "
+    "found unmoved, moved along",
+    "keypoints": "accuracy is over the visible points of each sample, right within a tenth of the longer side of "
+    "their own box (PCK at 0.1)",
     "embedding": "recall@1 is the share of moved samples whose nearest unmoved embedding is their own",
 }
 """By task, what its numbers are of."""
@@ -225,7 +239,8 @@ def _summary(
     tasks: set[str],
 ) -> str:
     """The best model at its worst element, and the one that falls farthest; what chance could do is called that."""
-    if WORST not in values or values[WORST].isna().all():
+    known = [each for each in LEAST if each[0] in values and values[each[0]].notna().any()]
+    if not known:
         if DEVIATION not in values or values[DEVIATION].isna().all():
             return ""
         if tasks == {"embedding"} and RETRIEVAL in values and values[RETRIEVAL].notna().any():
@@ -236,23 +251,24 @@ def _summary(
         only = ", and it predicts one class only" if best in collapsed else ""
         least = scientific(values.loc[best, DEVIATION])
         return f"Under {place}, {best} deviates least: E = {least}{only}."
-    worst = values[WORST]
-    drops = values[CLEAN] - worst
+    least, clean, has = known[0]
+    worst, level = values[least], level if least == WORST else math.nan
+    drops = values[clean] - worst
     best, fallen = worst.idxmax(), drops.idxmax()
-    of = "% of labels" if tasks == {"multi-label"} else "%"
+    of = next((words for task, words in SHARES.items() if tasks == {task}), "%")
 
     def said(model: str) -> tuple[str, str]:
-        row = lookup[model, WORST]
+        row = lookup[model, least]
         return f"{percent(worst[model])} {of}", chance.words(row.low, row.estimate, row.high, level)
 
     shown, doubt = said(best)
     even = "at its worst element" if doubt else "even at its worst element"
-    text = f"Under {place}, {best} is right on {shown} {even}{doubt}"
+    text = f"Under {place}, {best} {has} {shown} {even}{doubt}"
     text += ", and predicts one class only" if best in collapsed else ""
     if len(values) == 1 or fallen == best or not drops[fallen] > 0:
-        return f"{text} ({percent(values.loc[best, CLEAN])} % unmoved)."
+        return f"{text} ({percent(values.loc[best, clean])} % unmoved)."
     shown, doubt = said(fallen)
-    return f"{text}; {fallen} falls from {percent(values.loc[fallen, CLEAN])} % to {shown}{doubt}."
+    return f"{text}; {fallen} falls from {percent(values.loc[fallen, clean])} % to {shown}{doubt}."
 
 
 def costs(frame: pd.DataFrame, metrics: Metrics | None = None) -> Board:
