@@ -27,6 +27,7 @@ from symbench.domains.images.datasets.facts import remembered_sha256
 from symbench.domains.images.datasets.naming import unused
 from symbench.domains.images.datasets.pixels import FULL, Range, Use, as_tensor, to_unit
 from symbench.domains.images.datasets.resize import fits, resize
+from symbench.domains.images.datasets.stacked import Stacked, boxes_of, maps_of, points_of
 from symbench.domains.images.datasets.videos import VideoArray
 from symbench.domains.images.fields import Image
 
@@ -46,6 +47,8 @@ class ImageArray(Dataset):
         where: str,
         span: Range | None = None,
         remarks: Sequence[str] = (),
+        stacked: Sequence[Stacked] = (),
+        classes: Sequence[str] | None = None,
     ) -> None:
         self.span = span
         self.images = images
@@ -57,6 +60,9 @@ class ImageArray(Dataset):
         if labels is not None:
             field, self.labels = of_array(labels, where)
             self.targets = {"label": field}
+        self.stacked = stacked
+        self.targets |= {each.name: each.field for each in stacked}
+        self.classes = classes
         self._digest = digest
         self._said = list(remarks)
         self._use = Use()
@@ -87,6 +93,9 @@ class ImageArray(Dataset):
             pixels = pixels[:, None]
         elif self.channels_last:
             pixels = pixels.movedim(-1, 1)
+        height, width = pixels.shape[-2:]
+        for each in self.stacked:
+            targets[each.name] = each.batch(rows, (height, width), canvas, self.where)
         if pixels.dtype == torch.uint8 and self.span is None and fits(pixels, canvas):
             return Stored({"image": pixels.contiguous()}, targets, {"image": FULL[torch.uint8]})
         images = to_unit(pixels, self.span, lambda row: f"{self.where}, sample {rows[row]}")
@@ -113,6 +122,11 @@ def load(
     layout: str,
     range: Range | None = None,
     frames: bool = False,
+    boxes: str | None = None,
+    keypoints: str | None = None,
+    pairs: Sequence[tuple[int, int]] = (),
+    classes: Sequence[str] | None = None,
+    ignore: int | None = 255,
     folder: Path = Path(),
     where: str = "",
 ) -> Dataset:
@@ -124,10 +138,15 @@ def load(
         split: ``train`` or ``test``.
         images: the key of the images, uint8, uint16 or float in [0, 1]; a ``.npy`` file has none.
         labels: the key of the labels: class indices ``(n,)``, numbers ``(n,)`` or ``(n, d)``, or 0 and 1 for each
-            of several labels ``(n, labels)``; without it there are none.
+            of several labels ``(n, labels)``, or a class for each pixel ``(n, h, w)``; without it there are none.
         layout: ``nchw``, ``nhwc``, or ``auto``: the axis that is 1 or 3 long holds the channels.
         range: what black and white are stored as, of any numbers.
         frames: whether they are videos: images with an axis of frames behind that of the samples.
+        boxes: the key of boxes ``(n, most, 5)``: left, top, right, bottom and class, -1 for no object.
+        keypoints: the key of joints ``(n, joints, 2 or 3)``: x, y and whether each is visible.
+        pairs: the numbers of joints that a mirror exchanges.
+        classes: the names of the classes of pixels and boxes.
+        ignore: the number of pixels that count nowhere.
         folder: what a relative ``path`` starts from.
         where: the suite's key, for messages.
 
@@ -139,21 +158,71 @@ def load(
     with foreign(ConfigError, where, f"reading {file.name}", "an array file that is whole"):
         arrays = _arrays(file, where)
         pixels = _chosen(arrays, images, file, where)
-        targets = None if labels is None else _labels(_chosen(arrays, labels, file, where), len(pixels), where)
+        chosen = {
+            name: _labels(_chosen(arrays, key, file, where), len(pixels), name, where)
+            for name, key in (("labels", labels), ("boxes", boxes), ("keypoints", keypoints))
+            if key is not None
+        }
         _check_numbers(pixels, range, where)
         each = _frames(pixels, where) if frames else 0
         last = _channels_last(pixels[:, 0] if frames else pixels, layout, where)
+        size = _size(pixels[:, 0] if frames else pixels, last)
+        stacked = [] if frames else _stacked(chosen, size, where, classes=classes, ignored=ignore, pairs=pairs)
         said = f"{_file_digest(file)} {images} {labels} {last}" + ("" if range is None else f" {range}")
+        said += f" {boxes} {keypoints} {list(pairs)} {classes} {ignore}" if stacked else ""
         said += f" {each} frames" if frames else ""
         digest = hashlib.sha256(said.encode()).hexdigest()
-    remarks = unused("labels", "labels", arrays, where) if labels is None else []
+    single = chosen.get("labels")
     if frames:
+        if boxes or keypoints or classes:
+            raise ConfigError(Problem(where, "boxes, keypoints and classes are of images", "none of them for videos"))
         end_to_end = pixels.reshape(-1, *pixels.shape[2:])
         whole = ImageArray(
             end_to_end, None, channels_last=last, digest=digest, where=f"{where}, frames end to end", span=range
         )
-        return VideoArray(whole, each, None if targets is None else of_array(targets, where))
-    return ImageArray(pixels, targets, channels_last=last, digest=digest, where=where, span=range, remarks=remarks)
+        return VideoArray(whole, each, None if single is None else of_array(np.array(single), where))
+    return ImageArray(
+        pixels,
+        None if single is None or single.ndim > 2 else np.array(single),
+        channels_last=last,
+        digest=digest,
+        where=where,
+        span=range,
+        remarks=unused("labels", "labels", arrays, where) if labels is None else [],
+        stacked=stacked,
+        classes=classes,
+    )
+
+
+def _stacked(
+    chosen: Mapping[str, np.ndarray],
+    size: tuple[int, int],
+    where: str,
+    *,
+    classes: Sequence[str] | None,
+    ignored: int | None,
+    pairs: Sequence[tuple[int, int]],
+) -> list[Stacked]:
+    """The targets that stand on images of this size.
+
+    Raises:
+        ConfigError: one belongs to no such images, or classes are named and none of them has any.
+    """
+    found = []
+    if "labels" in chosen and chosen["labels"].ndim > 2:
+        found.append(maps_of(chosen["labels"], size, classes=classes, ignored=ignored, where=where))
+    if "boxes" in chosen:
+        found.append(boxes_of(chosen["boxes"], size, classes=classes, where=where))
+    if classes and not found:
+        got = "classes are named, and there are neither labels of pixels nor boxes"
+        raise ConfigError(Problem(where, got, None, "Give the key of either, or leave classes out."))
+    return [*found, *([points_of(chosen["keypoints"], pairs=pairs, where=where)] if "keypoints" in chosen else [])]
+
+
+def _size(images: np.ndarray, channels_last: bool) -> tuple[int, int]:
+    """Height and width of images."""
+    height, width = images.shape[1:] if images.ndim == 3 else images.shape[1:3] if channels_last else images.shape[2:]
+    return height, width
 
 
 def _frames(videos: np.ndarray, where: str) -> int:
@@ -234,11 +303,11 @@ def _chosen(arrays: Mapping[str, Any], key: str, path: Path, where: str) -> np.n
     return values
 
 
-def _labels(values: np.ndarray, count: int, where: str) -> np.ndarray:
+def _labels(values: np.ndarray, count: int, name: str, where: str) -> np.ndarray:
     if values.shape[:1] != (count,):
-        got = f"labels are {values.dtype} of shape {values.shape}"
-        raise ConfigError(Problem(where, got, f"{count} labels, one for each image"))
-    return np.array(values)
+        got = f"{name} are {values.dtype} of shape {values.shape}"
+        raise ConfigError(Problem(where, got, f"{count} {name}, one for each image"))
+    return values
 
 
 def _check_numbers(images: np.ndarray, span: Range | None, where: str) -> None:

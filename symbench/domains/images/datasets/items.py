@@ -24,10 +24,11 @@ from symbench.domains.common.datasets.base import Batch, Dataset
 from symbench.domains.common.datasets.stored import Stored
 from symbench.domains.common.datasets.targets import LabelReader, is_open, of_all, of_first
 from symbench.domains.common.datasets.wrappers import declared, is_rule
-from symbench.domains.images.datasets.decode import framed
+from symbench.domains.images.datasets.decode import LONG, framed
 from symbench.domains.images.datasets.pixels import Range, Use, stored_dtype, to_image
 from symbench.domains.images.datasets.readings import WHITE, Nameless, Readings
 from symbench.domains.images.datasets.resize import resize
+from symbench.domains.images.datasets.standing import Standing, standing
 from symbench.domains.images.fields import Image
 
 READ_BYTES = 2 << 30
@@ -39,9 +40,9 @@ class Items(Dataset):
 
     An image is a PIL image, or ``(c, h, w)`` (or ``(h, w)``) as a tensor or array: uint8, uint16, float in [0, 1], or
     anything in a declared range. A label is a class index, a number or an array of them, or 0 and 1 for each of
-    several labels; None, or an image by itself, is none. An object that has a method ``valid(label, element)`` says
-    with it which elements keep a label; a list ``classes`` names them. Both may stand behind wrappers such as
-    ``Subset``.
+    several labels; a map ``(h, w)`` of class indices; boxes with classes, as a mapping; None, or an image by itself,
+    is none. An object that has a method ``valid(label, element)`` says with it which elements keep a label; a list
+    ``classes`` names them. Both may stand behind wrappers such as ``Subset``.
     """
 
     def __init__(
@@ -52,6 +53,8 @@ class Items(Dataset):
         classes: Sequence[str] | None = None,
         range: Range | None = None,
         layout: str = "auto",
+        ignore: int | None = 255,
+        most: int | None = None,
     ) -> None:
         if not isinstance(source, Sized) or not callable(getattr(source, "__getitem__", None)):
             raise ConfigError(
@@ -64,7 +67,7 @@ class Items(Dataset):
         self.fields = {"image": Image()}
         said = declared(source)
         self.classes, self.valid = classes if classes is not None else said.classes, said.valid
-        self.span, self.layout = range, layout
+        self.span, self.layout, self.ignored, self.most = range, layout, ignore, most
         self._said = [f"{where}: {remark}." for remark in said.remarks] if classes is None else []
         rule = getattr(source, "valid", None)
         if callable(rule) and not is_rule(rule):
@@ -72,13 +75,14 @@ class Items(Dataset):
                 f"{where}: its method valid takes other arguments than (label, element), and is not asked."
             ]
         self._hold_nothing()
-        self.paired = isinstance(self._item(0), tuple)
-        image, label = self._parts(0)
+        item = self._item(0)
+        self.paired = isinstance(item, tuple)
+        image, label = self._split(item, 0)
         self._use, self._stored = Use(), stored_dtype(image)
         self.labels, self._one_hot = self._reader(label), False
-        field = self.labels.field
+        field, name = self.labels.field, "label" if isinstance(self.labels, LabelReader) else self.labels.name
         counted = isinstance(field, Category) and field.classes is None and classes
-        self.targets = {} if field is None else {"label": Category(len(classes)) if counted and classes else field}
+        self.targets = {} if field is None else {name: Category(len(classes)) if counted and classes else field}
 
     def __len__(self) -> int:
         return len(self.source)
@@ -102,7 +106,7 @@ class Items(Dataset):
                     else "Convert them to one number of channels.",
                 )
             )
-        return Batch({"image": torch.stack(images)}, self._targets([label for _, label in samples]))
+        return Batch({"image": torch.stack(images)}, self._targets([label for _, label in samples], indices, canvas))
 
     def stored(self, indices: Sequence[int], *, canvas: Canvas | None = None) -> Stored | None:
         """Samples that :meth:`prepare` has seen, in 8 bits where all of them are; None where some are not held."""
@@ -111,7 +115,7 @@ class Items(Dataset):
         if images is None:
             return None
         white = {"image": WHITE} if images.dtype == torch.uint8 else {}
-        return Stored({"image": images}, self._targets([self._labels[i] for i in indices]), white)
+        return Stored({"image": images}, self._targets([self._labels[i] for i in indices], indices, canvas), white)
 
     def prepare(
         self,
@@ -186,7 +190,11 @@ class Items(Dataset):
         value, label = self._parts(index)
         image = to_image(value, where=where, span=self.span, layout=self.layout)
         self._framed[index] = isinstance(value, Pil.Image) and value.mode in {"L", "RGB"} and self.span is None
-        self._labels[index] = self.labels.read(label, where)
+        height, width = image.shape[-2:]
+        reader = self.labels
+        self._labels[index] = (
+            reader.read(label, (height, width), where) if isinstance(reader, Standing) else reader.read(label, where)
+        )
         return image, self._labels[index]
 
     def _sample(self, index: int, canvas: Canvas | None) -> tuple[Tensor, Any]:
@@ -217,13 +225,19 @@ class Items(Dataset):
             return torch.from_numpy(framed(picture, canvas)).float() / WHITE
         return resize(image[None], canvas)[0]
 
-    def _targets(self, labels: Sequence[Any]) -> dict[str, Tensor]:
-        """The targets of samples with these labels."""
+    def _targets(self, labels: Sequence[Any], indices: Sequence[int], canvas: Canvas | None) -> dict[str, Tensor]:
+        """The targets of samples with these labels, on a canvas where they stand on images."""
+        if isinstance(self.labels, Standing):
+            cut = [LONG if isinstance(canvas, Frame) and self._framed[index] else None for index in indices]
+            return self.labels.targets(labels, canvas, cut)
         return {"label": self.labels.stack(list(labels))} if self.targets else {}
 
     def _parts(self, index: int) -> tuple[Any, Any]:
         """A sample's image and label, as the object gives them; no label where it gives an image by itself."""
-        item = self._item(index)
+        return self._split(self._item(index), index)
+
+    def _split(self, item: Any, index: int) -> tuple[Any, Any]:
+        """What the object gave for a sample, as its image and label."""
         if not self.paired:
             return item, None
         if isinstance(item, tuple) and len(item) == 1:
@@ -233,10 +247,14 @@ class Items(Dataset):
             raise DataError(Problem(where, got, "a pair (image, label)"))
         return item
 
-    def _reader(self, first: Any) -> LabelReader:
+    def _reader(self, first: Any) -> LabelReader | Standing:
         """How labels are read: by the first, or by all of them where that leaves it open."""
         where = f"{self.where}, sample 0"
+        every = ((self._parts(index)[1], f"{self.where}, sample {index}") for index in range(len(self)))
+        named = len(self.classes) if self.classes else None
+        found = standing(first, every, classes=named, ignored=self.ignored, most=self.most, where=where)
+        if found is not None:
+            return found
         if not is_open(first, where):
             return of_first(first, where)
-        every = ((self._parts(index)[1], f"{self.where}, sample {index}") for index in range(len(self)))
-        return of_all(every, len(self.classes) if self.classes else None)
+        return of_all(every, named)

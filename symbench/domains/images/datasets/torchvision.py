@@ -22,6 +22,7 @@ def load(
     split: str,
     root: str,
     download: bool,
+    target: str | None = None,
     folder: Path = Path(),
     where: str = "",
     listen: Listener = ignore,
@@ -30,9 +31,10 @@ def load(
 
     Args:
         name: the class in ``torchvision.datasets``.
-        split: ``train`` or ``test``, given as ``train=`` or ``split=``, whichever the class takes.
+        split: ``train`` or ``test``, given as ``train=``, ``split=`` or ``image_set=``, whichever the class takes.
         root: where the files are; relative to the suite's folder.
         download: fetch them if they are missing.
+        target: what is asked of sets that have several, given as ``target_types=`` or ``target_type=``.
         folder: what a relative ``root`` starts from.
         where: the suite's key, for messages.
         listen: hears how far the looking through files has come.
@@ -48,9 +50,14 @@ def load(
         raise ConfigError(Problem(where, f"got {name!r}", f"one of {one_of(known)}", near_miss(name, known)))
     factory = getattr(datasets, name)
     takes = inspect.signature(factory).parameters
-    if split == "train" and not {"train", "split"} & set(takes):
+    if split == "train" and not {"train", "split", "image_set"} & set(takes):
         raise ConfigError(Problem(where, f"torchvision's {name} has no training split", "a set that has one"))
     arguments: dict[str, object] = {"train": split == "train", "split": split, "download": download}
+    arguments["image_set"] = "train" if split == "train" else "val"
+    if target is not None:
+        if not {"target_types", "target_type"} & set(takes):
+            raise ConfigError(Problem(where, f"torchvision's {name} has no several targets", "no target:"))
+        arguments |= {"target_types": target, "target_type": target}
     arguments = {key: value for key, value in arguments.items() if key in takes}
     if "root" in takes:
         arguments["root"] = str(folder / root)

@@ -14,6 +14,19 @@ from symbench.domains.common.datasets import DatasetRow, Split
 from symbench.domains.images.fields import Image, Video
 
 
+def _tupled(value: object) -> object:
+    """A list, as suites have them, as a tuple."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+Byte = Annotated[int, Limits(ge=0, le=255)]
+Colour = Annotated[tuple[Byte, Byte, Byte], BeforeValidator(_tupled)]
+Joint = Annotated[int, Limits(ge=0)]
+Pair = Annotated[tuple[Joint, Joint], BeforeValidator(_tupled)]
+Pairs = Annotated[tuple[Pair, ...], BeforeValidator(_tupled)]
+Names = list[str]
+
+
 class DigitsOptions(Options):
     """``digits``: 1,797 handwritten digits, 450 of them for testing; ``upside_down`` says what a 6 turned over is.
 
@@ -84,18 +97,27 @@ Layout = Literal["auto", "nchw", "nhwc"]
 
 
 class ItemsOptions(Options):
-    """Data of a user's own code: what black and white are stored as, and where the channels of an array are."""
+    """Data of a user's own code: what black and white are stored as, and where the channels of an array are.
+
+    ``ignore`` is the number of places of label maps that count nowhere, ``most`` how many boxes an image may have.
+    """
 
     range: Range | None = None
     layout: Layout = "auto"
+    ignore: Annotated[int, Limits(ge=0)] | None = 255
+    most: Annotated[int, Limits(ge=1)] | None = None
 
 
 class TorchvisionOptions(Options):
-    """``torchvision/<NAME>``: any labelled image set of torchvision, read from ``root``."""
+    """``torchvision/<NAME>``: any labelled image set of torchvision, read from ``root``.
+
+    ``target`` says what is asked of sets that have several, such as segmentation of OxfordIIITPet.
+    """
 
     split: Split = "test"
     root: str = "data"
     download: bool = False
+    target: str | None = None
 
 
 Channels = Literal[1, 3]
@@ -128,6 +150,7 @@ class ArraysOptions(Options):
     """``arrays``: images, and labels if there are any, in a ``.npz``, ``.npy`` or ``.safetensors`` file.
 
     ``frames: true`` says that they are videos, of which each is images ``(frames, ...)`` one after the other.
+    Labels of pixels may hold ``ignore``; ``boxes`` and ``keypoints`` are keys too, ``pairs`` what a mirror exchanges.
     """
 
     path: str
@@ -137,11 +160,11 @@ class ArraysOptions(Options):
     layout: Layout = "auto"
     range: Range | None = None
     frames: bool = False
-
-
-Byte = Annotated[int, Limits(ge=0, le=255)]
-Colour = Annotated[tuple[Byte, Byte, Byte], BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v)]
-Names = list[str]
+    boxes: str | None = None
+    keypoints: str | None = None
+    pairs: Pairs = ()
+    classes: Names | None = None
+    ignore: Annotated[int, Limits(ge=0)] | None = 255
 
 
 class MasksOptions(Options):
