@@ -143,3 +143,18 @@ def test_sets_of_torchvision_with_masks(tmp_path: Path) -> None:
         ConfigError, match="torchvision's VOCSegmentation has no several targets, expected no target:"
     ):
         load(**{**row.options(**{**given, "target": "masks"}).model_dump(), **parameters})
+
+
+def test_one_of_several_targets_of_torchvision(tmp_path: Path) -> None:
+    root = tmp_path / "oxford-iiit-pet"
+    (root / "images").mkdir(parents=True)
+    (root / "annotations" / "trimaps").mkdir(parents=True)
+    photos.picture(0).save(root / "images" / "Abyssinian_1.jpg")
+    drawn = np.random.default_rng(0).choice([1, 2, 3], (10, 12))
+    palette(drawn).save(root / "annotations" / "trimaps" / "Abyssinian_1.png")
+    (root / "annotations" / "test.txt").write_text("Abyssinian_1 1 1 1\n")
+    row, parameters = DATASETS.find("torchvision/OxfordIIITPet")
+    given: dict[str, Any] = {"root": str(tmp_path), "target": "segmentation"}
+    data = row.load()(**{**row.options(**given).model_dump(), **parameters})
+    assert not data.classes  # those of the set are the breeds'
+    assert data.batch([0]).targets["masks"][0].tolist() == drawn.tolist()

@@ -71,6 +71,8 @@ def load(
         names = [name if isinstance(name, str) else name[0] for name in classes or ()]
         files = Files(Path(source.root), [os.path.relpath(path, source.root) for path, _ in source.samples])
         return Pictures(files, [label for _, label in source.samples], classes=names, where=where, listen=listen)
+    if target is not None:  # the names may be those of other targets
+        return Items(source, where=where, classes=())
     return Items(source, where=where, classes=classes if isinstance(classes, (list, tuple)) else None)
 
 
