@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from conftest import Symbench
 from PIL import Image as Pil
 from pydantic import ValidationError
 from scipy import ndimage
@@ -264,3 +265,17 @@ def test_the_middle_slice_is_shown() -> None:
     assert over == flat
     assert handling_of(Image()).noun == "pixels"
     assert handling.noun == handling_of(Scalar().over(Grid("other", 3))).noun == "voxels"
+
+
+@pytest.mark.parametrize(("key", "value"), [("mean", "[0.5]"), ("channels", "3")])
+def test_what_is_said_of_images_is_refused_of_volumes(
+    key: str, value: str, tmp_path: Path, symbench: Symbench
+) -> None:
+    (tmp_path / "a.yaml").write_text(
+        "version: 1\nname: a\ndatasets: {o: {use: organs, samples: 4, shape: [5, 5, 5], label: number}}\n"
+        f"models: {{m: {{use: cnn-3d, width: 1, {key}: {value}}}}}\n"
+        "symmetries: {s: {group: O, on: volume}}\n"
+    )
+    ran = symbench("run", tmp_path / "a.yaml", "--results", tmp_path / "results")
+    assert ran.code == 2
+    assert f"models.m.{key}: got {key} for 'volume', which nobody normalises, expected images" in ran.err

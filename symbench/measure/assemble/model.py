@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from symbench.base.code import foreign
-from symbench.base.errors import ConfigError, ModelError, Problem
+from symbench.base.errors import ConfigError, ModelError, Problem, one_of
 from symbench.base.identity import Reads
 from symbench.domains.common.datasets.base import Dataset
 from symbench.domains.common.models import MODELS, ModelRow
@@ -176,7 +176,13 @@ def check_images(
         ConfigError: with how to make them fit.
     """
     entry = suite.models[model]
-    for leaf in normalised_leaves(dataset):
+    normalised = normalised_leaves(dataset)
+    for key in ("channels", "mean", "std"):
+        if getattr(entry, key) and not normalised:
+            where = suite.where("models", model, key)
+            got = f"got {key} for {one_of(map(repr, dataset.fields))}, which nobody normalises"
+            raise ConfigError(Problem(where, got, "images", "Bring the data into the range that the model takes."))
+    for leaf in normalised:
         there = shapes[leaf][dataset.fields[leaf].before]
         if entry.channels is not None and there not in {1, entry.channels}:
             where = suite.where("models", model, "channels")
