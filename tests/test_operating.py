@@ -17,6 +17,7 @@ instead of 199. Simulations run in two processes.
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 from collections import Counter, defaultdict
@@ -266,6 +267,7 @@ Counts = Counter[tuple[str, int, str, str, str]]
 
 def simulate(seed: int) -> Counts:
     """``CHUNK`` draws of all scenarios."""
+    gc.freeze()  # statsmodels collects all garbage at every correction
     rng = np.random.default_rng(seed)
     found: Counts = Counter()
 
@@ -401,6 +403,7 @@ def test_a_rate_of_seven_in_a_hundred_is_caught(true: float, caught: float) -> N
 
 def of_few(n: int, margin: float, gain: float, decision: Callable[[Confidence, float], str]) -> dict[str, float]:
     """How probable each verdict is: of every number of samples lost and gained, with how often there are as many."""
+    gc.freeze()
     found: dict[str, float] = defaultdict(float)
     most = [int(stats.binom.isf(1e-5, n, share)) + 1 for share in (margin + gain, gain)] if gain else [n // 4, 1]
     for lost in range(most[0]):
@@ -444,6 +447,7 @@ def few_wrong(simulations: int, decision: Callable[[Confidence, float], str]) ->
     """E of 0.1, which one sample in a hundred makes, another one after, and a true rise of 0.05 at the margin."""
     rng = np.random.default_rng(1)
     found: Counter[str] = Counter()
+    gc.freeze()
     for seed in range(simulations):
         size = rng.choice([0.5, 2.0], 100)
         before, after = (Ratio((rng.random(100) < e**2) * size, size, root=True) for e in (0.1, 0.15))

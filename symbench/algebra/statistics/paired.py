@@ -220,13 +220,13 @@ def holm(p_values: Array) -> Array:
     Raises:
         ValueError: a value is not in [0, 1], or not a number, or there is none.
     """
+    from statsmodels.stats.multitest import multipletests
+
     values = np.asarray(p_values, dtype=np.float64)
     require_finite("holm", values)
     if not ((values >= 0) & (values <= 1)).all():
         raise ValueError(f"holm: got p values from {values.min():g} to {values.max():g}, expected 0 to 1")
-    # Not statsmodels' multipletests: it collects all garbage at every call, which takes a third of a second.
-    order, adjusted = values.argsort(), np.empty_like(values)
-    adjusted[order] = np.maximum.accumulate(np.arange(len(values), 0, -1) * values[order]).clip(max=1.0)
+    adjusted: Array = multipletests(values, method="holm")[1]
     return adjusted
 
 
