@@ -260,7 +260,7 @@ def test_many_parts_agree_with_one(folder: Folder, monkeypatch: pytest.MonkeyPat
     folder.write(model=CONV)
     run(folder)
     _, whole = record(folder)
-    for module in ("__init__", "reference"):
+    for module in ("__init__", "first_pass", "reference"):
         name = "symbench.measure.evaluate" if module == "__init__" else f"symbench.measure.evaluate.{module}"
         monkeypatch.setattr(f"{name}.PART", 7)
     other = Folder(folder.path / "other")
@@ -494,7 +494,7 @@ def test_whatever_changes_a_result_changes_the_key(folder: Folder, old: str, new
 
 
 def test_an_interrupted_run_resumes_with_the_parts_it_has(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("", ".reference"):
+    for module in ("", ".first_pass", ".reference"):
         monkeypatch.setattr(f"symbench.measure.evaluate{module}.PART", 5)
     few_timed(monkeypatch)
     folder.suite.write_text(folder.suite.read_text().replace("model.py:build", "test_evaluate:Counting"))
@@ -543,7 +543,7 @@ def build():
 
 def stopped_half_way(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A run that stopped after two parts of five; the folder of what it left behind."""
-    for module in ("", ".reference"):
+    for module in ("", ".first_pass", ".reference"):
         monkeypatch.setattr(f"symbench.measure.evaluate{module}.PART", 5)
     asked = iter([False] * 7 + [True])
     with pytest.raises(sb.Interrupted, match="stopped after 2 of 5 parts"):

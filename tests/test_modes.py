@@ -183,6 +183,7 @@ def test_a_model_is_not_changed_by_its_copy() -> None:
 def resumed(case: Case, monkeypatch: pytest.MonkeyPatch) -> tuple[CellRecord, list[str]]:
     """A run that is stopped after a part and taken up again; and how often its mode was decided."""
     monkeypatch.setattr("symbench.measure.evaluate.PART", 8)
+    monkeypatch.setattr("symbench.measure.evaluate.first_pass.PART", 8)
     monkeypatch.setattr("symbench.measure.evaluate.reference.PART", 8)
     decided, chosen = [], modes.chosen
 
