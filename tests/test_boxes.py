@@ -15,7 +15,8 @@ from conftest import ROOT, Case, CaseOf
 
 from symbench.algebra.objects import apart
 from symbench.base.records import CellRecord
-from symbench.fields import Boxes
+from symbench.domains.images import notations
+from symbench.fields import Boxes, Keypoints
 from symbench.measure.store import Store
 from symbench.measure.tasks import Open, Unfit, Views
 from symbench.measure.tasks.base import Task
@@ -194,3 +195,63 @@ def test_a_detector_of_torchvision_in_words(case: CaseOf) -> None:
     assert (rows[rows["element"] == 0]["objects_kept"] == 1).all()
     reported = boxes.symbench("report", "--results", boxes.results)
     assert reported.code == 0, reported.err
+
+
+WRONG = {
+    ("yx", "turns"): "broken: it moves as boxes with y before x, (top, left, bottom, right)",
+    ("up", "turns"): "broken: it moves as boxes whose y goes up from the lower edge",
+    ("up", "quarters"): "broken: it moves as if by the inverse element",
+    ("points-yx", "turns"): "broken: it moves as points with y before x",
+    ("points-up", "turns"): "broken: it moves as points whose y goes up from the lower edge",
+    ("points-up", "quarters"): "broken: it moves as if by the inverse element",
+    ("points-parts", "turns"): "broken: it moves as points in parts of the image's sides, and not in pixels",
+    ("points-centre", "turns"): "broken: it moves as points half a pixel beside: say origin: centre for corner",
+    ("xywh", "turns"): "xywh: sample 1: a box (10, 12, 4, 3) has its right or bottom edge before its left or top one, "
+    "expected left, top, right, bottom; of left, top, width, height add left and top",
+    ("parts", "turns"): "has edges of boxes in [0, 1] alone, as parts of an image have, expected edges from 0 to the",
+    ("nans", "turns"): "output 'boxes' is NaN or infinite for 11 of 12 inputs, expected finite numbers",
+    ("points-as-boxes", "turns"): "is taken for boxes and has shape (n, 2, 2), expected boxes have 6 numbers each",
+    ("boxes-as-points", "turns"): "returned detections of each image, and declares Keypoints, expected boxes. Say "
+    "outputs: {boxes: boxes} in the model's entry.",
+}  # fmt: skip
+
+
+def test_wrong_declarations_are_caught_and_named(case: CaseOf) -> None:
+    boxes = case("boxes")
+    ran = boxes.symbench("run", boxes.path / "wrong.yaml", "--results", boxes.results)
+    assert ran.code == 3, "some cells have no numbers"
+    said = ran.out + ran.err
+    for (model, _), words in WRONG.items():
+        assert f"{model}: {words}" in said or words in said, (model, words)
+    assert "points: broken" not in ran.out, "what is declared as it is moves as it is declared"
+    cells = records(boxes.results)
+    found = {names: [each.words for each in cell.findings if each.words] for names, cell in cells.items()}
+    assert not found["points", "turns"]
+    for names, words in WRONG.items():
+        if names in found:
+            assert any(
+                (each or "") in words or words.removeprefix("broken: ") in (each or "") for each in found[names]
+            )
+
+
+@pytest.mark.parametrize("name", ["y_first", "y_up", "sized"])
+def test_notations_of_boxes_are_read(name: str) -> None:
+    rows = torch.tensor([[1.0, 2, 4, 7, 0.9, 1], [0, 0, 0, 0, 0, -1]]).double()
+    written = {"y_first": [2.0, 1, 7, 4], "y_up": [1.0, 3, 4, 8], "sized": [1.0, 2, 3, 5]}[name]
+    told = rows.clone()
+    told[0, :4] = torch.tensor(written)
+    assert torch.equal(getattr(notations, f"boxes_{name}")(told, Boxes(frame=(10, 12))), rows)
+
+
+@pytest.mark.parametrize("origin", ["corner", "centre"])
+def test_notations_of_points_are_read(origin: Any) -> None:
+    """In either convention: the pixels' middles are at 0.5, 1.5, ... or at 0, 1, ..."""
+    first = 0.5 if origin == "corner" else 0.0
+    value, pixel = Keypoints(frame=(10, 12), origin=origin), torch.tensor([[3 + first, 2 + first, 1]]).double()
+    extent = torch.tensor([12.0, 10.0]) if origin == "corner" else torch.tensor([11.0, 9.0])
+    parts = torch.cat([pixel[:, :2] / extent, pixel[:, 2:]], -1)
+    assert torch.allclose(notations.points_in_parts(parts, value), pixel)
+    assert torch.equal(notations.points_y_first(torch.tensor([[2 + first, 3 + first, 1]]).double(), value), pixel)
+    assert torch.equal(notations.points_y_up(torch.tensor([[3 + first, 7 + first, 1]]).double(), value), pixel)
+    other = torch.tensor([[3 + 0.5 - first, 2 + 0.5 - first, 1]]).double()
+    assert torch.equal(notations.points_of_the_other_origin(other, value), pixel)

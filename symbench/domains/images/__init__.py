@@ -10,6 +10,7 @@ from symbench.domains.images.tables.groups import GROUPS
 from symbench.domains.images.tables.labels import LABELS
 from symbench.domains.images.tables.models import ADAPTERS
 from symbench.domains.images.tables.models import MODELS as OWN
+from symbench.domains.images.tables.notations import NOTATIONS
 from symbench.domains.images.tables.places import PLACES
 from symbench.domains.images.tables.presets import PRESETS
 
@@ -24,6 +25,7 @@ __all__ = [
     "GROUPS",
     "LABELS",
     "MODELS",
+    "NOTATIONS",
     "PLACES",
     "PRESETS",
     "SEQUENCES",

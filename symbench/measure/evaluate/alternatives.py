@@ -20,6 +20,7 @@ from symbench.algebra.groups.base import Group
 from symbench.algebra.groups.product import Product
 from symbench.base.errors import ConfigError, ImpossiblePair
 from symbench.measure.assemble import Prepared
+from symbench.measure.evaluate.notations import in_other_notations
 
 MOST_CLASSES = 64
 """Numbers of an output that a permutation is looked for among."""
@@ -63,11 +64,13 @@ class Fitted:
         words: what the report says of an output that moves so.
         lawful: whether what was fitted multiplies as the elements do, judged by other samples; None where nothing
             was fitted.
+        read: brings ``f(g.x)`` to the notation in which ``predict`` has it, where that is another.
     """
 
     predict: Predict
     words: str
     lawful: Callable[[Sequence[Pair]], bool] | None = None
+    read: Callable[[Tensor], Tensor] | None = None
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,10 @@ def alternatives(prepared: Prepared, action: Action, field: Field, shape: tuple[
     yield _plain("trivial", "as if it were left alone", lambda pair: pair.unmoved)
     if not isinstance(action, TrivialAction):
         yield from _of_elements(prepared.group, action, field)
+        yield from _in_other_notations(prepared, action, field)
+    if field.value.unordered:
+        return  # sets have no differences, hence no transpose and no sign
+    if not isinstance(action, TrivialAction):
         yield _plain("transposed", "as if by the transposed matrices", lambda pair: _transposed(action, pair))
     yield from _of_kinds(prepared, field, shape)
     if prepared.elements.shared is not None:
@@ -112,6 +119,17 @@ def by(action: Action) -> Predict:
 
 def _plain(name: str, words: str, predict: Predict) -> Alternative:
     return Alternative(name, lambda _: Fitted(predict, words))
+
+
+def _in_other_notations(prepared: Prepared, action: Action, field: Field) -> Iterator[Alternative]:
+    """As declared, of numbers that are written otherwise."""
+    for name, words, read in in_other_notations(prepared, field):
+
+        def fit(pairs: Sequence[Pair], words: str = words, read: Callable[[Tensor], Tensor] = read) -> Fitted:
+            del pairs
+            return Fitted(lambda pair: action.act(pair.g, read(pair.unmoved))[0], words, read=read)
+
+        yield Alternative(name, fit)
 
 
 def _of_elements(group: Group, action: Action, field: Field) -> Iterator[Alternative]:

@@ -18,7 +18,7 @@ from scipy import special
 
 from symbench.algebra.controls import DECLARED
 from symbench.base.records import FindingRecord
-from symbench.measure.evaluate.alternatives import Alternative, Pair, Predict, alternatives, by
+from symbench.measure.evaluate.alternatives import Alternative, Fitted, Pair, Predict, alternatives, by
 from symbench.measure.evaluate.exactness import deviates, floor_of, known_errors, sharp_in_shape
 from symbench.measure.evaluate.examined import Examined
 from symbench.measure.evaluate.job import exchanging, kinds
@@ -205,11 +205,12 @@ class Trial:
         fitted = other.fit([pair.some(slice(0, half)) for pair in self.pairs])
         if fitted is None or not self._differs(fitted.predict, span):
             return None
-        left = self._left(fitted.predict, span)
-        error = float((left.mean() / self.null) ** 0.5)
-        gain = self.deviation[span] - RATIO * left
+        read, null = fitted.read or (lambda values: values), self._null(fitted)
+        left = self._mean(lambda pair: read(pair.moved), fitted.predict, span)
+        error = float((left.mean() / null) ** 0.5) if null > 0 else float("inf")
+        gain = self.deviation[span] / self.null - RATIO * left / null if null > 0 else left
         exact = self._is_rounding(error)
-        decisive = exact or (left.mean() <= FITS * self.null and beyond_chance(gain))
+        decisive = exact or (left.mean() <= FITS * null and beyond_chance(gain))
         if decisive and fitted.lawful is not None:
             decisive = fitted.lawful([pair.some(span) for pair in self.pairs])
         return Judged(error, exact, bool(decisive), fitted.words)
@@ -219,17 +220,21 @@ class Trial:
         if any(predict(pair).shape != pair.unmoved.shape for pair in self.pairs[:1]):
             return False
         declared = by(self.reference.action)
-        return float(self._mean(lambda pair: declared(pair) - predict(pair), span).mean()) > ALIKE**2 * self.null
+        return float(self._mean(declared, predict, span).mean()) > ALIKE**2 * self.null
 
-    def _left(self, predict: Predict, span: slice) -> np.ndarray:
-        return self._mean(lambda pair: pair.moved - predict(pair), span)
+    def _null(self, fitted: Fitted) -> float:
+        """The mean squared distance to other samples' outputs, in the notation that another way has them in."""
+        if fitted.read is None:
+            return self.null
+        samples, read, comparison = self.cell.chosen[: len(self.deviation)], fitted.read, self.reference.comparison
+        nulls = [pairing(read(pair.moved), fitted.predict(pair), comparison, samples) for pair in self.pairs]
+        return float(np.mean([each["unrelated_sq"].mean() for each in nulls]))
 
-    def _mean(self, difference: Predict, span: slice) -> np.ndarray:
-        """Per sample of a span the mean square over elements, real places alone."""
+    def _mean(self, one: Predict, other: Predict, span: slice) -> np.ndarray:
+        """Per sample of a span the mean square of what two differ by, over elements, real places alone."""
         samples = self.cell.chosen[: len(self.deviation)]
         squares = [
-            self.reference.comparison.deviation(d[None], torch.zeros_like(d)[None], samples)[0]
-            for d in (difference(pair) for pair in self.pairs)
+            self.reference.comparison.deviation(one(pair)[None], other(pair)[None], samples)[0] for pair in self.pairs
         ]
         return np.asarray(torch.stack(squares).mean(0)[span].cpu().numpy())
 

@@ -93,3 +93,47 @@ def told(how: str) -> Plain:
     found = Plain()
     found.told = how
     return found
+
+
+class Upwards(Components):
+    """Boxes whose y goes up from the image's lower edge."""
+
+    def found(self, image: Tensor) -> dict[str, Tensor]:
+        """With the lower edge's y before the upper one's."""
+        found = super().found(image)
+        left, top, right, bottom = found["boxes"].unbind(1)
+        found["boxes"] = torch.stack([left, len(image) - bottom, right, len(image) - top], 1)
+        return found
+
+
+class Point(Corners):
+    """The middle of the largest object, told in one way or another."""
+
+    told = "xy"
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:  # type: ignore[override]
+        """A point ``(n, 1, 2)``."""
+        middle = torch.stack([self.middle(image[0]) for image in images])
+        side = len(images[0, 0])
+        told = {
+            "xy": middle,
+            "yx": middle.flip(-1),
+            "up": torch.stack([middle[:, 0], side - middle[:, 1]], -1),
+            "parts": middle / side,
+            "centre": middle - 0.5,
+        }
+        return {"points": told[self.told][:, None]}
+
+    def middle(self, image: Tensor) -> Tensor:
+        """Of what is bright, weighted by how bright it is."""
+        y, x = torch.meshgrid(*(torch.arange(len(image)).to(image) + 0.5 for _ in range(2)), indexing="ij")
+        weight = image.sum()
+        found = torch.stack([(image * x).sum(), (image * y).sum()]) / weight.clamp(min=1e-9)
+        return torch.where(weight > 0, found, torch.full_like(found, len(image) / 2))
+
+
+def point(how: str) -> Point:
+    """A model whose point is told in this way."""
+    found = Point()
+    found.told = how
+    return found
