@@ -12,8 +12,10 @@ import pandas as pd
 import pytest
 import torch
 from conftest import ROOT, Case, CaseOf
+from torchmetrics.detection import MeanAveragePrecision
 
-from symbench.algebra.objects import apart
+from symbench.algebra.metrics.detection import RECALLS
+from symbench.algebra.objects import THRESHOLDS, apart
 from symbench.base.records import CellRecord
 from symbench.domains.images import notations
 from symbench.fields import Boxes, Keypoints
@@ -91,8 +93,12 @@ def test_objects_are_counted_in_words() -> None:
 # Suites.
 
 
+TURNS = "symmetries:\n  turns: {group: D4, on: image}\n"
+FOLDER = ROOT / "tests" / "cases" / "boxes"
+
+
 def module_of(file: str) -> Any:
-    path = ROOT / "tests" / "cases" / "boxes" / file
+    path = FOLDER / file
     spec = importlib.util.spec_from_file_location(f"cases.{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
@@ -136,7 +142,7 @@ def test_a_suite_of_detectors_by_hand(case: CaseOf) -> None:  # one run for all 
         # what it says of one sample it says of all: another sample's is as near as its own
         assert boxes.estimate("equivariance_error", model="constant", symmetry=symmetry) == pytest.approx(1)
     assert "exact: exact in float64" in ran.out
-    assert "constant: broken at any precision" in ran.out
+    assert "constant: broken: it moves as if it were left alone" in ran.out
 
     exact = observed(boxes, "exact", "turns")
     assert (exact["objects_kept"] == 1).all()
@@ -255,3 +261,36 @@ def test_notations_of_points_are_read(origin: Any) -> None:
     assert torch.equal(notations.points_y_up(torch.tensor([[3 + first, 7 + first, 1]]).double(), value), pixel)
     other = torch.tensor([[3 + 0.5 - first, 2 + 0.5 - first, 1]]).double()
     assert torch.equal(notations.points_of_the_other_origin(other, value), pixel)
+
+
+def test_average_precision_of_each_element_is_that_of_torchmetrics_on_moved_targets(
+    case: CaseOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(FOLDER)
+    boxes = case("boxes")
+    text = boxes.suite.read_text()
+    boxes.suite.write_text(
+        f"{text[: text.index('models:')]}models:\n  shaken: {{use: 'detectors.py:Shaken'}}\n{TURNS}"
+    )
+    assert boxes.run().code == 0
+    frame = boxes.frame()
+    each = frame[(frame["metric"] == "average_precision") & frame["element"].notna()]
+    mine = dict(zip(each["element"], each["estimate"], strict=True))
+    assert len(mine) == 8
+
+    batch, model = module_of("squares.py").load().batch(range(12)), module_of("detectors.py").Shaken()
+    images, targets = batch.leaves["image"], batch.targets["boxes"].numpy()
+    theirs = {}
+    for flip in (False, True):
+        for turns in range(4):
+            moved = [turned(rows[rows[:, 5] >= 0], turns, flip) for rows in targets]
+            steps = {"iou_thresholds": THRESHOLDS.tolist(), "rec_thresholds": RECALLS.tolist()}
+            metric = MeanAveragePrecision(iou_type="bbox", **steps)  # COCO's own; by default they are in float32
+            metric.update(
+                model(torch.rot90(images.flip(-1) if flip else images, turns, (2, 3))),
+                [{"boxes": torch.tensor(rows[:, :4]), "labels": torch.tensor(rows[:, 5]).long()} for rows in moved],
+            )
+            name = f"{90 * turns}°" if not flip else "flip" if not turns else f"flip+{90 * turns}°"
+            theirs[name] = float(metric.compute()["map"])
+    assert len({round(value, 3) for value in theirs.values()}) > 4
+    assert mine == pytest.approx(theirs, abs=1e-6)

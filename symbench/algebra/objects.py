@@ -18,7 +18,7 @@ EDGES, SCORE, CLASS = slice(0, 4), 4, 5
 """Where a row's numbers are."""
 NONE = (0.0, 0.0, 0.0, 0.0, 0.0, -1.0)
 """A row that is no object."""
-THRESHOLDS = 0.5 + 0.05 * np.arange(10)
+THRESHOLDS = np.linspace(0.5, 0.95, 10)
 """The overlaps of COCO: 0.50, 0.55, ... 0.95."""
 
 
