@@ -22,6 +22,7 @@ from symbench.base.paths import beside, is_folder
 from symbench.domains.common.models.source import Description, Source, in_proportion, synonyms
 from symbench.domains.common.models.weights import reads_pickles_safely
 from symbench.domains.images.models.detection import Queries
+from symbench.domains.images.models.segmentation import segmenter
 
 PLAIN = tuple(
     f"{name}ImageProcessor"
@@ -44,12 +45,19 @@ CONVNEXT_WHOLE = 384
 """From this size on the processor of ConvNeXt keeps the whole image, out of proportion; below, a part of it."""
 RESAMPLING = {2: "bilinear", 3: "bicubic"}
 """What Pillow's numbers stand for."""
+CLASSIFIER = "ImageClassification"
+NOUNS = {
+    CLASSIFIER: "an image classifier",
+    "ObjectDetection": "a detector",
+    "SemanticSegmentation": "a semantic segmentation",
+}
+"""What is read of transformers' models: by the end of their classes' names."""
 PROCESSORS = ("preprocessor_config.json", "processor_config.json")
 
 
 @dataclass(frozen=True)
 class Huggingface(Source):
-    """``AutoModelForImageClassification`` or ``...ForObjectDetection``: from a folder, or by its name on the hub.
+    """A classifier, detector or semantic segmentation of transformers: from a folder, or by its name on the hub.
 
     Code that a repository brings along is never run, and pickles are read only by a torch that does it safely.
     """
@@ -57,6 +65,7 @@ class Huggingface(Source):
     path: str
     pretrained: bool
     classes: int | None
+    upsample: bool = True
 
     def describe(self) -> Description:
         """Size, mean and std of its image processor; of fresh weights the size of its configuration alone."""
@@ -76,12 +85,8 @@ class Huggingface(Source):
         """The network, with the weights that are saved or with fresh ones for the data's classes."""
         del shape
         transformers = require("transformers", "huggingface", self.where)
-        detects = self._detects()
-        kind = "ObjectDetection" if detects else "ImageClassification"
-        factory, noun = (
-            getattr(transformers, f"AutoModelFor{kind}"),
-            "a detector" if detects else "an image classifier",
-        )
+        kind = self._kind()
+        factory, noun = getattr(transformers, f"AutoModelFor{kind}"), NOUNS[kind]
         classes = self.classes or outputs
         with _quiet(transformers):
             if not self.pretrained:
@@ -90,7 +95,7 @@ class Huggingface(Source):
                     fresh = factory.from_config(settings, trust_remote_code=False)
                 except ValueError as error:
                     raise self._refused(f"is not {noun}", error) from error
-                return Queries.of(fresh) if detects else fresh
+                return self._as_read(fresh, kind)
             try:
                 module, report = factory.from_pretrained(
                     self._place(),
@@ -107,12 +112,18 @@ class Huggingface(Source):
             got = f"has no weights for {one_of(missing)}"
             remedy = "Was it saved without its head? Set pretrained: false for fresh weights."
             raise ConfigError(Problem(self.where, got, f"{noun} with all its weights", remedy))
-        return Queries.of(module) if detects else module
+        return self._as_read(module, kind)
 
-    def _detects(self) -> bool:
-        """Whether what is saved is a detector, by the name of its class."""
-        classes = self._settings().architectures or []
-        return any(str(name).endswith("ForObjectDetection") for name in classes)
+    def _kind(self) -> str:
+        """What is saved, by the name of its class: the end of one of ``NOUNS``, or else a classifier."""
+        classes = [str(name) for name in self._settings().architectures or []]
+        return next((kind for kind in NOUNS for name in classes if name.endswith(f"For{kind}")), CLASSIFIER)
+
+    def _as_read(self, module: nn.Module, kind: str) -> nn.Module:
+        """The network as it is read: its queries as boxes, its scores at every pixel."""
+        if kind == "ObjectDetection":
+            return Queries.of(module)
+        return segmenter(module, "logits", upsample=self.upsample) if kind == "SemanticSegmentation" else module
 
     def _place(self) -> str:
         """The folder, or the name in the hub."""

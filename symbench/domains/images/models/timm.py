@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
+from symbench.algebra.fields import Grid, Scalar
 from symbench.base.code import require, shortened
 from symbench.base.errors import ConfigError, ModelError, Problem, near_miss, one_of
 from symbench.domains.common.models.source import Description, Source, synonyms
@@ -20,6 +23,7 @@ class Timm(Source):
     name: str
     pretrained: bool
     classes: int | None
+    features: bool | int = False
 
     def describe(self) -> Description:
         """The preprocessing of its configuration; of fresh weights the size alone, as they know no images yet."""
@@ -59,12 +63,28 @@ class Timm(Source):
             sized["img_size"] = side
         if not self.pretrained:
             sized |= {"in_chans": shape[0], "num_classes": self.classes or outputs or known.num_classes}
-            return timm.create_model(self.name, **sized)
+        sized |= self._headless()
         try:
-            return timm.create_model(self.name, pretrained=True, **sized)
+            found = timm.create_model(self.name, pretrained=self.pretrained, **sized)
+            if self.features is False:
+                return found
+            return featured(found, sized.get("in_chans", known.input_size[0]), side)
+        except IndexError as error:
+            got = f"timm's {self.name} has no stage {self.features}"
+            raise ConfigError(Problem(self.where, got, "a smaller number, from 0, or features: true")) from error
         except (OSError, RuntimeError) as error:
+            if not self.pretrained:
+                raise
             got, remedy = f"its weights cannot be had: {shortened(error)}", "Are you online?"
             raise ModelError(Problem(self.where, got, None, remedy)) from error
+
+    def _headless(self) -> dict[str, Any]:
+        """What makes timm build a network without its head, up to a stage or to the last one."""
+        if self.features is False:
+            return {}
+        if self.features is True:
+            return {"num_classes": 0, "global_pool": ""}
+        return {"num_classes": 0, "features_only": True, "out_indices": (self.features,)}
 
     def _classes(self, known: Any) -> tuple[tuple[str, ...], ...] | None:
         """The classes' names: those of the weights, or of the part of ImageNet that has as many classes."""
@@ -94,3 +114,27 @@ class Timm(Source):
             got = f"timm's {architecture} has no weights {tag!r}"
             raise ConfigError(Problem(self.where, got, f"one of {one_of(known)}", near_miss(tag, known))) from error
         return found
+
+
+def featured(module: Any, channels: int, side: int) -> nn.Module:
+    """The same network, whose maps are ``features`` with their channels first; tokens stay as they come.
+
+    Args:
+        module: returns maps ``(n, width, h, w)`` or ``(n, h, w, width)``, or tokens ``(n, tokens, width)``; or a list
+            of them.
+        channels: of its images.
+        side: of an image that it takes, to see which of them it is.
+    """
+    width = module.num_features if hasattr(module, "num_features") else module.feature_info.channels()[-1]
+    module.register_forward_hook(partial(_channels_first, width=width))
+    with torch.no_grad():
+        first = module.eval()(torch.zeros(1, channels, side, side))
+    module.outputs = {"features": Scalar().over(Grid("image")) if first.ndim == 4 else Scalar()}
+    return module.train()
+
+
+def _channels_first(module: nn.Module, given: Any, returned: Any, *, width: int) -> Tensor:
+    del module, given
+    found: Tensor = returned[0] if isinstance(returned, (list, tuple)) else returned
+    last = found.ndim == 4 and found.shape[1] != width and found.shape[-1] == width
+    return found.movedim(-1, 1) if last else found

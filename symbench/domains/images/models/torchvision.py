@@ -1,4 +1,4 @@
-"""Classifiers of torchvision; its detectors are in :mod:`symbench.domains.images.models.detection`."""
+"""Classifiers of torchvision; its detectors and segmentation networks are in files of their own beside this one."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from symbench.base.code import shortened
 from symbench.base.errors import ConfigError, ModelError, Problem, near_miss, one_of
 from symbench.domains.common.models.source import Description, Source, in_proportion, synonyms
 from symbench.domains.images.models.detection import TorchvisionDetector, detectors, weights_called
+from symbench.domains.images.models.segmentation import TorchvisionSegmenter, segmenters
 
 TOLD_APART = {"crane bird": "crane, crane bird", "maillot tank suit": "maillot, tank suit"}
 """Categories of torchvision's that ImageNet calls by a name which another class has too, with that name."""
@@ -30,8 +31,8 @@ class Torchvision(Source):
 
     def describe(self) -> Description:
         """The preprocessing that belongs to the weights."""
-        if self.name in detectors():
-            return self._detector.describe()
+        if (other := self._other) is not None:
+            return other.describe()
         weights = self._weights()
         if weights is None:
             return Description(channels=3)
@@ -50,8 +51,8 @@ class Torchvision(Source):
 
     def build(self, *, shape: tuple[int, ...], outputs: int) -> nn.Module:
         """The network; torch.hub's cache is asked for weights before the network is."""
-        if self.name in detectors():
-            return self._detector.build(shape=shape, outputs=outputs)
+        if (other := self._other) is not None:
+            return other.build(shape=shape, outputs=outputs)
         weights, classes = self._weights(), self.classes or outputs
         sized = {"num_classes": classes} if classes and weights is None else {}
         with warnings.catch_warnings():
@@ -65,12 +66,16 @@ class Torchvision(Source):
                 raise ModelError(Problem(self.where, got, None, remedy)) from error
 
     @property
-    def _detector(self) -> Source:
-        return TorchvisionDetector(self.where, self.folder, self.size, self.name, self.pretrained, self.classes)
+    def _other(self) -> Source | None:
+        """What knows the network, where that is no classifier."""
+        kinds = ((detectors, TorchvisionDetector), (segmenters, TorchvisionSegmenter))
+        kind = next((kind for known, kind in kinds if self.name in known()), None)
+        options = (self.where, self.folder, self.size, self.name, self.pretrained, self.classes)
+        return None if kind is None else kind(*options)
 
     def _weights(self) -> Any:
         """The member of the weights enum that ``pretrained`` names; None for fresh weights."""
-        known = models.list_models(module=models) + detectors()
+        known = models.list_models(module=models) + detectors() + segmenters()
         if self.name not in known:
             got = f"torchvision has no classifier {self.name!r}"
             raise ConfigError(Problem(self.where, got, f"one of {one_of(known)}", near_miss(self.name, known)))

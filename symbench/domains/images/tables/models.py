@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field as Limits
-from pydantic import model_validator
 
 from symbench.algebra.fields import Field, Grid, Logits
 from symbench.base.registry import Options
 from symbench.domains.common.models import ModelRow, Width
 from symbench.domains.common.models.adapters import AdapterRow
+from symbench.domains.images.tables.libraries import HuggingfaceOptions, TimmOptions, TorchvisionOptions
 
 
 class MlpOptions(Options):
@@ -114,36 +114,6 @@ class P4UnetOptions(Options):
 
     width: Width = 4
     depth: Halvings = 2
-
-
-class LibraryOptions(Options):
-    """What models of libraries have in common: ``classes`` in place of the data's, for weights drawn at random."""
-
-    classes: Annotated[int, Limits(ge=1, le=1_000_000)] | None = None
-
-    @model_validator(mode="after")
-    def _weights_have_their_classes(self) -> LibraryOptions:
-        if self.classes is not None and getattr(self, "pretrained", False):
-            raise ValueError("classes needs pretrained: false, since weights have classes of their own")
-        return self
-
-
-class TorchvisionOptions(LibraryOptions):
-    """``torchvision/<NAME>``: the name of a weights enum's member; ``true`` is ``DEFAULT``."""
-
-    pretrained: bool | str = False
-
-
-class TimmOptions(LibraryOptions):
-    """``timm/<NAME>``: the weights that the name stands for, with its tag where it has one."""
-
-    pretrained: bool = False
-
-
-class HuggingfaceOptions(LibraryOptions):
-    """``huggingface/<PATH>``: weights and all, or the configuration alone."""
-
-    pretrained: bool = True
 
 
 class SteerableOptions(Options):
@@ -295,7 +265,7 @@ MODELS = {
     ),
     "torchvision/<NAME>": ModelRow(
         "symbench.domains.images.models.torchvision:Torchvision",
-        "a classifier or detector of torchvision.models, such as torchvision/resnet18",
+        "a classifier, segmentation or detector of torchvision.models, such as torchvision/resnet18",
         TorchvisionOptions,
         aliases=(
             "resnet<n>",
