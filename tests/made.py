@@ -174,6 +174,7 @@ def _cell(
         samples_file=write_samples(folder, [{
             "output": np.full(samples, "logits"), "sample": np.arange(samples), "averaged_prediction": prediction[0],
             "loss_of_average": np.full(samples, 0.5), "orbit_variance": np.full(samples, None),
+            "consensus_agreement": np.full(samples, None),
         }]),
         controls_file=write_controls(folder, _controls(unmoved, columns, samples, elements)),
         controls={}, facts={"parameters": 1e4 * (2 - strength), "flops": 1e6 * (1.5 - strength), "seconds_per_sample": 1e-4 * (1.2 - strength), "training_seconds": 12.0},

@@ -64,7 +64,10 @@ def test_bash_completes() -> None:
         ("symbench completion f", ["plain,fish"]),
         ("symbench run ", ["file,"]),
         ("symbench report --results ", ["dir,"]),
-        ("symbench run --model p4", ["file,p4", "plain,p4-cnn", "plain,p4-orientation", "plain,p4m-cnn"]),
+        (
+            "symbench run --model p4",
+            ["file,p4", "plain,p4-cnn", "plain,p4-orientation", "plain,p4m-cnn", "plain,p4-unet"],
+        ),
         ("symbench run --data di", ["file,di", "plain,digits"]),
         ("symbench run --symmetry spatial", ["plain,spatial-grid", "plain,spatial-worst10"]),
         ("symbench compare --metric worst_c", ["plain,worst_case_accuracy", "plain,worst_case_loss"]),

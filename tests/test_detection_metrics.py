@@ -205,6 +205,18 @@ def test_intervals_hold_what_as_many_samples_come_to_on_average() -> None:
     assert ((limits[:, 0] <= mean) & (mean <= limits[:, 1])).sum() >= 90
 
 
+def test_where_all_are_right_no_sample_moves_anything() -> None:
+    """Rounding is no variation: three samples alone would have limits of nearly no width."""
+    wanted = scenes(11, 3)[1]
+    seen = told(wanted, wanted)
+    for name in ("average_precision", "orbit_average_precision", "worst_element_average_precision"):
+        (value, *_) = values(name, seen)
+        assert value.estimate == pytest.approx(1.0, abs=1e-12)
+        interval = value.interval(seed=0)
+        assert interval is not None
+        assert interval.low is None
+
+
 def test_agreement_is_of_the_moved_samples() -> None:
     found, wanted = scenes(8, 4)
     kept = np.random.default_rng(0).random((K + 1, 8))

@@ -96,8 +96,8 @@ def page(text: str) -> Reader:
 def test_every_section_is_there_and_the_navigation_leads_to_it(page: Reader) -> None:
     sections = [attributes["id"] for attributes in page.all("section")]
     assert sections == [
-        "summary", "leaderboard", "robustness", "polar", "shifts", "sizes", "tradeoffs", "attribution", "gallery", "cost",
-        "gate", "failed", "provenance",
+        "summary", "leaderboard", "robustness", "classes", "polar", "shifts", "sizes", "tradeoffs", "attribution", "gallery",
+        "cost", "gate", "failed", "provenance",
     ]  # fmt: skip
     linked = [a["href"][1:] for a in page.all("a") if a.get("href", "").startswith("#")]
     assert set(linked) == set(sections)
