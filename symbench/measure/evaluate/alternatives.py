@@ -110,6 +110,8 @@ def alternatives(prepared: Prepared, action: Action, field: Field, shape: tuple[
         yield Alternative("negated", lambda pairs: _signs(prepared.group, action, pairs), learns=True)
         if len(shape) == 1 and 2 <= shape[0] <= MOST_CLASSES:
             yield Alternative("permuted", lambda pairs: _permutations(prepared.group, pairs), learns=True)
+        if field.value.in_units_of_a_frame and len(shape) == 2 and 2 <= shape[0] <= MOST_CLASSES:
+            yield Alternative("rows exchanged", lambda pairs: _exchanges(prepared.group, action, pairs), learns=True)
 
 
 def by(action: Action) -> Predict:
@@ -279,12 +281,30 @@ def _permutations(group: Group, pairs: Sequence[Pair]) -> Fitted | None:
     return Fitted(lambda pair: exchanged(pair, tables[pair.label]), words, lawful)
 
 
+def _exchanges(group: Group, action: Action, pairs: Sequence[Pair]) -> Fitted | None:
+    """As declared, but with rows exchanged, for each element in the way that fits best: left and right, say."""
+    declared, same = by(action), torch.arange(pairs[0].moved.shape[1])
+    tables = {pair.label: _assigned(replace(pair, unmoved=declared(pair))) for pair in pairs}
+    moving = [pair for pair in pairs if not torch.equal(tables[pair.label], same)]
+    if not moving:
+        return None
+
+    def lawful(others: Sequence[Pair]) -> bool:
+        found = list(_products(group, others))
+        both = [(tables[b.label][tables[a.label]], tables[ab.label] if ab else same) for a, b, ab in found]
+        return bool(found) and all(torch.equal(one, other) for one, other in both)
+
+    words = f"as declared, but with rows exchanged: {_cycles(tables[moving[0].label])} at {moving[0].label}"
+    return Fitted(lambda pair: declared(pair)[:, tables[pair.label].to(pair.unmoved.device)], words, lawful)
+
+
 def _assigned(pair: Pair) -> Tensor:
-    """Which number of ``f(x)`` stands at each place of ``f(g.x)``, ``(d,)``."""
+    """Which number, or row, of ``f(x)`` stands at each place of ``f(g.x)``, ``(d,)``."""
     from scipy.optimize import linear_sum_assignment  # a quarter of a second that few runs need
 
     a, b = (values.detach().cpu().double() for values in (pair.moved, pair.unmoved))
-    cost = (a[:, :, None] - b[:, None, :]).square().sum(0)
+    squares = (a[:, :, None] - b[:, None, :]).square()  # (n, d, d), or (n, d, d, numbers)
+    cost = squares.reshape(*squares.shape[:3], -1).sum((0, 3))
     return torch.from_numpy(linear_sum_assignment(cost.numpy())[1]).long()
 
 

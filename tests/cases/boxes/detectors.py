@@ -154,3 +154,28 @@ class Shaken(Components):
         found[4] = 0.5 + (0.137 * left + 0.0713 * top + 0.291 * float(image.sum())) % 1 / 2
         found[5] = (found[5] + (left * top) % 5 // 4) % 2
         return found
+
+
+class Sides(Corners):
+    """The middles of what is in the left half and in the right one, as two points: a mirror exchanges them."""
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:  # type: ignore[override]
+        """Points ``(n, 2, 2)``."""
+        half = images.shape[-1] // 2
+        left, right = images.clone(), images.clone()
+        left[..., half:], right[..., :half] = 0, 0
+        return {"points": middles(left, right)}
+
+
+class Shades(Corners):
+    """The middles of what is dim and of what is bright, as two points: nothing exchanges them."""
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:  # type: ignore[override]
+        """Points ``(n, 2, 2)``."""
+        dim = images * (images < sum(SHADES) / 2)
+        return {"points": middles(dim, images - dim)}
+
+
+def middles(*images: Tensor) -> Tensor:
+    """Of images ``(n, c, h, w)`` the middles of what is bright in each, ``(n, images, 2)``."""
+    return torch.stack([torch.stack([Point().middle(each[0]) for each in some]) for some in images], 1)
