@@ -82,6 +82,16 @@ def test_a_detector_has_no_loss() -> None:
     assert caught.value.expected == "a detector that comes trained"
 
 
+def test_training_a_detector_is_refused_before_it_is_run(case: CaseOf) -> None:
+    boxes = case("boxes")
+    boxes.suite.write_text((boxes.path / "rcnn.yaml").read_text().replace('build"}', 'build", train: {on: squares}}'))
+    ran = boxes.run()
+    assert ran.code == 3
+    said = "rcnn: target 'boxes' is of sets of objects, from which nothing is learnt here, expected a detector that comes"
+    assert said in ran.err
+    assert "Leave train: out of its entry" in ran.err
+
+
 def test_objects_are_counted_in_words() -> None:
     rows = torch.tensor(ROWS)
     assert task().shown(rows, {}) == ("1 object", None)

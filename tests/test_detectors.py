@@ -19,6 +19,7 @@ from symbench.domains.common.models.base import Model
 from symbench.domains.common.models.detections import packed
 from symbench.domains.common.models.unanswered import Unanswered
 from symbench.domains.images.models.detection import Queries, TorchvisionDetector, detectors
+from symbench.domains.images.models.huggingface import Huggingface
 from symbench.fields import Boxes, Field, Keypoints, Undeclared
 
 BOXES = {"boxes": Boxes(most=3)}
@@ -191,3 +192,17 @@ def test_without_a_background_every_class_has_a_sigmoid() -> None:
     assert rows[:, :4].tolist() == [[0, 2, 16, 6], [0, 0, 8, 8]]
     assert rows[:, 4].tolist() == pytest.approx([1 / (1 + 2.718281828459045**-2), 1 / (1 + 2.718281828459045)])
     assert rows[:, 5].tolist() == [1, 0]
+
+
+def test_a_detector_of_transformers_from_a_folder(yolos: Any, tmp_path: Path) -> None:
+    yolos.config.id2label = {0: "cat", 1: "dog", 2: "cow"}
+    yolos.save_pretrained(tmp_path / "yolos")
+    source = Huggingface("models.m.use", tmp_path, None, "yolos", True, None)
+    assert [names[0] for names in source.describe().classes or ()] == ["cat", "dog", "cow"]
+    images = torch.rand(2, 3, 32, 48, generator=torch.Generator().manual_seed(1))
+    built: Any = source.build(shape=(3, 32, 48), outputs=0).eval()
+    assert built.outputs == {"boxes": Boxes(most=100, classes=3)}
+    assert torch.equal(built(images)["boxes"], Queries.of(yolos)(images)["boxes"])
+    fresh: Any = Huggingface("models.m.use", tmp_path, None, "yolos", False, 5).build(shape=(), outputs=0).eval()
+    assert fresh.outputs == {"boxes": Boxes(most=100, classes=5)}
+    assert fresh(images)["boxes"].shape == (2, 5, 6)

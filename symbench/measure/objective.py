@@ -74,6 +74,11 @@ class Objective:
             raise ModelError(
                 Problem(model.name, f"none of its outputs {outputs} meets a target of {targets}", None, remedy)
             )
+        for each in self.open:
+            if labelled and each.target_field is not None and each.target_field.value.unordered:
+                got = f"target {each.target!r} is of sets of objects, from which nothing is learnt here"
+                remedy = "Leave train: out of its entry, and say pretrained: or weights: instead."
+                raise ModelError(Problem(model.name, got, "a detector that comes trained", remedy))
 
     def __call__(self, leaves: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> Tensor:
         """The loss of a batch, to be differentiated.
