@@ -13,7 +13,7 @@ from test_metrics import observed
 from symbench.algebra.metrics import METRICS
 from symbench.algebra.metrics.base import Observed, Value
 from symbench.algebra.metrics.rim import DISTANCES
-from symbench.algebra.statistics import Array, change
+from symbench.algebra.statistics import Array, change, relative_change
 
 K, N, SIDE, CLASSES = 5, 40, 6, 3
 NAMES = ("sky", "road")
@@ -127,6 +127,17 @@ def test_two_runs_are_compared_by_the_same_samples() -> None:
         assert 0 < found.low < found.estimate
         same = change(before.sampled, before.sampled, -1, seed=0)
         assert same.estimate == 0
+
+
+def test_a_part_of_the_least_is_written_as_another_least() -> None:
+    """Rules such as ``max_drop: 5%`` hold a value against a part of another."""
+    sampled = values("worst_element_dice", counted(*maps()))[0].sampled
+    assert sampled is not None
+    scaled, more = sampled.scaled(0.95)
+    assert scaled.estimate + more == pytest.approx(0.95 * sampled.estimate)
+    assert scaled.influence() == pytest.approx(0.95 * sampled.influence())
+    found = relative_change(sampled, sampled, -1, 0.05, seed=0)
+    assert found.estimate == pytest.approx(-0.05 * sampled.estimate)
 
 
 def test_classes_one_by_one() -> None:
