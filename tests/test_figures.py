@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from conftest import ROOT, Folder, Symbench
@@ -57,6 +58,21 @@ def test_the_families_that_have_them_are_drawn() -> None:
     assert kinds("plane", mirror=[0.0] * 12, **ANGLE) == {"sizes"}
     assert kinds("translations", **SHIFT) == {"shifts", "sizes"}
     assert kinds("plane", task="embedding", **ANGLE) == {"sizes"}, "nor without classes"
+
+
+def test_e_of_maps_is_drawn_over_shifts_by_its_powers_of_ten() -> None:
+    """What is exact is at the lower end of the scale, and no other figure of E is drawn so."""
+    rows = frame("segmentation").assign(metric=role_of("deviation"), estimate=[0.0, 1e-3, *[0.1] * 10])
+    columns = {"element": [f"g{a}" for a in ANGLES], "kind": "permutation", "size": 1.0, **SHIFT}
+    elements = Elements(pd.DataFrame(columns), "px", "translations")
+    known = {("s", "d"): elements}
+    found = {name: sketch for _, name, sketch in drawing.sketches(scenes(rows, known, ["m"], METRICS.rows))}
+    shown = found["shift-errors.s.d"].figure.axes[0].images[0].get_array()
+    place = [int(3 + SHIFT[name][0]) for name in ("dy_px", "dx_px")]
+    assert shown[*place] == -8
+    assert np.isclose(sorted(shown.compressed())[:3], [-8, -3, -1]).all()
+    other = drawing.sketches(scenes(rows.assign(task="regression"), known, ["m"], METRICS.rows))
+    assert not {name for _, name, _ in other} & set(found)
 
 
 @pytest.mark.parametrize(

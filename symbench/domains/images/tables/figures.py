@@ -25,4 +25,9 @@ FIGURES = {
         section="orbits", heading="Single samples", tasks=MOVED, rank=2, text=SINGLE_SAMPLES,
         families=("plane", "translations", "slides", "rigid", "scalings"),
     ),
+    "shift-errors": FigureRow(
+        "symbench.read.report.shifts:errors", "E of maps over shifts",
+        section="shifts", families=("translations", "slides"), tasks=("segmentation",),
+        over=("dy_px", "dx_px"), rank=0,
+    ),
 }  # fmt: skip
