@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from symbench.domains.images.models.plane_group import C4, GroupConv, OrbitNorm
+from symbench.domains.images.models.unet import SLOPE
 
 
 class P4Unet(nn.Module):
@@ -29,7 +30,10 @@ class P4Unet(nn.Module):
         def two(channels: int, to: int, *, stride: int = 1, orientations: int = C4.order) -> nn.Sequential:
             first = GroupConv(C4, channels, to, orientations=orientations, stride=stride)
             again = GroupConv(C4, to, to, orientations=C4.order, stride=1)
-            return nn.Sequential(first, OrbitNorm(to, C4.order), nn.ReLU(), again, OrbitNorm(to, C4.order), nn.ReLU())
+            layers = [
+                part for each in (first, again) for part in (each, OrbitNorm(to, C4.order), nn.LeakyReLU(SLOPE))
+            ]
+            return nn.Sequential(*layers)
 
         self.lifted = two(shape[0], width, orientations=1)
         self.down = nn.ModuleList(two(each, 2 * each, stride=2) for each in widths[:-1])

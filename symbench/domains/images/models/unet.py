@@ -8,6 +8,10 @@ from torch.nn.functional import max_pool2d
 
 from symbench.domains.images.models.cnn import Padding, block
 
+SLOPE = 0.1
+"""Of activations below 0. Where all of a few channels are 0 at the places of a class, nothing is learnt of it: with
+ReLU some trainings never found one of three shapes."""
+
 
 class Unet(nn.Module):
     """Convolutions that are pooled by strides of 2, ``depth`` times, and enlarged again beside what was there before.
@@ -31,8 +35,8 @@ class Unet(nn.Module):
         widths = [width * 2**level for level in range(depth + 1)]
 
         def two(channels: int, to: int) -> nn.Sequential:
-            again = block(to, to, stride=1, padding=padding)
-            return nn.Sequential(*block(channels, to, stride=1, padding=padding), *again)
+            first, again = (block(each, to, stride=1, padding=padding) for each in (channels, to))
+            return nn.Sequential(*first[:-1], nn.LeakyReLU(SLOPE), *again[:-1], nn.LeakyReLU(SLOPE))
 
         self.down = nn.ModuleList(two(*pair) for pair in zip([shape[0], *widths], widths, strict=False))
         self.up = nn.ModuleList(two(3 * each, each) for each in widths[-2::-1])
