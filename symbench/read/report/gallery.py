@@ -88,7 +88,7 @@ def walls(sources: Sequence[tuple[Store, Manifest, dict[str, str]]]) -> list[Wal
 
 
 def _broken(row: dict[str, Any], side: int) -> Broken:
-    known = row["target"] is not None
+    known = row["target"] is not None and row.get("drawn_after") is None  # words alone say little of what is drawn
     return Broken(
         sample=row["sample"],
         element=row["element"],
