@@ -84,7 +84,9 @@ def test_a_detector_has_no_loss() -> None:
 
 def test_training_a_detector_is_refused_before_it_is_run(case: CaseOf) -> None:
     boxes = case("boxes")
-    boxes.suite.write_text((boxes.path / "rcnn.yaml").read_text().replace('build"}', 'build", train: {on: squares}}'))
+    boxes.suite.write_text(
+        (boxes.path / "rcnn.yaml").read_text().replace('build"}', 'build", train: {on: squares, epochs: 1}}')
+    )
     ran = boxes.run()
     assert ran.code == 3
     said = "rcnn: target 'boxes' is of sets of objects, from which nothing is learnt here, expected a detector that comes"
