@@ -30,7 +30,7 @@ GROUPS = {
         "mirrors of space at the planes of its axes",
         MirrorsOptions,
         "space",
-        aliases=("flips", "mirror", "flip"),
+        aliases=("axis-flips", "flips-3d", "mirrors-3d"),
         order=lambda options: 2 ** len(options.axes),
     ),
 }

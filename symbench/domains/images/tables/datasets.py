@@ -238,13 +238,13 @@ DATASETS = {
         "symbench.domains.images.datasets.pages:load",
         "pages of text, drawn; the label says by how many quarter turns each was turned clockwise",
         PagesOptions,
-        aliases=("documents", "text", "scans"),
+        aliases=("documents", "text"),
     ),
     "scenes": DatasetRow(
         "symbench.domains.images.datasets.scenes:load",
         "shapes on a textured ground, for maps, left and right halves, boxes and points",
         ScenesOptions,
-        aliases=("synthetic", "segmentation", "shapes2d"),
+        aliases=("synthetic", "shapes2d"),
     ),
     "images": DatasetRow(
         "symbench.domains.images.datasets.images:load",
