@@ -88,7 +88,7 @@ GROUPS = {
         DihedralOptions,
         "plane",
         order=lambda options: 2 * int(options.n),
-        aliases=("D_<n>", "Dih<n>", "dihedral", "flip", "flips", "mirror", "mirrors", "reflections"),
+        aliases=("D_<n>", "Dih<n>", "dihedral", "flip", "flips", "mirror", "reflections"),
     ),
     "SO2": GroupRow(
         "symbench.domains.images.groups.rotation:SO2",
