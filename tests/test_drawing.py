@@ -153,3 +153,63 @@ def test_the_gallery_of_maps_shows_four_pictures_of_what_the_model_said(tmp_path
     (shown, *_) = walls[0].samples
     assert [view for view, _ in shown.drawn] == ["as it was", "as moved", "as predicted", "where they differ"]
     assert [name for name, _ in shown.shares] == ["right", "as moved"]
+
+
+SETS = """\
+import torch
+from torch import nn
+from symbench.fields import Boxes, Keypoints
+
+
+class Corner(nn.Module):
+    outputs = {"boxes": Boxes(3)}
+
+    def forward(self, x):
+        return x.new_tensor([[2.0, 3.0, 8.0, 6.0, 0.9, 1.0]]).expand(len(x), 1, 6)
+
+
+class Points(nn.Module):
+    outputs = {"keypoints": Keypoints(((1, 2),))}
+
+    def forward(self, x):
+        return x.new_tensor([[5.0, 4.0], [3.0, 9.0], [8.0, 9.0]]).expand(len(x), 3, 2)
+"""
+SUITE_OF_SETS = """\
+version: 1
+name: sets
+datasets:
+  boxes: {use: scenes, size: 20, samples: 3, objects: 1, target: boxes}
+  points: {use: scenes, size: 20, samples: 3, objects: 1, target: keypoints}
+models:
+  corner: {use: "model.py:Corner", only: {dataset: boxes}}
+  points: {use: "model.py:Points", only: {dataset: points}}
+symmetries: {flip: {group: D1, on: image}}
+numerics: {device: cpu}
+"""
+
+
+def test_the_gallery_of_boxes_and_points_moves_them_along(tmp_path: Path, symbench: Symbench) -> None:
+    """Models that say one thing of every image: moved along it is the mirror image, with left and right exchanged."""
+    (tmp_path / "model.py").write_text(SETS)
+    (tmp_path / "sets.yaml").write_text(SUITE_OF_SETS)
+    ran = symbench("run", tmp_path / "sets.yaml", "--results", tmp_path / "results")
+    assert ran.code == 0, ran.err
+    run = open_run(results=tmp_path / "results")
+    box = torch.tensor([[2.0, 3.0, 8.0, 6.0, 0.9, 1.0]])
+    points = torch.tensor([[5.0, 4.0], [3.0, 9.0], [8.0, 9.0]])
+    flipped = torch.tensor([[15.0, 4.0], [12.0, 9.0], [17.0, 9.0]])
+    said: dict[str, tuple[Field, Tensor, Tensor]] = {
+        "boxes": (Boxes(3), box, torch.tensor([[12.0, 3.0, 18.0, 6.0, 0.9, 1.0]])),
+        "points": (Keypoints(), points, flipped),
+    }
+    for cell in run.manifest.cells:
+        table = run.store.gallery(cell.key)
+        assert table is not None
+        field, here, there = said[cell.dataset]
+        for row in table.to_pylist():
+            levels = np.array(Pil.open(io.BytesIO(row["image_after"])))
+            image = torch.from_numpy(levels)[None].float() / 255
+            pictures = (("moved", there, None), ("after", here, None), ("apart", there, here))
+            for name, value, other in pictures:
+                got = np.asarray(Pil.open(io.BytesIO(row[f"drawn_{name}"]))).astype(int)
+                assert (got == drawn(value, field, other, image)).all(), (cell.dataset, name)
