@@ -18,7 +18,7 @@ FIGURES = {
         tasks=(*CLASSES, *MOVED), multiples="shifts by multiples of {} px",
         over=("dy_px", "dx_px"), rank=0,
         text="Accuracy at each shift, or of maps Dice and of boxes AP; the unshifted place is framed, and dots "
-        "across the scale are chance.",
+        "across the scale are chance. E of maps is drawn down to 1e-8: what is darkest there is exact.",
     ),
     "samples": FigureRow(
         "symbench.read.report.orbits:sketches", "single samples over their orbits, the worst by number",
