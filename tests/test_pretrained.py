@@ -453,7 +453,7 @@ def test_weights_for_other_classes_than_the_data_has(tmp_path: Path, symbench: S
     [
         (only("torchvision/resnet81"), "libraries.yaml:5: models.m.use: torchvision has no classifier 'resnet81', "),
         (only("torchvision/resnet81"), "Did you mean 'resnet18'?"),
-        (only("torchvision/fcn_resnet50"), "torchvision has no classifier 'fcn_resnet50'"),
+        (only("torchvision/r3d_18"), "torchvision has no classifier 'r3d_18'"),
         (only("torchvision/resnet18", pretrained="IMAGENET1K_V3"), "resnet18 has no weights 'IMAGENET1K_V3', expected"),
         (only("torchvision/resnet18", pretrained="IMAGENET1K_V3"), "Did you mean 'IMAGENET1K_V1'?"),
         (only("torchvision/resnet18", pretrained="true", weights="w.pt"), "got weights for a pretrained model"),
