@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from symbench.algebra import actions, groups
+from symbench.algebra.actions import ACTIONS
 from symbench.algebra.actions.base import Action
 from symbench.algebra.fields import Boxes, Category, Field, Flow, Grid, Keypoints, Logits, Scalar, classes
 from symbench.algebra.groups.base import Group
@@ -236,3 +237,42 @@ def test_quarter_turns_make_a_rectangle_of_a_rectangle(field: Field) -> None:
     assert torch.equal(turned.act(back, action.act(quarter, x)[0])[0], x)
     oblique = acting("C8", field, (6, 10), border="zero", hull=True)[1]
     assert "square" in str(oblique.check((6, 10) if field is MAPS else tuple(x.shape[1:])))
+
+
+FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
+    "plane": ("D4", {}),
+    "translations": ("translations", {"reach": 2}),
+    "slides": ("R2", {"reach": 1.0}),
+    "rigid": ("SE2", {"reach": 1.0}),
+    "scalings": ("scalings", {"reach": 1.5}),
+    "plane x scalings": ("D4 x scalings", {"reach": 1.5}),
+}
+IN_PIXELS = {"Boxes": Boxes(), "Keypoints": Keypoints(pairs=((0, 2),)), "Flow": Flow().over(Grid("image"))}
+ROWS = sorted((row.family, row.kind) for row in ACTIONS.rows.values() if row.kind in IN_PIXELS)
+
+
+@pytest.mark.parametrize(("family", "kind"), ROWS)
+def test_every_family_acts_on_what_is_told_in_pixels(family: str, kind: str) -> None:
+    """``g.(h.x) = (g h).x`` in the middle of the frame, from which nothing leaves."""
+    name, options = FAMILIES[family]
+    assert family == actions.family(name)
+    group, action = acting(name, IN_PIXELS[kind], border="zero", **options)
+    random = torch.Generator().manual_seed(11)
+    if kind == "Boxes" and family == "rigid":
+        assert "hull" in str(action.check((3, 6)))
+        return
+    g, h = group.sample(6, generator=random), group.sample(6, generator=random)
+    middle = 5.5 + 2 * torch.rand(2, 3, 2, dtype=torch.float64, generator=random)
+    if kind == "Boxes":
+        beside = torch.ones(2, 3, 2, dtype=torch.float64)
+        x = torch.cat([middle, middle + 0.5, beside], dim=-1)
+    elif kind == "Keypoints":
+        x = middle
+    else:
+        x = torch.randn(2, 2, 4, 4, dtype=torch.float64, generator=random)
+        (action,) = (each for part, each in action.parts if part.number is None)  # type: ignore[attr-defined]
+        x = x.flatten(2).mT
+    for one, other in zip(g, h, strict=True):
+        twice = action.act(one[None], action.act(other[None], x)[0])
+        torch.testing.assert_close(twice, action.act(group.compose(one[None], other[None]), x), atol=1e-9, rtol=0)
+    assert not all(torch.equal(each, x) for each in action.act(g, x))

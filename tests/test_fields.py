@@ -108,6 +108,10 @@ def test_the_law_holds_for_every_value_over_every_places(
     assert not all(torch.equal(each, x) for each in moved), "something moves"
 
 
+IN_PIXELS = {"Boxes", "Keypoints", "Flow"}
+"""Each of them, of every family, is tested in tests/test_coordinates.py."""
+
+
 def test_every_row_of_every_family_is_tested_here_or_with_images() -> None:
     """A pair of family and kind that nobody tests is found by its name; those of space are in test_space_values."""
     here = {(actions.family(name), field.value.kind) for name, field, *_ in ROWS}
@@ -115,7 +119,8 @@ def test_every_row_of_every_family_is_tested_here_or_with_images() -> None:
     images = {(row.family, row.kind) for row in ACTIONS.rows.values() if row.kind == "Grid"}
     of_space = {(row.family, row.kind) for row in ACTIONS.rows.values() if row.family in {"space", "motions", "spin"}}
     of_space |= {("wraps", "Point"), ("lattices", "Vector")}  # tests/test_relabelling.py
-    assert {(row.family, row.kind) for row in ACTIONS.rows.values()} <= here | images | of_space
+    in_pixels = {(row.family, row.kind) for row in ACTIONS.rows.values() if row.kind in IN_PIXELS}
+    assert {(row.family, row.kind) for row in ACTIONS.rows.values()} <= here | images | of_space | in_pixels
 
 
 def test_a_matrix_over_pairs_of_nodes_is_conjugated() -> None:

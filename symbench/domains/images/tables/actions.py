@@ -99,8 +99,8 @@ OPTIONS: dict[str, type[Options]] = {
     "translations": ShiftOptions,
     "slides": ResampleOptions,
     "rigid": ResampleOptions,
-    "scalings": ZoomOptions,
-    "plane x scalings": ZoomOptions,
+    "scalings": ResampleOptions,
+    "plane x scalings": ResampleOptions,
 }
 """Of what moves what is told in pixels, by family: those that can bring something from beyond the frame ask how."""
 WORDS = {
