@@ -193,6 +193,18 @@ def test_a_suite_of_detectors_by_hand(case: CaseOf) -> None:  # one run for all 
             assert "in units of a frame" in (cell.controls["geometry"] or "")
 
 
+def test_elements_of_each_sample_that_lose_objects_are_refused(case: CaseOf) -> None:
+    """An exact detector would be off by what was cut off at the edge of each sample's own frame."""
+    boxes = case("boxes")
+    boxes.edit("reach: 1, border: zero}", "reach: 3, border: zero, draw: per-sample, elements: 2}")
+    boxes.edit("group: D4, on: image", "group: D4, on: image, draw: per-sample, elements: 2")
+    found = boxes.run("--only", "model=exact")
+    assert found.code == 3
+    assert "lose other ones, expected elements that all samples share" in " ".join(found.err.split())
+    assert boxes.estimate("equivariance_error", symmetry="turns") == 0
+    assert boxes.estimate("detection_agreement", symmetry="turns") == 1
+
+
 def test_a_detector_of_torchvision_in_words(case: CaseOf) -> None:
     boxes = case("boxes")
     ran = boxes.symbench("run", boxes.path / "rcnn.yaml", "--results", boxes.results)

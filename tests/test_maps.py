@@ -9,12 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from cases.maps.model import SIDE, Around, Pixelwise, Sides, data, halves, labels, oblong, pixels
+from cases.maps.model import SAMPLES, SIDE, Around, Pixelwise, Sides, data, halves, labels, oblong, pixels
 from conftest import CaseOf
 from torch import Tensor, nn
 
 from symbench import Run, run
+from symbench.algebra import actions, groups
+from symbench.algebra.controls import DECLARED
 from symbench.algebra.fields import Category, Classes, Field, Grid, Keypoints, Logits, Over, Scalar, Undeclared
+from symbench.fields import Image
 from symbench.measure.evaluate.rim import Rim
 from symbench.measure.store import Store
 from symbench.measure.tasks import Open, Unfit, Views
@@ -129,6 +132,38 @@ def test_networks_are_exact_where_their_construction_says_so(ran: Run) -> None:
     bins = np.array(inner[inner["element"] > 0]["rim_sq"].tolist())
     assert (bins[:, 2:4] < 1e-12).all()  # two from the edge nothing knows of it
     assert np.nanmean(bins[:, 0]) > 1e-3
+
+
+def test_other_actions_are_tried_on_places_that_are_known(ran: Run) -> None:
+    """What the declared one leaves is E of the cell, of all its samples and elements; of an exact network nothing."""
+    store = Store(ran.store.root)
+    for model in ("pixelwise", "around"):
+        cell = store.cell(next(c.key for c in store.manifest().cells if (c.model, c.symmetry) == (model, "shifts")))
+        assert cell is not None
+        found = [each for each in cell.findings if each.control == DECLARED]
+        assert len(found) == (model == "around")
+        for each in found:
+            assert (each.samples, each.elements) == (SAMPLES, 8)
+            error = estimate(ran, "equivariance_error", model, "shifts")
+            assert each.numbers["declared"] == pytest.approx(error, rel=1e-4)
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("border", ["zero", "reflect"])
+def test_nothing_beyond_the_frame_takes_part_in_what_is_known(interpolation: str, border: str) -> None:
+    """Moved maps are there the same, whatever stands beyond the frame; and that is most of them."""
+    group, wide, size, room = groups.load("SO2", {}), torch.rand(1, 1, 48, 48, dtype=torch.float64), 16, 16
+    options = {"interpolation": interpolation, "border": border}
+    action = actions.load(group, "SO2", Image(), options, on=Image())
+    g = torch.tensor([0.3, 0.8, 2.0], dtype=torch.float64)
+    inside = action.inside(g, torch.empty(1, 1, size, size))
+    assert inside is not None
+    frame = (..., slice(room, room + size), slice(room, room + size))
+    known, alone = action.act(g, wide)[frame][:, 0, 0], action.act(g, wide[frame])[:, 0, 0]
+    off = (known - alone).abs()
+    assert float(off[inside].max()) < 1e-9
+    assert float(off[~inside].max()) > 1e-2
+    assert float(inside.double().mean()) > 0.6
 
 
 def test_a_consensus_of_views_needs_no_labels(ran: Run) -> None:

@@ -21,6 +21,7 @@ from symbench.algebra.groups.product import Product
 from symbench.base.errors import ConfigError, ImpossiblePair
 from symbench.measure.assemble import Prepared
 from symbench.measure.evaluate.notations import in_other_notations
+from symbench.measure.evaluate.reference import known_of
 
 MOST_CLASSES = 64
 """Numbers of an output that a permutation is looked for among."""
@@ -37,16 +38,22 @@ class Pair:
         label: its name.
         moved: ``f(g.x)``, ``(n, *output)``, float64.
         unmoved: ``f(x)``, likewise.
+        inside: which places of a map come from within the frame, ``(1, *grid)``; None where all do.
     """
 
     g: Tensor
     label: str
     moved: Tensor
     unmoved: Tensor
+    inside: Tensor | None = None
 
     def some(self, span: slice) -> Pair:
         """Some of the samples."""
         return replace(self, moved=self.moved[span], unmoved=self.unmoved[span])
+
+    def known(self, values: Tensor) -> Tensor:
+        """Values ``(n, *output)``, with zeros at places of which nothing is known."""
+        return values if self.inside is None else known_of(values[None], self.inside)[0]
 
 
 Predict = Callable[[Pair], Tensor]

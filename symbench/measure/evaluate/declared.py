@@ -10,7 +10,7 @@ where what was fitted multiplies as the group's elements do.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -109,7 +109,8 @@ def pairs_of(cell: Examined, reference: Reference, elements: Sequence[int], coun
     found = []
     for number in elements:
         after = as_compared(cell.moved_by(number, count), task).to(cell.job.exact).double()
-        found.append(Pair(every[number : number + 1], f"element {number}", after, before))
+        g = every[number : number + 1]
+        found.append(Pair(g, f"element {number}", after, before, reference.inside(g)))
     return _labelled(cell, found)
 
 
@@ -118,7 +119,7 @@ def _labelled(cell: Examined, pairs: Sequence[Pair]) -> list[Pair]:
     if cell.job.prepared.elements.shared is None:
         return list(pairs)
     group = cell.job.prepared.group
-    return [Pair(pair.g, group.labels(pair.g)[0], pair.moved, pair.unmoved) for pair in pairs]
+    return [replace(pair, label=group.labels(pair.g)[0]) for pair in pairs]
 
 
 @dataclass(frozen=True)
@@ -171,8 +172,9 @@ class Trial:
         """Of the first samples; None where they are not told apart."""
         reference, samples = cell.references[number], cell.chosen[:count]
         columns = [
-            pairing(pair.moved, by(reference.action)(pair), reference.comparison, samples) for pair in pairs
-        ]  # fmt: skip
+            pairing(pair.known(pair.moved), pair.known(by(reference.action)(pair)), reference.comparison, samples)
+            for pair in pairs
+        ]
         null = float(np.mean([each["unrelated_sq"].mean() for each in columns]))
         if not null > (1e3 * cell.job.rounding) ** 2 * reference.square or not null > 0:
             return None
@@ -227,14 +229,17 @@ class Trial:
         if fitted.read is None:
             return self.null
         samples, read, comparison = self.cell.chosen[: len(self.deviation)], fitted.read, self.reference.comparison
-        nulls = [pairing(read(pair.moved), fitted.predict(pair), comparison, samples) for pair in self.pairs]
+        nulls = [
+            pairing(pair.known(read(pair.moved)), pair.known(fitted.predict(pair)), comparison, samples)
+            for pair in self.pairs
+        ]
         return float(np.mean([each["unrelated_sq"].mean() for each in nulls]))
 
     def _mean(self, one: Predict, other: Predict, span: slice) -> np.ndarray:
-        """Per sample of a span the mean square of what two differ by, over elements, real places alone."""
-        samples = self.cell.chosen[: len(self.deviation)]
+        """Per sample of a span the mean square of what two differ by, over elements, known places alone."""
+        samples, deviation = self.cell.chosen[: len(self.deviation)], self.reference.comparison.deviation
         squares = [
-            self.reference.comparison.deviation(one(pair)[None], other(pair)[None], samples)[0] for pair in self.pairs
+            deviation(pair.known(one(pair))[None], pair.known(other(pair))[None], samples)[0] for pair in self.pairs
         ]
         return np.asarray(torch.stack(squares).mean(0)[span].cpu().numpy())
 

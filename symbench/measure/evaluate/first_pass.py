@@ -28,6 +28,9 @@ from symbench.measure.evaluate.stopwatch import Stopwatch
 from symbench.measure.store import PART, written
 from symbench.measure.tasks import Open, Task, fitting, pair, shaped
 
+SOME = 64
+"""Samples whose own elements are looked at to see whether any of them loses something."""
+
 
 def reference_pass(
     job: Job, order: Sequence[int], scratch: Scratch, listen: Listener, stopped: Callable[[], bool]
@@ -133,6 +136,7 @@ def _reference(job: Job, output: Open, order: Sequence[int], scratch: Scratch) -
     unmeasured = Reference(
         task, scratch, shape, nothing, 0.0, action, target_action, job.prepared, comparison, len(order), places
     )
+    _refuse_losing(job, unmeasured, order)
     unmeasured = replace(unmeasured, **_on_grid(job, unmeasured))
     with fitting(job.model.name):
         task = task.settled(unmeasured.pieces(job.exact), job.rounding)
@@ -150,19 +154,31 @@ def _reference(job: Job, output: Open, order: Sequence[int], scratch: Scratch) -
     return replace(unmeasured, task=task, mean=total, square=square / len(order), remark=remark)
 
 
-def _on_grid(job: Job, known: Reference) -> dict[str, Any]:
-    """What is known besides of an output on a grid.
+def _refuse_losing(job: Job, known: Reference, order: Sequence[int]) -> None:
+    """Refuse what is compared where it was before it moved, and is not whole there any more.
 
     Raises:
-        ModelError: every sample has elements of its own, by which places would be lost.
+        ModelError: every sample has elements of its own, by which places or objects would be lost.
     """
-    field, task, elements = known.task.field, known.task, job.prepared.elements
+    field, elements = known.task.field, job.prepared.elements
+    on_grid, first = field.grid is not None, order[:SOME]
+    if elements.shared is not None or (known.comparison.vectors and not on_grid):
+        return
+    if not set(known.action.kinds(elements.at(first).flatten(0, 1))) <= set(SHARP):
+        got = (
+            f"output {known.task.output!r} stands on a grid, and every sample's own elements lose other places of it"
+            if on_grid
+            else f"output {known.task.output!r} is of objects, and every sample's own elements lose other ones"
+        )
+        remedy = "Say draw: shared in the symmetry's entry" + (", or border: circular." if on_grid else ".")
+        raise ModelError(Problem(job.model.name, got, "elements that all samples share", remedy))
+
+
+def _on_grid(job: Job, known: Reference) -> dict[str, Any]:
+    """What is known besides of an output on a grid."""
+    field, task = known.task.field, known.task
     if field.grid is None:
         return {}
-    if elements.shared is None and not set(known.action.kinds(elements.at([0]).flatten(0, 1))) <= set(SHARP):
-        got = f"output {task.output!r} stands on a grid, and every sample's own elements lose other places of it"
-        remedy = "Say draw: shared in the symmetry's entry, or border: circular."
-        raise ModelError(Problem(job.model.name, got, "elements that all samples share", remedy))
     found: dict[str, Any] = {"rim": Rim(field.grid_shape(known.shape))}
     if task.predicted(torch.zeros((1, *known.shape))) is not None:
         along = Over(Category(), field.places)

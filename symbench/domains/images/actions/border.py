@@ -58,15 +58,21 @@ class FramedAction(Action):
         if self.options.border == "circular":
             return None
         ones = torch.ones(1, 1, *like.shape[-2:], dtype=torch.float64)
-        there = self.of_names().bind(g, ones)(ones)[:, 0, 0] > 1 - EDGE
+        there = self._alone("bilinear").bind(g, ones)(ones)[:, 0, 0] > 1 - EDGE
+        if isinstance(self.options, ResampleOptions) and self.options.interpolation == "bicubic":
+            # which looks a pixel farther, with weights below 0
+            there &= (self._alone("bicubic").bind(g, ones)(ones)[:, 0, 0] - 1).abs() < EDGE
         return None if bool(there.all()) else there
 
     def of_names(self) -> FramedAction:
         """The same on images that lie in nothing, unless what leaves comes in again; between pixels, bilinear."""
+        return self._alone("bilinear")
+
+    def _alone(self, interpolation: str) -> FramedAction:
         circular = self.options.border == "circular"
         told: dict[str, object] = {} if circular else {"border": "zero", "fill": 0.0, "margin": 0}
         if isinstance(self.options, ResampleOptions):
-            told["interpolation"] = "bilinear"
+            told["interpolation"] = interpolation
         other = copy(self)
         other.options = self.options.model_copy(update=told)
         return other
