@@ -284,6 +284,22 @@ def test_what_cannot_be_is_a_sentence(tmp_path: Path, change: Any, target: str, 
         load(tmp_path, target=target)
 
 
+@pytest.mark.parametrize(
+    ("change", "target", "message"),
+    [
+        (first(image_id=[1]), "boxes", "is no COCO file: annotations holds"),
+        (lambda said: said["images"][0].update(file_name=5), "boxes", "is no COCO file: images holds"),
+        (lambda said: said["categories"].append(said["categories"][0]), "boxes", "has two categories of one id"),
+        (first(keypoints=7), "keypoints", "3.png has keypoints 7, expected a list"),
+        (first(area="large"), "boxes", "3.png has area large, expected a number"),
+        (first(segmentation={"size": 480, "counts": [480]}), "masks", "its runs are neither whole numbers nor"),
+        (first(segmentation={"size": [20, 24], "counts": [10**30]}), "masks", "its runs are neither whole"),
+    ],
+)
+def test_parts_of_another_kind_are_a_sentence(tmp_path: Path, change: Any, target: str, message: str) -> None:
+    test_what_cannot_be_is_a_sentence(tmp_path, change, target, message)
+
+
 def test_files_that_are_no_json_and_too_many_objects_are_refused(tmp_path: Path) -> None:
     made(tmp_path)
     with pytest.raises(

@@ -44,10 +44,12 @@ class Document:
         self.file, self.where = file, where
         found = self._read()
         self.images: list[dict[str, Any]] = found["images"]
-        self.categories = sorted(found["categories"], key=lambda each: each["id"])
+        self.categories = sorted(found["categories"], key=lambda each: (isinstance(each["id"], str), each["id"]))
         place = {image["id"]: number for number, image in enumerate(self.images)}
         if len(place) < len(self.images):
             raise self.error("has two images of one id", "an id for each")
+        if len(self.numbers) < len(self.categories):
+            raise self.error("has two categories of one id", "an id for each")
         self.objects: list[list[dict[str, Any]]] = [[] for _ in self.images]
         self.crowds: list[list[dict[str, Any]]] = [[] for _ in self.images]
         self.flat = 0
@@ -109,7 +111,7 @@ class Document:
             rows = found.get(part) if isinstance(found, dict) else None
             if not isinstance(rows, list):
                 raise self.error(f"is no COCO file: it has no list {part!r}", expected)
-            wrong = next((row for row in rows if not isinstance(row, dict) or not row.keys() >= set(keys)), None)
+            wrong = next((row for row in rows if not isinstance(row, dict) or not _named(row, keys)), None)
             if wrong is not None:
                 raise self.error(f"is no COCO file: {part} holds {short(json.dumps(wrong))}", expected)
         if not found["images"] or not found["categories"]:
@@ -127,11 +129,23 @@ class Document:
             raise ConfigError(
                 Problem(self.where, got, f"one of its {len(self.categories)} categories", "Add it there.")
             )
+        if not isinstance(each.get("keypoints") or [], list):
+            got = f"{self.called(each)} has keypoints {short(json.dumps(each['keypoints']))}"
+            raise ConfigError(Problem(self.where, got, "a list of x, y and visibility"))
+        if not isinstance(each.get("area") or 0, (int, float)):
+            got = f"{self.called(each)} has area {short(str(each['area']))}"
+            raise ConfigError(Problem(self.where, got, "a number"))
         box = each.get("bbox", [0, 0, 1, 1])
         if not isinstance(box, list) or len(box) != 4 or not all(isinstance(x, (int, float)) for x in box):
             raise ConfigError(
                 Problem(self.where, f"{self.called(each)} has bbox {box}", "[left, top, width, height]")
             )
+
+
+def _named(row: Mapping[str, Any], keys: Sequence[str]) -> bool:
+    """Whether a part has these keys: ids that are numbers or words, and names of files that are words."""
+    kinds = {"file_name": str, "name": object}
+    return all(key in row and isinstance(row[key], kinds.get(key, (int, str))) for key in keys)
 
 
 def load(
@@ -262,7 +276,7 @@ def _points(document: Document, sizes: np.ndarray, key: str) -> tuple[Rows, list
             each for each in some if each["category_id"] == category["id"] and any(each.get("keypoints") or ())
         ]
         several += len(jointed) > 1
-        largest = max(jointed, key=lambda each: each.get("area", 0), default=None)
+        largest = max(jointed, key=lambda each: each.get("area") or 0, default=None)
         rows.append([] if largest is None else _joints(largest, len(joints), document))
     field = Keypoints(pairs_of(joints), origin="centre")  # they are numbers of pixels
     remarks = [f"the points of {several:,} images are those of their largest object alone"] if several else []

@@ -80,10 +80,12 @@ def mask_of(outline: Any, height: int, width: int) -> np.ndarray:
         ValueError: it is neither, or of an image of another size.
     """
     if isinstance(outline, dict) and {"counts", "size"} <= outline.keys():
-        if list(outline["size"]) != [height, width]:
-            got = " x ".join(map(str, reversed(outline["size"])))
+        counts, size = outline["counts"], outline["size"]
+        if not isinstance(size, list) or not (isinstance(counts, str) or _are_runs(counts)):
+            raise ValueError("its runs are neither whole numbers nor COCO's characters, or have no size [h, w]")
+        if size != [height, width]:
+            got = " x ".join(map(str, reversed(size)))
             raise ValueError(f"its mask has {got} pixels, and the image {width} x {height}")
-        counts = outline["counts"]
         return of_runs(counts_of(counts) if isinstance(counts, str) else counts, height, width)
     if not isinstance(outline, list) or not all(_is_polygon(each) for each in outline):
         raise ValueError("its segmentation is neither polygons of 3 corners and more nor runs")
@@ -91,6 +93,10 @@ def mask_of(outline: Any, height: int, width: int) -> np.ndarray:
     for polygon in outline:
         found |= inside(polygon, height, width)
     return found
+
+
+def _are_runs(counts: Any) -> bool:
+    return isinstance(counts, list) and all(isinstance(run, int) and abs(run) < 2**31 for run in counts)
 
 
 def _is_polygon(each: Any) -> bool:
