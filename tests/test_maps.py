@@ -148,6 +148,15 @@ def test_other_actions_are_tried_on_places_that_are_known(ran: Run) -> None:
             assert each.numbers["declared"] == pytest.approx(error, rel=1e-4)
 
 
+def test_maps_of_classes_that_end_at_an_edge_have_no_lie_derivative(ran: Run) -> None:
+    """It would be that of the step at the edge: an exact 1 x 1 network had the largest slope of all."""
+    frame = ran.estimates()
+    slopes = frame[(frame["metric"] == "lie_slope") & (frame["symmetry"] == "turns")]
+    assert len(slopes) >= 3
+    assert slopes["estimate"].isna().all()
+    assert slopes["reason"].str.contains("maps of classes end at the edge of their frame").all()
+
+
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
 @pytest.mark.parametrize("border", ["zero", "reflect"])
 def test_nothing_beyond_the_frame_takes_part_in_what_is_known(interpolation: str, border: str) -> None:

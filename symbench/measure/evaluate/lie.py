@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from symbench.algebra.actions.base import Generator, along
+from symbench.algebra.actions.base import Generator, TrivialAction, along
 from symbench.algebra.groups.product import Product
 from symbench.algebra.metrics.attribution import DISAGREE
 from symbench.base.errors import ModelError
@@ -33,6 +33,8 @@ from symbench.measure.evaluate.rows import Columns, Leaves, as_compared, pairing
 STEPS = {torch.float64: 1e-5, torch.float32: 5e-3}
 """Radians or pixels, either way, of central differences, the cube root of the dtype's rounding: that and curvature
 both stay below 1e-9, and below 1e-4."""
+
+EDGE = "maps of classes end at the edge of their frame, which is a step; border: circular has none"
 
 
 def lie_derivatives(cell: Examined) -> str | None:
@@ -85,9 +87,25 @@ def _measures(
             if output is None or None in inputs.values():
                 reason = reason or f"not along {name}: a leaf or an output moves without a derivative"
                 continue
+            if has_edge(reference):
+                reason = reason or f"not along {name}: {EDGE}"
+                continue
             known = {leaf: generator for leaf, generator in inputs.items() if generator is not None}
             found.append(Derivative(job, reference, number, known, output))
     return found, reason
+
+
+def has_edge(reference: Reference) -> bool:
+    """Whether an output is a map of classes that elements bring something into from beyond its edge.
+
+    Scores do not fade out towards the edge, and what stands beyond it is 0: derivatives are those of that step,
+    whatever the model is.
+    """
+    elements = reference.prepared.elements
+    if reference.names is None or isinstance(reference.action, TrivialAction):
+        return False
+    some = elements.at([0]).flatten(0, 1) if elements.shared is None else elements.shared
+    return reference.action.inside(some, torch.empty((1, *reference.shape), device="meta")) is not None
 
 
 @dataclass
