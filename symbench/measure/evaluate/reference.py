@@ -207,5 +207,5 @@ class Reference:
 
 def known_of(values: Tensor, inside: Tensor) -> Tensor:
     """Values ``(k, n, ..., *grid)`` with zeros at places that come from beyond the frame; inside ``(k, *grid)``."""
-    wide = inside.to(values.device).view(len(inside), *(1,) * (values.ndim - inside.ndim), *inside.shape[1:])
+    wide = sent(inside, values.device).view(len(inside), *(1,) * (values.ndim - inside.ndim), *inside.shape[1:])
     return values * wide

@@ -8,6 +8,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from symbench.base.environment import sent
+
 FROM = (0, 1, 2, 3, 5, 9, 17, 33)
 """The distances from the edge, in places, at which bins begin; the last has no end."""
 
@@ -42,9 +44,9 @@ class Rim:
         grid = moved.shape[moved.ndim - len(self.grid) :]
         at = self.bins if grid == self.grid else Rim(tuple(grid)).bins  # quarter turns exchange its sides
         squares = (moved - expected).square().reshape(k, n, -1, len(at)).sum(2)
-        bins = torch.nn.functional.one_hot(at, len(FROM)).to(squares)  # (places, bins)
+        bins = sent(torch.nn.functional.one_hot(at, len(FROM)).to(squares.dtype), squares.device)  # (places, bins)
         if inside is None:
             return {"rim_sq": squares @ bins / bins.sum(0), "places": bins.sum().expand(k, n)}
-        chosen = inside.flatten(1).to(squares)  # (k, places)
+        chosen = sent(inside.flatten(1).to(squares.dtype), squares.device)  # (k, places)
         found = {"rim_sq": (squares * chosen[:, None]) @ bins / (chosen @ bins)[:, None]}
         return {**found, "places": chosen.sum(1, keepdim=True).expand(k, n)}

@@ -176,8 +176,10 @@ def counted(said: Tensor, there: Tensor, classes: int) -> Columns:
     row = torch.arange(k * n, device=said.device).view(k, n, *(1,) * (said.ndim - 2)) * classes
     real = there != UNKNOWN
 
-    def times(of: Tensor, chosen: Tensor) -> Tensor:
-        return torch.bincount((row + of)[chosen], minlength=k * n * classes).view(k, n, classes).double()
+    def times(of: Tensor, chosen: Tensor) -> Tensor:  # no device is waited for, as bincount would
+        nothing = torch.zeros(k * n * classes, dtype=torch.float64, device=said.device)
+        places = (row + of.clamp(min=0)).flatten()
+        return nothing.scatter_add(0, places, chosen.flatten().double()).view(k, n, classes)
 
     return {
         "class_hits": times(said, real & (said == there)),
