@@ -203,6 +203,8 @@ def test_layers_are_tested_on_maps_points_and_flow_and_sets_are_not() -> None:
         assert_equivariant(
             pixelwise, group, x, outputs=scores, options=options, tolerance=1e-9, gradients=not options
         )
+    crop = {"reach": 1, "border": "crop", "margin": 2}
+    assert_equivariant(pixelwise, "translations", x, outputs=scores, options=crop, tolerance=1e-9, gradients=False)
     with pytest.raises(AssertionError, match="most of it at"):
         assert_equivariant(nn.Conv2d(1, 2, 3, padding=1), "D4", x, outputs=scores)
 
@@ -276,3 +278,21 @@ def test_every_family_acts_on_what_is_told_in_pixels(family: str, kind: str) -> 
         twice = action.act(one[None], action.act(other[None], x)[0])
         torch.testing.assert_close(twice, action.act(group.compose(one[None], other[None]), x), atol=1e-9, rtol=0)
     assert not all(torch.equal(each, x) for each in action.act(g, x))
+
+
+def test_boxes_and_points_are_told_from_the_corner_of_what_is_left_of_a_crop() -> None:
+    options: dict[str, Any] = {"border": "crop", "margin": 3, "reach": 3}
+    group, boxes = acting("translations", Boxes(), **options)
+    _, maps = acting("translations", MAPS, **options)
+    x, g = some_boxes(6, SIDE, SIDE), group.elements()
+    moved = boxes.act(g, x).flatten(0, 1)
+    there = maps.act(g, torch.stack([drawn(each, SIDE, SIDE) for each in x])).flatten(0, 1)
+    seen, labels = boxes.cropped(moved), maps.cropped(there)
+    for box, label in zip(seen, labels, strict=True):
+        assert torch.equal(drawn(box, SIDE - 6, SIDE - 6), label.clamp(min=0))
+    points = acting("translations", Keypoints(), **options)[1]
+    assert points.cropped(torch.tensor([[[4.0, 3.5, 1.0], [2.0, 5.0, 1.0]]])).tolist() == [
+        [[1.0, 0.5, 1.0], [-1.0, 2.0, 0.0]]
+    ]
+    output = boxes.of_outputs().act(g[:1] * 0 + torch.tensor([[0, 2]]), torch.tensor([[[5.0, 1, 7, 3, 1, 0]]]))
+    assert output[0, 0, 0, 5] == -1  # beyond the frame of what is seen, 7 wide

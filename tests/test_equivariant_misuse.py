@@ -77,7 +77,6 @@ MISUSE: dict[str, tuple[Callable[[], Any], str]] = {
     "labels that would be faded out": (lambda: assert_equivariant(lambda x: blind(x.float()), "C4", IMAGES.long() + 1, options={"border": "disc"}), "input 'x': is torch.int64, and border: disc or oversample change numbers"),
     "predictions that would be resampled": (lambda: assert_equivariant(lambda x: (x > 0.5).long(), "C8", IMAGES, "image", tolerance=1.0), "output 'output': is torch.int64, and C8 resamples"),
     "an unknown dtype": (lambda: assert_equivariant(blind, "C4", IMAGES, dtype=torch.int32), "dtype: got torch.int32, expected one of torch.float64"),
-    "outputs under a crop": (lambda: assert_equivariant(lambda x: x, "translations", IMAGES, "image", options={"reach": 1, "border": "crop", "margin": 2}, tolerance=1.0), "border: crop says nothing of outputs"),
     "maps in other pixels": (lambda: assert_equivariant(nn.AvgPool2d(3), "translations", IMAGES, "image", options={"reach": 1, "border": "circular"}), "shifts are in the input's pixels, of 9 a side, and it has 3"),
     "something random": (lambda: assert_equivariant(lambda x: blind(x) + torch.rand(1), "C4", IMAGES), "on the same input it differs from itself by .*Is something random"),
 }  # fmt: skip

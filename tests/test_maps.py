@@ -346,3 +346,34 @@ def test_quarter_turns_of_rectangles_are_shown_to_models_that_take_both_shapes(c
     refused = made.run()
     assert refused.code in {2, 3}
     assert "exchanges the sides of 'image'" in refused.err + refused.out
+
+
+def test_crops_of_maps_are_held_against_labels_that_come_in_and_outputs_that_are_known(case: CaseOf) -> None:
+    """Real pixels and their labels come in from beyond a crop; what the unmoved output says there is not known."""
+    made = case("maps")
+    made.suite.write_text((made.path / "crops.yaml").read_text())
+    found = made.run()
+    assert found.code == 0, found.err
+    assert made.estimate("equivariance_error", model="pixelwise") < 1e-6
+    assert made.estimate("consistency", model="pixelwise") == 1
+    around: Any = rows(made.results, "around", "crops").set_index(["element", "sample"])
+    margin, side, net = 1, 6, Around().eval()
+    canvas = torch.nn.functional.interpolate(pixels(), size=(8, 8), mode="nearest")
+    assert torch.equal(canvas, pixels())  # the data are as large as the canvas
+    for element, (down, right) in enumerate(offsets(made.results, "crops")):
+        shown = shifted(pixels(), down, right, 0.0)[..., margin:-margin, margin:-margin]
+        truth = shifted(labels(), down, right, -1)[..., margin:-margin, margin:-margin]
+        with torch.no_grad():
+            before = net(pixels()[..., margin:-margin, margin:-margin]).double().softmax(1)
+            after = net(shown).double().softmax(1)
+        for sample in range(len(shown)):
+            right_there = (after[sample].argmax(0) == truth[sample])[truth[sample] >= 0].double().mean()
+            off = 0.0
+            for row in range(side):
+                for column in range(side):
+                    there = row - down, column - right
+                    if min(there) >= 0 and max(there) < side:
+                        apart = after[sample, :, row, column] - before[sample, :, there[0], there[1]]
+                        off += float(apart.square().sum())
+            assert around.loc[(element, sample)]["place_right"] == pytest.approx(float(right_there), nan_ok=True)
+            assert around.loc[(element, sample)]["deviation_sq"] == pytest.approx(off, rel=1e-4, abs=1e-10)

@@ -142,6 +142,14 @@ class Action(ABC):
         del g, like
         return None
 
+    def of_outputs(self) -> Action:
+        """The same on what a model returns: behind a crop it knows of no more than it was shown."""
+        return self
+
+    def cropped(self, x: Tensor) -> Tensor:
+        """What is left of values behind a crop, ``(n, ...)`` or ``(k, n, ...)``: what a model's answer is about."""
+        return x
+
     def of_names(self) -> Action:
         """The action by which names of classes are weighed: whatever lies beyond the frame has no weight."""
         return self

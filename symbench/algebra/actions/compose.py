@@ -173,6 +173,14 @@ class FieldAction(Action):
         grids = [(part, action) for part, action in self.parts if part.on_grid]
         return next((action.inside(g, part.seen(like)[0]) for part, action in grids), None)
 
+    def of_outputs(self) -> Action:
+        """Every part's."""
+        return FieldAction(self.element_ndim, [(part, action.of_outputs()) for part, action in self.parts])
+
+    def cropped(self, x: Tensor) -> Tensor:
+        """Every part's."""
+        return self._in_turn(x, lambda action, seen: action.cropped(seen))
+
     def reference(self, g: Tensor, *, steps: int = 1) -> Move | None:
         """Every part's; None where one of them has none."""
         if any(action.reference(g[:1], steps=steps) is None for _, action in self.parts):

@@ -74,6 +74,14 @@ class FactorAction(Action):
         """The factor's."""
         return self.action.inside(self.own(g), like)
 
+    def of_outputs(self) -> Action:
+        """The factor's."""
+        return FactorAction(self.group, self.number, self.action.of_outputs())
+
+    def cropped(self, x: Tensor) -> Tensor:
+        """The factor's."""
+        return self.action.cropped(x)
+
     def of_names(self) -> Action:
         """The factor's."""
         return FactorAction(self.group, self.number, self.action.of_names())

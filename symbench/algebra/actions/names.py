@@ -50,6 +50,14 @@ class MoveNames(Action):
         """As of any values."""
         return self.action.inside(g, like)
 
+    def of_outputs(self) -> Action:
+        """As of any values."""
+        return MoveNames(self.action.of_outputs())
+
+    def cropped(self, x: Tensor) -> Tensor:
+        """As of any values."""
+        return self.action.cropped(x)
+
     def carried(self, x: Tensor, beside: Sequence[Tensor]) -> Tensor:
         """As of any values."""
         return self.action.carried(x, beside)

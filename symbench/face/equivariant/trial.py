@@ -92,7 +92,7 @@ class Trial:
         if output.field.value.unordered:
             got = f"is {output.field}, a set in any order, and outputs are compared number by number here"
             raise ConfigError(Problem(f"output {name!r}", got, "a suite, which compares sets of objects"))
-        action = self.setting.act(output.field, f"output {name!r}")
+        action = self.setting.act(output.field, f"output {name!r}").of_outputs()
         self._check_numbers(f"output {name!r}", output.value, action)
         moved = [leaf for leaf, move in self.setting.moves.items() if not isinstance(move, TrivialAction)]
         side = self._seen(self.ready)[moved[0]].shape[-1]

@@ -18,7 +18,7 @@ from symbench.base.events import Advanced, Listener, Note
 from symbench.base.slices import slices
 from symbench.measure.evaluate.finite import Finite
 from symbench.measure.evaluate.forward import naming, run_model
-from symbench.measure.evaluate.job import Job, immovable, view_leaves
+from symbench.measure.evaluate.job import Job, cropped, immovable, view_leaves
 from symbench.measure.evaluate.reference import Reference
 from symbench.measure.evaluate.rim import Rim
 from symbench.measure.evaluate.room import with_memory
@@ -110,7 +110,7 @@ def _reference_part(job: Job, found: _Seen, order: Sequence[int], part: slice, s
         leaves, labels = view_leaves(job, indices)
         with naming(job, indices):
             results = run_model(job, leaves, watch, finite)
-        found.check(results, labels)
+        found.check(results, {target: cropped(job, target, values) for target, values in labels.items()})
         for name, values in kept.items():
             values.append(results[name].double())
     finite.settle()
@@ -182,7 +182,8 @@ def _on_grid(job: Job, known: Reference) -> dict[str, Any]:
     found: dict[str, Any] = {"rim": Rim(field.grid_shape(known.shape))}
     if task.predicted(torch.zeros((1, *known.shape))) is not None:
         along = Over(Category(), field.places)
-        found["names"] = job.prepared.action_on(Over(field.value, field.places) if task.renames else along)
+        named = job.prepared.action_on(Over(field.value, field.places) if task.renames else along)
+        found["names"] = named.of_outputs()
         found["unrenamed"] = job.prepared.action_on(along) if task.renames else None
     return found
 
@@ -195,7 +196,7 @@ def _actions(job: Job, task: Task) -> tuple[Action, Action | None]:
             target = job.prepared.action_on(task.target_field, f"target {task.target}")
         # classes that permute are read in the order of the unmoved sample, where targets stay
         target = TrivialAction() if isinstance(task.field, Classes) else target
-        return job.prepared.action_on(task.field, f"output {task.output}"), target
+        return job.prepared.action_on(task.field, f"output {task.output}").of_outputs(), target
     except ConfigError as error:
         raise ModelError(Problem(job.model.name, f"output {task.output!r}: {error}", None, _unmoved(task))) from error
 

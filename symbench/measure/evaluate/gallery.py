@@ -13,7 +13,7 @@ from torch import Tensor
 from symbench.base.columns import GALLERY
 from symbench.domains.common.handling import Handling, handling_of
 from symbench.measure.evaluate.forward import run_model
-from symbench.measure.evaluate.job import Job, view_leaves
+from symbench.measure.evaluate.job import Job, cropped, view_leaves
 from symbench.measure.evaluate.reference import Reference
 
 SHOWN = 5
@@ -140,7 +140,7 @@ def _row(job: Job, reference: Reference, each: Worst) -> dict[str, Any] | None:
         if picture is None:
             return None
         row[f"image_{name}"] = picture
-        label = None if task.target is None else targets[task.target]
+        label = None if task.target is None else cropped(job, task.target, targets[task.target])
         if label is not None:
             row["target"] = task.shown_target(label[0], job.classes)
         output = run_model(job, leaves)[task.output]

@@ -329,3 +329,8 @@ def exchanging(job: Job) -> tuple[bool, ...]:
     each = [action.exchanges(shared, shapes[leaf]) for leaf, action in actions.items() if leaf in shapes]
     found = tuple(any(some) for some in zip(*each, strict=True))
     return found if any(found) else ()
+
+
+def cropped(job: Job, target: str, values: Tensor) -> Tensor:
+    """What is left of a target's values ``(n, ...)`` behind a crop: what outputs are held against."""
+    return job.prepared.action_on(job.dataset.targets[target], f"target {target}").cropped(values)

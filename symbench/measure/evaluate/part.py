@@ -8,6 +8,7 @@ from dataclasses import fields
 import torch
 from torch import Tensor
 
+from symbench.algebra.actions.base import Action
 from symbench.algebra.comparison import Sums
 from symbench.algebra.objects import Sets
 from symbench.base.environment import sent
@@ -113,7 +114,7 @@ class Part:
         comparison, samples, wanted = self.reference.comparison, self.samples[block.samples], None
         if target is not None and action is not None:
             exact = target.double() if target.is_floating_point() else target
-            wanted = comparison.real_only(action.act(block.elements, exact), samples)
+            wanted = comparison.real_only(seen_of(action, block.elements, exact), samples)
         if not task.looks_around:
             real = comparison.share(samples)
             real = None if real is None else real.to(output.device)
@@ -129,7 +130,7 @@ class Part:
         if names is not None and before is not None:
             found["kept"] = names.act(block.relative, before)
         if unrenamed is not None and target is not None:
-            found["unrenamed"] = unrenamed.act(block.elements, target)
+            found["unrenamed"] = seen_of(unrenamed, block.elements, target)
         return found
 
     def _of_sets(
@@ -168,6 +169,12 @@ class Part:
         there = slice(block.samples.start, min(block.samples.stop, self.deviations.shape[1]))
         if there.start < there.stop:
             self.deviations[block.place, there] = flat[:, : there.stop - there.start]
+
+
+def seen_of(action: Action, g: Tensor, target: Tensor) -> Tensor:
+    """A target ``(n, ...)`` moved, as far as the model is shown what it is about, ``(k, n, ...)``."""
+    moved = action.act(g, target)
+    return action.cropped(moved.flatten(0, 1)).unflatten(0, moved.shape[:2])
 
 
 def unrenamed(prediction: Tensor | None, target: Tensor, moved: Tensor) -> Tensor:

@@ -39,7 +39,7 @@ class Reference:
         mean: of what is compared, over samples, ``(*output,)``.
         square: its mean squared length.
         action: how the group moves the output.
-        target_action: how it moves the target.
+        target_action: how it moves the target, on all of the canvas: a crop comes after it.
         prepared: the symmetry.
         comparison: with the outputs of other samples.
         count: samples in the cell.

@@ -99,7 +99,7 @@ def shown_under(
         ConfigError: nobody says how a target moves.
     """
     along = {name: symmetry.action_on(data.targets[name], f"target {name}") for name in targets}
-    moved_targets = {name: along[name].act(drawn[None], x)[0] for name, x in targets.items()}
+    moved_targets = {name: along[name].cropped(along[name].act(drawn[None], x)[0]) for name, x in targets.items()}
     return moved(data, leaves, symmetry, drawn), moved_targets
 
 

@@ -47,12 +47,6 @@ class FramedAction(Action):
             return f"border: crop needs a margin of {needed:.1f} px or more on {side} px, got {margin}"
         return f"a margin of {margin} px leaves nothing of {side} px" if 2 * margin >= side else None
 
-    def immovable(self, shape: tuple[int, ...], side: int) -> str | None:
-        """No output is moved along with a crop: what comes in from beyond its edge is not known."""
-        if self.check(shape) is None and self.options.border == "crop":
-            return "border: crop says nothing of outputs; use circular or disc"
-        return super().immovable(shape, side)
-
     def inside(self, g: Tensor, like: Tensor) -> Tensor | None:
         """Where an image of ones that lies in nothing is still one: nothing beyond the edge took part."""
         if self.options.border == "circular":
@@ -73,9 +67,24 @@ class FramedAction(Action):
         told: dict[str, object] = {} if circular else {"border": "zero", "fill": 0.0, "margin": 0}
         if isinstance(self.options, ResampleOptions):
             told["interpolation"] = interpolation
+        return self.under(self.options.model_copy(update=told))
+
+    def under(self, options: BorderOptions) -> FramedAction:
+        """The same under other options."""
         other = copy(self)
-        other.options = self.options.model_copy(update=told)
+        other.options = options
         return other
+
+    def of_outputs(self) -> FramedAction:
+        """Behind a crop what comes in from beyond its edge is not known: it counts as nothing, and nowhere."""
+        if self.options.border != "crop":
+            return self
+        return self.under(self.options.model_copy(update={"border": "zero", "margin": 0}))
+
+    def cropped(self, x: Tensor) -> Tensor:
+        """The middle, ``(..., h, w)``."""
+        m = self.options.margin
+        return x[..., m : x.shape[-2] - m, m : x.shape[-1] - m] if m else x
 
     def prepare(self, x: Tensor) -> Tensor:
         """The disc, and the finer canvas, where chosen."""
@@ -85,8 +94,7 @@ class FramedAction(Action):
 
     def finish(self, x: Tensor) -> Tensor:
         """Back from the finer canvas, and the crop, where chosen."""
-        x, m = averaged(x, self._finer()), self.options.margin
-        return x[..., m : x.shape[-2] - m, m : x.shape[-1] - m] if m else x
+        return self.cropped(averaged(x, self._finer()))
 
     def _finer(self) -> int:
         return self.options.oversample if isinstance(self.options, TurnOptions) else 1

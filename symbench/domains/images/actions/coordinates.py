@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import replace
 from typing import Any, Self
 
 import torch
@@ -69,17 +70,28 @@ class InFrame(Action):
         group: of the plane.
         border: what lies beyond the edge; None where no element brings anything from there.
         part: the value.
+        margin: pixels that a crop takes away on each side.
     """
 
     moves_values = True
 
-    def __init__(self, group: Group, border: str | None, part: Any) -> None:
-        self.group, self.border, self.value = group, border, part
+    def __init__(self, group: Group, border: str | None, part: Any, margin: int = 0) -> None:
+        self.group, self.border, self.value, self.margin = group, border, part, margin
 
     @classmethod
     def of(cls, group: Any, options: Options, part: Places | Value) -> Self:
         """With the border of the symmetry."""
-        return cls(group, options.border if isinstance(options, BorderOptions) else None, part)
+        if not isinstance(options, BorderOptions):
+            return cls(group, None, part)
+        return cls(group, options.border, part, options.margin)
+
+    def of_outputs(self) -> Self:
+        """In the frame that is left of a crop."""
+        if not self.margin:
+            return self
+        height, width = self.value.frame
+        seen = replace(self.value, frame=(height - 2 * self.margin, width - 2 * self.margin))
+        return type(self)(self.group, "zero", seen)
 
     @property
     def frame(self) -> Tensor:
@@ -91,8 +103,6 @@ class InFrame(Action):
         """There has to be a frame, and whole ones can be told of."""
         if self.value.frame is None:
             return f"{self.value} is in pixels of a frame that nobody knows: say frame=(height, width)"
-        if self.border == "crop":
-            return "border: crop says nothing of what is told in pixels of the whole frame; use zero"
         height, width = self.value.frame
         if height != width and self._is_oblique():
             return f"turning by other angles than quarters needs a square frame, got {height} x {width}"
@@ -151,6 +161,13 @@ def leaving(a: Tensor, t: Tensor) -> Tensor:
     return (t != 0).any(-1) | ~exact(a)
 
 
+def without(boxes: Tensor, gone: Tensor) -> Tensor:
+    """Boxes ``(..., most, 6)`` without some of them; what is gone stands last, as no object."""
+    found = torch.where(gone[..., None], boxes.new_tensor(NOTHING), boxes)
+    order = gone.to(torch.uint8).argsort(dim=-1, stable=True)
+    return found.gather(-2, order[..., None].expand_as(found))
+
+
 class MoveBoxes(InFrame):
     """Boxes move with the pixels in them; what leaves the frame is cut off, and what is gone is no object.
 
@@ -194,11 +211,17 @@ class MoveBoxes(InFrame):
         low, high = (torch.where(cut, torch.minimum(each.clamp(min=0), beyond), each) for each in (low, high))
         gone = (rows[..., CLASS] < 0)[None] | (cut[..., 0] & ~(high > low).all(-1))
         beside = rows[..., SCORE:].double().expand(len(a), *rows.shape[:2], 2)
-        found = torch.cat([low, high, beside], dim=-1)
-        found = torch.where(gone[..., None], found.new_tensor(NOTHING), found)
-        order = gone.to(torch.uint8).argsort(dim=-1, stable=True)  # what is gone stands last
-        found = found.gather(-2, order[..., None].expand_as(found))
-        return found.to(x.dtype)[:, :, None]
+        return without(torch.cat([low, high, beside], dim=-1), gone).to(x.dtype)[:, :, None]
+
+    def cropped(self, x: Tensor) -> Tensor:
+        """Cut off at the frame that is left."""
+        if not self.margin:
+            return x
+        frame = self.of_outputs().frame.to(x.device)
+        edges = x[..., :4].double() - self.margin
+        low, high = (torch.minimum(each.clamp(min=0), frame) for each in (edges[..., :2], edges[..., 2:]))
+        gone = (x[..., CLASS] < 0) | ~(high > low).all(-1)
+        return without(torch.cat([low, high, x[..., SCORE:].double()], dim=-1), gone).to(x.dtype)
 
 
 class MoveKeypoints(InFrame):
@@ -222,6 +245,15 @@ class MoveKeypoints(InFrame):
         swapped = found[..., self._partners(rows.shape[1], x.device), :]
         mirrored = (a[..., 0, 0] * a[..., 1, 1] - a[..., 0, 1] * a[..., 1, 0] < 0)[..., None, None]
         return torch.where(mirrored, swapped, found).to(x.dtype)[:, :, None]
+
+    def cropped(self, x: Tensor) -> Tensor:
+        """From the corner of the frame that is left, outside of which nothing is visible."""
+        if not self.margin:
+            return x
+        first = 0.0 if self.value.origin == "corner" else 0.5
+        frame, there = self.of_outputs().frame.to(x.device), x[..., :2].double() - self.margin
+        inside = ((there + first >= 0) & (there + first <= frame)).all(-1, keepdim=True)
+        return torch.cat([there, torch.where(inside, x[..., 2:].double(), 0.0)], dim=-1).to(x.dtype)
 
     def _partners(self, joints: int, device: torch.device) -> Tensor:
         """The number of each joint's partner, its own where it has none."""

@@ -12,7 +12,7 @@ from symbench.algebra.groups.product import Product
 from symbench.domains.images.actions import fourier
 from symbench.domains.images.actions.border import FramedAction
 from symbench.domains.images.actions.filters import radius
-from symbench.domains.images.actions.options import ZoomOptions
+from symbench.domains.images.actions.options import BorderOptions, ZoomOptions
 from symbench.domains.images.actions.plane import Exchanged, TurnImage, exact, exact_or, source_pixels
 from symbench.domains.images.actions.resample import reader
 from symbench.domains.images.groups.plane import PlaneGroup
@@ -35,6 +35,13 @@ class TurnAndZoomImage(FramedAction):
         self.exchanged = Exchanged()
         self.turn = TurnImage(self.plane, options)
 
+    def under(self, options: BorderOptions) -> FramedAction:
+        """The same under other options, the turn's too."""
+        other = super().under(options)
+        if isinstance(other, TurnAndZoomImage) and isinstance(options, ZoomOptions):
+            other.turn = TurnImage(self.plane, options)
+        return other
+
     def reach(self, side: int) -> float:
         """What the corners of the frame need under an oblique turn when reducing most, and the filter there.
 
@@ -48,7 +55,11 @@ class TurnAndZoomImage(FramedAction):
 
     def check(self, shape: tuple[int, ...]) -> str | None:
         """Room for the crop, and what turning needs."""
-        return super().check(shape) or self.turn.check(shape)
+        reason = super().check(shape) or self.turn.check(shape)
+        every = self.plane.elements() if self.plane.count is not None else self.plane.identity()
+        if reason is None and any(self.turn.exchanges(every, shape)):
+            return f"turning and zooming at once needs a square image, got {shape[1]} x {shape[2]}"
+        return reason
 
     def kinds(self, g: Tensor) -> list[Kind]:
         """``permutation`` for quarter turns and mirrors at factor 1."""
