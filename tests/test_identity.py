@@ -511,3 +511,36 @@ def test_training_on_classes_that_turn_the_other_way_is_another_recipe(folder: F
         space, _ = prepare(folder.suite, sb.Choices(device="cpu"))
         recipes.add(content_key({k: v for k, v in space.plan.recipes["mine"].items() if k != "origin"}))
     assert len(recipes) == 2
+
+
+JOINTS = """\
+import torch
+from symbench.domains.common.datasets.base import Arrays
+from symbench.fields import Boxes, Image, Keypoints, Scalar
+
+
+def load(split="test"):
+    x = torch.rand(8, 1, 9, 9, generator=torch.Generator().manual_seed(0))
+    return Arrays({{"image": x}}, {{"there": torch.full({shape}, 4.0)}}, fields={{"image": Image()}},
+                  target_fields={{"there": {field}}})
+"""
+
+
+@pytest.mark.parametrize(
+    ("shape", "fields"),
+    [
+        ((8, 2, 2), ["Keypoints()", "Keypoints(pairs=((0, 1),))", 'Keypoints(origin="centre")']),
+        ((8, 3, 6), ["Boxes(2)", "Boxes(2, threshold=0.25)", "Boxes(2, hull=True)"]),
+        ((8, 2), ["Scalar()", 'Scalar(unit="eV")']),
+    ],
+)
+def test_all_that_is_said_of_a_target_is_part_of_a_cell(
+    folder: Folder, shape: tuple[int, ...], fields: list[str]
+) -> None:
+    """The same numbers; which joints a mirror exchanges, or what counts as a detection, makes them others."""
+    keys = set()
+    for field in [*fields, fields[0]]:
+        folder.write(model=FLAT, data=JOINTS.format(shape=shape, field=field))
+        space, _ = prepare(folder.suite, sb.Choices(device="cpu"))
+        keys |= {cell.key for cell in space.plan.cells}
+    assert len(keys) == len(fields)

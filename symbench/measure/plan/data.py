@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
-from symbench.algebra.fields import Declared
+from symbench.algebra.fields import Declared, Value
 from symbench.base.errors import CellError, DataError, Problem
 from symbench.base.events import Listener, Note
 from symbench.domains.common.canvas import Canvas
@@ -19,6 +19,16 @@ NOT_CACHEABLE = "not cacheable"
 """How the digest of data begins that cannot be read twice alike."""
 ANEW = " anew"
 """How the digest of data ends that is another each time it is read, unless generators are seeded."""
+
+
+COUNTS = frozenset({"classes", "labels"})
+"""What is said of a value and changes no number: how many of something there are."""
+
+
+def said_of(value: Value) -> dict[str, Any]:
+    """What is said of a value beside its kind: pairs of joints, thresholds, units; nothing where all is as usual."""
+    chosen = [each for each in fields(value) if each.name not in COUNTS and each.default is not MISSING]
+    return {each.name: found for each in chosen if (found := getattr(value, each.name)) != each.default}
 
 
 @dataclass
@@ -53,7 +63,9 @@ class Data:
         known = {**self.dataset.fields, **self.dataset.targets}.items()
         found = {name: field.value for name, field in known if isinstance(field.value, Declared)}
         documents = {name: {"generators": each.generators, "group": each.group} for name, each in found.items()}
-        return {"declared": documents} if documents else {}
+        said = {name: said_of(field.value) for name, field in known if not isinstance(field.value, Declared)}
+        said = {name: each for name, each in said.items() if each}
+        return {**({"declared": documents} if documents else {}), **({"said": said} if said else {})}
 
     @classmethod
     def of(cls, dataset: Dataset, name: str) -> Data:
