@@ -102,7 +102,11 @@ def test_boxes_and_joints(tmp_path: Path) -> None:
             r"sample 1, object 0, has the box 3, 3, 11, 9, expected one in its picture of 8 x 6 pixels",
         ),
         ({"boxes": "things", "classes": ["a", "b"]}, {}, r"a box is of class 2, expected 0 to 1. Name all classes"),
-        ({"keypoints": "joints", "pairs": [[0, 3]]}, {}, r"a pair names joint 3, and there are 3, from 0"),
+        (
+            {"keypoints": "joints", "pairs": [[0, 3]]},
+            {},
+            r"expected 4 joints or more, as a pair names joint 3, counted from 0",
+        ),
         ({"keypoints": "joints", "pairs": [[0, 0]]}, {}, r"pairs of different joints"),
         ({"keypoints": "joints"}, {"joints": POINTS[..., 0]}, r"points of an image have 2 or 3 numbers each"),
         (

@@ -90,5 +90,5 @@ class Keypoints(Framed):
         """Two or three numbers for each joint, and every pair of them there."""
         if len(shape) != 2 or shape[-1] not in (2, 3):
             return "points of an image have 2 or 3 numbers each: x, y and whether it is visible, (joints, 3)"
-        beyond = [joint for pair in self.pairs for joint in pair if joint >= shape[0]]
-        return f"a pair names joint {beyond[0]}, and there are {shape[0]}, from 0" if beyond else None
+        last = max((joint for pair in self.pairs for joint in pair), default=-1)
+        return None if last < shape[0] else f"{last + 1} joints or more, as a pair names joint {last}, counted from 0"
