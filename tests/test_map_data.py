@@ -221,3 +221,13 @@ def test_a_suite_takes_them(tmp_path: Path, symbench: Symbench) -> None:
     done = symbench("validate", str(path))
     assert done.code == 2
     assert "colours.a" in done.err
+    assert "a colour [r, g, b], each 0 to 255" in done.err
+
+
+@pytest.mark.parametrize("said", ["x", "-3", "[1, 2]", "[300, 0, 0]", "0.5"])
+def test_what_cannot_be_ignored_is_one_sentence(tmp_path: Path, said: str, symbench: Symbench) -> None:
+    done = symbench("validate", str(photos.suite(tmp_path, f"use: masks, root: set, classes: 3, ignore: {said}")))
+    assert done.code == 2
+    assert done.err.count(", expected ") == 1
+    assert "expected a number, 0 or more such as 255, or a colour [r, g, b], each 0 to 255" in done.err
+    assert "function-" not in done.err

@@ -21,8 +21,8 @@ from functools import cached_property, lru_cache
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from symbench.base.errors import ConfigError, Problem, UnknownName, described, near_miss, one_of, quoted
 
@@ -31,6 +31,18 @@ class Options(BaseModel):
     """Base of every options model: unknown keys are errors, types are not guessed, instances are frozen."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+def otherwise(expected: str) -> WrapValidator:
+    """One sentence for whatever is wrong with a value that may be of several types."""
+
+    def check(value: object, handler: ValidatorFunctionWrapHandler) -> object:
+        try:
+            return handler(value)
+        except ValidationError as error:
+            raise PydanticCustomError("one_of_several", expected) from error
+
+    return WrapValidator(check)
 
 
 Known = TypeVar("Known", bound=Options)

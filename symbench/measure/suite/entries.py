@@ -12,9 +12,6 @@ from pydantic import (
     ConfigDict,
     Field,
     PrivateAttr,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
     field_validator,
     model_validator,
 )
@@ -25,7 +22,7 @@ from symbench.algebra.groups import PRODUCT, factors
 from symbench.base.code import Code
 from symbench.base.document import Document
 from symbench.base.errors import encodable, one_of
-from symbench.base.registry import Options
+from symbench.base.registry import Options, otherwise
 from symbench.domains.common.labels import LABELS
 from symbench.measure.store import content_key
 from symbench.measure.suite.controls import Controls
@@ -103,20 +100,8 @@ def _as_pair(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _otherwise(expected: str) -> WrapValidator:
-    """One sentence for whatever is wrong with a value that may be of several types."""
-
-    def check(value: object, handler: ValidatorFunctionWrapHandler) -> object:
-        try:
-            return handler(value)
-        except ValidationError as error:
-            raise PydanticCustomError("one_of_several", expected) from error
-
-    return WrapValidator(check)
-
-
 Resize = Annotated[
-    Side | tuple[Side, Side], BeforeValidator(_as_pair), _otherwise("the shorter side, or [height, width]")
+    Side | tuple[Side, Side], BeforeValidator(_as_pair), otherwise("the shorter side, or [height, width]")
 ]
 
 
@@ -130,7 +115,7 @@ WAYS = ("index", "name", *LABELS.rows)
 """How a label may be read: by itself, by what classes are called, or by a label space that domains know."""
 LabelsOf = Annotated[
     Annotated[str, AfterValidator(_way_of_labels)] | dict[str, int | str],
-    _otherwise(f"{one_of(WAYS)}, or a mapping from classes to outputs"),
+    otherwise(f"{one_of(WAYS)}, or a mapping from classes to outputs"),
 ]
 
 
@@ -141,7 +126,7 @@ class Chosen(Options):
     key: str
 
 
-WeightsOf = Annotated[str | Chosen, _otherwise("a file, or {file: FILE, key: KEY} where it holds several")]
+WeightsOf = Annotated[str | Chosen, otherwise("a file, or {file: FILE, key: KEY} where it holds several")]
 
 
 class ModelEntry(Entry):

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, model_validator
 from pydantic import Field as Limits
 from pydantic_core import PydanticCustomError
 
-from symbench.base.registry import Options
+from symbench.base.registry import Options, otherwise
 from symbench.domains.common.datasets import DatasetRow, Split
 from symbench.domains.images.fields import Image, Video
 
@@ -167,6 +167,10 @@ class ArraysOptions(Options):
     ignore: Annotated[int, Limits(ge=0)] | None = 255
 
 
+CLASSES = "names of classes, or how many there are"
+IGNORE = "a number, 0 or more such as 255, or a colour [r, g, b], each 0 to 255"
+
+
 class MasksOptions(Options):
     """``masks``: folders of images and of masks of the same names, whose pixels are classes.
 
@@ -177,9 +181,9 @@ class MasksOptions(Options):
     root: str
     images: str = "images"
     masks: str | None = "masks"
-    classes: Annotated[int, Limits(ge=1)] | Names | None = None
-    colours: dict[str, Colour] | None = None
-    ignore: Annotated[int, Limits(ge=0)] | Colour | None = 255
+    classes: Annotated[Annotated[int, Limits(ge=1)] | Names | None, otherwise(CLASSES)] = None
+    colours: dict[str, Annotated[Colour, otherwise("a colour [r, g, b], each 0 to 255")]] | None = None
+    ignore: Annotated[Annotated[int, Limits(ge=0)] | Colour | None, otherwise(IGNORE)] = 255
     ending: str = ""
     channels: Channels = 3
     split: Split = "test"
