@@ -101,7 +101,7 @@ def test_boxes_are_those_of_pycocotools(tmp_path: Path, capsys: pytest.CaptureFi
             )
         assert found.tolist() == [*rows, *[[0, 0, 0, 0, 0, -1]] * (2 - len(rows))]
     assert boxes[0][0].tolist() == [7, 6, 33, 31, 1, 1]  # twice as large; 4 of the 48 pixels are cut at either side
-    assert data.remarks() == ["data: 1 annotations of crowds are no objects."]
+    assert data.remarks() == ["data: 1 annotation of a crowd is no object."]
 
 
 def outlines() -> Mapping[str, list[float]]:
@@ -174,7 +174,7 @@ def test_maps_are_those_of_the_outlines(tmp_path: Path, capsys: pytest.CaptureFi
     expected_there = np.zeros((16, 30), dtype=np.int64)
     expected_there[1:10, 1:10] = expected_there[1:5, 20:24] = 1
     assert data.batch([2], canvas=16).targets["masks"][0].tolist() == expected_there[:, 7:23].tolist()
-    assert data.remarks() == ["data: 1 annotations of crowds are places to ignore."]
+    assert data.remarks() == ["data: 1 annotation of a crowd is a place to ignore."]
 
 
 def test_joints_are_those_of_the_largest_object(tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_joints_are_those_of_the_largest_object(tmp_path: Path) -> None:
     # 32 of 60 columns are kept: the first pixel's centre is at 0.5 of a new one, and the nose is 3.5 beyond the edge.
     moved = data.batch([2], canvas=32).targets["keypoints"][0]
     assert moved[0].tolist() == [5 * 2 + 0.5 - 14, 2 * 2 + 0.5, 0]
-    assert data.remarks()[-1] == "data: the points of 1 images are those of their largest object alone."
+    assert data.remarks()[-1] == "data: the points of 1 image are those of its largest object alone."
     together = load(tmp_path, target="all")
     assert set(together.targets) == {"boxes", "masks", "keypoints"}
     assert together.batch([0], canvas=24).targets["boxes"][0, :, 5].tolist() == [2, 1]
@@ -217,7 +217,7 @@ def first(**changes: Any) -> Callable[[dict[str, Any]], Any]:
         (
             first(bbox=[5, 3, -2, 4]),
             "boxes",
-            r"annotation 1 has the box 5, 3, 3, 7, expected left < right and top < bo",
+            r"annotation 1 of 3.png has the box 5, 3, 3, 7, expected left < right and top < bo",
         ),
         (
             first(bbox=[5, 3, 25, 4]),
@@ -232,7 +232,12 @@ def first(**changes: Any) -> Callable[[dict[str, Any]], Any]:
         (
             first(category_id=8),
             "boxes",
-            r"annotation 1 of 3.png, is of category 8, which is not listed, expected one of",
+            r"annotation 1 of 3.png is of category 8, which is not listed, expected one of",
+        ),
+        (
+            first(segmentation=[]),
+            "masks",
+            r"annotation 1 of 3.png has no segmentation, expected polygons or runs.*Say target: boxes where",
         ),
         (first(image_id=8), "boxes", r"instances.json has an annotation of image 8, which it does not list"),
         (
@@ -302,9 +307,7 @@ def test_parts_of_another_kind_are_a_sentence(tmp_path: Path, change: Any, targe
 
 def test_files_that_are_no_json_and_too_many_objects_are_refused(tmp_path: Path) -> None:
     made(tmp_path)
-    with pytest.raises(
-        ConfigError, match=r"2 objects in the picture of instances.json, annotation 1, expected at most 1"
-    ):
+    with pytest.raises(ConfigError, match=r"2 objects in 3.png, expected at most 1"):
         load(tmp_path, most=1)
     assert load(tmp_path, most=5).batch([1], canvas=8).targets["boxes"].shape == (1, 5, 6)
     (tmp_path / "instances.json").write_text("{")
@@ -330,8 +333,8 @@ def test_flat_boxes_and_rounding_are_taken_and_missing_images_named(tmp_path: Pa
     data.prepare([0, 1, 2], [8])
     assert data.remarks() == [
         "data: 1 of 3 files cannot be read and are left out: gone.png (No such file or directory).",
-        "data: 1 annotations of crowds are no objects.",
-        "data: 1 objects without area are left out.",
+        "data: 1 annotation of a crowd is no object.",
+        "data: 1 object without area is left out.",
     ]
     with pytest.raises(DataError, match=r"sample 1: gone.png cannot be used: No such file"):
         data.batch([1], canvas=8)

@@ -52,6 +52,11 @@ def described(error: BaseException) -> str:
     return cut(" ".join(f"{type(error).__name__}: {words}".split()))
 
 
+def several(count: int, noun: str) -> str:
+    """``1 cell``, ``2 cells``, of nouns that take an s."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def one_of(names: Iterable[str]) -> str:
     """``a, b, c`` for "expected one of"; long lists are cut."""
     known = list(names)

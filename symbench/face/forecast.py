@@ -9,6 +9,7 @@ from typing import Any
 from symbench.algebra.metrics.brought import names_in, with_code
 from symbench.algebra.statistics import no_change, smallest_detectable_difference, unseen
 from symbench.base.environment import hardware
+from symbench.base.errors import several
 from symbench.face.history import Guess, History, Work
 from symbench.face.trainings import TRIED, Training, document_of, in_words, trainings_of
 from symbench.face.underway import earlier_of, failed_passes
@@ -117,7 +118,7 @@ class Forecast:
     def summary(self) -> str:
         """One sentence with the totals."""
         busy = [cell for cell in self.cells if cell.passes]
-        text = f"{len(busy)} of {len(self.cells)} cells to be measured on {self.device}: "
+        text = f"{len(busy)} of {several(len(self.cells), 'cell')} to be measured on {self.device}: "
         text += f"{sum(cell.passes for cell in busy):,} images through models, "
         text += f"{sum(cell.bytes for cell in busy) / 1e6:.1f} MB"
         text += self._in_words(busy)

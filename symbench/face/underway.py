@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from symbench.base.environment import committed, describe, hardware
-from symbench.base.errors import ConfigError
+from symbench.base.errors import ConfigError, several
 from symbench.base.events import Listener, Note
 from symbench.base.records import CellStatus, Manifest, PassStatus
 from symbench.measure import throughput
@@ -61,7 +61,8 @@ class Underway:
         waiting = {str(cell.pair) for cell in pending}
         models = self._models([cell for cell in self.plan.cells if str(cell.pair) not in waiting])
         if not pending and earlier is not None and earlier.status == "complete" and not self._lacking(models):
-            listen(Note(f"nothing to do: {_cells(len(self.plan.cells))} measured already, run {earlier.run}"))
+            cells = several(len(self.plan.cells), "cell")
+            listen(Note(f"nothing to do: {cells} measured already, run {earlier.run}"))
             now = committed(earlier.environment, self.plan.suite.folder)
             for known in self._failed(models):
                 text = f"{known.model} on {known.dataset}: no throughput: {known.reason} '--passes 1' tries it again."
@@ -73,7 +74,7 @@ class Underway:
         self.timed = earlier.passes if earlier else []
         manifest = self._manifest(earlier, environment)
         self.store.write_manifest(manifest)
-        found = f"{_cells(len(self.plan.cells))}, {len(pending)} of them to be measured"
+        found = f"{several(len(self.plan.cells), 'cell')}, {len(pending)} of them to be measured"
         listen(Note(f"{found}, on {', '.join(settings.all)}"))
         for text in self.ledger.told_again(self.space):
             listen(Note(text))
@@ -190,10 +191,6 @@ def _measured(suite: dict[str, Any]) -> dict[str, Any]:
 def _status(cell: Cell, status: str, reason: str | None) -> CellStatus:
     names = cell.pair.names()
     return CellStatus.model_validate({**names, "key": cell.key, "status": status, "reason": reason})
-
-
-def _cells(count: int) -> str:
-    return f"{count} cell" if count == 1 else f"{count} cells"
 
 
 def _now() -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from symbench.base.errors import CellError, ConfigError
+from symbench.base.errors import CellError, ConfigError, several
 from symbench.face.cli import complete
 from symbench.face.cli.base import (
     EXIT_INCOMPLETE,
@@ -212,9 +212,9 @@ def validate(suite: Path, json: bool, **options: Any) -> int:
         for margin in margins:
             _tell(margin)
     if failing:
-        tell(f"{suite}: {failing} of {len(rows)} cells will fail")
+        tell(f"{suite}: {failing} of {several(len(rows), 'cell')} will fail")
         return EXIT_INCOMPLETE
-    tell(f"{suite} is right: {len(rows)} cells on {device}")
+    tell(f"{suite} is right: {several(len(rows), 'cell')} on {device}")
     return 0
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from symbench.base.errors import several
 from symbench.base.records import CellStatus, GateRecord
 from symbench.read.gate.words import FIRST, facts, waits
 from symbench.read.gate.words import change as change_of
@@ -53,9 +54,9 @@ def of(
     done = sum(cell.status == "done" for cell in cells)
     if failed:
         names = sorted({f"{cell.model} under {places.name(cell.symmetry, cell.dataset)}" for cell in failed})
-        found.append((f"{len(failed)} of {len(cells)} cells failed: {_some(names)}.", "bad"))
+        found.append((f"{len(failed)} of {several(len(cells), 'cell')} failed: {_some(names)}.", "bad"))
     elif done < len(cells):
-        found.append((f"{done} of {len(cells)} cells are measured so far.", "warn"))
+        found.append((f"{done} of {several(len(cells), 'cell')} measured so far.", "warn"))
     found += _collapsed(frame, places)
     wrong = [
         f"{row.model} under {places.name(str(row.symmetry), str(row.dataset), str(row.output))}"

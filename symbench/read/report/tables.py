@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from symbench.algebra.metrics import METRICS, MetricRow, Metrics, role_of, shown_in
+from symbench.base.errors import several
 from symbench.read.numbers import WRITTEN, percent, scientific, seconds
 from symbench.read.report import chance
 from symbench.read.report.beside import of_models
@@ -216,7 +217,7 @@ def _note(over_all: pd.DataFrame, group: pd.DataFrame) -> str:
     kinds = [kind for kind in ("permutation", "exact", "lossy", "resampled") if (group["elements"] == kind).any()]
     n = int(over_all["n"].dropna().max()) if over_all["n"].notna().any() else 0
     moved = f", {' and '.join(kinds)}" if kinds else ""  # by strata, rows are of these and not of kinds
-    text = f"{k} elements besides the identity{moved}; {n} samples"
+    text = f"{several(k, 'element')} besides the identity{moved}; {several(n, 'sample')}"
     excluded = over_all[(over_all["metric"] == EXCLUDED) & (over_all["estimate"] > 0)]["estimate"]
     if len(excluded):
         text += f"; {int(excluded.iloc[0])} pairs whose label the element changes leave accuracy"

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from symbench.algebra.fields import Keypoints
-from symbench.base.errors import ConfigError, DataError, Problem
+from symbench.base.errors import ConfigError, DataError, Problem, several
 from symbench.base.events import Listener, ignore
 from symbench.domains.common.datasets.paths import checked_path
 from symbench.domains.images.datasets.annotated import Annotated
@@ -125,7 +125,7 @@ class Document:
                 f"has an annotation of image {each['image_id']}, which it does not list", "one that it does"
             )
         if each["category_id"] not in self.numbers:
-            got = f"{self.called(each)}, is of category {each['category_id']}, which is not listed"
+            got = f"{self.called(each)} is of category {each['category_id']}, which is not listed"
             raise ConfigError(
                 Problem(self.where, got, f"one of its {len(self.categories)} categories", "Add it there.")
             )
@@ -209,33 +209,36 @@ def _remarks(document: Document, wanted: Sequence[str]) -> list[str]:
     crowds, said = sum(map(len, document.crowds)), []
     if crowds:
         them = "are places to ignore" if wanted == ["masks"] else "are no objects"
-        said.append(f"{crowds:,} annotations of crowds {them}")
-    return [*said, *([f"{document.flat:,} objects without area are left out"] if document.flat else [])]
+        it = "is a place to ignore" if wanted == ["masks"] else "is no object"
+        said.append(f"{several(crowds, 'annotation')} of {f'a crowd {it}' if crowds == 1 else f'crowds {them}'}")
+    are = "is" if document.flat == 1 else "are"
+    return [*said, *([f"{several(document.flat, 'object')} without area {are} left out"] if document.flat else [])]
 
 
 def _boxes(document: Document, sizes: np.ndarray, first: int, most: int | None, key: str) -> Rows:
     """The box of every object; of COCO's, left, top, width and height are told."""
     things = []
-    for some in document.objects:
+    for some, name in zip(document.objects, document.names, strict=True):
         missing = next((each for each in some if "bbox" not in each), None)
         if missing is not None:
             raise ConfigError(Problem(document.where, f"{document.called(missing)} has no bbox", "one for each"))
-        things.append([_thing(each, document, first) for each in some])
+        things.append([_thing(each, document, first, short(name)) for each in some])
     return boxes_of(things, sizes, first + len(document.categories), key, most=most, where=document.where)
 
 
-def _thing(each: Mapping[str, Any], document: Document, first: int) -> Thing:
+def _thing(each: Mapping[str, Any], document: Document, first: int, name: str) -> Thing:
     left, top, width, height = each["bbox"]
     number = first + document.numbers[each["category_id"]]
-    return Thing(
-        (left, top, left + width, top + height), number, f"{document.file.name}, annotation {each.get('id')}"
-    )
+    called = f"{document.file.name}, annotation {each.get('id', '(no id)')} of {name}"
+    return Thing((left, top, left + width, top + height), number, called, name)
 
 
 def _maps(document: Document, sizes: np.ndarray, key: str) -> Maps:
     """The classes of all pixels, by objects' outlines."""
     if len(document.categories) >= MOST_CLASSES:
         raise document.error(f"has {len(document.categories):,} categories", f"less than {MOST_CLASSES} for maps")
+
+    _check_outlined(document)
 
     def outline(each: Mapping[str, Any], size: Sequence[int]) -> np.ndarray:
         try:
@@ -265,21 +268,33 @@ def _maps(document: Document, sizes: np.ndarray, key: str) -> Maps:
     return maps
 
 
+def _check_outlined(document: Document) -> None:
+    """Refuse objects and crowds of which nothing says where they are beside their box, before any map is drawn."""
+    every = [each for some in (*document.objects, *document.crowds) for each in some]
+    bare = [each for each in every if not each.get("segmentation")]
+    if bare:
+        more = f", and {len(bare) - 1:,} more of {len(every):,} have none" if len(bare) > 1 else ""
+        got = f"{document.called(bare[0])} has no segmentation{more}"
+        expected, remedy = "polygons or runs, which maps are drawn from", "Say target: boxes where there is no more."
+        raise ConfigError(Problem(document.where, got, expected, remedy))
+
+
 def _points(document: Document, sizes: np.ndarray, key: str) -> tuple[Rows, list[str]]:
     """The joints of the largest object of each image that has some, and remarks."""
     category = next((each for each in document.categories if each.get("keypoints")), None)
     if category is None:
         raise document.error("has no keypoints", "a category with names of keypoints", "Take target: boxes or masks.")
-    joints, several, rows = [str(name) for name in category["keypoints"]], 0, []
+    joints, crowded, rows = [str(name) for name in category["keypoints"]], 0, []
     for some in document.objects:
         jointed = [
             each for each in some if each["category_id"] == category["id"] and any(each.get("keypoints") or ())
         ]
-        several += len(jointed) > 1
+        crowded += len(jointed) > 1
         largest = max(jointed, key=lambda each: each.get("area") or 0, default=None)
         rows.append([] if largest is None else _joints(largest, len(joints), document))
     field = Keypoints(pairs_of(joints), origin="centre")  # they are numbers of pixels
-    remarks = [f"the points of {several:,} images are those of their largest object alone"] if several else []
+    whose = "1 image are those of its" if crowded == 1 else f"{crowded:,} images are those of their"
+    remarks = [f"the points of {whose} largest object alone"] if crowded else []
     return Rows(field, rows, sizes, key, most=len(joints), none=(0.0, 0.0, 0.0)), remarks
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from symbench.algebra.fields import Boxes
-from symbench.base.errors import ConfigError, Problem
+from symbench.base.errors import ConfigError, Problem, several
 from symbench.domains.images.datasets.annotations import Rows
 from symbench.domains.images.datasets.following import NO_OBJECT
 
@@ -27,11 +27,13 @@ class Thing:
         box: left, top, right and bottom edge, in pixels from the corner of the frame.
         number: of its class.
         called: what messages call it.
+        picture: what they call its picture.
     """
 
     box: tuple[float, float, float, float]
     number: int
     called: str
+    picture: str
 
 
 def boxes_of(
@@ -58,8 +60,7 @@ def boxes_of(
     """
     count = max((len(some) for some in things), default=0)
     if most is not None and count > most:
-        called = max(things, key=len)[0].called
-        got = f"{count} objects in the picture of {called}"
+        got = f"{several(count, 'object')} in {max(things, key=len)[0].picture}"
         raise ConfigError(Problem(where, got, f"at most {most}, by most:", f"Say most: {count}, or leave it out."))
     rows = [
         [[*checked(thing.box, size, thing.called, where), 1.0, float(thing.number)] for thing in some]

@@ -164,7 +164,7 @@ def _thing(each: Element, numbers: Mapping[str, int], name: str, where: str) -> 
     except ValueError as error:
         got = f"{name} has a {called} whose bndbox holds {', '.join(map(quoted, texts))}"
         raise ConfigError(Problem(where, got, "numbers for xmin, ymin, xmax and ymax")) from error
-    return Thing((left - 1, top - 1, right, bottom), numbers[called], f"{name}, a {called},")
+    return Thing((left - 1, top - 1, right, bottom), numbers[called], f"{name}, a {called},", name)
 
 
 def parsed(data: bytes) -> Element:
