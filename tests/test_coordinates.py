@@ -296,3 +296,15 @@ def test_boxes_and_points_are_told_from_the_corner_of_what_is_left_of_a_crop() -
     ]
     output = boxes.of_outputs().act(g[:1] * 0 + torch.tensor([[0, 2]]), torch.tensor([[[5.0, 1, 7, 3, 1, 0]]]))
     assert output[0, 0, 0, 5] == -1  # beyond the frame of what is seen, 7 wide
+
+
+def test_boxes_of_a_model_are_cut_off_where_the_moved_ones_are() -> None:
+    """A box that a model puts beyond the frame, the same before and after, deviates by what left the frame alone."""
+    group, action = acting("translations", Boxes(), border="zero", reach=4)
+    g = torch.tensor([[0, 3]], dtype=group.identity().dtype)
+    before = torch.tensor([[[9.0, 2.0, 15.0, 6.0, 1.0, 0.0]]], dtype=torch.float64)  # 2 px beyond 13
+    after = before + torch.tensor([3.0, 0, 3, 0, 0, 0], dtype=torch.float64)
+    assert torch.equal(action.held(g, after[None]), action.act(g, before))
+    assert action.act(g, before)[0, 0, 0].tolist() == [12.0, 2.0, 13.0, 6.0, 1.0, 0.0]
+    turned, quarter = acting("C4", Boxes(), border="zero")
+    assert torch.equal(quarter.held(turned.elements()[1:2], after[None]), after[None])  # nothing can leave it

@@ -377,3 +377,31 @@ def test_crops_of_maps_are_held_against_labels_that_come_in_and_outputs_that_are
                         off += float(apart.square().sum())
             assert around.loc[(element, sample)]["place_right"] == pytest.approx(float(right_there), nan_ok=True)
             assert around.loc[(element, sample)]["deviation_sq"] == pytest.approx(off, rel=1e-4, abs=1e-10)
+
+
+def test_points_that_left_the_frame_count_nowhere(case: CaseOf) -> None:
+    made = case("maps")
+    made.suite.write_text((made.path / "spots.yaml").read_text())
+    found = made.run()
+    assert found.code == 0, found.err
+    assert made.estimate("equivariance_error") < 1e-6
+    frame = made.frame()
+    right = frame[(frame["metric"] == "worst_element_accuracy") & frame["element"].isna()]
+    assert (right["estimate"] == 1).all()
+    assert made.estimate("absolute_error_max") < 1e-6
+
+
+def test_how_near_a_point_has_to_be_depends_on_no_turn() -> None:
+    task = Open("joints", Undeclared(), "joints", Keypoints()).of((2, 2))
+    unmoved = torch.tensor([[[0.0, 0.0, 1.0], [40.0, 0.0, 1.0]]])
+    turned = torch.tensor([[[0.0, 0.0, 1.0], [28.284, 28.284, 1.0]]])
+    twice = 2 * turned
+    twice[..., 2] = 1
+    off = torch.tensor([3.9, 0.0])
+    for target, allowed in ((turned, 1.0), (twice, 2.0)):
+        for share, right in ((0.97, 1.0), (1.03, 0.0)):
+            said = target[..., :2] + off / 3.9 * 4 * allowed * share
+            columns = task.columns(Views(said[None], said, target[None], unmoved_target=unmoved))
+            assert columns["place_right"].item() == right
+    alone = torch.tensor([[[5.0, 5.0, 1.0], [9.0, 9.0, 0.0]]])
+    assert task.columns(Views(said[None], said, alone[None], unmoved_target=alone))["place_right"].isnan().all()

@@ -142,6 +142,17 @@ class Action(ABC):
         del g, like
         return None
 
+    def lost(self, g: Tensor, x: Tensor) -> Tensor | None:
+        """Which rows of values ``(n, rows, ...)`` elements bring out of the frame, bool ``(k, n, rows)``; None where
+        they bring none. Nobody can say where such a point is: it counts nowhere."""
+        del g, x
+        return None
+
+    def held(self, g: Tensor, moved: Tensor) -> Tensor:
+        """What a frame holds of values of moved samples ``(k, n, ...)``: all of it, unless an action cuts some."""
+        del g
+        return moved
+
     def of_outputs(self) -> Action:
         """The same on what a model returns: behind a crop it knows of no more than it was shown."""
         return self

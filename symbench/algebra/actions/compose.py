@@ -173,6 +173,16 @@ class FieldAction(Action):
         grids = [(part, action) for part, action in self.parts if part.on_grid]
         return next((action.inside(g, part.seen(like)[0]) for part, action in grids), None)
 
+    def lost(self, g: Tensor, x: Tensor) -> Tensor | None:
+        """That of the value, where it stands at no places."""
+        part, action = self.parts[0]
+        return None if part.field.places else action.lost(g, part.seen(x)[0])
+
+    def held(self, g: Tensor, moved: Tensor) -> Tensor:
+        """Likewise."""
+        part, action = self.parts[0]
+        return moved if part.field.places else action.held(g, moved[:, :, None])[:, :, 0]
+
     def of_outputs(self) -> Action:
         """Every part's."""
         return FieldAction(self.element_ndim, [(part, action.of_outputs()) for part, action in self.parts])

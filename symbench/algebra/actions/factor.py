@@ -74,6 +74,14 @@ class FactorAction(Action):
         """The factor's."""
         return self.action.inside(self.own(g), like)
 
+    def lost(self, g: Tensor, x: Tensor) -> Tensor | None:
+        """The factor's."""
+        return self.action.lost(self.own(g), x)
+
+    def held(self, g: Tensor, moved: Tensor) -> Tensor:
+        """The factor's."""
+        return self.action.held(self.own(g), moved)
+
     def of_outputs(self) -> Action:
         """The factor's."""
         return FactorAction(self.group, self.number, self.action.of_outputs())

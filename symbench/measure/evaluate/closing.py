@@ -197,6 +197,9 @@ def _centred(
 ) -> Tensor:
     """``g.f(x)`` measured from its mean and folded, ``(n, d)``."""
     moved = reference.action.act(g, values) - reference.action.act(g, offset[None])
+    lost = reference.action.lost(g, values)
+    if lost is not None:
+        moved = moved.masked_fill(lost.view(*lost.shape, *(1,) * (moved.ndim - lost.ndim)), 0)
     return comparison.folded(moved, samples)[0]
 
 

@@ -71,9 +71,10 @@ class Orbits:
         squares = self.reference.task.squares(offset, views.real)
         if squares is not None:
             self.sums.squares += (weights * squares).sum(0)
-        predicted = self.reference.task.predicted(back)
-        if predicted is not None:
-            self.sums.predicted.append((weights, predicted))
+        if not back.isnan().all():  # views that cannot be moved back have no part in a consensus
+            predicted = self.reference.task.predicted(back)
+            if predicted is not None:
+                self.sums.predicted.append((weights, in_bytes(predicted)))
         if block.place.stop == len(self.weights):
             self._close(block.samples, raw, self.sums)
             self.sums = None
@@ -107,6 +108,11 @@ class Orbits:
         if name not in self.columns:
             self.columns[name] = values.new_zeros(len(self.samples))
         self.columns[name][some] = values
+
+
+def in_bytes(classes: Tensor) -> Tensor:
+    """Classes in one byte each where they fit: those of all places of all elements are kept."""
+    return classes.to(torch.uint8) if classes.numel() and int(classes.max()) < 256 else classes
 
 
 def _agreement(views: Sequence[tuple[Tensor, Tensor]], consensus: Tensor | None, mean: Tensor) -> Tensor | None:

@@ -118,7 +118,7 @@ class Part:
         if not task.looks_around:
             real = comparison.share(samples)
             real = None if real is None else real.to(output.device)
-            return Views(output, raw, wanted, real=real, **self._along(block, raw, target))
+            return Views(output, raw, wanted, real=real, unmoved_target=target, **self._along(block, raw, target))
         own = torch.arange(block.samples.start, block.samples.stop, device=output.device) + self.first
         return Views(output, raw, wanted, self.reference.others(output.device), own)
 

@@ -105,7 +105,10 @@ class Reference:
         mean = self.mean.to(output.device) if alike else unmoved.mean(0)
         if not self.in_place:
             move = self.action.bind(g, unmoved) if place is None else self._bound.to(g, place, unmoved)
-            pair = moved, move(unmoved), move(mean[None])[:, 0]
+            pair = self.action.held(g, moved), move(unmoved), move(mean[None])[:, 0]
+            lost = self.action.lost(g, unmoved)
+            if lost is not None:
+                return leaving_out(*pair, lost)
             inside = self.inside(g, place, tuple(raw.shape[1:]))
             if inside is None:
                 return pair
@@ -203,6 +206,13 @@ class Reference:
     @cached_property
     def _others(self) -> dict[str, Tensor]:
         return {}
+
+
+def leaving_out(moved: Tensor, expected: Tensor, mean: Tensor, lost: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """A pair ``(k, n, rows, ...)`` and its mean ``(k, rows, ...)`` with that mean on both sides where a row is lost,
+    ``(k, n, rows)``: it takes no part then, neither in deviations nor in distances to other samples."""
+    wide = lost.to(moved.device).view(*lost.shape, *(1,) * (moved.ndim - lost.ndim))
+    return torch.where(wide, mean[:, None], moved), torch.where(wide, mean[:, None], expected), mean
 
 
 def known_of(values: Tensor, inside: Tensor) -> Tensor:

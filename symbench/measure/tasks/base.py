@@ -56,6 +56,7 @@ class Views:
         real: the share of the output's places that are no padding, ``(n,)``; None where there is none.
         kept: of maps of classes, what is predicted of the unmoved samples, moved along, ``(k, n, *grid)``; -1 where
             nothing is known.
+        unmoved_target: what the output is to be for the samples as they are, ``(n, *target)``; None without one.
         unrenamed: the target with its places moved and its classes left as they were; None where no class is renamed.
     """
 
@@ -67,6 +68,7 @@ class Views:
     real: Tensor | None = None
     kept: Tensor | None = None
     unrenamed: Tensor | None = None
+    unmoved_target: Tensor | None = None
 
 
 @dataclass(frozen=True)

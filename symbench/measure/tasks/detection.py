@@ -67,6 +67,12 @@ class Detection(Task):
         if reason is not None:
             raise Unfit(f"target {self.target!r} has shape {shaped(target.shape[1:])}", reason)
         self._refuse_inverted(target.double(), f"target {self.target!r}")
+        edges = target[target[..., CLASS] >= 0][..., EDGES]
+        if len(edges) and float(edges.abs().max()) <= 1:
+            got = f"target {self.target!r} has edges of boxes in [0, 1] alone, as parts of an image have"
+            raise Unfit(
+                got, "edges from 0 to the image's width and height", "Multiply x by its width and y by its height."
+            )
 
     def settled(self, outputs: Iterable[Tensor], eps: float) -> Task:
         """As declared: corners in units of the frame, whatever the scores.

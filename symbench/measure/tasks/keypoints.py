@@ -12,7 +12,7 @@ from torch import Tensor
 from symbench.measure.tasks.base import NO_NAMES, Columns, Task, Unfit, Views, shaped
 
 NEAR = 0.1
-"""Of the longer side of the box about a sample's visible points: as near as that, a point is right (PCK at 0.1)."""
+"""Of the longer side of the box about the unmoved sample's visible points: as near, a point is right (PCK at 0.1)."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,12 @@ class Points(Task):
         visible = visible_of(target)
         off = (views.output[..., :2].double() - target[..., :2]).square().sum(-1)
         some = visible.sum(-1)
-        near = off.sqrt() <= NEAR * extent(target[..., :2], visible)[..., None]
+        size = sizes(target, target[:1] if views.unmoved_target is None else views.unmoved_target[None].double())
+        near = off.sqrt() <= NEAR * size[..., None]
+        right = (near & visible).sum(-1).double() / some
         return {
             "loss": (off * visible).sum(-1) / some.clamp(min=1),
-            "place_right": (near & visible).sum(-1).double() / some,
+            "place_right": torch.where(size > 0, right, torch.nan),  # a single point has no size to be near by
         }
 
     def check(self, shape: tuple[int, ...]) -> None:
@@ -73,6 +75,18 @@ class Points(Task):
 def visible_of(points: Tensor) -> Tensor:
     """Which of ``(..., joints, 2 or 3)`` are visible, bool; all where nothing is said of it."""
     return points[..., 2] > 0 if points.shape[-1] > 2 else torch.ones_like(points[..., 0], dtype=torch.bool)
+
+
+def sizes(target: Tensor, unmoved: Tensor) -> Tensor:
+    """The extent of what a moved target ``(k, n, joints, 2 or 3)`` shows, ``(k, n)``: that of the unmoved
+    ``(1, n, ...)``, whose box no turn makes narrower and no edge cuts off, times what elements zoom by."""
+    spread, before = (_spread(points[..., :2]) for points in (target, unmoved))
+    return extent(unmoved[..., :2], visible_of(unmoved)) * torch.where(before > 0, spread / before, 1.0)
+
+
+def _spread(points: Tensor) -> Tensor:
+    """The root mean square distance of ``(..., joints, 2)`` from their middle."""
+    return (points - points.mean(-2, keepdim=True)).square().sum((-2, -1)).sqrt()
 
 
 def extent(points: Tensor, visible: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from symbench.domains.common.datasets.base import Arrays
-from symbench.fields import Category, Grid, Image, classes
+from symbench.fields import Category, Grid, Image, Keypoints, classes
 
 SAMPLES, SIDE = 10, 8
 
@@ -95,3 +95,25 @@ class Isotropic(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         return nn.functional.conv2d(image, self.get_buffer("filters").to(image.dtype), padding=1)
+
+
+def spots() -> Arrays:
+    """Two bright pixels, each in a channel of its own, and where they are."""
+    generator = torch.Generator().manual_seed(12)
+    x, places = torch.zeros(SAMPLES, 2, 12, 12), torch.zeros(SAMPLES, 2, 3)
+    for sample in range(SAMPLES):
+        for channel in range(2):
+            row, column = torch.randint(0, 12, (2,), generator=generator).tolist()
+            x[sample, channel, row, column] = 1
+            places[sample, channel] = torch.tensor([column + 0.5, row + 0.5, 1])
+    fields = {"image": Image()}
+    return Arrays({"image": x}, {"spots": places}, fields=fields, target_fields={"spots": Keypoints()})
+
+
+class Brightest(nn.Module):
+    """Where the brightest pixel of each channel is, by half a pixel exact."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        place = image.flatten(2).argmax(2)
+        width = image.shape[-1]
+        return torch.stack([place % width + 0.5, place // width + 0.5], dim=-1).to(image.dtype)

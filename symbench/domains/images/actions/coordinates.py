@@ -125,10 +125,15 @@ class InFrame(Action):
 
     def bind(self, g: Tensor, like: Tensor) -> Move:
         """One map for each element."""
-        matrices, shifts = affine(self.group, g)
-        wide = (matrices[:, None], shifts[:, None]) if g.ndim == 1 + self.group.element_ndim else (matrices, shifts)
-        a, t = (sent(each, like.device) for each in wide)  # (k, n or 1, ...)
+        a, t = self._maps(g, like.device)
         return lambda x: self.moved(a, t, x)
+
+    def _maps(self, g: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+        """The maps of elements ``(k, ...)`` or ``(k, n, ...)``: ``(k, n or 1, 2, 2)`` and ``(k, n or 1, 2)``."""
+        maps = affine(self.group, g)
+        wide = (each[:, None] for each in maps) if g.ndim == 1 + self.group.element_ndim else maps
+        a, t = (sent(each, device) for each in wide)
+        return a, t
 
     def reference(self, g: Tensor, *, steps: int = 1) -> Move:
         """Itself: nothing is resampled."""
@@ -206,12 +211,20 @@ class MoveBoxes(InFrame):
         corners = torch.stack([torch.stack([u, v], -1) for u in (left, right) for v in (top, bottom)], dim=2)
         there = self.points(a, t, corners, frame / 2)  # (k, n, most, 4, 2)
         low, high = there.amin(-2), there.amax(-2)
-        cut = leaving(a, t)[..., None, None]
-        beyond = framed(a, frame)[:, :, None]
-        low, high = (torch.where(cut, torch.minimum(each.clamp(min=0), beyond), each) for each in (low, high))
-        gone = (rows[..., CLASS] < 0)[None] | (cut[..., 0] & ~(high > low).all(-1))
         beside = rows[..., SCORE:].double().expand(len(a), *rows.shape[:2], 2)
-        return without(torch.cat([low, high, beside], dim=-1), gone).to(x.dtype)[:, :, None]
+        return self._cut(a, t, torch.cat([low, high, beside], dim=-1)).to(x.dtype)[:, :, None]
+
+    def held(self, g: Tensor, moved: Tensor) -> Tensor:
+        """Cut off at the frame as the unmoved ones are: a model may put edges beyond it."""
+        return self._cut(*self._maps(g, moved.device), moved[:, :, 0].double()).to(moved.dtype)[:, :, None]
+
+    def _cut(self, a: Tensor, t: Tensor, boxes: Tensor) -> Tensor:
+        """Moved boxes ``(k, n, most, 6)``, float64, as far as they lie in the frame."""
+        cut, beyond = leaving(a, t)[..., None, None], framed(a, self.frame.to(boxes.device))[:, :, None]
+        edges = (torch.minimum(each.clamp(min=0), beyond) for each in (boxes[..., :2], boxes[..., 2:4]))
+        low, high = (torch.where(cut, each, boxes[..., i : i + 2]) for i, each in zip((0, 2), edges, strict=True))
+        gone = (boxes[..., CLASS] < 0) | (cut[..., 0] & ~(high > low).all(-1))
+        return without(torch.cat([low, high, boxes[..., SCORE:]], dim=-1), gone)
 
     def cropped(self, x: Tensor) -> Tensor:
         """Cut off at the frame that is left."""
@@ -254,6 +267,11 @@ class MoveKeypoints(InFrame):
         frame, there = self.of_outputs().frame.to(x.device), x[..., :2].double() - self.margin
         inside = ((there + first >= 0) & (there + first <= frame)).all(-1, keepdim=True)
         return torch.cat([there, torch.where(inside, x[..., 2:].double(), 0.0)], dim=-1).to(x.dtype)
+
+    def lost(self, g: Tensor, x: Tensor) -> Tensor | None:
+        """Points that are beyond the frame behind an element that can bring some there."""
+        seen = torch.cat([x[..., :2], torch.ones_like(x[..., :1])], dim=-1)
+        return self.act(g, seen)[:, :, 0, :, 2] == 0
 
     def _partners(self, joints: int, device: torch.device) -> Tensor:
         """The number of each joint's partner, its own where it has none."""
