@@ -184,9 +184,8 @@ def _unrelated(
     else:
         elements = job.prepared.elements.values[1:]
         pairs = zip(elements, whole.moved_sum, strict=True)
-        dot = torch.stack(
-            [_centred(reference, comparison, g[None], values, offset, samples) @ moved for g, moved in pairs]
-        )
+        parts = [_centred(reference, comparison, g[None], values, offset, samples) @ moved for g, moved in pairs]
+        dot = torch.stack(parts)
     own = comparison.counts(samples)
     found = comparison.unrelated(sums, dot.cpu(), torch.from_numpy(deviation[1:]), whole.totals, own)
     return np.asarray(found.numpy())
