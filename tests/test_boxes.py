@@ -22,6 +22,7 @@ from symbench.fields import Boxes, Keypoints
 from symbench.measure.store import Store
 from symbench.measure.tasks import Open, Unfit, Views
 from symbench.measure.tasks.base import Task
+from symbench.read.report import headlines, tables
 
 ROWS = [[1.0, 1, 4, 3, 0.9, 0], [2, 2, 6, 7, 0.3, 1], [0, 0, 0, 0, 0, -1]]
 
@@ -38,6 +39,44 @@ def test_outputs_are_compared_from_the_threshold_on() -> None:
     assert task().compared(rows)[0, :, 5].tolist() == [0, -1, -1]
     assert task(0.3).compared(rows.double())[0, :, 5].tolist() == [0, 1, -1]
     assert task().compared(rows).dtype == torch.float64
+
+
+@pytest.mark.parametrize(
+    ("rows", "threshold", "said"),
+    [
+        (
+            [[0.0, 0, 0, 0, 0, -1]],
+            0.5,
+            "finds no objects in any sample as it is: that it stays the same says nothing",
+        ),
+        (ROWS, 0.95, "nothing that is scored 0.95 or more, its threshold (the most is 0.9) in any sample as it is"),
+        (ROWS, 0.85, None),
+    ],
+)
+def test_a_detector_that_finds_nothing_is_not_praised(
+    rows: list[list[float]], threshold: float, said: str | None
+) -> None:
+    settled = task(threshold).settled([torch.tensor([rows]).double()] * 2, 1e-7)
+    remark = settled.remark()
+    assert remark is None if said is None else remark is not None and said in remark
+
+
+@pytest.mark.parametrize(
+    ("found", "there", "names", "said"),
+    [
+        ([3, 4], [0, 1], 0, "none of its classes (3, 4) is one of the data's: the data's are 0 to 1; outputs: "),
+        ([1, 2], [0, 1], 2, "it finds objects of class 2, which the data has not: the data's are 0 to 1; outputs: "),
+        ([1, 2], [0, 1], 0, None),  # the third class may be rare
+        ([1], [0], 2, None),
+        ([], [0], 2, None),
+    ],
+)
+def test_classes_that_the_data_has_not_are_named(
+    found: list[int], there: list[int], names: int, said: str | None
+) -> None:
+    rows, wanted = (torch.tensor([[[1.0, 1, 4, 3, 0.9, label] for label in [*some, -1]]]) for some in (found, there))
+    strange = task().settled([rows.double()], 1e-7).strange(wanted, range(names))
+    assert strange is None if said is None else strange is not None and strange.startswith(said)
 
 
 def test_columns_hold_all_detections_and_which_overlaps_are_right() -> None:
@@ -182,6 +221,11 @@ def test_a_suite_of_detectors_by_hand(case: CaseOf) -> None:  # one run for all 
     ]
     assert set(nothing["status"]) == {"undefined"}
     assert all(nothing["reason"])
+    sentences = headlines.of([], frame, tables.boards(frame), [], None)
+    assert (
+        "Finds no objects as samples are, so that staying the same says nothing: nothing under turns and shifts.",
+        "bad",
+    ) in sentences
 
     for (model, symmetry), cell in records(boxes.results).items():
         floors = ("repeat", "re-batch", "precision")

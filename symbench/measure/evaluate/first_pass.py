@@ -149,9 +149,17 @@ def _reference(job: Job, output: Open, order: Sequence[int], scratch: Scratch) -
         weight = float(comparison.counts(samples).sum() / counts.sum())
         total += comparison.mean(values[None].double(), samples)[0] * weight
         square += comparison.square(values).sum().item()
-    said = [each for each in (task.remark(taken), action.remark) if each is not None]
+    said = [each for each in (task.remark(taken), _strange(job, task, order), action.remark) if each is not None]
     remark = "; ".join(said) or None
     return replace(unmeasured, task=task, mean=total, square=square / len(order), remark=remark)
+
+
+def _strange(job: Job, task: Task, order: Sequence[int]) -> str | None:
+    """What the targets of some samples tell of an output that is none of them."""
+    if task.target is None or type(task).strange is Task.strange:
+        return None
+    targets = view_leaves(job, order[:SOME])[1][task.target]
+    return task.strange(targets, range(len(job.dataset.classes or ())))
 
 
 def _refuse_losing(job: Job, known: Reference, order: Sequence[int]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
@@ -269,6 +269,16 @@ class Task(ABC):
         """
         said = [each for each in (taken, self.noticed) if each is not None]
         return "; ".join([*said, self.certain]) if said else None
+
+    def strange(self, targets: Tensor, names: Collection[int]) -> str | None:
+        """What people should be told of an output that no target can be like; None where that cannot be said.
+
+        Args:
+            targets: of some samples, ``(n, ...)``.
+            names: the numbers of the classes that have names in the data; empty where none have.
+        """
+        del targets, names
+        return None
 
     def describe(self) -> dict[str, Any]:
         """What a reader of the observations has to know of the output."""

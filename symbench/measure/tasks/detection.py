@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -16,13 +16,22 @@ from symbench.measure.tasks.base import NO_NAMES, Columns, Task, Unfit, Views, s
 
 BITS = 2.0 ** np.arange(10)
 """What each of COCO's overlaps counts in a column of hits."""
+NOTHING_FOUND = "that it stays the same says nothing"
+"""How remarks end on detectors that find no objects."""
 
 
 @dataclass(frozen=True)
 class Detection(Task):
-    """Boxes ``(n, most, 6)``; the target is of the same kind, with as many rows as the fullest image has objects."""
+    """Boxes ``(n, most, 6)``; the target is of the same kind, with as many rows as the fullest image has objects.
+
+    Attributes:
+        highest: the largest score of all samples as they are; None without a detection, or before that is known.
+        found: the classes of these detections; None before they are known.
+    """
 
     kind: ClassVar[str] = "detection"
+    highest: float | None = None
+    found: frozenset[int] | None = None
 
     @property
     def threshold(self) -> float:
@@ -82,15 +91,47 @@ class Detection(Task):
         """
         del eps
         largest, seen = 0.0, False
+        scores, found = [], set()
         for rows in outputs:
             self._refuse_inverted(rows, f"output {self.output!r}")
             edges = rows[rows[..., CLASS] >= 0][..., EDGES]
             seen, largest = seen or len(edges) > 0, max(largest, float(edges.abs().max()) if len(edges) else 0.0)
+            objects = rows[are_objects(rows)]
+            scores += [float(objects[:, SCORE].max())] if len(objects) else []
+            found |= {int(label) for label in objects[:, CLASS].unique().tolist()}
         if seen and largest <= 1:
             got = f"output {self.output!r} has edges of boxes in [0, 1] alone, as parts of an image have"
             expected = "edges from 0 to the image's width and height"
             raise Unfit(got, expected, "Multiply x by its width and y by its height.")
-        return self
+        return replace(self, highest=max(scores, default=None), found=frozenset(found))
+
+    def remark(self, taken: str | None = None) -> str | None:
+        """Besides, that no detection counts."""
+        said = [each for each in (super().remark(taken), self._silent()) if each is not None]
+        return "; ".join(said) or None
+
+    def _silent(self) -> str | None:
+        if self.found is None or (self.highest is not None and self.highest >= self.threshold):
+            return None
+        if self.highest is None:
+            return f"finds no objects in any sample as it is: {NOTHING_FOUND}"
+        scored = f"finds nothing that is scored {self.threshold:g} or more, its threshold (the most is"
+        return f"{scored} {self.highest:.2g}) in any sample as it is: {NOTHING_FOUND}"
+
+    def strange(self, targets: Tensor, names: Collection[int]) -> str | None:
+        """That its classes are not those of the data: none of them is, or some are beyond those that have names."""
+        rows, mine = targets[are_objects(targets)], self.target_field
+        names = names or range((mine.classes or 0) if isinstance(mine, Boxes) else 0)
+        there = {*names, *(int(label) for label in rows[:, CLASS].unique().tolist())}
+        beyond = sorted((self.found or frozenset()) - there)
+        if not beyond or not there or not (names or len(beyond) == len(self.found or ())):
+            return None
+        known = f"the data's are {min(there)} to {max(there)}" if len(there) > 1 else f"the data's is {min(there)}"
+        which = f"none of its classes ({_few(beyond)}) is one of the data's"
+        if len(beyond) < len(self.found or ()):
+            which = f"it finds objects of {_counted_classes(beyond)}, which the data has not"
+        line = self.declaration("{value: boxes, first: 1}")
+        return f"{which}: {known}; {line} says that its first class is numbered 1"
 
     def _refuse_inverted(self, rows: Tensor, what: str) -> None:
         left, top, right, bottom = rows[..., EDGES].unbind(-1)
@@ -142,6 +183,16 @@ def _hits(found: Tensor, wanted: Tensor) -> Tensor:
     pairs = zip(found.cpu().flatten(0, 1).numpy(), wanted.cpu().flatten(0, 1).numpy(), strict=True)
     numbers = np.stack([BITS @ hits(some, others) for some, others in pairs])
     return torch.from_numpy(numbers).float().view(found.shape[:3]).to(found.device)
+
+
+def _few(classes: Sequence[int], most: int = 5) -> str:
+    """``4, 5 and 2 more``."""
+    rest = f" and {len(classes) - most} more" if len(classes) > most else ""
+    return ", ".join(map(str, classes[:most])) + rest
+
+
+def _counted_classes(classes: Sequence[int]) -> str:
+    return f"class{'' if len(classes) == 1 else 'es'} {_few(classes)}"
 
 
 def _counted(rows: Tensor, names: Mapping[int, str]) -> str:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from symbench.base.errors import several
 from symbench.base.records import CellStatus, GateRecord
+from symbench.measure.tasks.detection import NOTHING_FOUND
 from symbench.read.gate.words import FIRST, facts, waits
 from symbench.read.gate.words import change as change_of
 from symbench.read.numbers import percent
@@ -58,6 +59,7 @@ def of(
     elif done < len(cells):
         found.append((f"{done} of {several(len(cells), 'cell')} measured so far.", "warn"))
     found += _collapsed(frame, places)
+    found += _silent(frame, places)
     wrong = [
         f"{row.model} under {places.name(str(row.symmetry), str(row.dataset), str(row.output))}"
         for row in unequal(whole(frame)).itertuples()
@@ -123,6 +125,17 @@ def _collapsed(frame: pd.DataFrame, places: Places) -> list[tuple[str, str]]:
     if guessing:
         found.append((f"Not told from chance as it is: {_some(list(guessing.values()))}.", "bad"))
     return found
+
+
+def _silent(frame: pd.DataFrame, places: Places) -> list[tuple[str, str]]:
+    """Which detectors find no object that counts: nothing of them can change."""
+    rows = whole(frame)
+    rows = rows[rows["remark"].astype("string").str.contains(NOTHING_FOUND, regex=False, na=False)]
+    found: dict[str, list[str]] = {}
+    for row in rows.drop_duplicates(["model", "output", "symmetry", "dataset"]).itertuples():
+        found.setdefault(str(row.model), []).append(places.name(str(row.symmetry), str(row.dataset), str(row.output)))
+    said = f"Finds no objects as samples are, so that staying the same says nothing: {_some(_each_under(found))}."
+    return [(said, "bad")] if found else []
 
 
 def _breaks(ranked: Sequence[Ranked], places: Places) -> list[tuple[str, str]]:
