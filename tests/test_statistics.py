@@ -11,7 +11,7 @@ from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
 from symbench.algebra import statistics
-from symbench.algebra.statistics import Interval
+from symbench.algebra.statistics import Confidence, Interval
 from symbench.algebra.statistics.single import binomial_quantile
 
 
@@ -455,3 +455,15 @@ def test_binomial_quantiles_are_those_of_scipy(p: float) -> None:
     for n in (1, 2, 7, 72, 1000, 123_457):
         for level in (0.001, 0.025, 0.3, 0.8, 0.975, 0.999):
             assert binomial_quantile(level, n, p) == stats.binom.ppf(level, n, p)
+
+
+def test_a_number_that_cannot_leave_a_range_keeps_its_p_values() -> None:
+    wide = Confidence(0.3, -0.014, 0.604, 20, 0.15)
+    cut = wide.within(0.0, 1.0)
+    assert (cut.low, cut.high, cut.estimate) == (0.0, 0.604, 0.3)
+    assert (cut.turned().low, cut.turned().high) == (-0.604, 0.0), "at least 0 is certain"
+    for limit in (-0.1, 0.0, 0.2, 0.5):
+        assert cut.p_above(limit) == wide.p_above(limit)
+        assert cut.turned().p_above(-limit) == pytest.approx(wide.turned().p_above(-limit))
+    bare = Confidence(0.3, None, None, 20, 0.15)
+    assert bare.within(0.0, 1.0) == bare

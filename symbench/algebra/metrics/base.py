@@ -301,7 +301,10 @@ class Value:
         """Its confidence limits, where tables hold them."""
         if self.sampled is None or not self.drawn:
             return None
-        found = self.sampled.interval(seed=seed)
+        return self.cut(self.sampled.interval(seed=seed))
+
+    def cut(self, found: Interval) -> Interval:
+        """Limits of it, no farther than it can be."""
         if self.within is None or found.low is None or found.high is None:
             return found
         return replace(found, low=max(found.low, self.within[0]), high=min(found.high, self.within[1]))

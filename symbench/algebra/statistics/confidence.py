@@ -88,6 +88,13 @@ class Confidence:
         law = None if self.law is None else Turned(self.law)
         return replace(self, estimate=-self.estimate, low=low, high=high, law=law)
 
+    def within(self, least: float, most: float) -> Confidence:
+        """The same of a number that cannot leave a range, which the limits may: p values stay what they are."""
+        if self.low is None or self.high is None:
+            return self
+        low, high = min(max(self.low, least), self.estimate), max(min(self.high, most), self.estimate)
+        return replace(self, low=low, high=high, law=self.law or Unbounded(self))
+
     def moved(self, by: float) -> Confidence:
         """The same with a known number added to it, as to the limits."""
         low, high = (None if end is None else end + by for end in (self.low, self.high))
@@ -118,6 +125,25 @@ class OfMean:
     def p_below(self, limit: float) -> float:
         """See :class:`Law`."""
         return float(self.mean.p_below(limit)[0])
+
+
+@dataclass(frozen=True)
+class Unbounded:
+    """Student's law of a number as its limits were before a range cut them.
+
+    Attributes:
+        student: the number, without a law.
+    """
+
+    student: Confidence
+
+    def p_above(self, limit: float) -> float:
+        """See :class:`Law`."""
+        return self.student.p_above(limit)
+
+    def p_below(self, limit: float) -> float:
+        """See :class:`Law`."""
+        return self.student.p_below(limit)
 
 
 @dataclass(frozen=True)

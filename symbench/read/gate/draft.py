@@ -63,5 +63,5 @@ def _numbers(estimate: Estimate) -> dict[str, Any]:
 def interval(estimate: Estimate) -> dict[str, float | None]:
     """The confidence limits of an estimate, as a record holds them."""
     sampled = estimate.value.sampled
-    limits = None if sampled is None else sampled.interval(seed=BOOTSTRAP_SEED)
+    limits = None if sampled is None else estimate.value.cut(sampled.interval(seed=BOOTSTRAP_SEED))
     return {"low": limits.low if limits else None, "high": limits.high if limits else None}

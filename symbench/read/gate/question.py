@@ -83,6 +83,8 @@ def _against_limit(rule: Rule, record: MatchRecord, after: Estimate, sides: Side
     if value.sampled is None:
         return _settled(record, _bare(sign * value.estimate, sign * rule.limit))
     confidence = absolute(value.sampled, sign, seed=estimates.BOOTSTRAP_SEED)
+    if value.within is not None:
+        confidence = confidence.within(*sorted(sign * end for end in value.within))
     if confidence.holds:  # what it is decided by, which may be wider than what reports print
         shown = confidence if sign > 0 else confidence.turned()
         record = record.model_copy(update={"low": shown.low, "high": shown.high})
