@@ -13,6 +13,8 @@ from symbench.algebra.statistics import Array
 
 NO_BOXES = Value(None, reason="the output is of no boxes with labels")
 NO_OBJECT = Value(None, reason="no object is there")
+NOTHING_FOUND = "that it stays the same says nothing"
+"""How remarks end on detectors that find no objects."""
 BOXES = ("object_scores", "object_classes", "object_hits", "object_targets", "valid")
 OVERLAPS = 10
 """Overlaps 0.50, 0.55, ..., 0.95 at which detections are right or wrong: the bits of ``object_hits``."""

@@ -11,13 +11,12 @@ import torch
 from torch import Tensor
 
 from symbench.algebra.fields import Boxes, word_of
+from symbench.algebra.metrics.detection import NOTHING_FOUND
 from symbench.algebra.objects import CLASS, EDGES, SCORE, are_objects, hits, objects_only
 from symbench.measure.tasks.base import NO_NAMES, Columns, Task, Unfit, Views, shaped
 
 BITS = 2.0 ** np.arange(10)
 """What each of COCO's overlaps counts in a column of hits."""
-NOTHING_FOUND = "that it stays the same says nothing"
-"""How remarks end on detectors that find no objects."""
 
 
 @dataclass(frozen=True)

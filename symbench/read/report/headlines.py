@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from symbench.algebra.metrics.detection import NOTHING_FOUND
 from symbench.base.errors import several
 from symbench.base.records import CellStatus, GateRecord
-from symbench.measure.tasks.detection import NOTHING_FOUND
 from symbench.read.gate.words import FIRST, facts, waits
 from symbench.read.gate.words import change as change_of
 from symbench.read.numbers import percent
