@@ -221,6 +221,11 @@ class Value(Field):
         del shape
         return None
 
+    @property
+    def some_shape(self) -> tuple[int, ...] | None:
+        """A shape that it may have, by which it is known before there is any whether it moves; None: not known."""
+        return None
+
 
 @dataclass(frozen=True)
 class Over(Field):

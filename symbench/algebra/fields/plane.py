@@ -68,6 +68,11 @@ class Boxes(Framed):
         fits = len(shape) == 2 and shape[-1] == NUMBERS
         return None if fits else "boxes have 6 numbers each: left, top, right, bottom, score and class, (most, 6)"
 
+    @property
+    def some_shape(self) -> tuple[int, ...]:
+        """As many rows as there may be."""
+        return self.most, NUMBERS
+
 
 @dataclass(frozen=True)
 class Keypoints(Framed):
@@ -92,3 +97,8 @@ class Keypoints(Framed):
             return "points of an image have 2 or 3 numbers each: x, y and whether it is visible, (joints, 3)"
         last = max((joint for pair in self.pairs for joint in pair), default=-1)
         return None if last < shape[0] else f"{last + 1} joints or more, as a pair names joint {last}, counted from 0"
+
+    @property
+    def some_shape(self) -> tuple[int, ...]:
+        """As many joints as the pairs name."""
+        return max((joint for pair in self.pairs for joint in pair), default=0) + 1, 2

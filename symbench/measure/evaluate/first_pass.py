@@ -130,7 +130,7 @@ def _reference(job: Job, output: Open, order: Sequence[int], scratch: Scratch) -
     reason = immovable(job, action, shape, order[0])
     if reason is not None:
         got = f"output {task.output!r} of shape {shaped(shape)} cannot be moved as {task.field}: {reason}"
-        raise ModelError(Problem(job.model.name, got, None, _unmoved(task)))
+        raise ModelError(Problem(job.model.name, got, None, task.unmoved))
     comparison = job.comparison_of(task.field, shape)
     nothing, places = torch.zeros(shape), job.by_place(task, comparison)
     unmeasured = Reference(
@@ -206,8 +206,4 @@ def _actions(job: Job, task: Task) -> tuple[Action, Action | None]:
         target = TrivialAction() if isinstance(task.field, Classes) else target
         return job.prepared.action_on(task.field, f"output {task.output}").of_outputs(), target
     except ConfigError as error:
-        raise ModelError(Problem(job.model.name, f"output {task.output!r}: {error}", None, _unmoved(task))) from error
-
-
-def _unmoved(task: Task) -> str:
-    return f"Say {task.declaration('scalar')} in the model's entry if no group moves it."
+        raise ModelError(Problem(job.model.name, f"output {task.output!r}: {error}", None, task.unmoved)) from error

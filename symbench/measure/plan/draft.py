@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from symbench.base.errors import CellError
+from symbench.base.errors import CellError, Problem
 from symbench.base.events import Listener, ignore
 from symbench.domains.common.models.source import Description
 from symbench.measure.assemble.labels import Labels
@@ -34,6 +34,7 @@ class Draft:
         labels: how the labels of a dataset are read for a model, by (model, dataset).
         cells: those that have their keys.
         widths: the widths that budgets have chosen, with the count of each, by all that they depend on.
+        impossible: what symmetries cannot do to what they meet, each once.
         said: notes of what is the same for many models, which are heard once.
     """
 
@@ -51,6 +52,7 @@ class Draft:
     labels: dict[tuple[str, str], Labels | None] = field(default_factory=dict)
     cells: list[Cell] = field(default_factory=list)
     widths: dict[str, tuple[int, float]] = field(default_factory=dict)
+    impossible: dict[Problem, None] = field(default_factory=dict)
     said: set[str] = field(default_factory=set)
 
     def broken_reason(self, pair: Pair) -> CellError | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from symbench.algebra import controls
 from symbench.algebra.actions.base import SHARP
+from symbench.algebra.fields import Field, Keypoints
 from symbench.domains.common.datasets.base import Dataset
 from symbench.measure import assemble
 from symbench.measure.assemble.labels import Labels, match_labels
@@ -24,6 +26,8 @@ VERSIONS = {"evaluate": 3, "averages": 2, "controls": 1, "order": 1}
 """Raised when the numbers of an evaluation change: part of every key."""
 ON_GRIDS = {"inside": 1}
 """The same of outputs on a grid under elements that lose places: what comes from beyond the frame counts nowhere."""
+OF_JOINTS = {"joints": 1}
+"""The same of joints whose pairs or origin the output or the target alone says: the other takes them over."""
 OF_FACTORS = {"factors": 1}
 """The same of cells whose product has Lie derivatives along its factors' generators."""
 
@@ -91,10 +95,14 @@ def _on_grids(entry: ModelEntry, dataset: Dataset, prepared: assemble.Prepared) 
     row = row_of(entry)
     said = [field_of(given, dataset.fields) for given in entry.outputs.values()]
     fields = [*said, *(row.outputs.values() if row is not None else ()), *dataset.targets.values()]
-    shared = prepared.elements.shared
+    joints, shared = OF_JOINTS if _joints_differ(fields) else {}, prepared.elements.shared
     if shared is None or not any(field.grid is not None for field in fields):
-        return {}
-    return {} if set(prepared.actions[prepared.on].kinds(shared)) <= set(SHARP) else ON_GRIDS
+        return joints
+    return joints if set(prepared.actions[prepared.on].kinds(shared)) <= set(SHARP) else joints | ON_GRIDS
+
+
+def _joints_differ(fields: Sequence[Field]) -> bool:
+    return len({(field.pairs, field.origin) for field in fields if isinstance(field, Keypoints)}) > 1
 
 
 def _labels(draft: Draft, pair: Pair) -> Labels | None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from torch import nn
 
-from symbench.base.errors import CellError, ConfigError, DataError
+from symbench.base.errors import CellError, ConfigError, DataError, ImpossiblePair
 from symbench.base.events import Listener, Note, ignore
 from symbench.base.identity import Reads
 from symbench.domains.common.models.inputs import said
@@ -22,6 +22,7 @@ from symbench.measure.plan.draft import Draft
 from symbench.measure.plan.forward import Made, why_unfit
 from symbench.measure.plan.keys import built_for, cell_of
 from symbench.measure.plan.linear_probe import plan_linear_probe
+from symbench.measure.plan.movable import check_movable
 from symbench.measure.plan.pairs import Pair, idle, unknown_leaves
 from symbench.measure.plan.training import check_recipe, origin, plan_training
 from symbench.measure.plan.widths import settle_width
@@ -70,10 +71,14 @@ def resolve(
         mine = [pair for pair in chosen if pair.model == model]
         modules = _built(draft, model, mine)
         _key(draft, mine, next(iter(modules.values()), None))
+        if draft.impossible:
+            continue
         if forward:
             draft.mark_unfit(_unfit(draft.settle(), model, modules, device))
         if built is not None:
             built(draft.settle(), model, modules)
+    if draft.impossible:
+        raise ImpossiblePair(list(draft.impossible))
     for labels in draft.labels.values():
         if labels is not None and labels.note is not None:
             listen(Note(labels.note, warning=True))
@@ -96,13 +101,26 @@ def _key(draft: Draft, mine: Sequence[Pair], module: nn.Module | None) -> None:
     for pair in mine:
         try:
             if _fits_loaded(draft, pair, module):
-                draft.cells.append(cell_of(draft, pair))
+                cell = cell_of(draft, pair)
+                _check_movable(draft, pair, module)
+                draft.cells.append(cell)
         except DataError as error:
             draft.workspace.data[pair.dataset].broken = error
             draft.cells.append(cell_of(draft, pair))
+        except ImpossiblePair as error:  # all of them are told together
+            draft.impossible.update(dict.fromkeys(error.problems))
         except CellError as error:  # it cannot say what it takes
             draft.broken[pair.model] = error
             draft.cells.append(cell_of(draft, pair))
+
+
+def _check_movable(draft: Draft, pair: Pair, module: nn.Module | None) -> None:
+    """Of a model that could be built."""
+    space = draft.workspace
+    if module is None or draft.broken_reason(pair) is not None:
+        return
+    fields = space.data_of(pair.dataset).dataset.fields
+    check_movable(space, pair, assemble.outputs_of(space.suite.models[pair.model], module, fields))
 
 
 def _check_all_used(space: Workspace, chosen: Sequence[Pair], lacking: Mapping[str, str]) -> None:

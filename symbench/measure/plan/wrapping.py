@@ -99,15 +99,14 @@ def _of_outputs(space: Workspace, model: Model, cell: Cell, prepared: Prepared) 
     def action_on(output: str, shape: tuple[int, ...], side: int) -> Action:
         with fitting(name):
             task = opened[output].of(shape)
-        remedy = f"Say {task.declaration('scalar')} in the model's entry if no group moves it."
         try:
             action = prepared.action_on(task.field, f"output {output}")
         except ConfigError as error:
-            raise ModelError(Problem(name, f"output {output!r}: {error}", None, remedy)) from error
+            raise ModelError(Problem(name, f"output {output!r}: {error}", None, task.unmoved)) from error
         reason = action.immovable(shape, side if action.in_input_units else 0)
         if reason is not None:
             got = f"output {output!r} of shape {shaped(shape)} cannot be moved back as {task.field}: {reason}"
-            raise ModelError(Problem(name, got, None, remedy))
+            raise ModelError(Problem(name, got, None, task.unmoved))
         return action
 
     return action_on

@@ -25,6 +25,7 @@ from symbench.algebra.fields import (
     Undeclared,
     Value,
 )
+from symbench.measure.tasks.agreeing import agreed, refuse_contradiction
 from symbench.measure.tasks.base import Columns, Form, Task, Unfit, Views, fitting, shaped
 from symbench.measure.tasks.binary import Binary
 from symbench.measure.tasks.classification import Classification
@@ -82,8 +83,9 @@ class Open:
         """The task, of outputs of this shape without the sample axis.
 
         Raises:
-            Unfit: they cannot be what they are taken for.
+            Unfit: they cannot be what they are taken for, or are said to move otherwise than their target.
         """
+        self.refuse_contradiction()
         kind, undeclared = self._kind(shape), isinstance(self.field.value, Undeclared)
         assumed = undeclared or (isinstance(self.field.value, Scalar) and kind.scores)
         found = kind(
@@ -98,6 +100,15 @@ class Open:
         )
         found.check(shape)
         return found
+
+    def refuse_contradiction(self) -> None:
+        """Refuse an output that is said to move otherwise than its target.
+
+        Raises:
+            Unfit: with what both say.
+        """
+        if self.target is not None and self.target_field is not None:
+            refuse_contradiction(self.output, self.field, self.target, self.target_field)
 
     def _field(self, kind: type[Task]) -> Field:
         """The output's: as declared, or that of its target where that moves and nothing is, or classes permute."""
@@ -188,10 +199,9 @@ def pair(
         if target not in met.values():
             output = _only(outputs, [name for name in outputs if name not in met], wanted)
             met |= {output: target} if output is not None else {}
-    return [
-        Open(name, field, met.get(name), targets[met[name]] if name in met else None, meant, scale, trained)
-        for name, field in outputs.items()
-    ]
+    both = {name: agreed(outputs[name], targets[target]) for name, target in met.items()}
+    alone = ((name, both.get(name, (field, None))) for name, field in outputs.items())
+    return [Open(name, mine, met.get(name), its, meant, scale, trained) for name, (mine, its) in alone]
 
 
 def _only(outputs: Mapping[str, Field], free: Sequence[str], wanted: Field) -> str | None:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
-from symbench.algebra.fields import Field, Undeclared
+from symbench.algebra.fields import Declared, Field, Undeclared
 from symbench.base.errors import ModelError, Problem
 
 Form = Literal["logits", "probabilities"]
@@ -298,6 +298,14 @@ class Task(ABC):
         unnamed = self.key is None and isinstance(self.field, Undeclared)
         name = NAMES.get(word, self.output) if unnamed else self.key or self.output
         return f"outputs: {{{name}: {word}}}"
+
+    @property
+    def unmoved(self) -> str | None:
+        """What to do if no group moves it; None of what is declared so that every group has to."""
+        value = self.field.value
+        if isinstance(value, Declared) or value.in_units_of_a_frame:
+            return None
+        return f"Say {self.declaration('scalar')} in the model's entry if no group moves it."
 
     def taken(self, kind: type[Task], **changes: Any) -> Task:
         """The same output under another kind of task."""

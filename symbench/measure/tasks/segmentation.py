@@ -82,6 +82,7 @@ class Segmentation(Classification):
         if len(shape) != 1 + self.field.behind or self.field.before:
             got = f"output {self.output!r} is declared as {self.field} and has shape {shaped(shape)}"
             raise Unfit(got, f"a score for each class, before {self.field.behind} axes of places")
+        self.check_order(shape[0])
 
     def check_target(self, shape: tuple[int, ...], target: Tensor, names: Mapping[int, str] = NO_NAMES) -> None:
         """Maps of another size are refused, and a class without an output."""
