@@ -15,6 +15,7 @@ from symbench.base.events import Listener, ignore
 from symbench.domains.common.canvas import Canvas
 from symbench.domains.common.datasets import DATASETS, of_sequences
 from symbench.domains.common.datasets.base import Dataset
+from symbench.domains.common.datasets.fitting import check_declared
 from symbench.domains.common.datasets.padding import checked
 from symbench.domains.common.handling import handling_of
 from symbench.measure.suite import Suite, code_of
@@ -72,6 +73,8 @@ def _as_dataset(found: Any, where: str, options: Mapping[str, Any]) -> Dataset:
         if not isinstance(found, Dataset) and row is usual:
             made: Dataset = usual.load()(found, where=where, **options)
             return made
+        if isinstance(found, Dataset):
+            check_declared(found, where)
         made = checked(found if isinstance(found, Dataset) else row.load()(found, where=where), where)
     except CellError as error:  # the first sample already cannot be read: nothing to run
         raise ConfigError(error.problems) from error

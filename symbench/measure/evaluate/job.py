@@ -21,6 +21,7 @@ from symbench.base.errors import CellError, DataError, Problem
 from symbench.base.records import CurveRecord
 from symbench.domains.common.canvas import Canvas
 from symbench.domains.common.datasets.base import Batch, Dataset
+from symbench.domains.common.datasets.fitting import check_values, frame_of
 from symbench.domains.common.handling import handling_of
 from symbench.domains.common.models.base import Model
 from symbench.domains.common.models.running import dtypes_of
@@ -195,7 +196,7 @@ def load_leaves(job: Job, indices: Sequence[int]) -> tuple[dict[str, Tensor], di
     """Samples on the device, prepared (masked) and in the dtype they are transformed in; their targets on the CPU.
 
     Raises:
-        DataError: the dataset raised, or a label is negative or a target not finite.
+        DataError: the dataset raised, a label is negative or beyond its classes, a target not finite, or a box none.
     """
     with foreign(DataError, job.cell.pair.dataset, "reading samples"):
         batch = _read(job, indices)
@@ -207,6 +208,9 @@ def load_leaves(job: Job, indices: Sequence[int]) -> tuple[dict[str, Tensor], di
     }
     leaves = ready(job.prepared.actions, cast)
     targets = {name: _checked_target(job, name, target) for name, target in batch.targets.items()}
+    frame = frame_of(job.dataset.fields, batch.leaves)
+    for name, target in targets.items():
+        check_values(job.dataset.targets[name], target, frame, indices, f"{job.cell.pair.dataset}, target {name!r}")
     axes = {name: axes_of(job.dataset.targets[name], "") for name in targets}
     return leaves, {name: without_padding(x, axes[name], leaves) for name, x in targets.items()}
 
