@@ -120,12 +120,14 @@ def inputs_of(
         fields: the dataset's leaves.
 
     Raises:
-        ModelError: its own code raised.
+        ModelError: its own code raised, or it declares names of leaves without fields.
     """
     if ":" not in entry.use:
         return fed(MODELS.row(entry.use), fields)
     with foreign(ModelError, name, "reading what it declares"):
         inputs = declared(getattr(module, "inputs", None))
+        if inputs is None:
+            _refuse_names(getattr(module, "inputs", None), fields, name)
         packs = is_packed(module)
         optional = declared(getattr(module, "optional", None)) or {}
     found = takes(inputs or (USUAL,), fields, optional)
@@ -136,6 +138,18 @@ def inputs_of(
     axes = dict.fromkeys(axis for leaf in found for axis in fields[leaf].axes)
     masks = [mask_of(axis) for axis in axes if mask_of(axis) in fields]
     return tuple(dict.fromkeys([*found, *masks]))
+
+
+def _refuse_names(inputs: object, fields: Mapping[str, Field], name: str) -> None:
+    """Refuse a list that names leaves: what else other libraries keep under that name is none of ours."""
+    listed = inputs if isinstance(inputs, (list, tuple, set)) else ()
+    known = [each for each in listed if isinstance(each, str) and each in fields]
+    if known:
+        expected = f"a mapping from names to fields, where {known[0]!r} is {fields[known[0]]}"
+        remedy = "Fields are those of symbench.fields, as the dataset has them."
+        raise ModelError(
+            Problem(name, f"declares inputs as names alone, {one_of(map(repr, known))}", expected, remedy)
+        )
 
 
 def inputs_said(entry: ModelEntry, module: nn.Module | None) -> str:
