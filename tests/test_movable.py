@@ -5,10 +5,23 @@ from __future__ import annotations
 import re
 
 import pytest
+import torch
 from conftest import CaseOf
 
-from symbench.algebra.fields import Boxes, Category, Classes, Field, Grid, Keypoints, Logits, classes
-from symbench.base.errors import ConfigError
+from symbench.algebra.fields import (
+    Boxes,
+    Category,
+    Classes,
+    Field,
+    Grid,
+    Keypoints,
+    Logits,
+    Probabilities,
+    Undeclared,
+    classes,
+)
+from symbench.base.errors import ConfigError, ModelError
+from symbench.domains.common.models.outputs import read
 from symbench.face.api import Choices, prepare
 from symbench.measure.tasks import Unfit, pair
 
@@ -158,3 +171,44 @@ def test_advice_fits_what_is_declared() -> None:
     assert unmoved(Boxes(), (5, 6)) is None
     assert unmoved(Keypoints(), (5, 2)) is None
     assert "outputs: {out: scalar}" in (unmoved(Logits(), (5,)) or "")
+
+
+@pytest.mark.parametrize("said", ["logits", "{value: classes}"])
+def test_scores_of_whole_samples_against_maps_are_told_the_line_that_works(case: CaseOf, said: str) -> None:
+    sides = case("sides")
+    sides.edit("{value: classes, over: image, order: {flip: [0, 2, 1]}}", said)
+    sides.edit(
+        "symmetries:", '  right: {use: "model.py:maps", outputs: {masks: {value: classes, over: image}}}\nsymmetries:'
+    )
+    ran = sides.symbench("validate", sides.suite)
+    assert ran.code == 3
+    assert "net: output 'masks' is declared as scores of whole samples, and its target is a map" in ran.out
+    assert "Say outputs: {masks: {value: classes, over: image}} in the model's entry." in ran.out
+    assert "1 of 2 cells will fail" in ran.err
+
+
+def test_maps_that_hold_no_probabilities_are_told_the_line_that_works() -> None:
+    (found,) = pair({"masks": Probabilities().over(Grid("image"))}, {}, scale="probabilities")
+    with pytest.raises(Unfit) as caught:
+        found.of((3, 4, 4)).settled([torch.full((2, 3, 4, 4), 7.0)], 1e-7)
+    assert "outputs: {masks: {value: classes, over: image}}" in (caught.value.remedy or "")
+
+
+def test_an_order_of_labels_that_is_not_the_groups_says_whose_it_is(case: CaseOf) -> None:
+    sides = case("sides")
+    sides.edit('plain: {use: "data.py:plain"}', 'ordered: {use: "data.py:ordered"}\n  plain: {use: "data.py:plain"}')
+    sides.edit("outputs: {masks: {value: classes, over: image, order: {flip: [0, 2, 1]}}}", "outputs: {masks: masks}")
+    sides.edit("group: D1", "group: D4")
+    with pytest.raises(ConfigError) as caught:
+        prepare(sides.suite, Choices())
+    (problem,) = map(str, caught.value.problems)
+    assert (
+        "symmetries.mirror: target 'masks': Classes is declared for the generators flip, expected one matrix"
+        in problem
+    )
+    assert problem.endswith("Say except: {dataset: ordered} in the symmetry's entry to leave ordered out.")
+
+
+def test_what_is_no_tensor_gets_no_advice_to_call_it_class_scores() -> None:
+    with pytest.raises(ModelError, match=r"a NoneType, expected a tensor\. outputs: .*\{boxes: boxes\}"):
+        read(None, {"logits": Undeclared()}, 2, "net")

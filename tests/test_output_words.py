@@ -92,6 +92,7 @@ WRONG = [
     ("{value: clases}", "outputs.out.value: got 'clases', expected one of", "Did you mean 'classes'?"),
     ("{value: scalar, ovr: image}", "outputs.out.ovr: got unknown key 'ovr', expected one of value, over,", "Did you mean 'over'?"),
     ("{over: image}", "outputs.out: value is missing", "Add 'value:'."),
+    ("classes", "outputs.out: got 'classes', expected masks for class scores of places", "{value: classes, over: LEAF}"),
     ("3", "outputs.out: got 3, expected one of logits, probabilities,", ""),
     ("{value: classes, order: {turn: [1, 2, 2, 0]}}", "outputs.out.order: got", "where each class goes, every one once"),
     ("{value: classes, order: {turn: [1, 0], mirror: [0, 1, 2]}}", "outputs.out.order: got", "of as many classes each"),

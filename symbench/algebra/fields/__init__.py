@@ -33,10 +33,11 @@ from symbench.algebra.fields.values import (
     channels,
     classes,
 )
-from symbench.algebra.fields.words import OUTPUTS, PARTS, USUAL, Nodes, declared, spelt, word_of
+from symbench.algebra.fields.words import CLASSES, OUTPUTS, PARTS, USUAL, Nodes, declared, spelt, word_of
 
 __all__ = [
     "ANY",
+    "CLASSES",
     "OUTPUTS",
     "PARTS",
     "USUAL",

@@ -203,7 +203,11 @@ def _prepared(
         try:
             prepared.action_on(field, f"target {target}")
         except ConfigError as error:
-            raise ImpossiblePair([replace(each, where=each.where or where) for each in error.problems]) from error
+            told = (
+                replace(each, where=each.where or where, got=f"target {target!r}: {each.got}")
+                for each in error.problems
+            )
+            raise ImpossiblePair(list(told)) from error
     return prepared
 
 

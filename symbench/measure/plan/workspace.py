@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import nn
 
 from symbench.algebra.fields import Category, Field
-from symbench.base.errors import CellError, ConfigError, DataError
+from symbench.base.errors import CellError, ConfigError, DataError, ImpossiblePair
 from symbench.base.events import Listener, Note, ignore
 from symbench.base.identity import Reads
 from symbench.domains.common.datasets.base import Aligned, Dataset
@@ -101,11 +101,22 @@ class Workspace:
         if place not in self.prepared:
             data = self.data_of(pair.dataset)
             shapes = data.shapes(assemble.canvas(self.suite, pair.symmetry, pair.model))
-            self.prepared[place] = assemble.prepare(self.suite, pair.symmetry, data.dataset, shapes)
+            try:
+                self.prepared[place] = assemble.prepare(self.suite, pair.symmetry, data.dataset, shapes)
+            except ImpossiblePair as error:
+                raise self._left_out(error, pair) from error
             reduced = self.prepared[place].reduced
             if reduced is not None and self.planned_here:
                 self.listen(Note(f"{pair.symmetry} on {pair.dataset}: {reduced}", warning=True))
         return self.prepared[place]
+
+    def _left_out(self, error: ImpossiblePair, pair: Pair) -> ImpossiblePair:
+        """With the name of the dataset, and how to do without where there are others."""
+        if len(self.suite.datasets) == 1:
+            return error
+        remedy = f"Say except: {{dataset: {pair.dataset}}} in the symmetry's entry to leave {pair.dataset} out."
+        problems = [replace(e, remedy=" ".join(filter(None, (e.remedy, remedy)))) for e in error.problems]
+        return ImpossiblePair(problems)
 
     def broken_reason(self, cell: Cell) -> CellError | None:
         """Why a cell cannot be measured, if that is known before it is tried."""

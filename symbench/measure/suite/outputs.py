@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Discriminator, Tag, field_validator, model
 from pydantic import Field as Limits
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
-from symbench.algebra.fields import ANY, OUTPUTS, PARTS, Field, Places, spelt
+from symbench.algebra.fields import ANY, CLASSES, OUTPUTS, PARTS, Field, Places, spelt
 from symbench.base.registry import Options
 
 OUTPUT_NAME = r"^[A-Za-z_]\w{0,63}$"
@@ -109,11 +109,20 @@ class OutputOf(Options):
         return value if places is None else value.value.over(*places)
 
 
+def _word(word: object) -> object:
+    """One of the words; classes have several, and stand over something."""
+    if word == CLASSES:
+        raise _wrong(
+            "masks for class scores of places, logits for those of whole samples, or {value: classes, over: LEAF}"
+        )
+    return _one_of(word, OUTPUTS)
+
+
 def _kind(said: object) -> str:
     return "dict[str, Any]" if isinstance(said, (Mapping, OutputOf)) else "str"
 
 
-Word = Annotated[str, BeforeValidator(lambda word: _one_of(word, OUTPUTS))]
+Word = Annotated[str, BeforeValidator(_word)]
 Said = Annotated[
     Annotated[Word, Tag("str")] | Annotated[OutputOf, Tag("dict[str, Any]")],
     Discriminator(_kind),

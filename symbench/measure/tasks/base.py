@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
-from symbench.algebra.fields import Declared, Field, Undeclared
+from symbench.algebra.fields import ANY, Declared, Field, Undeclared
 from symbench.base.errors import ModelError, Problem
 
 Form = Literal["logits", "probabilities"]
@@ -19,6 +19,8 @@ Said = Literal["declared", "noticed", "assumed"]
 Columns = dict[str, Tensor]
 NAMES = {"embedding": "embedding", "image": "maps", "scalar": "value"}
 """What to call an output without a name of its own, by what it is; class scores keep theirs."""
+ON_GRIDS = {"logits": "classes", "probabilities": "probabilities"}
+"""What class scores of places are called where those of whole samples are called so."""
 NO_NAMES: Mapping[int, str] = MappingProxyType({})
 
 
@@ -297,6 +299,10 @@ class Task(ABC):
         """The line that makes it certain what the output is; one that has no name of its own gets one."""
         unnamed = self.key is None and isinstance(self.field, Undeclared)
         name = NAMES.get(word, self.output) if unnamed else self.key or self.output
+        grid = self.field.grid or (None if self.target_field is None else self.target_field.grid)
+        if grid is not None and word in ON_GRIDS:  # the words alone are of whole samples
+            over = "" if grid.name == ANY else f", over: {grid.name}"
+            word = f"{{value: {ON_GRIDS[word]}{over}}}" if over else "masks"
         return f"outputs: {{{name}: {word}}}"
 
     @property

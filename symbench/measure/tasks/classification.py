@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, nll_loss
 
-from symbench.algebra.fields import Classes
+from symbench.algebra.fields import Classes, Logits, Probabilities
 from symbench.measure.tasks.agreeing import orders
 from symbench.measure.tasks.base import NO_NAMES, Columns, Unfit, Views, shaped
 from symbench.measure.tasks.scored import Scored, refuse_beyond
@@ -40,7 +40,8 @@ class Classification(Scored):
     def check(self, shape: tuple[int, ...]) -> None:
         """Anything but ``(n, classes)`` is refused."""
         if len(shape) != 1:
-            remedy = f"If these are maps that move along, say {self.declaration('image')} in the model's entry."
+            word = "masks" if isinstance(self.field, (Logits, Probabilities)) else "image"
+            remedy = f"If these are maps that move along, say {self.declaration(word)} in the model's entry."
             got = f"output {self.output!r} has shape {shaped(shape)}"
             raise Unfit(got, "class scores (n, classes)", remedy if len(shape) == 3 else None)
         self.check_order(shape[0])

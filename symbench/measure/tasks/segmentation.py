@@ -79,6 +79,9 @@ class Segmentation(Classification):
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Anything but ``(n, classes, *grid)`` is refused."""
+        if self.field.grid is None:
+            got = f"output {self.output!r} is declared as scores of whole samples, and its target is a map"
+            raise Unfit(got, "over: in its declaration", f"Say {self.declaration(self.form)} in the model's entry.")
         if len(shape) != 1 + self.field.behind or self.field.before:
             got = f"output {self.output!r} is declared as {self.field} and has shape {shaped(shape)}"
             raise Unfit(got, f"a score for each class, before {self.field.behind} axes of places")

@@ -162,9 +162,9 @@ def _checked(
         given = next((key for key, each in named.items() if _usable(each, count)), name)
         remedy = f"Name it as the model does: outputs: {{{given}: {word}}} in its entry."
         raise ModelError(Problem(model, got, expected, remedy))
-    line = (
-        f"outputs: {{{name}: {word}}} in the model's entry names them by the keys of a dict, or a tuple's in order."
-    )
+    unsaid = isinstance(declared[name], Undeclared)
+    several = "masks: masks}, {boxes: boxes} or {logits: logits" if unsaid else f"{name}: {word}"
+    line = f"outputs: {{{several}}} in the model's entry names them by the keys of a dict, or a tuple's in order."
     declares = line if noun == "output" else None
     if isinstance(value, Tensor):
         got = f"{noun} {name!r} is {value.dtype} of shape {tuple(value.shape)}"
