@@ -91,9 +91,6 @@ def test_boxes_that_cannot_move_are_refused(case: CaseOf, symmetry: str, said: s
                '"model.py:box", outputs: {boxes: boxes}')  # fmt: skip
     with pytest.raises(ConfigError, match=f"suite.yaml:6: models.net.outputs.boxes: output 'boxes': .*{said}"):
         prepare(sides.suite, Choices())
-    sides.edit("outputs: {boxes: boxes}", "labels: index")
-    with pytest.raises(ConfigError, match=f"suite.yaml:6: models.net: target 'boxes': .*{said}"):
-        prepare(sides.suite, Choices())
 
 
 def test_boxes_about_turned_ones_are_those_of_the_target_too(case: CaseOf) -> None:

@@ -24,10 +24,9 @@ def check_movable(space: Workspace, cell: Pair, outputs: Mapping[str, Field]) ->
         ImpossiblePair: with the line of each that is wrong.
     """
     suite, prepared = space.suite, space.symmetry_of(cell)
-    said = suite.models[cell.model].outputs
     problems = []
     for each in pair(outputs, space.data_of(cell.dataset).dataset.targets, scale=suite.scores):
-        where = suite.where("models", cell.model, *(("outputs", each.output) if each.output in said else ()))
+        where = suite.where("models", cell.model, "outputs", each.output)
         whose = {f"output {each.output!r}": each.field}
         if each.target is not None and each.target_field is not None:
             whose[f"target {each.target!r}"] = each.target_field

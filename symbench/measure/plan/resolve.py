@@ -115,12 +115,12 @@ def _key(draft: Draft, mine: Sequence[Pair], module: nn.Module | None) -> None:
 
 
 def _check_movable(draft: Draft, pair: Pair, module: nn.Module | None) -> None:
-    """Of a model that could be built."""
+    """Of what the suite says of outputs; what a model's own code says is that model's, and fails its cells."""
     space = draft.workspace
-    if module is None or draft.broken_reason(pair) is not None:
-        return
-    fields = space.data_of(pair.dataset).dataset.fields
-    check_movable(space, pair, assemble.outputs_of(space.suite.models[pair.model], module, fields))
+    entry = space.suite.models[pair.model]
+    if entry.outputs and module is not None and draft.broken_reason(pair) is None:
+        fields = space.data_of(pair.dataset).dataset.fields
+        check_movable(space, pair, assemble.outputs_of(entry, module, fields))
 
 
 def _check_all_used(space: Workspace, chosen: Sequence[Pair], lacking: Mapping[str, str]) -> None:
