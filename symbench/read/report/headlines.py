@@ -130,6 +130,8 @@ def _collapsed(frame: pd.DataFrame, places: Places) -> list[tuple[str, str]]:
 def _silent(frame: pd.DataFrame, places: Places) -> list[tuple[str, str]]:
     """Which detectors find no object that counts: nothing of them can change."""
     rows = whole(frame)
+    if "remark" not in rows:
+        return []
     rows = rows[rows["remark"].astype("string").str.contains(NOTHING_FOUND, regex=False, na=False)]
     found: dict[str, list[str]] = {}
     for row in rows.drop_duplicates(["model", "output", "symmetry", "dataset"]).itertuples():
@@ -153,7 +155,8 @@ def _breaks(ranked: Sequence[Ranked], places: Places) -> list[tuple[str, str]]:
         return [(f"{who} loses more than half a point of accuracy over any orbit.", "good")]
     doubt = chance.words(row[f"{ORBIT}_low"], orbit, row[f"{ORBIT}_high"], row["chance"])
     text = f"What breaks most is {row['model']} under {places.name(found.symmetry, found.dataset, found.output)}:"
-    text += f" {percent(clean)} % as it is, {percent(orbit)} % over the orbit{doubt}."
+    of = found.of if found.of == "%" else f"{found.of} right"
+    text += f" {percent(clean)} {of} as it is, {percent(orbit)} % over the orbit{doubt}."
     return [(text, "bad")]
 
 
