@@ -72,11 +72,14 @@ def _asked(
     cases: list[Case] = []
     collapsed: dict[str, None] = {}
     costs: set[tuple[int, str, str, str]] = set()
+    elements: dict[int, dict[str, None]] = {}
     for cell in sides.run.cells:  # one at a time: estimates hold all that they are made from
         matched = in_cell(sides, rules, known, cell)
         cases += [case_of(match, sides, policy, suite) for match in once(matched.matches, costs)]
         collapsed |= dict.fromkeys(matched.collapsed)
-    rest = unmatched(sides, rules, [case.record for case in cases])
+        for number, labels in matched.elements.items():
+            elements.setdefault(number, {}).update(labels)
+    rest = unmatched(sides, rules, [case.record for case in cases], elements)
     cases += [case_of(match, sides, policy, suite) for match in rest]
     said = [f"{name} predicts one class only: that it stays the same says nothing" for name in collapsed]
     return sorted(cases, key=lambda case: case.record.rule), said

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
 
 from symbench.algebra.metrics import METRICS, Metrics, role_of
-from symbench.base.errors import ConfigError
+from symbench.base.errors import ConfigError, near_miss
 from symbench.base.records import CellRecord, CellStatus, MatchRecord, Verdict
 from symbench.measure.suite.gates import metrics_of
 from symbench.measure.suite.rules import RELATIVE, Rule
@@ -20,6 +20,8 @@ from symbench.read.pairing.runs import Measured, Recorded, Timed, names_of
 CLASSES, CHANCE = role_of("predicted classes"), role_of("chance")
 COLLAPSE = {name: METRICS.rows[name] for name in (CLASSES, CHANCE)}
 """What tells whether a model has collapsed."""
+MOST_NAMED = 5
+"""Elements that are named where a rule is on one that is not there."""
 
 
 @dataclass(frozen=True)
@@ -133,10 +135,12 @@ class Matched:
     Attributes:
         matches: rule by rule for each estimate.
         collapsed: the cell's name, where a rule is on how much a model stays the same that predicts one class only.
+        elements: of rules that name elements, by their numbers, the elements that their metrics have.
     """
 
     matches: list[Match]
     collapsed: list[str] = field(default_factory=list)
+    elements: dict[int, dict[str, None]] = field(default_factory=dict)
 
 
 def ruled(rules: Sequence[Rule], known: Metrics) -> list[Ruled]:
@@ -177,13 +181,18 @@ def _estimated(sides: Sides, mine: Sequence[Ruled], known: Metrics, cell: CellSt
     ordered = {name: row for name, row in known.items() if name in wanted}
     matches: list[Match] = []
     facts: dict[tuple[str | None, str], float | None] = {}
+    elements: dict[int, dict[str, None]] = {}
     for pair in _pairs(sides, cell, record, ordered, any(each.relative for each in mine)):
         if pair.after is not None and pair.after.metric in COLLAPSE:
             facts[pair.after.output, pair.after.metric] = pair.after.value.estimate
+        label = pair.either.value.element
+        for each in mine:
+            if label is not None and each.rule.element and pair.either.metric in each.metrics:
+                elements.setdefault(each.number, {})[label] = None
         matches += [Match(each, pair.either.metric, cell, pair) for each in mine if each.takes(pair.either)]
     outputs = [output for (output, metric), number in facts.items() if metric == CLASSES and number == 1]
     collapsed = any(facts.get((output, CHANCE)) != 1 for output in outputs)
-    return Matched(matches, [f"{cell.model} on {cell.dataset} under {cell.symmetry}"] if collapsed else [])
+    return Matched(matches, [f"{cell.model} on {cell.dataset} under {cell.symmetry}"] if collapsed else [], elements)
 
 
 def _pairs(sides: Sides, cell: CellStatus, record: CellRecord, metrics: Metrics, relative: bool) -> Iterator[Paired]:
@@ -219,13 +228,16 @@ def once(matches: Iterable[Match], taken: set[tuple[int, str, str, str]]) -> Ite
         yield match
 
 
-def unmatched(sides: Sides, rules: Sequence[Ruled], records: Sequence[MatchRecord]) -> Iterator[Match]:
+def unmatched(
+    sides: Sides, rules: Sequence[Ruled], records: Sequence[MatchRecord], elements: Mapping[int, Collection[str]]
+) -> Iterator[Match]:
     """What rules have not looked at: everything, where they match nothing; what --only left out or is gone.
 
     Args:
         sides: the run and the baseline.
         rules: all of them.
         records: of what they matched.
+        elements: by rule those that its metrics have, where it names some.
     """
     only = sides.run.manifest.only
     for each in rules:
@@ -233,7 +245,8 @@ def unmatched(sides: Sides, rules: Sequence[Ruled], records: Sequence[MatchRecor
         yield from _gone(sides, each, patterns)
         labels = [record.element or "" for record in records if record.rule == each.number]
         if not labels:
-            yield Match(each, patterns, ruling=Ruling("missing", "the rule matches nothing in this run"))
+            reason = f"the rule matches nothing in this run{_asks(each.rule, elements.get(each.number, ()))}"
+            yield Match(each, patterns, ruling=Ruling("missing", reason))
             continue
         for pattern in each.rule.element:
             if not any(fnmatchcase(label, pattern) for label in labels):
@@ -242,6 +255,18 @@ def unmatched(sides: Sides, rules: Sequence[Ruled], records: Sequence[MatchRecor
         if only:
             reason = f"the run took only {'; '.join(only)}: the suite's other cells were not looked at"
             yield Match(each, patterns, ruling=Ruling("missing", reason))
+
+
+def _asks(rule: Rule, elements: Collection[str]) -> str:
+    """``: it asks for element 'baar'. Did you mean 'bar'?``, or where it looks; empty of a rule on everything."""
+    unknown = [pattern for pattern in rule.element if not any(fnmatchcase(each, pattern) for each in elements)]
+    if elements and unknown:
+        near = near_miss(unknown[0], elements)
+        known = ", ".join(list(elements)[:MOST_NAMED]) + (", ..." if len(elements) > MOST_NAMED else "")
+        return f": no element or class is called {unknown[0]!r}, but {known}" + (f". {near}" if near else "")
+    told = {kind: getattr(rule, kind) for kind in ("model", "dataset", "symmetry", "element")}
+    asked = [f"{kind} {'|'.join(patterns)}" for kind, patterns in told.items() if patterns]
+    return f": it asks for {', '.join(asked)}" if asked else ""
 
 
 def _gone(sides: Sides, each: Ruled, patterns: str) -> Iterator[Match]:
