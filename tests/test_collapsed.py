@@ -17,7 +17,7 @@ from test_metrics import observed, value
 
 import symbench as sb
 from symbench.algebra.metrics import METRICS
-from symbench.read.report import chance, drawing, headlines, ranks, sheets, tables, tradeoffs
+from symbench.read.report import chance, drawing, faults, headlines, ranks, sheets, tables, tradeoffs
 from symbench.read.report.page import glance
 from symbench.read.report.places import Places
 from symbench.read.report.scene import Elements, scenes
@@ -316,6 +316,59 @@ def test_the_page_marks_them(shown: Shown) -> None:
     assert coloured == {"constant": False, "guesses": False, "upright": True, "total": True}, (
         "by what there was to lose"
     )
+
+
+def test_a_failed_cell_has_no_colour_of_a_number(shown: Shown) -> None:
+    board = replace(tables.boards(shown.of("total"))[0], failed=[("upright", "it fell over")])
+    entry = dict(glance([board], MODELS).rows)["upright"][0]
+    assert (entry.text, entry.bar, entry.tone) == ("failed", None, "none")
+    assert '<td class="none"' not in (shown.out / "report.html").read_text()
+
+
+def test_even_is_said_of_what_stays(shown: Shown) -> None:
+    """100 % as it is and 40 % at the worst element is no "even"; and 40.01 % to 39.99 % is no fall."""
+    (board,) = (each for each in tables.boards(shown.of("upright")) if each.place[:2] == ("shifts", "odd"))
+    assert board.summary == (
+        "Under shifts on odd, upright is right on 40.0 % at its worst element, which is below chance (100.0 % unmoved)."
+    )
+    frame = shown.of("upright", "total").copy()
+    at = (frame["symmetry"] == "shifts") & (frame["dataset"] == "odd") & (frame["metric"] != "chance_accuracy")
+    chances = frame["metric"] == "chance_accuracy"
+    frame = frame[~chances]
+    at = at[~chances]
+    of = {model: at & (frame["model"] == model) for model in ("upright", "total")}
+    worst, clean = (frame["metric"] == name for name in (tables.WORST, tables.CLEAN))
+    for chosen, number in ((of["total"] & worst, 0.5), (of["upright"] & worst, 0.3), (of["upright"] & clean, 0.3001)):
+        frame.loc[chosen, ["estimate", "low", "high"]] = [number, number - 0.01, number + 0.01]
+    frame.loc[of["total"] & clean, ["estimate", "low", "high"]] = [0.5, 0.49, 0.51]
+    (board,) = (each for each in tables.boards(frame) if each.place[:2] == ("shifts", "odd"))
+    assert (
+        board.summary == "Under shifts on odd, total is right on 50.0 % even at its worst element (50.0 % unmoved)."
+    )
+    frame.loc[of["total"] & clean, ["estimate", "low", "high"]] = [0.9, 0.89, 0.91]
+    (board,) = (each for each in tables.boards(frame) if each.place[:2] == ("shifts", "odd"))
+    assert board.summary == "Under shifts on odd, total is right on 50.0 % at its worst element (90.0 % unmoved)."
+
+
+def test_shares_of_places_are_called_that() -> None:
+    assert tables.share_of({"segmentation"}) == "% of places"
+    assert tables.share_of({"classification"}) == "%"
+    rows = pd.DataFrame({"model": ["m"], "chance": [math.nan]})
+    for metric, number in ((ranks.CLEAN, 0.96), (ranks.ORBIT, 0.9), (ranks.WORST, 0.8)):
+        rows[metric] = rows[f"{metric}_low"] = rows[f"{metric}_high"] = number
+    said = ranks.Ranked("maps", "turns", "masks", rows, "% of places")
+    ((text, _),) = headlines._breaks([said], Places(frozenset()))
+    assert "96.0 % of places right as it is, 90.0 % over the orbit" in text
+    assert ranks.figure_of(rows, ["m"], said.of).axes[0].get_ylabel() == "accuracy, % of places"
+
+
+def test_slopes_are_told_per_units_that_occur() -> None:
+    row = {"model": "m", "output": "y", "dataset": "d", "symmetry": "s", "element": "rotation", "estimate": 0.1}
+    rows = [
+        {**row, "metric": "lie_slope", "unit": unit, "low": 0.1, "high": 0.1} for unit in ("E per rad", "E per px")
+    ]
+    boards = faults._lie("s on d", pd.DataFrame(rows[:1])), faults._lie("s on d", pd.DataFrame(rows))
+    assert [board.note.split(" at the")[0] for board in boards] == ["E per rad", "E per rad or px"]
 
 
 def test_a_rank_gained_by_standing_still_is_not_good(shown: Shown) -> None:

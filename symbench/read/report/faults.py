@@ -8,7 +8,6 @@ import pandas as pd
 
 from symbench.algebra.controls import NOT_RUN
 from symbench.algebra.metrics import METRICS, MetricRow, shown_in
-from symbench.domains.common.places import PLACES
 from symbench.read.report.tables import LAYER, SHARE, Board, Cell, cell_of, headings
 
 SPLIT_NOTE = (
@@ -17,6 +16,8 @@ SPLIT_NOTE = (
     "elements; rank models by it where elements are resampled"
 )
 LIE_NOTE = "E per {} at the identity, and the mean squared Lie derivative for each number of the output"
+PER = "E per "
+"""How units of slopes begin."""
 LAYER_NOTE = "E of each layer that the suite names, taken for the field it is declared as"
 
 
@@ -61,9 +62,11 @@ def _lie(place: str, group: pd.DataFrame) -> Board:
         known = {str(row.metric): row for row in part.itertuples()}
         name = f"{model}, {output}, {generator}" if several else f"{model}, {generator}"
         rows.append((name, [_with_reason(known.get(m), row) for m, row in lie.items()]))
+    units = mine["unit"].dropna().astype(str)
+    per = dict.fromkeys(unit.removeprefix(PER) for unit in units if unit.startswith(PER))
     return Board(
         f"Infinitely small: {place}",
-        LIE_NOTE.format(" or ".join(["radian", *(row.unit for row in PLACES.rows.values() if row.unit)])),
+        LIE_NOTE.format(" or ".join(per) or "unit"),
         "",
         ["model, generator", *headings(lie)],
         rows,

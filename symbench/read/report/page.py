@@ -199,7 +199,7 @@ def glance(boards: Sequence[Board], models: Sequence[str], metrics: Metrics | No
         shown |= {metric} - {None}
         for name, why in board.failed:
             planned = why == NOT_YET
-            known[name, heading] = Entry("not yet") if planned else Entry("failed", bar=(1.0, 0.0, 0.0))
+            known[name, heading] = Entry("not yet") if planned else Entry("failed", tone="none")
         for name, cells in board.rows:
             values = dict(zip(board.metrics, cells, strict=True))
             if metric is not None and values[metric].estimate is not None:

@@ -14,7 +14,7 @@ from symbench.algebra.metrics import role_of
 from symbench.read.report import chance
 from symbench.read.report.scene import Scene
 from symbench.read.report.style import Sketch, chance_line, legend, legend_inches, look
-from symbench.read.report.tables import whole
+from symbench.read.report.tables import share_of, whole
 
 CLEAN, ORBIT, WORST = (role_of(role) for role in ("as it is", "orbit mean", "worst case"))
 STAGES = {CLEAN: "as it is", ORBIT: "orbit mean", WORST: "worst case"}
@@ -31,12 +31,14 @@ class Ranked:
         output: the model's.
         rows: ``model`` and for every stage ``<metric>``, ``<metric>_low``, ``<metric>_high`` and ``<metric>_rank``,
             1 for the best; models that tie share the better rank. ``chance`` is the same for all.
+        of: what accuracy is of, as it stands behind numbers: ``%``, or ``% of places``.
     """
 
     dataset: str
     symmetry: str
     output: str
     rows: pd.DataFrame
+    of: str = "%"
 
 
 def of(whole: pd.DataFrame) -> list[Ranked]:
@@ -61,7 +63,7 @@ def of(whole: pd.DataFrame) -> list[Ranked]:
             for side in ("low", "high"):
                 rows[f"{metric}_{side}"] = table[side, metric].to_numpy(dtype=float)
             rows[f"{metric}_rank"] = pd.Series(estimate).round(12).rank(ascending=False, method="min").astype("Int64")
-        found.append(Ranked(str(dataset), str(symmetry), str(output), rows))
+        found.append(Ranked(str(dataset), str(symmetry), str(output), rows, share_of(set(group["task"].dropna()))))
     return found
 
 
@@ -73,7 +75,7 @@ def sketches(scene: Scene) -> Iterator[Sketch]:
         alt += in_words(found.rows)
         more = (found.output,) if len(ranked) > 1 else ()
         title = f"As it is, over the orbit, in the worst case: {scene.name}"
-        yield Sketch(title, alt, figure_of(found.rows, scene.models), found.rows, more)
+        yield Sketch(title, alt, figure_of(found.rows, scene.models, found.of), found.rows, more)
 
 
 def in_words(rows: pd.DataFrame, most: int = 12) -> str:
@@ -87,12 +89,13 @@ def in_words(rows: pd.DataFrame, most: int = 12) -> str:
     return "; ".join([*each, *rest]) + "." + ("" if math.isnan(level) else f" Chance is {100 * level:.0f} %.")
 
 
-def figure_of(rows: pd.DataFrame, models: Sequence[str]) -> Figure:
+def figure_of(rows: pd.DataFrame, models: Sequence[str], of: str = "%") -> Figure:
     """A line for each model over the three stages, with 95 % intervals, and chance; lines that cross change ranks.
 
     Args:
         rows: of :class:`Ranked`.
         models: all of the report's, in the order of their looks.
+        of: what accuracy is of.
     """
     names = [str(name) for name in rows["model"]]
     figure = Figure(figsize=(3.2 + legend_inches(names), 2.9), layout="constrained")
@@ -112,7 +115,7 @@ def figure_of(rows: pd.DataFrame, models: Sequence[str]) -> Figure:
     axes.set_xticks(range(len(STAGES)), list(STAGES.values()))
     axes.set_xlim(-0.3, len(STAGES) - 0.7)
     axes.set_ylim(0, 103)
-    axes.set_ylabel("accuracy, %")
+    axes.set_ylabel(f"accuracy, {of}")
     axes.grid(axis="y")
     axes.set_axisbelow(True)
     chance_line(axes, rows, 100.0)

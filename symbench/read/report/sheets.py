@@ -31,7 +31,7 @@ class Entry:
         detail: what stands below, small.
         order: what it is sorted by; None sorts last.
         bar: value and interval between 0 and 1, to be drawn; None draws nothing.
-        tone: ``good``, ``bad``, ``warn`` or empty.
+        tone: ``good``, ``bad``, ``warn`` or empty; ``none`` where there is no number to have one.
     """
 
     text: str

@@ -84,6 +84,10 @@ LEAST = (
 """What sentences tell of the worst element, the first that there is: that, the same unmoved, and the verb."""
 SHARES = {"multi-label": "% of labels", "keypoints": "% of points"}
 """By task, what the share that is right is of."""
+PLACES = {"segmentation": "% of places"}
+"""Likewise, where overlap leads and the share that is right stands behind it."""
+STAYS = 0.9
+"""What part of a number has to be left at the worst element for sentences to say that it is so even there."""
 OWN = "place"
 """The unit of metrics whose estimates say their own, which then stands beside the number."""
 NOTES = {
@@ -263,13 +267,21 @@ def _summary(
         return f"{percent(worst[model])} {of}", chance.words(row.low, row.estimate, row.high, level)
 
     shown, doubt = said(best)
-    even = "at its worst element" if doubt else "even at its worst element"
+    unmoved, row = values.loc[best, clean], lookup[best, least]
+    stays = not doubt and (worst[best] >= STAYS * unmoved or row.low <= unmoved <= row.high)
+    even = "even at its worst element" if stays else "at its worst element"
     text = f"Under {place}, {best} {has} {shown} {even}{doubt}"
     text += ", and predicts one class only" if best in collapsed else ""
-    if len(values) == 1 or fallen == best or not drops[fallen] > 0:
-        return f"{text} ({percent(values.loc[best, clean])} % unmoved)."
+    before = percent(values.loc[fallen, clean])
+    if len(values) == 1 or fallen == best or not drops[fallen] > 0 or before == percent(worst[fallen]):
+        return f"{text} ({percent(unmoved)} % unmoved)."
     shown, doubt = said(fallen)
-    return f"{text}; {fallen} falls from {percent(values.loc[fallen, clean])} % to {shown}{doubt}."
+    return f"{text}; {fallen} falls from {before} % to {shown}{doubt}."
+
+
+def share_of(tasks: set[str]) -> str:
+    """What the share that is right is of, as it stands behind numbers."""
+    return next((words for task, words in {**SHARES, **PLACES}.items() if tasks == {task}), "%")
 
 
 def costs(frame: pd.DataFrame, metrics: Metrics | None = None) -> Board:

@@ -85,7 +85,7 @@ def sketches(scene: Scene) -> Iterator[Sketch]:
         alt += f" On the Pareto front of orbit accuracy and parameters: {best}." if best else ""
         more = (found.output,) if len(ranked) > 1 else ()
         title = f"Accuracy, robustness and cost: {scene.name}"
-        yield Sketch(title, alt, figure_of(data, scene.models), data, more)
+        yield Sketch(title, alt, figure_of(data, scene.models, found.of), data, more)
 
 
 def _above_chance(found: pd.DataFrame, metric: str) -> list[float]:
@@ -94,12 +94,13 @@ def _above_chance(found: pd.DataFrame, metric: str) -> list[float]:
     return [value if chance.beaten(low, value, level) else math.nan for low, value, level in columns]
 
 
-def figure_of(data: pd.DataFrame, models: Sequence[str]) -> Figure:
+def figure_of(data: pd.DataFrame, models: Sequence[str], of: str = "%") -> Figure:
     """Accuracy against the worst case; and against each cost the accuracy as it is (hollow) and over the orbit.
 
     Args:
         data: rows of :func:`with_costs`.
         models: all of the report's, in the order of their looks.
+        of: what accuracy is of.
     """
     names = [str(name) for name in data["model"]]
     panels = [name for name in COSTS if (data[name] > 0).any()]
@@ -107,9 +108,9 @@ def figure_of(data: pd.DataFrame, models: Sequence[str]) -> Figure:
     lines = -(-(1 + len(panels)) // columns)
     figure = Figure(figsize=(2.75 * columns + legend_inches(names), 2.5 * lines), layout="constrained")
     grid: Any = figure.subplots(lines, columns, squeeze=False)
-    _accuracies(grid.flat[0], data, models)
+    _accuracies(grid.flat[0], data, models, of)
     for axes, cost in zip(grid.flat[1:], panels, strict=False):
-        _cost(axes, data[data[cost] > 0], cost, models)
+        _cost(axes, data[data[cost] > 0], cost, models, of)
     for axes in grid.flat[1 + len(panels) :]:
         axes.set_axis_off()
     legend(figure, models, names, lines=False)
@@ -128,21 +129,21 @@ def _signs(costs: bool) -> list[Line2D]:
     return [*(found if costs else []), Line2D([], [], **ring, color=MUTED, linewidth=FRONT, label="Pareto front")]
 
 
-def _accuracies(axes: Any, data: pd.DataFrame, models: Sequence[str]) -> None:
+def _accuracies(axes: Any, data: pd.DataFrame, models: Sequence[str], of: str) -> None:
     axes.plot([0, 100], [0, 100], linestyle="--", color=MUTED, linewidth=0.8, zorder=0)
     _line(axes, data, CLEAN, WORST, f"front_{CLEAN}", 100.0)
     for row in data.to_dict("records"):
         point = (100 * row[CLEAN], 100 * row[WORST])
         _point(axes, models.index(row["model"]), point, _ends(row, CLEAN), _ends(row, WORST))
-    axes.set_xlabel("accuracy as it is, %")
-    axes.set_ylabel("worst case, %")
+    axes.set_xlabel(f"accuracy as it is, {of}")
+    axes.set_ylabel(f"worst case, {of}")
     axes.set_xlim(0, 104)
     axes.set_ylim(-4, 104)
     chance_line(axes, data, 100.0)
     chance_line(axes, data, 100.0, across=False)
 
 
-def _cost(axes: Any, data: pd.DataFrame, cost: str, models: Sequence[str]) -> None:
+def _cost(axes: Any, data: pd.DataFrame, cost: str, models: Sequence[str], of: str) -> None:
     axes.set_xscale("log")
     _line(axes, data, cost, ORBIT, f"front_{cost}", 1.0)
     for row in data.to_dict("records"):
@@ -156,7 +157,7 @@ def _cost(axes: Any, data: pd.DataFrame, cost: str, models: Sequence[str]) -> No
     axes.set_ylim(0, 104)
     chance_line(axes, data, 100.0)
     axes.set_xlabel(COSTS[cost] + (", more is better" if cost == SPEED else ""))
-    axes.set_ylabel("orbit accuracy, %")
+    axes.set_ylabel(f"orbit accuracy, {of}")
     axes.xaxis.set_major_locator(FixedLocator(ticks(data[cost].min(), data[cost].max())))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
     axes.xaxis.set_minor_locator(NullLocator())
