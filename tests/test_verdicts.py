@@ -55,7 +55,7 @@ def test_a_failure_says_what_happened(case: CaseOf) -> None:
     assert re.fullmatch(
         r"symmetry unchanged \(E (\S+) -> \1\), unmoved accuracy itself worse \(100.0 -> 0.0 %\)", moved
     )
-    assert re.fullmatch(r"worst element .+: accuracy 0.0 % \(before: 100.0 %\)", element)
+    assert re.fullmatch(r"worst element .+: accuracy of 0.0 % \(before: 100.0 %\)", element)
     assert re.fullmatch(r"worst class [01]: right on 0.0 % over the orbit \(before: 100.0 %\), 20 samples", kind)
     assert re.fullmatch(r"what breaks worst, in pictures: symbench report bars-\S+ --results \S+", pictures)
     assert net.symbench(*pictures.partition("symbench ")[2].split(), "--format", "md").code == 0

@@ -233,7 +233,7 @@ def _worst_share(before: Seen | None, after: Seen) -> Iterator[str]:
     if found is not None and np.isfinite(found).any():
         worst = int(found.argmin())
         was = "" if first is None else f" (before: {100 * first[worst]:.1f} %)"
-        what = "accuracy" if after.by_label else "predicted as unmoved on"
+        what = "accuracy of" if after.by_label else "predicted as unmoved on"
         yield f"worst element {after.labels[worst]}: {what} {100 * found[worst]:.1f} %{was}"
 
 
