@@ -102,13 +102,9 @@ def test_boxes_about_turned_ones_are_those_of_the_target_too(case: CaseOf) -> No
     prepare(sides.suite, Choices())
 
 
-@pytest.mark.parametrize("over", [(), (Grid("image"),)], ids=["whole", "maps"])
-def test_two_orders_of_one_thing_are_refused_with_both(over: tuple[Grid, ...]) -> None:
-    def at(value: Classes) -> Field:
-        return value.over(*over) if over else value
-
-    mine, its = at(classes({"flip": [0, 2, 1]})), at(classes({"flip": [2, 1, 0]}))
-    shape = (3, 8, 8) if over else (3,)
+def test_two_orders_of_one_map_are_refused_with_both() -> None:
+    mine, its = (classes({"flip": order}).over(Grid("image")) for order in ([0, 2, 1], [2, 1, 0]))
+    shape = (3, 8, 8)
     (found,) = pair({"masks": mine}, {"masks": its}, scale="probabilities")
     with pytest.raises(Unfit) as caught:
         found.of(shape)

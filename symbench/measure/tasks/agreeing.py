@@ -26,11 +26,13 @@ def agreed(output: Field, target: Field) -> tuple[Field, Field]:
 def refuse_contradiction(name: str, output: Field, target_name: str, target: Field) -> None:
     """Refuse an output that is said to move otherwise than what it is held against.
 
+    Labels of whole samples are looked at where they are, and an order for the output alone moves nothing of them.
+
     Raises:
         Unfit: with what both say.
     """
     mine, its = output.value, target.value
-    if isinstance(mine, Classes) and isinstance(its, Classes) and mine.generators != its.generators:
+    if isinstance(mine, Classes) and isinstance(its, Classes) and output.places and mine.generators != its.generators:
         said, wanted = orders(mine), orders(its)
         remedy = "Say one order, in the order in which the model has the classes."
     elif isinstance(mine, Keypoints) and isinstance(its, Keypoints) and _unlike(mine, its):
