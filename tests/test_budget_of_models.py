@@ -32,9 +32,10 @@ DATA = {
     "graphs": ("{use: graphs, nodes: [3, 5], samples: 20}", "{group: S, on: features}"),
     "shapes": ("{use: shapes, points: 6, samples: 20}", "{group: SO3, on: positions, elements: 2}"),
     "n-body": ("{use: n-body, samples: 20}", "{group: SO3, on: positions, elements: 2}"),
+    "organs": ("{use: organs, shape: [5, 5, 5], samples: 20}", "{group: O, on: volume}"),
     "encoded": ("{use: graphs, nodes: [3, 5], samples: 20, encoding: laplacian}", "{group: signs4, on: encodings}"),
 }
-"""Data of four domains, and a symmetry on each."""
+"""Data of five domains, and a symmetry on each."""
 
 
 FIELDS = {name: DATASETS.row(name).fields for name in DATA if name != "encoded"}

@@ -333,7 +333,9 @@ def test_a_vector_loses_only_what_points_against_its_direction(generator: torch.
     torch.manual_seed(0)
     layer = VectorRelu(4, 6).double()
     x = torch.randn(50, 4, 3, generator=generator, dtype=torch.float64)
-    q, k = (torch.einsum("oc,ncx->nox", part.weight, x) for part in (layer.values, layer.directions))
+    q, k = layer.values(x), layer.directions(x)
+    for made, part in ((q, layer.values), (k, layer.directions)):
+        torch.testing.assert_close(made, torch.einsum("oc,ncx->nox", part.weight, x), rtol=0, atol=1e-12)
     found = layer(x)
     along = (q * k).sum(-1)
     assert torch.equal(found[along >= 0], q[along >= 0])

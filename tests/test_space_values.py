@@ -527,7 +527,7 @@ def test_other_shapes_are_refused_with_their_numbers(value: Value, shape: tuple[
     ("name", "field", "message"),
     [
         ("SO3", Spinor(), "nothing says what SO3 does to values Spinor"),
-        ("SO3", Scalar().over(Grid("volume", 3)), "nothing says what SO3 does to places Grid"),
+        ("SU2", Scalar().over(Grid("volume", 3)), "nothing says what SU2 does to places Grid"),
         ("C4", Spherical(1, convention="e3nn"), "nothing says what C4 does to values Spherical"),
         ("SU2 x SO3", Vector(), "no direct product that acts"),
         ("S5 x SO3", Vector(), "S5 has no action on Vector"),

@@ -161,6 +161,8 @@ class Objective:
         Of maps of classes it is the sum of what share of each sample's labelled places is right.
         """
         for task in self.tasks:
+            if task.target is None:
+                continue
             share = task.right_share(outputs[task.output].detach(), targets[task.target or ""])
             if share is not None:
                 return float(share.sum())
