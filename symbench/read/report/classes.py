@@ -11,6 +11,8 @@ from symbench.read.report.tables import Board, Cell, cell_of, headings
 
 MOST = 12
 """Classes of a model that are shown, those that are worst over the orbit; estimates.csv has all."""
+LINES = 120
+"""Lines of one table: of many models fewer classes each are shown."""
 NOTE = "The classes that a model is worst on stand first"
 MAPS = frozenset({"segmentation"})
 """Tasks in whose classes people look first."""
@@ -34,23 +36,21 @@ def boards(frame: pd.DataFrame, metrics: Metrics | None = None, tasks: Collectio
         there = set(rows["metric"])
         columns = {metric: row for metric, row in known.items() if metric in there and row.instead_of not in there}
         if rows["element"].nunique() > 1:
-            lines = [
-                line
-                for model, some in rows.groupby("model", sort=False)
-                for line in _lines(str(model), some, columns)
-            ]
+            most = max(1, min(MOST, LINES // rows["model"].nunique()))
+            models = rows.groupby("model", sort=False)
+            lines = [line for model, some in models for line in _lines(str(model), some, columns, most)]
             heads = ["model, class", *headings(columns)]
-            found.append(Board(f"By class: {name}", _note(rows), "", heads, lines, [], metrics=columns))
+            found.append(Board(f"By class: {name}", _note(rows, most), "", heads, lines, [], metrics=columns))
     return found
 
 
-def _note(rows: pd.DataFrame) -> str:
+def _note(rows: pd.DataFrame, most: int) -> str:
     many = rows["element"].nunique()
-    return NOTE if many <= MOST else f"{NOTE}; {MOST} of {many} are shown, and estimates.csv has all"
+    return NOTE if many <= most else f"{NOTE}; {most} of {many} are shown, and estimates.csv has all"
 
 
-def _lines(model: str, rows: pd.DataFrame, columns: Metrics) -> Iterator[tuple[str, list[Cell]]]:
+def _lines(model: str, rows: pd.DataFrame, columns: Metrics, most: int) -> Iterator[tuple[str, list[Cell]]]:
     lookup = {(str(row.element), str(row.metric)): row for row in rows.itertuples()}
     least = rows[rows["metric"].isin(list(columns))].groupby("element", sort=False)["estimate"].min()
-    for name in least.sort_values(kind="stable").index[:MOST]:
+    for name in least.sort_values(kind="stable").index[:most]:
         yield f"{model}, {name}", [cell_of(lookup.get((str(name), metric)), row) for metric, row in columns.items()]
