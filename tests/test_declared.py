@@ -23,9 +23,10 @@ from symbench.algebra.groups.base import Group, cyclic, product_closed
 from symbench.algebra.groups.symmetric import Symmetric
 from symbench.base.registry import Options
 from symbench.fields import Axis, Image, Point, PseudoVector, Vector, channels
-from symbench.measure.evaluate import alternatives as other
-from symbench.measure.evaluate.alternatives import Pair
+from symbench.measure.evaluate import alternatives
+from symbench.measure.evaluate import fitted as other
 from symbench.measure.evaluate.declared import CHANCE, Judged, beyond_chance
+from symbench.measure.evaluate.fitted import Pair
 from symbench.measure.evaluate.fixed import mean_over, symmetric
 
 # Statistics.
@@ -69,7 +70,7 @@ def test_the_transposed_is_the_matrices_transpose() -> None:
     action = actions.load(group, "C2", channels({"turn": matrix}), {}, on=Image())
     x = torch.randn(5, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     (pair,) = pairs(group, action, x, group.elements()[1:])
-    assert torch.allclose(other._transposed(action, pair), x @ torch.tensor(matrix, dtype=torch.float64))
+    assert torch.allclose(alternatives._transposed(action, pair), x @ torch.tensor(matrix, dtype=torch.float64))
     assert torch.allclose(action.act(pair.g, x)[0], x @ torch.tensor(matrix, dtype=torch.float64).T)
 
 
@@ -86,7 +87,7 @@ def test_permutations_are_fitted_and_multiply(name: str) -> None:
         after = torch.empty_like(x)
         after[:, goes] = x
         known.append(Pair(g[None], group.labels(g[None])[0], after, x))
-    fitted = other._permutations(group, [pair.some(slice(0, 12)) for pair in known])
+    fitted = other.permutations(group, [pair.some(slice(0, 12)) for pair in known])
     assert fitted is not None
     assert all(torch.equal(fitted.predict(pair), pair.moved) for pair in known)
     assert fitted.lawful is not None
@@ -102,7 +103,7 @@ def test_permutations_that_do_not_multiply_are_refused() -> None:
         Pair(g[None], f"{i}", x[:, table], x)
         for i, (g, table) in enumerate(zip(group.elements()[1:], tables, strict=True))
     ]
-    fitted = other._permutations(group, known)
+    fitted = other.permutations(group, known)
     assert fitted is not None
     assert fitted.lawful is not None
     assert not fitted.lawful(known)
@@ -119,11 +120,11 @@ def test_signs_of_a_pseudovector_are_those_of_a_piece(generator: torch.Generator
     elements = group.sample(8, generator=generator)
     assert set(group.strata(elements) or []) == {"proper", "improper"}
     known = list(pairs(group, axial, x, elements))
-    fitted = other._signs(group, polar, known)
+    fitted = other.signs(group, polar, known)
     assert fitted is not None
     assert fitted.words == "as declared, but negated by improper elements"
     assert all(torch.allclose(fitted.predict(pair), pair.moved) for pair in known)
-    assert other._signs(group, axial, known) is None, "nothing is negated"
+    assert other.signs(group, axial, known) is None, "nothing is negated"
 
 
 # Whole cells: what must not be said.

@@ -405,3 +405,15 @@ def test_how_near_a_point_has_to_be_depends_on_no_turn() -> None:
             assert columns["place_right"].item() == right
     alone = torch.tensor([[[5.0, 5.0, 1.0], [9.0, 9.0, 0.0]]])
     assert task.columns(Views(said[None], said, alone[None], unmoved_target=alone))["place_right"].isnan().all()
+
+
+def test_classes_that_a_mirror_exchanges_are_named_where_nobody_said_so(case: CaseOf) -> None:
+    """An order that was forgotten, and one of other classes: with the line that would be right."""
+    made = case("maps")
+    made.suite.write_text((made.path / "slopes.yaml").read_text())
+    found = made.run()
+    assert found.code == 0, found.err
+    assert made.estimate("equivariance_error", model="said") < 1e-6
+    said = " ".join(found.out.split())
+    right = "which is order: {flip: [0, 2, 1]}"
+    assert f"forgotten, wrongly: broken: it moves with its classes exchanged: 1 to 2 to 1 at flip, {right}" in said

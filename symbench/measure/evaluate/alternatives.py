@@ -8,91 +8,22 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from symbench.algebra.actions.base import Action, TrivialAction
 from symbench.algebra.actions.declared import representation
-from symbench.algebra.fields import Classes, Field, Over, Value, classes
+from symbench.algebra.fields import Classes, Field, Over, Scalar, Value, classes
 from symbench.algebra.groups.base import Group
 from symbench.algebra.groups.product import Product
 from symbench.base.errors import ConfigError, ImpossiblePair
 from symbench.measure.assemble import Prepared
+from symbench.measure.evaluate.fitted import Alternative, Fitted, Pair, Predict, by, exchanges, permutations, signs
 from symbench.measure.evaluate.notations import in_other_notations
-from symbench.measure.evaluate.reference import known_of
 
 MOST_CLASSES = 64
 """Numbers of an output that a permutation is looked for among."""
-LAWFUL = 2 / 9
-"""What products of permutations may be off by, over the variance of outputs, which is half of the null."""
-
-
-@dataclass(frozen=True)
-class Pair:
-    """What an output comes to under one element, for some samples.
-
-    Attributes:
-        g: the element, ``(1, ...)``, or ``(1, n, ...)`` where every sample has its own.
-        label: its name.
-        moved: ``f(g.x)``, ``(n, *output)``, float64.
-        unmoved: ``f(x)``, likewise.
-        inside: which places of a map come from within the frame, ``(1, *grid)``; None where all do.
-    """
-
-    g: Tensor
-    label: str
-    moved: Tensor
-    unmoved: Tensor
-    inside: Tensor | None = None
-
-    def some(self, span: slice) -> Pair:
-        """Some of the samples."""
-        return replace(self, moved=self.moved[span], unmoved=self.unmoved[span])
-
-    def known(self, values: Tensor) -> Tensor:
-        """Values ``(n, *output)``, with zeros at places of which nothing is known."""
-        return values if self.inside is None else known_of(values[None], self.inside)[0]
-
-
-Predict = Callable[[Pair], Tensor]
-"""What ``f(g.x)`` would be, ``(n, *output)``."""
-Fit = Callable[[Sequence[Pair]], "Fitted | None"]
-"""Fits what there is to be fitted; None where that makes no sense."""
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """A way to move that has been settled.
-
-    Attributes:
-        predict: what it says.
-        words: what the report says of an output that moves so.
-        lawful: whether what was fitted multiplies as the elements do, judged by other samples; None where nothing
-            was fitted.
-        read: brings ``f(g.x)`` to the notation in which ``predict`` has it, where that is another.
-    """
-
-    predict: Predict
-    words: str
-    lawful: Callable[[Sequence[Pair]], bool] | None = None
-    read: Callable[[Tensor], Tensor] | None = None
-
-
-@dataclass(frozen=True)
-class Alternative:
-    """Another way to move.
-
-    Attributes:
-        name: in the cell's record.
-        fit: settles it.
-        learns: whether it looks at what the model returned, and has to be judged on other samples.
-    """
-
-    name: str
-    fit: Fit
-    learns: bool = False
 
 
 def alternatives(prepared: Prepared, action: Action, field: Field, shape: tuple[int, ...]) -> Iterator[Alternative]:
@@ -114,16 +45,16 @@ def alternatives(prepared: Prepared, action: Action, field: Field, shape: tuple[
         yield _plain("transposed", "as if by the transposed matrices", lambda pair: _transposed(action, pair))
     yield from _of_kinds(prepared, field, shape)
     if prepared.elements.shared is not None:
-        yield Alternative("negated", lambda pairs: _signs(prepared.group, action, pairs), learns=True)
+        yield Alternative("negated", lambda pairs: signs(prepared.group, action, pairs), learns=True)
         if len(shape) == 1 and 2 <= shape[0] <= MOST_CLASSES:
-            yield Alternative("permuted", lambda pairs: _permutations(prepared.group, pairs), learns=True)
-        if field.value.in_units_of_a_frame and len(shape) == 2 and 2 <= shape[0] <= MOST_CLASSES:
-            yield Alternative("rows exchanged", lambda pairs: _exchanges(prepared.group, action, pairs), learns=True)
-
-
-def by(action: Action) -> Predict:
-    """As an action moves it."""
-    return lambda pair: action.act(pair.g, pair.unmoved)[0]
+            yield Alternative("permuted", lambda pairs: permutations(prepared.group, pairs), learns=True)
+        rows = field.value.in_units_of_a_frame and len(shape) == 2
+        channels = field.grid is not None and len(shape) == 1 + field.behind and not field.before
+        if (rows or channels) and 2 <= shape[0] <= MOST_CLASSES:
+            noun = "rows" if rows else "classes"
+            if isinstance(field.value, Classes):  # which of them are exchanged is what is asked
+                action = prepared.action_on(Over(Scalar(), field.places)).of_outputs()
+            yield Alternative("exchanged", lambda pairs: exchanges(prepared.group, action, pairs, noun), learns=True)
 
 
 def _plain(name: str, words: str, predict: Predict) -> Alternative:
@@ -232,109 +163,3 @@ def _values(kind: type[Value] = Value) -> Iterator[Value]:
         with contextlib.suppress(TypeError):  # it has to be told its rank, or its degree
             yield each()
         yield from _values(each)
-
-
-def _signs(group: Group, action: Action, pairs: Sequence[Pair]) -> Fitted | None:
-    """As declared, but for a sign that each element has: negated where the two point apart."""
-    declared = by(action)
-    signs = [1.0 if float((declared(pair) * pair.moved).sum()) >= 0 else -1.0 for pair in pairs]
-    negative = [pair for pair, sign in zip(pairs, signs, strict=True) if sign < 0]
-    if not negative:
-        return None
-    table = {pair.label: sign for pair, sign in zip(pairs, signs, strict=True)}
-
-    def lawful(others: Sequence[Pair]) -> bool:
-        found = _products(group, others)
-        return all(table[a.label] * table[b.label] == (table[ab.label] if ab else 1.0) for a, b, ab in found)
-
-    words = f"as declared, but negated {_where(group, pairs, negative)}"
-    return Fitted(lambda pair: table[pair.label] * declared(pair), words, lawful)
-
-
-def _where(group: Group, pairs: Sequence[Pair], negative: Sequence[Pair]) -> str:
-    """At which elements: all, those of a piece of the group, or these."""
-    if len(negative) == len(pairs):
-        return "by every element"
-    strata = {pair.label: (group.strata(pair.g) or [""])[0] for pair in pairs}
-    these = {strata[pair.label] for pair in negative}
-    some = [pair.label for pair in negative]
-    others = {strata[pair.label] for pair in pairs if pair.label not in some}
-    if len(these) == 1 and these != {""} and not these & others:
-        return f"by {these.pop()} elements"
-    return f"by {'; '.join(some[:3])}" + (f" and {len(some) - 3} more" if len(some) > 3 else "")
-
-
-def _permutations(group: Group, pairs: Sequence[Pair]) -> Fitted | None:
-    """With its numbers exchanged, for each element in the way that fits best (an assignment problem)."""
-    tables = {pair.label: _assigned(pair) for pair in pairs}
-    moving = [pair for pair in pairs if not torch.equal(tables[pair.label], torch.arange(pairs[0].moved.shape[1]))]
-    if not moving:
-        return None
-
-    def exchanged(pair: Pair, table: Tensor) -> Tensor:
-        return pair.unmoved[:, table.to(pair.unmoved.device)]
-
-    def lawful(others: Sequence[Pair]) -> bool:
-        """By what it makes of outputs: numbers that are hardly told apart may be exchanged either way."""
-        found, spread = list(_products(group, others)), float(others[0].unmoved.var(0).sum())
-        for a, b, ab in found:
-            after = ab.moved if ab else a.unmoved
-            off = (exchanged(a, tables[b.label][tables[a.label]]) - after).square().sum(1).mean()
-            if not float(off) <= LAWFUL * spread:
-                return False
-        return bool(found)
-
-    words = f"with its numbers exchanged: {_cycles(tables[moving[0].label])} at {moving[0].label}"
-    return Fitted(lambda pair: exchanged(pair, tables[pair.label]), words, lawful)
-
-
-def _exchanges(group: Group, action: Action, pairs: Sequence[Pair]) -> Fitted | None:
-    """As declared, but with rows exchanged, for each element in the way that fits best: left and right, say."""
-    declared, same = by(action), torch.arange(pairs[0].moved.shape[1])
-    tables = {pair.label: _assigned(replace(pair, unmoved=declared(pair))) for pair in pairs}
-    moving = [pair for pair in pairs if not torch.equal(tables[pair.label], same)]
-    if not moving:
-        return None
-
-    def lawful(others: Sequence[Pair]) -> bool:
-        found = list(_products(group, others))
-        both = [(tables[b.label][tables[a.label]], tables[ab.label] if ab else same) for a, b, ab in found]
-        return bool(found) and all(torch.equal(one, other) for one, other in both)
-
-    words = f"as declared, but with rows exchanged: {_cycles(tables[moving[0].label])} at {moving[0].label}"
-    return Fitted(lambda pair: declared(pair)[:, tables[pair.label].to(pair.unmoved.device)], words, lawful)
-
-
-def _assigned(pair: Pair) -> Tensor:
-    """Which number, or row, of ``f(x)`` stands at each place of ``f(g.x)``, ``(d,)``."""
-    from scipy.optimize import linear_sum_assignment  # a quarter of a second that few runs need
-
-    a, b = (values.detach().cpu().double() for values in (pair.moved, pair.unmoved))
-    squares = (a[:, :, None] - b[:, None, :]).square()  # (n, d, d), or (n, d, d, numbers)
-    cost = squares.reshape(*squares.shape[:3], -1).sum((0, 3))
-    return torch.from_numpy(linear_sum_assignment(cost.numpy())[1]).long()
-
-
-def _cycles(table: Tensor) -> str:
-    """Where numbers go, as cycles: ``0 to 1 to 2 to 0``."""
-    goes, left, found = {int(source): place for place, source in enumerate(table)}, set(range(len(table))), []
-    while left:
-        first = min(left)
-        cycle = [first]
-        while goes[cycle[-1]] != first:
-            cycle.append(goes[cycle[-1]])
-        left -= set(cycle)
-        if len(cycle) > 1:
-            found.append(" to ".join(map(str, [*cycle, first])))
-    return ", ".join(found[:3]) + (" and so on" if len(found) > 3 else "")
-
-
-def _products(group: Group, pairs: Sequence[Pair]) -> Iterator[tuple[Pair, Pair, Pair | None]]:
-    """Two elements and their product, where that is among them too; None where it is the identity."""
-    key = {tuple(group.canonical(pair.g)[0].tolist()): pair for pair in pairs}
-    identity = tuple(group.canonical(group.identity())[0].tolist())
-    for a in pairs:
-        for b in pairs:
-            product = tuple(group.canonical(group.compose(a.g, b.g))[0].tolist())
-            if product == identity or product in key:
-                yield a, b, key.get(product)

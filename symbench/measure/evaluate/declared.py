@@ -18,9 +18,10 @@ from scipy import special
 
 from symbench.algebra.controls import DECLARED
 from symbench.base.records import FindingRecord
-from symbench.measure.evaluate.alternatives import Alternative, Fitted, Pair, Predict, alternatives, by
+from symbench.measure.evaluate.alternatives import alternatives
 from symbench.measure.evaluate.exactness import deviates, floor_of, known_errors, sharp_in_shape
 from symbench.measure.evaluate.examined import Examined
+from symbench.measure.evaluate.fitted import Alternative, Fitted, Pair, Predict, by
 from symbench.measure.evaluate.job import exchanging, kinds
 from symbench.measure.evaluate.plans import MOST_ELEMENTS
 from symbench.measure.evaluate.reference import Reference

@@ -20,10 +20,11 @@ from symbench.algebra.controls import DECLARED, LEAVES
 from symbench.algebra.fields import Axis, Field, Over
 from symbench.base.errors import CellError, ConfigError
 from symbench.base.records import FindingRecord
-from symbench.measure.evaluate.alternatives import Pair, by, other_kinds
+from symbench.measure.evaluate.alternatives import other_kinds
 from symbench.measure.evaluate.declared import Trial, pairs_of
 from symbench.measure.evaluate.exactness import deviates, sharp_in_shape
 from symbench.measure.evaluate.examined import Examined
+from symbench.measure.evaluate.fitted import Pair, by
 from symbench.measure.evaluate.job import kinds
 from symbench.measure.evaluate.plans import TRIALS
 from symbench.measure.evaluate.rows import Leaves, Outputs, as_compared, outputs_of, pairing, spread

@@ -117,3 +117,18 @@ class Brightest(nn.Module):
         place = image.flatten(2).argmax(2)
         width = image.shape[-1]
         return torch.stack([place % width + 0.5, place // width + 0.5], dim=-1).to(image.dtype)
+
+
+def textured() -> Arrays:
+    """Images of which nothing is symmetric, without labels."""
+    x = torch.rand(SAMPLES, 1, SIDE, SIDE, generator=torch.Generator().manual_seed(21))
+    return Arrays({"image": x}, {}, fields={"image": Image()}, target_fields={})
+
+
+class Slopes(nn.Module):
+    """Whether brightness rises or falls to the right: a mirror exchanges the two, wherever they are."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        right, left = image.roll(-1, -1), image.roll(1, -1)
+        slope = (right - left)[:, 0]
+        return torch.stack([torch.zeros_like(slope), 4 * slope, -4 * slope], 1)
