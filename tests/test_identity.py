@@ -521,7 +521,7 @@ from symbench.fields import Boxes, Image, Keypoints, Scalar
 
 def load(split="test"):
     x = torch.rand(8, 1, 9, 9, generator=torch.Generator().manual_seed(0))
-    return Arrays({{"image": x}}, {{"there": torch.full({shape}, 4.0)}}, fields={{"image": Image()}},
+    return Arrays({{"image": x}}, {{"there": torch.ones({shape})}}, fields={{"image": Image()}},
                   target_fields={{"there": {field}}})
 """
 

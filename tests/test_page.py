@@ -372,7 +372,7 @@ def test_pareto_front_against_every_pair() -> None:
 
 def test_ranks_share_the_better_place() -> None:
     rows = [
-        {"model": model, "dataset": "d", "symmetry": "s", "output": "y", "element": None, "elements": "all", "metric": metric,
+        {"model": model, "dataset": "d", "symmetry": "s", "output": "y", "element": None, "elements": "all", "metric": metric, "task": "classification",
          "estimate": value, "low": value, "high": value}
         for model, values in {"a": (0.9, 0.2, 0.1), "b": (0.9, 0.5, 0.1), "c": (0.8, 0.7, 0.3)}.items()
         for metric, value in zip(ranks.STAGES, values, strict=True)

@@ -15,7 +15,7 @@ from symbench.base.passes import PassRecord
 from symbench.measure.store.files import content_key, is_sealed, sealed, write_text
 
 FILE = r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}\.json"
-"""What a pass's file is called: its time, and what tells apart those of one second."""
+"""What a pass's file is called: its second, and the microsecond with what tells apart those of one."""
 
 
 def folder_of(root: Path, key: str) -> Path:
@@ -25,7 +25,10 @@ def folder_of(root: Path, key: str) -> Path:
 
 def write_pass(root: Path, record: PassRecord) -> str:
     """Write a pass; the name of its file."""
-    name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}.json"
+    now = datetime.now(UTC)
+    name = (
+        f"{now:%Y%m%dT%H%M%SZ}-{now.microsecond:05x}{secrets.token_hex(2)[:3]}.json"  # in order within a second too
+    )
     write_text(folder_of(root, record.key) / name, sealed(record))
     return name
 

@@ -34,10 +34,11 @@ def check_declared(dataset: Dataset, where: str) -> None:
             got = f"target {name!r} stands on the grid {field.grid.name!r}, which no leaf has"
             expected = f"the grid of a leaf: {one_of(map(repr, known)) or 'there is none'}"
             raise ConfigError(Problem(where, got, expected))
-    first = next((index for index in range(len(dataset)) if index not in dataset.unusable), None)
-    if first is not None and any(field.value.names for field in maps.values()):
+    named = [name for name, field in maps.items() if field.value.names]
+    first = next((index for index in range(len(dataset)) if index not in dataset.unusable), None) if named else None
+    if first is not None:
         batch = dataset.batch([first])
-        for name in (name for name, field in maps.items() if field.value.names):
+        for name in named:
             _check_map(dataset, name, batch.targets[name], batch.leaves, first, where)
     if isinstance(dataset, Arrays) and type(dataset).batch is Arrays.batch:
         for name, values in dataset.target_values.items():
@@ -45,7 +46,7 @@ def check_declared(dataset: Dataset, where: str) -> None:
                 dataset.targets[name],
                 torch.as_tensor(values),
                 frame_of(dataset.fields, dataset.leaves),
-                range(len(dataset)),
+                range(len(values)),
                 f"{where}, target {name!r}",
             )
 
