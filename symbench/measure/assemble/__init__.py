@@ -23,7 +23,8 @@ from symbench.measure.assemble.running import (
     outputs_of,
     ready,
 )
-from symbench.measure.assemble.symmetry import Prepared, canvas, prepare, rule_document, validity_document
+from symbench.measure.assemble.symmetry import Prepared, canvas, prepare
+from symbench.measure.assemble.validity import rule_document, validity_document
 from symbench.measure.assemble.weights import load_weights, weights_digest
 
 __all__ = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,23 +15,21 @@ from torch import Tensor
 from symbench.algebra import actions, groups
 from symbench.algebra.actions import Lookup
 from symbench.algebra.actions.base import Action
-from symbench.algebra.fields import ANY, Category, Classes, Field, Index, Point, same_places
+from symbench.algebra.fields import ANY, Classes, Field, Index, Point, same_places
 from symbench.algebra.groups.base import Elements, Group, choose, undesigned
 from symbench.algebra.groups.keeping import keeping_grids
 from symbench.algebra.groups.views import draw_each
 from symbench.base.code import foreign
-from symbench.base.errors import ConfigError, DataError, ImpossiblePair, Problem, SymbenchError, one_of
+from symbench.base.errors import ConfigError, ImpossiblePair, Problem, SymbenchError, one_of
 from symbench.base.identity import dependencies
 from symbench.domains.common.canvas import Canvas, Frame
-from symbench.domains.common.datasets.base import Dataset, Valid
-from symbench.domains.common.datasets.wrappers import Every
+from symbench.domains.common.datasets.base import Dataset
 from symbench.domains.common.declarations import misdeclared
 from symbench.measure.assemble.data import seed_for
 from symbench.measure.store import content_key
 from symbench.measure.suite import Suite
+from symbench.measure.suite.entries import SymmetryEntry
 
-ASKED = 64
-"""Elements that a rule of valid labels is asked about where there are too many to ask about all."""
 FIRST = 8
 """Samples whose own elements go into a cell's key; those of all others follow from the same seed and code."""
 
@@ -162,43 +160,85 @@ def _prepared(
         got = f"got elements of its own for every sample, and {entry.group} has pieces that are printed apart"
         expected = "draw: shared" if sizes is None else "a group in one piece, or samples of one size"
         raise ImpossiblePair(Problem(where, got, expected))
-    moved: dict[str, Action] = {}
-    frame = on_field.grid_shape(shapes[entry.on])
-    names: dict[str, list[list[Any]]] = {}
-    rows: list[actions.ActionRow] = []
-    for leaf, field in dataset.fields.items():
-        framed = field.framed(frame)
-        action = actions.load(group, entry.group, framed, entry.options, on=on_field, leaf=leaf, lookup=lookup)
-        reason = field.value.misfit(field.value_shape(shapes[leaf])) or action.check(shapes[leaf])
-        lacking = [other for other in action.beside if other not in dataset.fields]
-        reason = f"it takes a leaf {lacking[0]!r} beside it" if lacking and reason is None else reason
-        if reason is not None:
-            raise ImpossiblePair(Problem(where, f"{entry.group} cannot act on {leaf!r}: {reason}"))
-        every = group.elements() if elements.shared is None and group.count else group.identity()
-        if any(action.exchanges(every, shapes[leaf])):
-            got = f"every sample has elements of its own, and {entry.group} exchanges the sides of {leaf!r}"
-            raise ImpossiblePair(Problem(where, got, "draw: shared, or square images"))
-        moved[leaf] = action
-        used = list(lookup.parts(leaf, field))
-        rows += [row for *_, row in used]
-        if used:
-            names[leaf] = [[found, row.version] for _, found, row in used]
+    leaves = _Leaves(entry, group, elements, lookup, dataset, shapes, where)
+    moved, used = {leaf: leaves.action(leaf) for leaf in dataset.fields}, leaves.rows
     document |= {
         "on": entry.on,
-        "actions": names,
+        "actions": {leaf: [[found, row.version] for found, row in rows] for leaf, rows in used.items()},
         "draw": [entry.draw, entry.reference],
         "values": content_key(
             group.canonical(elements.at(range(min(FIRST, len(dataset)))).flatten(0, -1 - group.element_ndim)).tolist()
         ),
         "weights": content_key(elements.weights.tolist()),
-        "code": _code(entry.group, rows, suite.folder),
+        "code": _code(entry.group, [row for rows in used.values() for _, row in rows], suite.folder),
     }
     named = same_places(dataset.fields.values())
     about = _turns_about_own(dataset, lookup, where)
     prepared = Prepared(
         group, elements, entry.on, moved, document, entry.group, dict(entry.options), lookup, on_field, named, about
     )
-    prepared = replace(prepared, reduced=reduced, frame=frame)
+    prepared = replace(prepared, reduced=reduced, frame=leaves.frame)
+    _check_targets(prepared, dataset, where)
+    return prepared
+
+
+@dataclass(frozen=True)
+class _Leaves:
+    """What the leaves of a dataset are moved by.
+
+    Attributes:
+        entry: the suite's.
+        group: the group.
+        elements: those that are measured.
+        lookup: the group's actions.
+        dataset: whose leaves they are.
+        shapes: of each, without the sample axis.
+        where: the suite's key, for messages.
+    """
+
+    entry: SymmetryEntry
+    group: Group
+    elements: Elements
+    lookup: Lookup
+    dataset: Dataset
+    shapes: Mapping[str, tuple[int, ...]]
+    where: str
+
+    @property
+    def frame(self) -> tuple[int, ...]:
+        """The shape of the grid that moves."""
+        on = self.entry.on
+        return self.dataset.fields[on].grid_shape(self.shapes[on])
+
+    @property
+    def rows(self) -> dict[str, list[tuple[str, actions.ActionRow]]]:
+        """What moves each leaf, by name; leaves that stay are left out."""
+        parts = {leaf: self.lookup.parts(leaf, field) for leaf, field in self.dataset.fields.items()}
+        found = {leaf: [(name, row) for _, name, row in each] for leaf, each in parts.items()}
+        return {leaf: each for leaf, each in found.items() if each}
+
+    def action(self, leaf: str) -> Action:
+        """The action on a leaf.
+
+        Raises:
+            ImpossiblePair: the group cannot act on it; or every sample's own elements make several shapes of it.
+        """
+        entry, fields, shape = self.entry, self.dataset.fields, self.shapes[leaf]
+        field, on = fields[leaf].framed(self.frame), fields[entry.on]
+        action = actions.load(self.group, entry.group, field, entry.options, on=on, leaf=leaf, lookup=self.lookup)
+        reason = field.value.misfit(field.value_shape(shape)) or action.check(shape)
+        lacking = [other for other in action.beside if other not in fields]
+        reason = f"it takes a leaf {lacking[0]!r} beside it" if lacking and reason is None else reason
+        if reason is not None:
+            raise ImpossiblePair(Problem(self.where, f"{entry.group} cannot act on {leaf!r}: {reason}"))
+        if self.elements.shared is None and self.group.count and any(action.exchanges(self.group.elements(), shape)):
+            got = f"every sample has elements of its own, and {entry.group} exchanges the sides of {leaf!r}"
+            raise ImpossiblePair(Problem(self.where, got, "draw: shared, or square images"))
+        return action
+
+
+def _check_targets(prepared: Prepared, dataset: Dataset, where: str) -> None:
+    """Refuse targets of which nobody says how they move."""
     for target, field in dataset.targets.items():
         try:
             prepared.action_on(field, f"target {target}")
@@ -208,7 +248,6 @@ def _prepared(
                 for each in error.problems
             )
             raise ImpossiblePair(list(told)) from error
-    return prepared
 
 
 def _check_declarations(group: str, dataset: Dataset, lookup: Lookup, where: str) -> None:
@@ -267,62 +306,6 @@ def _elements(suite: Suite, name: str, group: Group, seed: int, sizes: Sequence[
         count = (1 if sizes is None else 8) if entry.elements is None else entry.elements
         return draw_each(group, count, seed=seed, against=entry.reference, where=where, sizes=sizes)
     return choose(group, entry.elements, generator=torch.Generator().manual_seed(seed), where=where)
-
-
-def validity_document(name: str, dataset: Dataset, prepared: Prepared) -> Any:
-    """What a cell's key says of a dataset's rule of valid labels; None where it has no rule.
-
-    The digest of its answers for every label and element, whatever they are taken from. Where every sample has its
-    own elements, these are too many to ask for: see :func:`rule_document`.
-
-    Raises:
-        DataError: the rule raised.
-    """
-    rule, shared, labels = dataset.valid, prepared.elements.shared, _labels(dataset)
-    if rule is None or shared is None or labels is None:
-        return rule_document(name, dataset, prepared)
-    return _answers(rule, name, labels, prepared.group.parameters(shared))
-
-
-def rule_document(name: str, dataset: Dataset, prepared: Prepared) -> Any:
-    """What is said of a rule of valid labels where any element may be met; None where there is no rule.
-
-    The code that it stands in, and its answers for some elements that are drawn under a fixed seed.
-
-    Raises:
-        DataError: the rule raised.
-    """
-    rule, labels = dataset.valid, _labels(dataset)
-    if rule is None:
-        return None
-    drawn = prepared.group.sample(ASKED, generator=torch.Generator().manual_seed(0))
-    answers = _answers(rule, name, labels or (), prepared.group.parameters(drawn))
-    return {"code": dependencies(_modules_of(rule)).document(), "answers": answers}
-
-
-def _labels(dataset: Dataset) -> Sequence[int] | None:
-    """The class labels that there are; None where that is not known."""
-    for field in dataset.targets.values():
-        count = field.classes if isinstance(field, (Category, Classes)) else getattr(field, "labels", None)
-        if count is not None:
-            return range(count)
-    return dataset.occurring
-
-
-def _answers(rule: Valid, name: str, labels: Sequence[int], elements: Sequence[Mapping[str, float]]) -> str:
-    with foreign(DataError, name, "asking which elements keep a label (valid)"):
-        return content_key([[label, [bool(rule(label, each)) for each in elements]] for label in labels])
-
-
-def _modules_of(rule: Valid) -> Iterator[str]:
-    """The modules that a rule stands in, and those that it only passes on to."""
-    if isinstance(rule, Every):
-        for each in rule.rules:
-            yield from _modules_of(each)
-    elif isinstance(rule, functools.partial):
-        yield from _modules_of(rule.func)
-    else:
-        yield getattr(rule, "__module__", None) or type(rule).__module__
 
 
 def canvas(suite: Suite, symmetry: str, model: str) -> Canvas | None:

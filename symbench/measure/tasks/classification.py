@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, nll_loss
 
-from symbench.algebra.fields import Classes, Logits, Probabilities
-from symbench.measure.tasks.agreeing import orders
+from symbench.algebra.fields import Logits, Probabilities
 from symbench.measure.tasks.base import NO_NAMES, Columns, Unfit, Views, shaped
 from symbench.measure.tasks.scored import Scored, refuse_beyond
 from symbench.measure.tasks.scores import class_columns, log_classes, log_of, sum_to_one
@@ -45,17 +44,6 @@ class Classification(Scored):
             got = f"output {self.output!r} has shape {shaped(shape)}"
             raise Unfit(got, "class scores (n, classes)", remedy if len(shape) == 3 else None)
         self.check_order(shape[0])
-
-    def check_order(self, classes: int) -> None:
-        """Refuse scores of more or fewer classes than the order has that they are declared with.
-
-        Raises:
-            Unfit: with both numbers.
-        """
-        value = self.field.value
-        if isinstance(value, Classes) and value.classes != classes:
-            got = f"output {self.output!r} has scores of {classes} classes, and {orders(value)}"
-            raise Unfit(got, f"an order of {classes} classes")
 
     def check_target(self, shape: tuple[int, ...], target: Tensor, names: Mapping[int, str] = NO_NAMES) -> None:
         """A class without an output is refused."""

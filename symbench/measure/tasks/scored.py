@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy, binary_cross_entropy_with_logits
 
-from symbench.algebra.fields import Scalar
+from symbench.algebra.fields import Classes, Scalar
+from symbench.measure.tasks.agreeing import orders
 from symbench.measure.tasks.base import Form, Task, Unfit
 from symbench.measure.tasks.scores import in_unit_interval, log_odds
 
@@ -56,6 +57,17 @@ class Scored(Task):
             remedy = f"Say {self.declaration('probabilities')} or {self.declaration('logits')} in the model's entry."
             raise Unfit(got, "a declaration", remedy)
         return self.settled([output], torch.finfo(output.dtype).eps)
+
+    def check_order(self, classes: int) -> None:
+        """Refuse scores of more or fewer classes than the order has that they are declared with.
+
+        Raises:
+            Unfit: with both numbers.
+        """
+        value = self.field.value
+        if isinstance(value, Classes) and value.classes != classes:
+            got = f"output {self.output!r} has scores of {classes} classes, and {orders(value)}"
+            raise Unfit(got, f"an order of {classes} classes")
 
     def shown_target(self, target: Tensor, names: Mapping[int, str]) -> str | None:
         """The class."""

@@ -12,9 +12,8 @@ from torch.nn.functional import cross_entropy, nll_loss
 
 from symbench.algebra.fields import Classes
 from symbench.measure.tasks.base import NO_NAMES, Columns, Unfit, Views, shaped
-from symbench.measure.tasks.classification import Classification
 from symbench.measure.tasks.dice import dice_loss
-from symbench.measure.tasks.scored import refuse_beyond
+from symbench.measure.tasks.scored import Scored, refuse_beyond
 from symbench.measure.tasks.scores import log_of, tolerance
 
 UNKNOWN = -1
@@ -22,7 +21,7 @@ UNKNOWN = -1
 
 
 @dataclass(frozen=True)
-class Segmentation(Classification):
+class Segmentation(Scored):
     """A score for each class at each place, ``(n, classes, *grid)``; the target is a map of indices ``(n, *grid)``.
 
     A single score is that of the second of two classes. Places whose target is -1 are left out.
@@ -30,6 +29,7 @@ class Segmentation(Classification):
 
     kind: ClassVar[str] = "segmentation"
     sign: ClassVar[str] = "numbers that are 0 or more and sum to 1 over classes at each place"
+    early: ClassVar[bool] = True
 
     @property
     def axis(self) -> int:
@@ -135,18 +135,8 @@ class Segmentation(Classification):
         """How far the predicted maps are those of before."""
         return {"place_kept": agreeing(self.predicted(values)[None], self.predicted(before)[None])[0]}
 
-    def averaged(self, mean: Tensor) -> Tensor | None:
-        """None: a map is no single class."""
-        del mean
-        return None
-
-    def shown(self, output: Tensor, names: Mapping[int, str]) -> tuple[str | None, float | None]:
-        """Nothing in words: a map is drawn."""
-        del output, names
-        return None, None
-
     def shown_target(self, target: Tensor, names: Mapping[int, str]) -> str | None:
-        """Likewise."""
+        """Nothing in words: a map is drawn."""
         del target, names
         return None
 
@@ -158,7 +148,7 @@ class Segmentation(Classification):
     @property
     def measured_on(self) -> str:
         """Probabilities or centred logits, at each place."""
-        return f"{super().measured_on} at each place"
+        return f"{'probabilities' if self.scale == 'probabilities' else 'centred logits'} at each place"
 
 
 def agreeing(said: Tensor, wanted: Tensor) -> Tensor:

@@ -5,20 +5,15 @@ What a detector does to images inside, such as resizing them, is part of it.
 
 from __future__ import annotations
 
-import sys
-import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import detection, get_model, get_model_weights, list_models
+from torchvision.models import detection, list_models
 
 from symbench.algebra.fields import Boxes, declared
-from symbench.base.code import shortened
-from symbench.base.errors import ConfigError, ModelError, Problem, near_miss, one_of
-from symbench.domains.common.models.source import Description, Source, synonyms
+from symbench.domains.common.models.source import Description, synonyms
+from symbench.domains.images.models.of_torchvision import OfTorchvision
 
 MOST = Boxes().most
 FIRST = 1
@@ -56,17 +51,12 @@ def detectors() -> list[str]:
     return list_models(module=detection)
 
 
-@dataclass(frozen=True)
-class TorchvisionDetector(Source):
-    """``torchvision.models.detection.NAME``, with weights of torchvision's or with fresh ones."""
-
-    name: str
-    pretrained: bool | str
-    classes: int | None
+class TorchvisionDetector(OfTorchvision):
+    """``torchvision.models.detection.NAME``."""
 
     def describe(self) -> Description:
         """Its classes; it brings images to a size of its own, and normalises them, inside."""
-        weights = self._weights()
+        weights = self.weights()
         notes = (f"{self.name} resizes and normalises images inside, which is measured as part of it.",)
         if weights is None:
             return Description(channels=3, notes=notes)
@@ -76,35 +66,9 @@ class TorchvisionDetector(Source):
     def build(self, *, shape: tuple[int, ...], outputs: int) -> nn.Module:
         """The detector; fresh weights are for the data's classes and the background."""
         del shape
-        weights, classes = self._weights(), self.classes or outputs
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "The default weight initialization of", FutureWarning)
-            if weights is None:
-                sized = {"num_classes": classes + FIRST} if classes else {}
-                return detector(get_model(self.name, weights=None, weights_backbone=None, **sized))
-            try:
-                return detector(get_model(self.name, weights=weights, progress=sys.stderr.isatty()))
-            except (OSError, RuntimeError) as error:
-                got, remedy = f"{weights.name} cannot be had: {shortened(error)}", "Are you online?"
-                raise ModelError(Problem(self.where, got, None, remedy)) from error
-
-    def _weights(self) -> Any:
-        if self.pretrained is False:
-            return None
-        return weights_called(self.name, "DEFAULT" if self.pretrained is True else self.pretrained, self.where)
-
-
-def weights_called(name: str, wanted: str, where: str) -> Any:
-    """A member of the weights enum of a network of torchvision.
-
-    Raises:
-        ConfigError: there is none of that name.
-    """
-    members: Sequence[str] = list(get_model_weights(name).__members__)
-    if wanted not in members:
-        got = f"{name} has no weights {wanted!r}"
-        raise ConfigError(Problem(where, got, f"one of {one_of(members)}", near_miss(wanted, members)))
-    return get_model_weights(name)[wanted]
+        classes = self.classes or outputs
+        sized = {"num_classes": classes + FIRST} if classes else {}
+        return detector(self.network(weights_backbone=None, **sized))
 
 
 class Queries(nn.Module):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
+from symbench.domains.common.models.enlarging import enlarged
 from symbench.domains.images.models.plane_group import C4, GroupConv, OrbitNorm
 from symbench.domains.images.models.unet import SLOPE
 
@@ -47,20 +47,6 @@ class P4Unet(nn.Module):
         for layers in self.down:
             before.append(x)
             x = layers(x)
-        for layers in self.up:
-            beside = before.pop()
-            for axis in (-2, -1):
-                x = between(x, beside.shape[axis], axis)
-            x = layers(torch.cat([beside, x], dim=1))  # channels of both, each with its four maps
+        x = enlarged(x, before, self.up)  # channels of both, each with its four maps
         out: Tensor = self.head(x.unflatten(1, (-1, C4.order)).mean(dim=2))
         return out
-
-
-def between(x: Tensor, side: int, axis: int) -> Tensor:
-    """Maps enlarged along an axis to an even ``side``, every place twice; or to an odd one, by means in between."""
-    if side % 2 == 0:
-        return x.repeat_interleave(2, axis)
-    count = x.shape[axis]
-    first, last = x.narrow(axis, 0, count - 1), x.narrow(axis, count - 1, 1)
-    middle = (first + x.narrow(axis, 1, count - 1)) / 2
-    return torch.cat([torch.stack([first, middle], axis).flatten(axis - 1, axis), last], axis)

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
-from torchvision.models import get_model, list_models, segmentation
+from torchvision.models import list_models, segmentation
 
 from symbench.algebra.fields import Grid, Logits
-from symbench.base.code import shortened
-from symbench.base.errors import ModelError, Problem
-from symbench.domains.common.models.source import Description, Source, synonyms
-from symbench.domains.images.models.detection import weights_called
+from symbench.domains.common.models.source import Description, synonyms
+from symbench.domains.images.models.of_torchvision import OfTorchvision
 
 OUTPUTS = {"masks": Logits().over(Grid("image"))}
 
@@ -52,17 +47,12 @@ def segmenters() -> list[str]:
     return list_models(module=segmentation)
 
 
-@dataclass(frozen=True)
-class TorchvisionSegmenter(Source):
-    """``torchvision.models.segmentation.NAME``, with weights of torchvision's or with fresh ones."""
-
-    name: str
-    pretrained: bool | str
-    classes: int | None
+class TorchvisionSegmenter(OfTorchvision):
+    """``torchvision.models.segmentation.NAME``."""
 
     def describe(self) -> Description:
         """Its classes, mean and std; images stay as large as they are."""
-        weights = self._weights()
+        weights = self.weights()
         if weights is None:
             return Description(channels=3)
         images = weights.transforms()
@@ -82,19 +72,6 @@ class TorchvisionSegmenter(Source):
     def build(self, *, shape: tuple[int, ...], outputs: int) -> nn.Module:
         """The network; fresh weights are for the data's classes, of which the background is one."""
         del shape
-        weights, classes = self._weights(), self.classes or outputs
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "The default weight initialization of", FutureWarning)
-            if weights is None:
-                sized = {"num_classes": classes} if classes else {}
-                return segmenter(get_model(self.name, weights=None, weights_backbone=None, **sized), "out")
-            try:
-                return segmenter(get_model(self.name, weights=weights, progress=sys.stderr.isatty()), "out")
-            except (OSError, RuntimeError) as error:
-                got, remedy = f"{weights.name} cannot be had: {shortened(error)}", "Are you online?"
-                raise ModelError(Problem(self.where, got, None, remedy)) from error
-
-    def _weights(self) -> Any:
-        if self.pretrained is False:
-            return None
-        return weights_called(self.name, "DEFAULT" if self.pretrained is True else self.pretrained, self.where)
+        classes = self.classes or outputs
+        sized = {"num_classes": classes} if classes else {}
+        return segmenter(self.network(weights_backbone=None, **sized), "out")

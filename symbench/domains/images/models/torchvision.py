@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 from torchvision import models
 
-from symbench.base.code import shortened
-from symbench.base.errors import ConfigError, ModelError, Problem, near_miss, one_of
+from symbench.base.errors import ConfigError, Problem, near_miss, one_of
 from symbench.domains.common.models.source import Description, Source, in_proportion, synonyms
-from symbench.domains.images.models.detection import TorchvisionDetector, detectors, weights_called
+from symbench.domains.images.models.detection import TorchvisionDetector, detectors
+from symbench.domains.images.models.of_torchvision import OfTorchvision
 from symbench.domains.images.models.segmentation import TorchvisionSegmenter, segmenters
 
 TOLD_APART = {"crane bird": "crane, crane bird", "maillot tank suit": "maillot, tank suit"}
 """Categories of torchvision's that ImageNet calls by a name which another class has too, with that name."""
 
 
-@dataclass(frozen=True)
-class Torchvision(Source):
-    """``torchvision.models.NAME``, with weights of torchvision's or with fresh ones."""
-
-    name: str
-    pretrained: bool | str
-    classes: int | None
+class Torchvision(OfTorchvision):
+    """``torchvision.models.NAME``."""
 
     def describe(self) -> Description:
         """The preprocessing that belongs to the weights."""
         if (other := self._other) is not None:
             return other.describe()
-        weights = self._weights()
+        weights = self.weights()
         if weights is None:
             return Description(channels=3)
         images = weights.transforms()
@@ -50,20 +42,11 @@ class Torchvision(Source):
         )
 
     def build(self, *, shape: tuple[int, ...], outputs: int) -> nn.Module:
-        """The network; torch.hub's cache is asked for weights before the network is."""
+        """The network; fresh weights are for the data's classes."""
         if (other := self._other) is not None:
             return other.build(shape=shape, outputs=outputs)
-        weights, classes = self._weights(), self.classes or outputs
-        sized = {"num_classes": classes} if classes and weights is None else {}
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "The default weight initialization of", FutureWarning)
-            if weights is None:
-                return models.get_model(self.name, weights=None, **sized)
-            try:
-                return models.get_model(self.name, weights=weights, progress=sys.stderr.isatty())
-            except (OSError, RuntimeError) as error:
-                got, remedy = f"{weights.name} cannot be had: {shortened(error)}", "Are you online?"
-                raise ModelError(Problem(self.where, got, None, remedy)) from error
+        classes = self.classes or outputs
+        return self.network(**({"num_classes": classes} if classes else {}))
 
     @property
     def _other(self) -> Source | None:
@@ -73,15 +56,13 @@ class Torchvision(Source):
         options = (self.where, self.folder, self.size, self.name, self.pretrained, self.classes)
         return None if kind is None else kind(*options)
 
-    def _weights(self) -> Any:
-        """The member of the weights enum that ``pretrained`` names; None for fresh weights."""
+    def weights(self) -> Any:
+        """As of all; a name that torchvision has none of is refused."""
         known = models.list_models(module=models) + detectors() + segmenters()
         if self.name not in known:
             got = f"torchvision has no classifier {self.name!r}"
             raise ConfigError(Problem(self.where, got, f"one of {one_of(known)}", near_miss(self.name, known)))
-        if self.pretrained is False:
-            return None
-        return weights_called(self.name, "DEFAULT" if self.pretrained is True else self.pretrained, self.where)
+        return super().weights()
 
 
 def imagenet_names() -> tuple[tuple[str, ...], ...]:

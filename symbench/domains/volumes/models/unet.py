@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
-from symbench.domains.images.models.p4_unet import between
+from symbench.domains.common.models.enlarging import enlarged
 from symbench.domains.volumes.models.cnn import Conv, block, plain
 
 
@@ -39,12 +38,7 @@ class Unet3d(nn.Module):
         for layers in self.down:
             before.append(x)
             x = layers(x)
-        for layers in self.up:
-            beside = before.pop()
-            for axis in (-3, -2, -1):
-                x = between(x, beside.shape[axis], axis)
-            x = layers(torch.cat([beside, x], dim=1))
-        out: Tensor = self.head(x)
+        out: Tensor = self.head(enlarged(x, before, self.up))
         return out
 
 
