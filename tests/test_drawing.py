@@ -54,6 +54,17 @@ def test_where_maps_differ_is_marked_and_what_is_unknown_is_not() -> None:
         assert np.abs(got[:, column] - (0 if over is None else 0.6 * rgb(over))).max() <= 1
 
 
+def test_differences_are_marked_over_grey_where_no_image_is_taken_for_a_mark() -> None:
+    """An image as red as the mark: only where maps differ is anything coloured."""
+    red = (torch.tensor(rgb(OTHER)) / 255).view(3, 1, 1).expand(3, 4, 4)
+    one, two = torch.zeros(4, 4, dtype=torch.int64), torch.zeros(4, 4, dtype=torch.int64)
+    two[1, 2] = 1
+    got = drawn(one, MAPS, two, image=red)[TIMES // 2 :: TIMES, TIMES // 2 :: TIMES]
+    coloured = np.argwhere(np.ptp(got, axis=-1) > 0)
+    assert coloured.tolist() == [[1, 2]]
+    assert np.ptp(drawn(one, MAPS, image=red), axis=-1).min() > 0  # by itself the image keeps its colours
+
+
 def test_boxes_are_outlines_about_their_pixels() -> None:
     rows = torch.tensor([[1.0, 2.0, 3.0, 4.0, 1.0, 0.0], [0.0, 0.0, 0.0, 0.0, 0.0, -1.0]])
     got = drawn(rows, Boxes(3))

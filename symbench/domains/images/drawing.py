@@ -37,6 +37,8 @@ def drawn(image: Tensor, value: Tensor, field: Field, other: Tensor | None = Non
     if ground is None:
         return None
     value, other = value.detach().cpu(), None if other is None else other.detach().cpu()
+    if other is not None:
+        ground = ground.convert("L").convert("RGB")  # over grey no colour of the image can be taken for a mark
     if isinstance(field.value, Boxes):
         return _png(_with_boxes(ground, image.shape[-1], value, other))
     if isinstance(field.value, Keypoints):
