@@ -18,8 +18,9 @@ from symbench.algebra.metrics.rim import DISTANCES
 from symbench.measure.evaluate.rim import FROM
 from symbench.measure.store import Store
 from symbench.read.estimates.reading import outputs_of
-from symbench.read.report import classes, rim
+from symbench.read.report import classes, headlines, rim
 from symbench.read.report.partly import at_the_edge, multiple, stepped
+from symbench.read.report.places import Places
 from symbench.read.report.scene import Elements
 
 STEPS = np.array([(e.parameters["dy_px"], e.parameters["dx_px"]) for e in shifts(4)])
@@ -121,6 +122,25 @@ def test_all_outputs_count() -> None:
 def test_without_a_floor_nothing_but_zero_is_exact() -> None:
     assert not said({"maps": np.where(both(2), 1e-7, 0.2)}, floor=np.nan)
     assert "multiples of 2 px" in said({"maps": np.where(both(2), 0.0, 0.2)}, floor=np.nan)[0]
+
+
+@pytest.mark.parametrize(("overlap", "told"), [(None, True), (0.99, False)])
+def test_maps_are_not_held_against_the_most_frequent_class_by_places(overlap: float | None, told: bool) -> None:
+    """91 % of places are ground: few samples do not tell 99.9 % of them right from that, and Dice of 99 % does."""
+    known = {
+        "model": "net",
+        "symmetry": "rolls",
+        "dataset": "made",
+        "output": "maps",
+        "element": None,
+        "elements": "all",
+    }
+    rows = pd.DataFrame([
+        {**known, "metric": "accuracy", "estimate": 0.999, "low": 0.91, "high": 1.0},
+        {**known, "metric": "chance_accuracy", "estimate": 0.912, "low": None, "high": None},
+        {**known, "metric": role_of("worst overlap"), "estimate": overlap, "low": overlap, "high": overlap},
+    ])  # fmt: skip
+    assert bool(headlines._collapsed(rows, Places.of(rows))) == told
 
 
 @pytest.mark.parametrize(("inside", "found"), [(1e-7, True), (1e-3, False)])

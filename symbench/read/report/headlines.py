@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from symbench.algebra.metrics import role_of
 from symbench.algebra.metrics.detection import NOTHING_FOUND
 from symbench.base.errors import several
 from symbench.base.records import CellStatus, GateRecord
@@ -20,6 +21,7 @@ from symbench.read.report.ranks import CLEAN, ORBIT, Ranked
 from symbench.read.report.tables import Board, whole
 from symbench.read.report.verdicts import EXACTNESS, NO_CAUSE, caused, unequal, where_exact
 
+OVERLAP = role_of("worst overlap")
 ENOUGH = 4
 """Sentences, where there is that much to say; the rest stand in the leaderboard."""
 UNEQUAL = "Targets are moved otherwise than outputs, or lengths change, so that losses over the orbit are in doubt"
@@ -113,6 +115,8 @@ def _collapsed(frame: pd.DataFrame, places: Places) -> list[tuple[str, str]]:
         collapsed, level = chance.one_class(rows), chance.level(rows)
         for model in collapsed:
             one.setdefault(model, []).append(places.name(str(symmetry), str(dataset), str(output)))
+        if ((rows["metric"] == OVERLAP) & rows["estimate"].notna()).any():
+            continue  # of maps the share that is right is near chance where one class is most of them
         for row in rows[(rows["metric"] == CLEAN) & rows["estimate"].notna()].to_dict("records"):
             if row["model"] not in collapsed and not chance.beaten(row["low"], row["estimate"], level):
                 shown = f"{row['model']} on {dataset} ({percent(row['estimate'])} %, chance {percent(level)} %)"
